@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One PV device: identity, states, and the walk along the xenbus table. What is
+ * particular to disks and NICs is behind struct device_ops. Control thread only.
+ */
+#ifndef PVB_DEVICE_H
+#define PVB_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <xenstore.h>
+
+#include "log.h"
+#include "store.h"
+#include "trace.h"
+#include "xenbus.h"
+
+struct device;
+struct worker;
+
+/* What every device borrows from the daemon. */
+struct device_env {
+	struct store *store;
+	struct loop *loop; /* the control loop: workers answer through its mailbox */
+	struct worker *workers;
+	unsigned int nr_workers;
+	const char *runtime_dir;
+};
+
+struct device_ops {
+	const char *kind; /* "vbd", "vif": the folder under backend/ */
+	size_t size;      /* of the kind's own struct, whose first member is struct device */
+
+	/* Once, before the first state 2: read our own directory, make what scripts expect (the tap). */
+	int (*probe)(struct device *dev);
+	/* Write what we offer, inside the transaction that writes state 2. */
+	int (*advertise)(struct device *dev, xs_transaction_t t);
+	/* Whether the toolstack's script has reported success. */
+	bool (*plugged)(struct device *dev);
+	/*
+	 * Read and check the frontend's keys, prepare, and hand the queues to workers. When 0 is
+	 * returned device_attached() follows, later, from the control loop. On -errno it has called
+	 * device_fail() or device_reason() with the words for the admin, and nothing is attached.
+	 * `resume`: the ring is live, from a previous life of this daemon.
+	 */
+	int (*attach)(struct device *dev, bool resume);
+	/* Write what the frontend needs, inside the transaction before state 4. */
+	int (*publish)(struct device *dev, xs_transaction_t t);
+	/* Stop the queues; device_detached() follows from the control loop, always. */
+	void (*detach)(struct device *dev);
+	/* A key of our own directory changed (rate, ...). May be NULL. */
+	void (*changed)(struct device *dev, const char *key);
+	/* State 7: re-read what may change. May be NULL. */
+	void (*reconfigure)(struct device *dev);
+	/*
+	 * Release everything; nothing is attached. `removed`: our directory is gone, so what
+	 * outlives a restart of the daemon (the tap) goes too. Safe on a half-probed device.
+	 */
+	void (*done)(struct device *dev, bool removed);
+};
+
+enum device_activity { DEVICE_IDLE, DEVICE_ATTACHING, DEVICE_ATTACHED, DEVICE_DETACHING };
+
+struct device {
+	const struct device_ops *ops; /* borrowed */
+	const struct device_env *env; /* borrowed */
+	uint32_t domid;               /* the frontend's */
+	uint32_t devid;
+	char be_path[STORE_PATH_MAX]; /* backend/KIND/DOMID/DEVID */
+	char fe_path[STORE_PATH_MAX]; /* checked to belong to domid */
+	char name[32];                /* "vbd 7/51712", for the log */
+	enum device_activity activity;
+	bool probed;
+	bool foreign;             /* a kernel driver or another party serves it */
+	bool broken;              /* until the frontend has closed */
+	bool dead;                /* domain dying */
+	bool gone;                /* directory vanished: free when idle */
+	bool pending;             /* to be looked at */
+	bool seen;                /* mark and sweep */
+	unsigned int trace;       /* trace_mask() */
+	enum xenbus_state logged; /* last state told to the log */
+	struct log_limit limit;
+	LIST_ENTRY(device) link;
+	TAILQ_ENTRY(device) pending_link;
+};
+
+/* --- called by the kinds --- */
+
+/* The outcome of attach(): 0, or -errno after device_reason(). Control thread. */
+void device_attached(struct device *dev, int err);
+/* The end of detach(). Control thread. */
+void device_detached(struct device *dev);
+
+/* Say in the log and in the device's `error` node why it does not work. */
+void device_reason(struct device *dev, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * An impossible ring: the device stops for this frontend. Detaches, state 5,
+ * until the frontend closes. `why` is for the admin.
+ */
+void device_broken(struct device *dev, int err, const char *why);
+
+/* Log with the device's prefix, limited. */
+void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* --- called by the registry --- */
+
+struct device *device_new(const struct device_ops *ops, const struct device_env *env,
+			  uint32_t domid, uint32_t devid);
+/* Look at xenstore and take the next step(s). */
+void device_step(struct device *dev);
+/* Release a device that is idle. */
+struct device *device_free(struct device *dev);
+/* Detach without touching xenstore: the daemon stops, the guests go on waiting. */
+void device_suspend(struct device *dev);
+
+#endif

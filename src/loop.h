@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One epoll loop: file descriptors, timers, and a mailbox for other threads.
+ *
+ * A watch may be removed inside any callback, its own included: it is only
+ * flagged, and freed once the batch that epoll returned is through. A loop and
+ * everything in it belongs to one thread; loop_post() alone may be called from
+ * another.
+ */
+#ifndef PVB_LOOP_H
+#define PVB_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct loop;
+struct loop_watch;
+
+typedef void (*loop_fd_fn)(void *user, uint32_t events);
+typedef void (*loop_fn)(void *user);
+
+/* Zero-initialise; armed state belongs to the loop. */
+struct loop_timer {
+	LIST_ENTRY(loop_timer) link;
+	uint64_t due_ns;
+	loop_fn fn;
+	void *user; /* borrowed */
+	bool armed;
+};
+
+/* Work for the thread that runs the loop. Owned by the poster until it ran. */
+struct loop_task {
+	STAILQ_ENTRY(loop_task) link;
+	void (*run)(struct loop_task *task);
+};
+
+struct loop *loop_new(void);
+struct loop *loop_free(struct loop *loop);
+
+/* Watch `fd` for EPOLLIN/EPOLLOUT. NULL with errno set on failure. `user` is borrowed. */
+struct loop_watch *loop_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *user);
+/* Change the events of a watch. 0 or -errno. */
+int loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
+/* Forget a watch; NULL is fine. The fd must still be open. Returns NULL. */
+struct loop_watch *loop_remove(struct loop *loop, struct loop_watch *watch);
+
+/* (Re-)arm a timer `delay_ns` from now. */
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns, loop_fn fn,
+		    void *user);
+void loop_timer_cancel(struct loop_timer *timer);
+
+/* Hand a task to the loop's thread; the only call that is safe from others. */
+void loop_post(struct loop *loop, struct loop_task *task);
+
+/*
+ * Called once per turn, after the callbacks of that turn: the place where a
+ * batch is worked on. It returns true when it wants another turn at once.
+ */
+void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user);
+
+/* Run until loop_quit(); 0, or -errno when epoll itself fails. */
+int loop_run(struct loop *loop);
+void loop_quit(struct loop *loop);
+
+/* Monotonic time. */
+uint64_t loop_now_ns(void);
+
+#endif

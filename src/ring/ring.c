@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "ring/ring.h"
+
+/* Byte offsets in the shared header (xen/io/ring.h, struct sring). */
+enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12 };
+
+/* Acquire: whatever the frontend wrote before it moved the index is visible after. */
+static uint32_t shared_load(const struct ring *ring, unsigned int offset)
+{
+	return __atomic_load_n((const uint32_t *)(const void *)(ring->shared + offset),
+			       __ATOMIC_ACQUIRE);
+}
+
+/* Release: whatever we wrote before is visible to the frontend before the index is. */
+static void shared_store(struct ring *ring, unsigned int offset, uint32_t value)
+{
+	__atomic_store_n((uint32_t *)(void *)(ring->shared + offset), value, __ATOMIC_RELEASE);
+}
+
+static uint8_t *slot_at(const struct ring *ring, uint32_t index)
+{
+	return ring->shared + RING_HEADER_SIZE +
+	       (size_t)(index & (ring->nr_slots - 1)) * ring->slot_size;
+}
+
+uint32_t ring_count_slots(uint32_t bytes, uint32_t slot_size)
+{
+	uint32_t fit, nr = 1;
+
+	if (slot_size == 0 || bytes < RING_HEADER_SIZE + slot_size)
+		return 0;
+	fit = (bytes - RING_HEADER_SIZE) / slot_size;
+	while (nr <= fit / 2)
+		nr *= 2;
+	return nr;
+}
+
+int ring_attach(struct ring *ring, void *shared, uint32_t bytes, uint32_t slot_size)
+{
+	struct ring fresh = { .shared = shared, .slot_size = slot_size };
+	uint32_t waiting;
+	int err;
+
+	fresh.nr_slots = ring_count_slots(bytes, slot_size);
+	if (fresh.nr_slots == 0)
+		return -EPROTO;
+	fresh.rsp_public = shared_load(&fresh, RSP_PROD);
+	fresh.rsp_prod = fresh.rsp_public;
+	fresh.req_cons = fresh.rsp_public;
+	err = ring_peek(&fresh, &waiting);
+	if (err)
+		return err;
+	*ring = fresh;
+	return 0;
+}
+
+uint32_t ring_in_flight(const struct ring *ring)
+{
+	return ring->req_cons - ring->rsp_prod;
+}
+
+int ring_peek(const struct ring *ring, uint32_t *ret_waiting)
+{
+	uint32_t waiting = shared_load(ring, REQ_PROD) - ring->req_cons; /* wraps by design */
+
+	/* Responses land in request slots, so there is room for what is not answered only. */
+	if (waiting > ring->nr_slots - (ring->req_cons - ring->rsp_public))
+		return -EPROTO;
+	*ret_waiting = waiting;
+	return 0;
+}
+
+void ring_copy(const struct ring *ring, uint32_t ahead, void *ret_req, size_t size)
+{
+	memcpy(ret_req, slot_at(ring, ring->req_cons + ahead), size);
+	/* The compiler must not go back to the slot later (XSA-155). */
+	__asm__ volatile("" ::: "memory");
+}
+
+void ring_consume(struct ring *ring, uint32_t nr)
+{
+	ring->req_cons += nr;
+}
+
+int ring_take(struct ring *ring, void *ret_req, size_t size)
+{
+	uint32_t waiting;
+	int err = ring_peek(ring, &waiting);
+
+	if (err)
+		return err;
+	if (waiting == 0)
+		return 0;
+	ring_copy(ring, 0, ret_req, size);
+	ring_consume(ring, 1);
+	return 1;
+}
+
+bool ring_rearm(struct ring *ring)
+{
+	shared_store(ring, REQ_EVENT, ring->req_cons + 1);
+	/* Our req_event before the frontend's req_prod: pairs with its push-and-check. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return shared_load(ring, REQ_PROD) != ring->req_cons;
+}
+
+void ring_put(struct ring *ring, const void *rsp, size_t size)
+{
+	memcpy(slot_at(ring, ring->rsp_prod), rsp, size);
+	ring->rsp_prod++;
+}
+
+bool ring_publish(struct ring *ring)
+{
+	uint32_t old = ring->rsp_public;
+	uint32_t new = ring->rsp_prod;
+
+	if (new == old)
+		return false;
+	shared_store(ring, RSP_PROD, new);
+	ring->rsp_public = new;
+	/* Our rsp_prod before the frontend's rsp_event: pairs with its final check. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return new - shared_load(ring, RSP_EVENT) < new - old;
+}
+
+void ring_indices(const struct ring *ring, struct ring_indices *ret)
+{
+	*ret = (struct ring_indices){ .req_cons = ring->req_cons, .rsp_filled = ring->rsp_prod };
+	if (!ring->shared)
+		return;
+	ret->req_prod = shared_load(ring, REQ_PROD);
+	ret->req_event = shared_load(ring, REQ_EVENT);
+	ret->rsp_prod = shared_load(ring, RSP_PROD);
+	ret->rsp_event = shared_load(ring, RSP_EVENT);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Xenstore helpers: typed, bounded reads and writes that never bring back a
+ * directory which the toolstack has removed. Control thread only: each call is
+ * a round trip. Silent: the caller knows what a failure means.
+ */
+#ifndef PVB_STORE_H
+#define PVB_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <xenstore.h>
+
+#define STORE_PATH_MAX  512u /* bytes, with the final NUL */
+#define STORE_VALUE_MAX 1024u
+
+struct store {
+	struct xs_handle *xs; /* owned */
+	uint32_t domid;       /* our own domain */
+};
+
+/* Connect and find our own domid. 0 or -errno. */
+int store_open(struct store *store);
+void store_close(struct store *store);
+
+/*
+ * Read DIR/KEY as text. 0 with a NUL-terminated copy in buf; -ENOENT when there is
+ * no such node; -E2BIG when it does not fit; -EINVAL when it holds a NUL byte or a control
+ * character; else -errno.
+ */
+int store_read(struct store *store, xs_transaction_t t, const char *dir, const char *key, char *buf,
+	       size_t size);
+
+/*
+ * Read a decimal number in min..max. 0, -ENOENT, -EINVAL (not a plain number),
+ * -ERANGE, else -errno. *ret is written only on success.
+ */
+int store_read_u32(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		   uint32_t min, uint32_t max, uint32_t *ret);
+
+/* As store_read_u32() for 0 or 1; a missing node gives `fallback`. 0 or -errno as above. */
+int store_read_flag(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		    bool fallback, bool *ret);
+
+bool store_exists(struct store *store, xs_transaction_t t, const char *dir, const char *key);
+
+/* Write DIR/KEY. 0 or -errno. Only inside a store_transact() that checked that DIR lives. */
+int store_write(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		const char *value);
+int store_writef(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+int store_remove(struct store *store, xs_transaction_t t, const char *dir, const char *key);
+
+typedef int (*store_fn)(struct store *store, xs_transaction_t t, void *user);
+
+/*
+ * Run `fn` in a transaction on a live backend directory: -ENOENT when DIR/state is gone (and
+ * nothing was written), the error of `fn` when it fails (likewise), else 0. Repeats on conflicts.
+ */
+int store_transact(struct store *store, const char *dir, store_fn fn, void *user);
+
+#endif

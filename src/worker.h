@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Data threads. A queue (one blkif ring, or one netif tx/rx pair) belongs to
+ * exactly one worker from attach to detach; workers share nothing, so the data
+ * path takes no lock.
+ *
+ * A worker turns events into passes. One pass walks all dirty queues in steps,
+ * so that each system call serves every ring that has work:
+ *
+ *   take    pop requests, add copies from the guest    -> one grant copy
+ *   act     look at those copies, start I/O            -> plane->submit (one io_submit)
+ *   give    add copies to the guest for finished I/O   -> one grant copy
+ *   answer  fill responses, publish, notify once
+ *
+ * Only then are the event channels of queues with nothing left to do unmasked:
+ * an event that comes meanwhile stays pending, so nothing is lost and a storming
+ * guest costs one wake-up per pass (XSA-332).
+ */
+#ifndef PVB_WORKER_H
+#define PVB_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/queue.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+#include "grant.h"
+#include "loop.h"
+
+struct queue;
+struct worker;
+
+struct queue_ops {
+	void (*take)(struct queue *queue);
+	void (*act)(struct queue *queue);
+	void (*give)(struct queue *queue);
+	/* True when there is more to do now; the ports stay masked meanwhile. */
+	bool (*answer)(struct queue *queue);
+	/* Write indices and counters for SIGUSR1, as one or more whole lines. */
+	void (*dump)(struct queue *queue, FILE *out);
+};
+
+/* Embedded in a block or net queue. Zero-initialise, then worker_attach(). */
+struct queue {
+	const struct queue_ops *ops; /* borrowed */
+	struct worker *worker;       /* borrowed; NULL when not attached */
+	TAILQ_ENTRY(queue) dirty_link;
+	LIST_ENTRY(queue) link;
+	bool dirty;
+};
+
+/* What one kind of queue keeps per worker (block: the aio context and buffers). */
+struct plane {
+	int (*open)(struct worker *worker, void **ret_ctx); /* 0 or -errno */
+	void (*close)(void *ctx);
+	void (*submit)(void *ctx); /* after every act(); may be NULL */
+};
+
+enum plane_kind { PLANE_BLK, PLANE_NET, PLANE_NR };
+
+struct worker_port {
+	struct queue *queue; /* borrowed */
+	evtchn_port_t port;
+	bool bound;
+	bool fired; /* masked by an event, to be unmasked after the pass */
+};
+
+struct worker {
+	struct loop *loop;     /* owned */
+	xengnttab_handle *xgt; /* owned */
+	xenevtchn_handle *xce; /* owned */
+	struct grant_batch copies;
+	void *plane_ctx[PLANE_NR]; /* owned through plane->close */
+	unsigned int index;
+	/* the rest is private to worker.c */
+	const struct plane *planes[PLANE_NR];
+	TAILQ_HEAD(, queue) dirty;
+	LIST_HEAD(, queue) queues;
+	struct worker_port **ports; /* by local port; owned array, borrowed entries */
+	uint32_t nr_ports;
+	evtchn_port_t *fired; /* owned; ports to unmask */
+	uint32_t nr_fired;
+	uint32_t max_fired;
+	struct loop_watch *watch;
+	unsigned long thread;
+	bool running;
+};
+
+/* Make a worker and its handles; starts no thread. `planes` has PLANE_NR entries, NULL allowed. */
+int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes);
+/* Start the thread. 0 or -errno. */
+int worker_start(struct worker *worker);
+/* Stop the thread and release everything; every queue must have been detached. Idempotent. */
+void worker_close(struct worker *worker);
+
+/* --- below: only from the worker's own thread (a task, or a queue's callback) --- */
+
+void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops);
+/* Idempotent. After it no callback of the queue runs any more. */
+void worker_detach(struct queue *queue);
+
+/* Make the queue part of the next pass. */
+void queue_mark(struct queue *queue);
+
+/*
+ * Bind the frontend's event channel; events on it mark `queue`.
+ * 0, or -errno (a port that is not meant for us fails here).
+ */
+int worker_bind(struct worker *worker, struct worker_port *port, struct queue *queue,
+		uint32_t domid, evtchn_port_t remote);
+/* Idempotent. */
+void worker_unbind(struct worker *worker, struct worker_port *port);
+void worker_notify(struct worker *worker, const struct worker_port *port);
+
+/* Dump all queues of this worker. */
+void worker_dump(struct worker *worker, FILE *out);
+
+#endif
