@@ -101,10 +101,17 @@ int ring_take(struct ring *ring, void *ret_req, size_t size)
 
 bool ring_rearm(struct ring *ring)
 {
-	shared_store(ring, REQ_EVENT, ring->req_cons + 1);
+	return ring_rearm_beyond(ring, 0);
+}
+
+bool ring_rearm_beyond(struct ring *ring, uint32_t waiting)
+{
+	uint32_t seen = ring->req_cons + waiting;
+
+	shared_store(ring, REQ_EVENT, seen + 1);
 	/* Our req_event before the frontend's req_prod: pairs with its push-and-check. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return shared_load(ring, REQ_PROD) != ring->req_cons;
+	return shared_load(ring, REQ_PROD) != seen;
 }
 
 void ring_put(struct ring *ring, const void *rsp, size_t size)

@@ -63,6 +63,12 @@ int ring_take(struct ring *ring, void *ret_req, size_t size);
  */
 bool ring_rearm(struct ring *ring);
 
+/*
+ * As ring_rearm(), when `waiting` requests (from ring_peek(), less what was taken since) are seen
+ * but are not enough: ask for an event at the next one after them.
+ */
+bool ring_rearm_beyond(struct ring *ring, uint32_t waiting);
+
 /* Fill the next response slot; the frontend does not see it before ring_publish(). */
 void ring_put(struct ring *ring, const void *rsp, size_t size);
 
