@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* What both scripts do with their own backend directory; see backend.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/hotplug/backend.h"
+
+#define XENBUS_STATE_CLOSING 5
+#define XENBUS_STATE_CLOSED  6
+
+int hotplug_backend_read(struct store *store, const struct hotplug_request *req, const char *key,
+			 const char *fallback, char *buf, size_t size,
+			 struct hotplug_failure *failure)
+{
+	int err = store_read(store, XBT_NULL, req->path, key, buf, size);
+
+	if (err == -ENOENT && fallback) {
+		snprintf(buf, size, "%s", fallback);
+		return 0;
+	}
+	if (err)
+		return hotplug_fail(failure, err, "%s/%s cannot be read from xenstore: %s",
+				    req->path, key, strerror(-err));
+	return 0;
+}
+
+struct connected_write {
+	const struct hotplug_request *req;
+	const struct hotplug_result *result;
+};
+
+static int write_device(struct store *store, xs_transaction_t t, const struct connected_write *w)
+{
+	const char *dir = w->req->path;
+	int err = 0;
+
+	if (w->result->physical_device)
+		err = store_write(store, t, dir, "physical-device", w->result->physical_device);
+	if (!err && w->result->physical_device_path)
+		err = store_write(store, t, dir, "physical-device-path",
+				  w->result->physical_device_path);
+	/*
+	 * The guest may have removed its own directory; writing there would bring it back and make
+	 * a frontend that is gone look as if it were there.
+	 */
+	if (!err && w->result->frontend && store_exists(store, t, w->result->frontend, "state"))
+		err = store_writef(store, t, w->result->frontend, "mtu", "%u", w->result->mtu);
+	return err;
+}
+
+/* store_transact() has checked that DIR/state is there; see that it is not on its way out. */
+static int write_connected(struct store *store, xs_transaction_t t, void *user)
+{
+	const struct connected_write *w = user;
+	const char *dir = w->req->path;
+	uint32_t state;
+	int err;
+
+	err = store_read_u32(store, t, dir, "state", 0, 8, &state);
+	if (err)
+		return err;
+	if (state == XENBUS_STATE_CLOSING || state == XENBUS_STATE_CLOSED)
+		return -ENOENT;
+
+	err = write_device(store, t, w);
+	if (err)
+		return err;
+	err = store_remove(store, t, dir, "hotplug-error");
+	if (err && err != -ENOENT)
+		return err;
+	return store_write(store, t, dir, "hotplug-status", "connected");
+}
+
+int hotplug_backend_connected(struct store *store, const struct hotplug_request *req,
+			      const struct hotplug_result *result, struct hotplug_failure *failure)
+{
+	struct connected_write w = { .req = req, .result = result };
+	int err = store_transact(store, req->path, write_connected, &w);
+
+	if (err == -ENOENT)
+		return hotplug_fail(
+			failure, err,
+			"the device was removed or closed while its script ran; attach it "
+			"again if it is still wanted");
+	if (err)
+		return hotplug_fail(failure, err, "%s cannot be written to xenstore: %s", req->path,
+				    strerror(-err));
+	return 0;
+}
+
+struct failed_write {
+	const struct hotplug_request *req;
+	const struct hotplug_failure *failure;
+	bool with_status;
+};
+
+static int write_failed(struct store *store, xs_transaction_t t, void *user)
+{
+	const struct failed_write *w = user;
+	int err = store_write(store, t, w->req->path, "hotplug-error", w->failure->text);
+
+	if (!err && w->with_status)
+		err = store_write(store, t, w->req->path, "hotplug-status",
+				  w->failure->busy ? "busy" : "error");
+	return err;
+}
+
+void hotplug_backend_failed(struct store *store, const struct hotplug_request *req,
+			    const struct hotplug_failure *failure, bool with_status)
+{
+	struct failed_write w = { .req = req, .failure = failure, .with_status = with_status };
+
+	store_transact(store, req->path, write_failed, &w);
+}

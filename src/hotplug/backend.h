@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What both scripts do with their own backend directory. */
+#ifndef PVB_HOTPLUG_BACKEND_H
+#define PVB_HOTPLUG_BACKEND_H
+
+#include <limits.h>
+#include <stddef.h>
+
+#include "src/hotplug/failure.h"
+#include "src/hotplug/request.h"
+#include "src/store.h"
+
+/*
+ * Read one key of the device's directory. A key that is not there gives `fallback` if that is not
+ * NULL. 0, or a negative errno with *failure filled in.
+ */
+int hotplug_backend_read(struct store *store, const struct hotplug_request *req, const char *key,
+			 const char *fallback, char *buf, size_t size,
+			 struct hotplug_failure *failure);
+
+/* What success leaves behind; NULL or 0 for what does not apply. */
+struct hotplug_result {
+	const char *physical_device;      /* "major:minor" in hex */
+	const char *physical_device_path; /* where it is */
+	const char *frontend;             /* the directory for `mtu` */
+	unsigned int mtu;
+};
+
+/*
+ * Write the result and hotplug-status=connected, and take away the error of an earlier run, all in
+ * one transaction; nothing is written if the device is gone or closing. 0, or a negative errno with
+ * *failure filled in.
+ */
+int hotplug_backend_connected(struct store *store, const struct hotplug_request *req,
+			      const struct hotplug_result *result, struct hotplug_failure *failure);
+
+/*
+ * Write hotplug-error, and hotplug-status too if `with_status`. A device that is gone is left gone.
+ * Best effort: the same sentence goes to stderr anyway.
+ */
+void hotplug_backend_failed(struct store *store, const struct hotplug_request *req,
+			    const struct hotplug_failure *failure, bool with_status);
+
+#endif

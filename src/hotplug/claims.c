@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Who else uses a disk; see claims.h. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "src/hotplug/claims.h"
+
+#define VM_MAX 128 /* of "/vm/UUID" */
+
+/* The VMs that a domain stands for: its own, and for a device model's stub domain that of its guest. */
+struct vms {
+	char own[VM_MAX]; /* "" if unknown */
+	char target[VM_MAX];
+};
+
+struct walk {
+	struct store *store;
+	const struct hotplug_request *req;
+	const struct hotplug_target *target;
+	enum hotplug_mode mode;
+	struct hotplug_failure *failure;
+	const char *kind; /* which part of the backend directory is being walked */
+	struct vms own_vms;
+};
+
+static void read_vm(struct store *store, uint32_t domid, char vm[VM_MAX])
+{
+	char dir[STORE_PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u", domid);
+	if (store_read(store, XBT_NULL, dir, "vm", vm, VM_MAX) < 0)
+		vm[0] = '\0';
+}
+
+static void vms_read(struct store *store, uint32_t domid, struct vms *ret)
+{
+	char dir[STORE_PATH_MAX];
+	uint32_t target;
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u", domid);
+	read_vm(store, domid, ret->own);
+	ret->target[0] = '\0';
+	if (store_read_u32(store, XBT_NULL, dir, "target", 0, UINT32_MAX, &target) == 0)
+		read_vm(store, target, ret->target);
+}
+
+static bool vm_equal(const char *a, const char *b)
+{
+	return a[0] && strcmp(a, b) == 0;
+}
+
+static bool vms_overlap(const struct vms *a, const struct vms *b)
+{
+	return vm_equal(a->own, b->own) || vm_equal(a->own, b->target) ||
+	       vm_equal(a->target, b->own) || vm_equal(a->target, b->target);
+}
+
+static void claim_add(struct hotplug_claim *claim, const struct hotplug_identity *identity)
+{
+	if (claim->nr_identities < HOTPLUG_CLAIM_IDENTITIES)
+		claim->identities[claim->nr_identities++] = *identity;
+}
+
+/* Take what is before the path off, whatever format it names: it is another disk's affair. */
+static const char *path_in_params(const char *params)
+{
+	const char *slash = strchr(params, '/');
+
+	return slash ? slash : params;
+}
+
+/*
+ * What an entry uses. It may be known by number (as the stock script writes it), by the path a
+ * script found, or only by what the admin wrote. Returns whether its script has claimed it at all:
+ * two guests that start together must not stop one another by what their configs say.
+ */
+static bool claim_read_identities(struct store *store, const char *dir, struct hotplug_claim *claim)
+{
+	struct hotplug_identity identity;
+	char value[PATH_MAX];
+	unsigned int major;
+	unsigned int minor;
+	bool claimed = false;
+
+	if (store_read(store, XBT_NULL, dir, "physical-device", value, sizeof(value)) == 0) {
+		claimed = true;
+		if (sscanf(value, "%x:%x", &major, &minor) == 2) {
+			identity = (struct hotplug_identity){ .is_block = true,
+							      .dev = makedev(major, minor) };
+			claim_add(claim, &identity);
+		}
+	}
+	if (store_read(store, XBT_NULL, dir, "physical-device-path", value, sizeof(value)) == 0) {
+		claimed = true;
+		if (hotplug_target_identify(value, &identity) == 0)
+			claim_add(claim, &identity);
+	}
+	if (!claimed)
+		claimed = store_read(store, XBT_NULL, dir, "hotplug-status", value,
+				     sizeof(value)) == 0 &&
+			  strcmp(value, "connected") == 0;
+	if (claimed && store_read(store, XBT_NULL, dir, "params", value, sizeof(value)) == 0 &&
+	    hotplug_target_identify(path_in_params(value), &identity) == 0)
+		claim_add(claim, &identity);
+	return claimed;
+}
+
+static void claim_read_rest(struct walk *walk, const char *dir, uint32_t domid,
+			    struct hotplug_claim *claim)
+{
+	char domain[STORE_PATH_MAX];
+	char value[STORE_VALUE_MAX];
+	struct vms vms;
+
+	/* What cannot be read counts as a use: a disk refused is better than a disk destroyed. */
+	if (store_read_u32(walk->store, XBT_NULL, dir, "state", 0, 8, &claim->state) < 0)
+		claim->state = store_exists(walk->store, XBT_NULL, dir, "state") ? 4 : 0;
+	if (store_read_flag(walk->store, XBT_NULL, dir, "online", false, &claim->online) < 0)
+		claim->online = true;
+	if (store_read(walk->store, XBT_NULL, dir, "mode", value, sizeof(value)) < 0 ||
+	    hotplug_mode_parse(value, &claim->mode) < 0)
+		claim->mode = HOTPLUG_MODE_WRITE;
+
+	snprintf(domain, sizeof(domain), "/local/domain/%u", domid);
+	claim->domain_exists = store_exists(walk->store, XBT_NULL, domain, "vm") ||
+			       store_exists(walk->store, XBT_NULL, domain, "domid");
+	vms_read(walk->store, domid, &vms);
+	claim->same_vm = domid == walk->req->domid || vms_overlap(&vms, &walk->own_vms);
+}
+
+static int fail_in_use(struct walk *walk, const char *dir, uint32_t domid,
+		       const struct hotplug_claim *claim)
+{
+	char domain[STORE_PATH_MAX];
+	char name[64];
+
+	snprintf(domain, sizeof(domain), "/local/domain/%u", domid);
+	if (store_read(walk->store, XBT_NULL, domain, "name", name, sizeof(name)) < 0)
+		snprintf(name, sizeof(name), "(no name)");
+	return hotplug_fail_busy(
+		walk->failure,
+		"%s is in use %s by guest %s (domain %u, %s); detach it there, or use "
+		"another image",
+		walk->target->path, claim->mode == HOTPLUG_MODE_READ ? "read-only" : "read-write",
+		name, domid, dir);
+}
+
+static int check_entry(struct walk *walk, uint32_t domid, uint32_t devid)
+{
+	struct hotplug_claim claim = { 0 };
+	char dir[STORE_PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s/%s/%u/%u", walk->req->base, walk->kind, domid, devid);
+	if (strcmp(dir, walk->req->path) == 0 || !claim_read_identities(walk->store, dir, &claim) ||
+	    !hotplug_claim_matches(&claim, &walk->target->identity))
+		return 0;
+	claim_read_rest(walk, dir, domid, &claim);
+	if (!hotplug_claim_conflicts(&claim, &walk->target->identity, walk->mode))
+		return 0;
+	return fail_in_use(walk, dir, domid, &claim);
+}
+
+/* The children of `dir`; NULL with *ret_nr 0 and *ret_err 0 if it is not there (any more). */
+static char **list(struct walk *walk, const char *dir, unsigned int *ret_nr, int *ret_err)
+{
+	char **names = xs_directory(walk->store->xs, XBT_NULL, dir, ret_nr);
+
+	*ret_err = names || errno == ENOENT ? 0 : -errno;
+	if (!names)
+		*ret_nr = 0;
+	return names;
+}
+
+static int check_domain(struct walk *walk, uint32_t domid)
+{
+	char dir[STORE_PATH_MAX];
+	unsigned int nr;
+	char **names;
+	int err;
+
+	snprintf(dir, sizeof(dir), "%s/%s/%u", walk->req->base, walk->kind, domid);
+	names = list(walk, dir, &nr, &err);
+	for (unsigned int i = 0; !err && i < nr; i++)
+		err = check_entry(walk, domid, (uint32_t)strtoul(names[i], NULL, 10));
+	free(names);
+	return err;
+}
+
+static int check_kind(struct walk *walk)
+{
+	char dir[STORE_PATH_MAX];
+	unsigned int nr;
+	char **names;
+	int err;
+
+	snprintf(dir, sizeof(dir), "%s/%s", walk->req->base, walk->kind);
+	names = list(walk, dir, &nr, &err);
+	for (unsigned int i = 0; !err && i < nr; i++)
+		err = check_domain(walk, (uint32_t)strtoul(names[i], NULL, 10));
+	free(names);
+	return err;
+}
+
+int hotplug_claims_check(struct store *store, const struct hotplug_request *req,
+			 const struct hotplug_target *target, enum hotplug_mode mode,
+			 struct hotplug_failure *failure)
+{
+	static const char *const kinds[] = { "vbd", "vbd3", "qdisk", NULL };
+	struct walk walk = {
+		.store = store,
+		.req = req,
+		.target = target,
+		.mode = mode,
+		.failure = failure,
+	};
+
+	if (mode == HOTPLUG_MODE_UNCHECKED)
+		return 0;
+	failure->text[0] = '\0';
+	vms_read(store, req->domid, &walk.own_vms);
+	for (const char *const *kind = kinds; *kind; kind++) {
+		int err;
+
+		walk.kind = *kind;
+		err = check_kind(&walk);
+		if (err && !failure->text[0])
+			hotplug_fail(failure, err, "%s/%s cannot be read from xenstore: %s",
+				     req->base, *kind, strerror(-err));
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Who else uses a disk, according to xenstore. */
+#ifndef PVB_HOTPLUG_CLAIMS_H
+#define PVB_HOTPLUG_CLAIMS_H
+
+#include "src/hotplug/failure.h"
+#include "src/hotplug/request.h"
+#include "src/hotplug/sharing.h"
+#include "src/hotplug/target.h"
+#include "src/store.h"
+
+/*
+ * Walk all disks of this backend domain that went through their script, of pvbackd and of QEMU, and
+ * see whether one of another guest forbids the use of `target` in `mode`. 0, or a negative errno
+ * with *failure filled in: -EBUSY if it is in use, else xenstore's trouble. To be called under
+ * hotplug_host_lock().
+ */
+int hotplug_claims_check(struct store *store, const struct hotplug_request *req,
+			 const struct hotplug_target *target, enum hotplug_mode mode,
+			 struct hotplug_failure *failure);
+
+#endif

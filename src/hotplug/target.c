@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The storage behind a disk; see target.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/hotplug/target.h"
+
+static int check_type(const char *type, struct hotplug_failure *failure)
+{
+	static const char *const served[] = { "phy", "file", "vbd3", "tap", NULL };
+
+	for (const char *const *t = served; *t; t++)
+		if (strcmp(type, *t) == 0)
+			return 0;
+	return hotplug_fail(failure, -EOPNOTSUPP,
+			    "a disk of type '%s' is not served by pvbackd; use a raw image with "
+			    "phy: or file: in the disk line",
+			    type);
+}
+
+/*
+ * A prefix is letters and digits before the first ':', with no '/' before it. Returns its length
+ * with the colon, or 0.
+ */
+static size_t prefix_length(const char *params)
+{
+	size_t len = strspn(params, "abcdefghijklmnopqrstuvwxyz0123456789");
+
+	return len > 0 && params[len] == ':' ? len + 1 : 0;
+}
+
+static bool prefix_is_raw(const char *params, size_t len)
+{
+	static const char *const raw[] = { "phy:", "file:", "raw:", "aio:", "tap:", NULL };
+
+	for (const char *const *r = raw; *r; r++)
+		if (strlen(*r) == len && strncmp(params, *r, len) == 0)
+			return true;
+	return false;
+}
+
+int hotplug_target_path(const char *type, const char *params, char *ret_path, size_t size,
+			struct hotplug_failure *failure)
+{
+	size_t prefix;
+	int err;
+
+	err = check_type(type, failure);
+	if (err)
+		return err;
+
+	while ((prefix = prefix_length(params)) > 0) {
+		if (!prefix_is_raw(params, prefix))
+			return hotplug_fail(
+				failure, -EOPNOTSUPP,
+				"image format '%.*s' is not served by pvbackd, only raw "
+				"is; convert the image with qemu-img convert -O raw, or "
+				"leave out script= and use backendtype=qdisk",
+				(int)prefix - 1, params);
+		params += prefix;
+	}
+
+	if ((size_t)snprintf(ret_path, size, "%s%s",
+			     params[0] == '/' || params[0] == '\0' ? "" : "/dev/", params) >= size)
+		return hotplug_fail(failure, -ENAMETOOLONG,
+				    "the path in the disk line is longer than %zu bytes", size - 1);
+	return 0;
+}
+
+static int identity_from_stat(const struct stat *st, struct hotplug_identity *ret)
+{
+	if (S_ISBLK(st->st_mode))
+		*ret = (struct hotplug_identity){ .is_block = true, .dev = st->st_rdev };
+	else if (S_ISREG(st->st_mode))
+		*ret = (struct hotplug_identity){ .dev = st->st_dev, .ino = st->st_ino };
+	else
+		return -ENOTBLK;
+	return 0;
+}
+
+int hotplug_target_identify(const char *path, struct hotplug_identity *ret_identity)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	return identity_from_stat(&st, ret_identity);
+}
+
+/* A sentence for an errno of stat or open; `path` is as the admin wrote it. */
+static int fail_to_open(struct hotplug_failure *failure, int err, const char *path, bool for_write)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENOTDIR:
+		return hotplug_fail(
+			failure, err,
+			"%s does not exist; correct the path in the disk line, or create "
+			"it",
+			path);
+	case ENOTBLK:
+		return hotplug_fail(
+			failure, err,
+			"%s is neither a block device nor a plain file; correct the path "
+			"in the disk line",
+			path);
+	case EROFS:
+	case EACCES:
+	case EPERM:
+		return hotplug_fail(failure, err,
+				    for_write
+					    ? "%s is read-only; make it writable, or use r instead "
+					      "of w in the disk line"
+					    : "%s cannot be read; correct its permissions",
+				    path);
+	case ENOMEDIUM:
+	case ENXIO:
+		return hotplug_fail(failure, err,
+				    "%s has no medium or no device behind it; insert or connect it",
+				    path);
+	default:
+		return hotplug_fail(failure, err, "%s cannot be opened: %s", path, strerror(-err));
+	}
+}
+
+/*
+ * Would the daemon be able to open it? A block device is opened for reading even when it is to be
+ * written: closing a descriptor that could write makes udev probe the device again, at each attach.
+ */
+static int try_open(const char *path, bool is_block, bool for_write,
+		    struct hotplug_identity *ret_identity)
+{
+	int read_only = 0;
+	struct stat st;
+	int err = 0;
+	int fd;
+
+	fd = open(path,
+		  (for_write && !is_block ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else
+		err = identity_from_stat(&st, ret_identity);
+	if (!err && for_write && ret_identity->is_block) {
+		if (ioctl(fd, BLKROGET, &read_only) < 0)
+			err = -errno;
+		else if (read_only)
+			err = -EROFS;
+	}
+	close(fd);
+	return err;
+}
+
+int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
+			   struct hotplug_target *ret_target, struct hotplug_failure *failure)
+{
+	const bool for_write = mode != HOTPLUG_MODE_READ;
+	struct hotplug_target target;
+	int err;
+
+	if (!realpath(path, target.path))
+		return fail_to_open(failure, -errno, path, for_write);
+
+	/* Before open(): opening a FIFO or a terminal could have effects. */
+	err = hotplug_target_identify(target.path, &target.identity);
+	if (!err)
+		err = try_open(target.path, target.identity.is_block, for_write, &target.identity);
+	if (err)
+		return fail_to_open(failure, err, path, for_write);
+
+	*ret_target = target;
+	return 0;
+}

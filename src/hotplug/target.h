@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The storage behind a disk: what `params` names, and whether it can be served. */
+#ifndef PVB_HOTPLUG_TARGET_H
+#define PVB_HOTPLUG_TARGET_H
+
+#include <limits.h>
+#include <stddef.h>
+
+#include "src/hotplug/failure.h"
+#include "src/hotplug/sharing.h"
+
+struct hotplug_target {
+	char path[PATH_MAX]; /* without symbolic links */
+	struct hotplug_identity identity;
+};
+
+/*
+ * The path in a disk's `params`: a prefix that means a raw image (phy:, file:, raw:, aio:, tap:aio:)
+ * is taken off, and a relative path is one below /dev. Pure. An empty path (an empty CD-ROM
+ * drive) is success with "". 0, or a negative errno with *failure filled in if the type or
+ * the image's format is not one that is served, or if the path does not fit `size`.
+ */
+int hotplug_target_path(const char *type, const char *params, char *ret_path, size_t size,
+			struct hotplug_failure *failure);
+
+/*
+ * What `path` is. 0, or a negative errno: that of stat(2), or -ENOTBLK for something that is neither a
+ * block device nor a regular file.
+ */
+int hotplug_target_identify(const char *path, struct hotplug_identity *ret_identity);
+
+/*
+ * Look at the storage itself: it exists, it is a block device or a plain file, and it can be opened
+ * as `mode` wants. Takes no lock and keeps nothing open: QEMU opens the same image for the emulated
+ * disk. 0, or a negative errno with *failure filled in.
+ */
+int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
+			   struct hotplug_target *ret_target, struct hotplug_failure *failure);
+
+#endif

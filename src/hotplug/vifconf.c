@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What a vif's configuration means; see vifconf.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/hotplug/vifconf.h"
+#include "src/rtnl.h"
+
+#define EMULATED_SUFFIX "-emu"
+
+int vifconf_final_name(const char *ifname, const char *vifname, enum hotplug_iftype iftype,
+		       char ret_name[IFNAMSIZ], struct hotplug_failure *failure)
+{
+	const char *suffix = iftype == HOTPLUG_IFTYPE_TAP ? EMULATED_SUFFIX : "";
+	const size_t limit = IFNAMSIZ - 1 - strlen(suffix);
+	char name[IFNAMSIZ] = "";
+
+	if (!vifname[0]) {
+		snprintf(ret_name, IFNAMSIZ, "%s", ifname);
+		return 0;
+	}
+	if (strlen(vifname) > limit)
+		return hotplug_fail(
+			failure, -EINVAL,
+			"vifname '%.64s' is too long; shorten it to at most %zu characters "
+			"in the vif line",
+			vifname, limit);
+	strcat(strcat(name, vifname), suffix); /* the limit has just been checked */
+	if (!rtnl_name_is_valid(name))
+		return hotplug_fail(
+			failure, -EINVAL,
+			"vifname '%s' cannot be the name of a network interface; use one "
+			"without '/', ':' and spaces in the vif line",
+			vifname);
+	memcpy(ret_name, name, sizeof(name));
+	return 0;
+}
+
+int vifconf_mtu(const char *mtu, unsigned int bridge_mtu, unsigned int *ret_mtu,
+		struct hotplug_failure *failure)
+{
+	unsigned long n;
+	char *end;
+
+	if (!mtu[0]) {
+		*ret_mtu = bridge_mtu > RTNL_MTU_MAX ? RTNL_MTU_MAX : bridge_mtu;
+		return 0;
+	}
+	/* Up to five digits: strtoul() would also take signs, spaces and any length. */
+	n = strtoul(mtu, &end, 10);
+	if (strspn(mtu, "0123456789") != strlen(mtu) || strlen(mtu) > 5 || *end ||
+	    n < RTNL_MTU_MIN || n > RTNL_MTU_MAX)
+		return hotplug_fail(failure, -ERANGE,
+				    "mtu '%.64s' is out of range; use %d to %d in the vif line",
+				    mtu, RTNL_MTU_MIN, RTNL_MTU_MAX);
+	*ret_mtu = (unsigned int)n;
+	return 0;
+}
+
+bool vifconf_old_bridge_name(const char *bridge, char ret_name[IFNAMSIZ])
+{
+	static const char prefix[] = "xenbr";
+	const char *number = bridge + sizeof(prefix) - 1;
+
+	if (strncmp(bridge, prefix, sizeof(prefix) - 1) != 0 || !*number ||
+	    number[strspn(number, "0123456789")] != '\0' || strlen(number) > 8)
+		return false;
+	snprintf(ret_name, IFNAMSIZ, "eth%.8s", number);
+	return true;
+}
+
+int vifconf_only_bridge(const char *class_net, char ret_name[IFNAMSIZ])
+{
+	char found[IFNAMSIZ] = "";
+	unsigned int nr_found = 0;
+	char path[PATH_MAX];
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	dir = opendir(class_net);
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (!rtnl_name_is_valid(entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/bridge", class_net, entry->d_name);
+		if (stat(path, &st) < 0)
+			continue;
+		snprintf(found, sizeof(found), "%.15s", entry->d_name);
+		nr_found++;
+	}
+	closedir(dir);
+
+	if (nr_found != 1)
+		return nr_found ? -E2BIG : -ENOENT;
+	memcpy(ret_name, found, sizeof(found));
+	return 0;
+}
+
+bool vifconf_frontend_is_plausible(const struct hotplug_request *req, const char *path)
+{
+	char expected[96];
+
+	snprintf(expected, sizeof(expected), "/local/domain/%u/device/vif/%u", req->domid,
+		 req->devid);
+	return strcmp(path, expected) == 0;
+}
