@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/hotplug/backend.h"
+#include "hotplug/backend.h"
 
 #define XENBUS_STATE_CLOSING 5
 #define XENBUS_STATE_CLOSED  6
@@ -19,6 +19,12 @@ int hotplug_backend_read(struct store *store, const struct hotplug_request *req,
 		snprintf(buf, size, "%s", fallback);
 		return 0;
 	}
+	if (err == -ENOENT)
+		return hotplug_fail(
+			failure, err,
+			"%s/%s is not in xenstore; the device was removed while its script "
+			"ran, or xl did not make it",
+			req->path, key);
 	if (err)
 		return hotplug_fail(failure, err, "%s/%s cannot be read from xenstore: %s",
 				    req->path, key, strerror(-err));

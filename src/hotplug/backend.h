@@ -6,9 +6,9 @@
 #include <limits.h>
 #include <stddef.h>
 
-#include "src/hotplug/failure.h"
-#include "src/hotplug/request.h"
-#include "src/store.h"
+#include "hotplug/failure.h"
+#include "hotplug/request.h"
+#include "store.h"
 
 /*
  * Read one key of the device's directory. A key that is not there gives `fallback` if that is not

@@ -11,11 +11,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "src/hotplug/backend.h"
-#include "src/hotplug/claims.h"
-#include "src/hotplug/host.h"
-#include "src/hotplug/scripts.h"
-#include "src/hotplug/target.h"
+#include "hotplug/backend.h"
+#include "hotplug/claims.h"
+#include "hotplug/host.h"
+#include "hotplug/scripts.h"
+#include "hotplug/target.h"
 
 struct disk {
 	char path[PATH_MAX]; /* as configured; "" for an empty CD-ROM drive */

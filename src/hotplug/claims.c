@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "src/hotplug/claims.h"
+#include "hotplug/claims.h"
 
 #define VM_MAX 128 /* of "/vm/UUID" */
 

@@ -3,11 +3,11 @@
 #ifndef PVB_HOTPLUG_CLAIMS_H
 #define PVB_HOTPLUG_CLAIMS_H
 
-#include "src/hotplug/failure.h"
-#include "src/hotplug/request.h"
-#include "src/hotplug/sharing.h"
-#include "src/hotplug/target.h"
-#include "src/store.h"
+#include "hotplug/failure.h"
+#include "hotplug/request.h"
+#include "hotplug/sharing.h"
+#include "hotplug/target.h"
+#include "store.h"
 
 /*
  * Walk all disks of this backend domain that went through their script, of pvbackd and of QEMU, and

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "src/hotplug/failure.h"
+#include "hotplug/failure.h"
 
 int hotplug_fail(struct hotplug_failure *failure, int err, const char *fmt, ...)
 {

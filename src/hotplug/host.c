@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of this Dom0; see host.h. */
+#include "config.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +14,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "src/hotplug/host.h"
-#include "src/hotplug/target.h"
+#include "hotplug/host.h"
+#include "hotplug/target.h"
 
 int hotplug_host_check_daemon(const char *runtime_dir, struct hotplug_failure *failure)
 {

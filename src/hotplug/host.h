@@ -3,9 +3,9 @@
 #ifndef PVB_HOTPLUG_HOST_H
 #define PVB_HOTPLUG_HOST_H
 
-#include "src/hotplug/failure.h"
-#include "src/hotplug/request.h"
-#include "src/hotplug/sharing.h"
+#include "hotplug/failure.h"
+#include "hotplug/request.h"
+#include "hotplug/sharing.h"
 
 #define HOTPLUG_LOCK_LIMIT_S 30 /* libxl kills a script after 40 s without saying why */
 

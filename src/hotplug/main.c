@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/hotplug/backend.h"
-#include "src/hotplug/scripts.h"
+#include "hotplug/backend.h"
+#include "hotplug/scripts.h"
 
 #define EXIT_USAGE 2
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/hotplug/request.h"
-#include "src/rtnl.h"
+#include "hotplug/request.h"
+#include "rtnl.h"
 
 /* Xen's domain ids end below DOMID_FIRST_RESERVED (xen.h). */
 #define DOMID_MAX 0x7fefu

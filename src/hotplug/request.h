@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "src/hotplug/failure.h"
+#include "hotplug/failure.h"
 
 #define HOTPLUG_RUNTIME_DIR "/run/pvbackd"
 #define HOTPLUG_PATH_MAX    64 /* of XENBUS_PATH, with the NUL */

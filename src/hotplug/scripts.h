@@ -3,9 +3,9 @@
 #ifndef PVB_HOTPLUG_SCRIPTS_H
 #define PVB_HOTPLUG_SCRIPTS_H
 
-#include "src/hotplug/failure.h"
-#include "src/hotplug/request.h"
-#include "src/store.h"
+#include "hotplug/failure.h"
+#include "hotplug/request.h"
+#include "store.h"
 
 /*
  * Do what `req` asks. 0, or a negative errno with *failure filled in; the device is then as it was

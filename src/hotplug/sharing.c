@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "src/hotplug/sharing.h"
+#include "hotplug/sharing.h"
 
 #define XENBUS_STATE_CLOSED 6
 

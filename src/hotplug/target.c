@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/hotplug/target.h"
+#include "hotplug/target.h"
 
 static int check_type(const char *type, struct hotplug_failure *failure)
 {

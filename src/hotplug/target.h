@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <stddef.h>
 
-#include "src/hotplug/failure.h"
-#include "src/hotplug/sharing.h"
+#include "hotplug/failure.h"
+#include "hotplug/sharing.h"
 
 struct hotplug_target {
 	char path[PATH_MAX]; /* without symbolic links */

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/hotplug/backend.h"
-#include "src/hotplug/host.h"
-#include "src/hotplug/scripts.h"
-#include "src/hotplug/vifconf.h"
-#include "src/rtnl.h"
+#include "hotplug/backend.h"
+#include "hotplug/host.h"
+#include "hotplug/scripts.h"
+#include "hotplug/vifconf.h"
+#include "rtnl.h"
 
 /*
  * The numerically largest address that is not a group's: a bridge takes the smallest of its ports'

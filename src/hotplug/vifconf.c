@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/hotplug/vifconf.h"
-#include "src/rtnl.h"
+#include "hotplug/vifconf.h"
+#include "rtnl.h"
 
 #define EMULATED_SUFFIX "-emu"
 

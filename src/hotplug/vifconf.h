@@ -6,8 +6,8 @@
 #include <net/if.h>
 #include <stdbool.h>
 
-#include "src/hotplug/failure.h"
-#include "src/hotplug/request.h"
+#include "hotplug/failure.h"
+#include "hotplug/request.h"
 
 #define VIFCONF_DEFAULT_BRIDGE "xenbr0"
 

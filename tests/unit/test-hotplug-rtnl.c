@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* src/rtnl.c against the real kernel, in a network namespace of its own. Needs root. */
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -20,7 +22,7 @@
 #include <netlink/route/link/bridge.h>
 #include <sys/socket.h>
 
-#include "src/rtnl.h"
+#include "rtnl.h"
 
 #define EXIT_SKIP 77
 

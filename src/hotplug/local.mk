@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+# Both hotplug scripts are one program: it is installed as block-pvbackd, and vif-pvbackd is a link to
+# it. All of it but main() is a library, so that the tests can call the parts.
+
+libpvb_a_SOURCES += src/rtnl.c src/rtnl.h
+
+noinst_LIBRARIES += libhotplug.a
+libhotplug_a_SOURCES = \
+	src/hotplug/backend.c src/hotplug/backend.h \
+	src/hotplug/block.c \
+	src/hotplug/claims.c src/hotplug/claims.h \
+	src/hotplug/failure.c src/hotplug/failure.h \
+	src/hotplug/host.c src/hotplug/host.h \
+	src/hotplug/request.c src/hotplug/request.h \
+	src/hotplug/scripts.h \
+	src/hotplug/sharing.c src/hotplug/sharing.h \
+	src/hotplug/target.c src/hotplug/target.h \
+	src/hotplug/vif.c \
+	src/hotplug/vifconf.c src/hotplug/vifconf.h
+
+xenscripts_PROGRAMS += src/hotplug/block-pvbackd
+src_hotplug_block_pvbackd_SOURCES = src/hotplug/main.c
+src_hotplug_block_pvbackd_LDADD = libhotplug.a libpvb.a $(XEN_LIBS) $(NL_LIBS)
+
+install-exec-hook: install-vif-script
+uninstall-hook: uninstall-vif-script
+
+install-vif-script:
+	cd "$(DESTDIR)$(xenscriptsdir)" && rm -f vif-pvbackd && $(LN_S) block-pvbackd vif-pvbackd
+
+uninstall-vif-script:
+	rm -f "$(DESTDIR)$(xenscriptsdir)/vif-pvbackd"
+
+.PHONY: install-vif-script uninstall-vif-script
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl
+TESTS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl
+
+tests_unit_test_hotplug_SOURCES = tests/unit/test-hotplug.c
+tests_unit_test_hotplug_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hotplug_LDADD = libhotplug.a libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS)
+
+tests_unit_test_hotplug_rtnl_SOURCES = tests/unit/test-hotplug-rtnl.c
+tests_unit_test_hotplug_rtnl_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hotplug_rtnl_LDADD = libpvb.a $(CMOCKA_LIBS) $(NL_LIBS)
+endif
