@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# What build and run share on the host: where things are, and how they talk.
+
+LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${XEN_LAB_CACHE:-$LAB/cache}
+BUSYBOX=/bin/busybox
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+
+say() { printf 'xen-lab: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# need_programs NAME...: stop with the names of those that are missing
+need_programs() {
+	local name missing=()
+	for name; do
+		command -v "$name" >/dev/null || missing+=("$name")
+	done
+	[ ${#missing[@]} -eq 0 ] || die "missing programs: ${missing[*]} (install what tests/xen/packages lists)"
+}

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# The recipes of the lab's parts. Each part is a function part_NAME which leaves its result in
+# $CACHE/NAME; inputs_NAME lists what it is made from, one a line: other parts, file:PATH, fn:FUNCTION,
+# text:WORD.
+
+ALL_PARTS=(packages-amd64 packages-i386 tree-amd64 tree-i386 xen linux-amd64 linux-i386
+	dom0.cpio guest-amd64.cpio guest-i386.cpio guest-root.ext4 guests.ext4)
+
+KERNEL_PACKAGE_amd64=linux-image-amd64
+KERNEL_PACKAGE_i386=linux-image-686-pae
+
+# What a guest has in its initramfs (with its libraries), and in its root file system.
+GUEST_PACKAGES="bash dash base-files coreutils mount util-linux grep sed mawk findutils procps kmod iproute2 iputils-ping
+	ethtool fio iperf3 e2fsprogs busybox-static tar gzip"
+DOM0_PACKAGES="xen-utils-4.17 xenstore-utils qemu-system-xen seabios libaio1 libnl-3-200
+	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils"
+PACKAGES_amd64="$KERNEL_PACKAGE_amd64 xen-hypervisor-4.17-amd64 $GUEST_PACKAGES $DOM0_PACKAGES"
+PACKAGES_i386="$KERNEL_PACKAGE_i386 $GUEST_PACKAGES"
+
+# Modules, with what they depend on.
+DOM0_MODULES="xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge 8021q veth loop nvme ext4
+	crc32c_generic null_blk xen-blkback xen-netback"
+GUEST_MODULES="xen-blkfront xen-netfront 8021q ext4 crc32c_generic"
+# Programs in the guest's initramfs beside busybox.
+GUEST_PROGRAMS="usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin/ip usr/sbin/mke2fs usr/sbin/e2fsck"
+
+# ---- the machinery ----
+
+# text WORDS: as inputs, one a line
+text() { printf 'text:%s\n' $1; }
+
+# part_key NAME: a hash over all that decides how the part turns out
+part_key() {
+	local fn=${1//[.-]/_} input
+	{
+		declare -f "part_$fn"
+		while IFS= read -r input; do
+			case $input in
+			text:*) printf '%s\n' "$input" ;;
+			file:*) cat "$LAB/${input#file:}" ;;
+			fn:*) declare -f "${input#fn:}" ;;
+			*) cat "$CACHE/stamp/$input" ;;
+			esac
+		done < <("inputs_$fn")
+	} | sha256sum | cut -d' ' -f1
+}
+
+# make_part NAME: make it, unless what is in the cache was made by the same recipe
+make_part() {
+	local part=$1 fn=${1//[.-]/_} inputs input key start
+	[ "$(type -t "part_$fn")" = function ] || die "no such part: $part"
+	mapfile -t inputs < <("inputs_$fn")
+	for input in "${inputs[@]}"; do
+		case $input in
+		text:* | file:* | fn:*) ;;
+		*) make_part "$input" ;;
+		esac
+	done
+	key=$(part_key "$part")
+	if [ -f "$CACHE/stamp/$part" ] && [ "$(cat "$CACHE/stamp/$part")" = "$key" ]; then
+		return 0
+	fi
+	start=$SECONDS
+	rm -rf "$CACHE/stamp/$part" "${CACHE:?}/$part"
+	(set -eu -o pipefail && "part_$fn") >"$CACHE/$part.log" 2>&1 &
+	wait $! || {
+		tail -n 30 "$CACHE/$part.log" >&2
+		die "making $part failed; all of it is in $CACHE/$part.log"
+	}
+	printf '%s\n' "$key" >"$CACHE/stamp/$part"
+	say "made $part in $((SECONDS - start)) s"
+}
+
+# ---- packages ----
+
+# private_apt ARCH COMMAND...: apt-get on a package state of its own, so that nothing is installed here,
+# no architecture is added here, and the sources are this machine's
+private_apt() {
+	local arch=$1 root="$CACHE/apt-$1"
+	shift
+	mkdir -p "$root/state/lists/partial" "$root/cache/archives/partial"
+	: >"$root/status"
+	apt-get -q -o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
+		-o Dir::State="$root/state" -o Dir::State::status="$root/status" -o Dir::Cache="$root/cache" \
+		-o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 -o Acquire::Languages=none \
+		-o Acquire::Retries=3 -o APT::Install-Recommends=0 -o APT::Install-Suggests=0 "$@"
+}
+
+# Leaves the packages and all they depend on in cache/packages-ARCH/*.deb.
+fetch_packages() {
+	local arch=$1
+	shift
+	rm -rf "$CACHE/apt-$arch/cache/archives"
+	private_apt "$arch" update || echo "update incomplete; going on with the lists there are"
+	private_apt "$arch" -y --download-only install "$@"
+	mkdir "$CACHE/packages-$arch"
+	mv "$CACHE/apt-$arch/cache/archives"/*.deb "$CACHE/packages-$arch/"
+}
+inputs_packages_amd64() { text "$PACKAGES_amd64"; }
+part_packages_amd64() { fetch_packages amd64 $PACKAGES_amd64; }
+inputs_packages_i386() { text "$PACKAGES_i386"; }
+part_packages_i386() { fetch_packages i386 $PACKAGES_i386; }
+
+# unpack_package TREE DEB: without what no lab machine reads
+unpack_package() {
+	local member
+	member=$(ar t "$2" | grep '^data\.tar')
+	ar p "$2" "$member" |
+		case $member in
+		*.xz) xz -dc ;;
+		*.gz) gzip -dc ;;
+		*.zst) zstd -dc ;;
+		*) cat ;;
+		esac |
+		tar -x -f - --no-same-owner --keep-directory-symlink -C "$1" --exclude-from="$LAB/host/prune"
+}
+
+# make_tree ARCH: cache/tree-ARCH, a merged-/usr tree with all packages in it
+make_tree() {
+	local tree="$CACHE/tree-$1" deb dir
+	mkdir -p "$tree/usr"
+	for dir in bin sbin lib lib32 lib64 libx32; do
+		mkdir "$tree/usr/$dir"
+		ln -s "usr/$dir" "$tree/$dir"
+	done
+	for deb in "$CACHE/packages-$1"/*.deb; do
+		unpack_package "$tree" "$deb"
+	done
+	ln -sf mawk "$tree/usr/bin/awk"
+	depmod -b "$tree" "$(kernel_version "$1")"
+}
+kernel_version() {
+	local dirs=("$CACHE/tree-$1/usr/lib/modules"/*)
+	basename "${dirs[0]}"
+}
+inputs_tree_amd64() { printf '%s\n' packages-amd64 file:host/prune fn:make_tree fn:unpack_package; }
+part_tree_amd64() { make_tree amd64; }
+inputs_tree_i386() { printf '%s\n' packages-i386 file:host/prune fn:make_tree fn:unpack_package; }
+part_tree_i386() { make_tree i386; }
+
+# ---- kernels and the hypervisor ----
+
+inputs_xen() { printf '%s\n' tree-amd64; }
+part_xen() { gzip -dc "$CACHE"/tree-amd64/boot/xen-4.17-amd64.gz >"$CACHE/xen"; }
+
+# number_at FILE OFFSET BYTES: a little-endian number
+number_at() { od -A n -j "$2" -N "$3" -t "u$3" "$1" | tr -d ' '; }
+
+# Leaves cache/linux-ARCH/{vmlinuz,vmlinux}: a PVH guest given the bzImage has it unpacked by the
+# toolstack, which takes long under emulation, so its payload is unpacked here.
+make_linux() {
+	local out="$CACHE/linux-$1" image setup offset length
+	mkdir "$out"
+	image=$(echo "$CACHE/tree-$1"/boot/vmlinuz-*)
+	cp "$image" "$out/vmlinuz"
+	setup=$(number_at "$image" $((0x1f1)) 1)
+	offset=$(number_at "$image" $((0x248)) 4)
+	length=$(number_at "$image" $((0x24c)) 4)
+	head -c $(((setup + 1) * 512 + offset + length - 4)) "$image" | tail -c $((length - 4)) | xz -dc >"$out/vmlinux"
+}
+inputs_linux_amd64() { printf '%s\n' tree-amd64 fn:make_linux; }
+part_linux_amd64() { make_linux amd64; }
+inputs_linux_i386() { printf '%s\n' tree-i386 fn:make_linux; }
+part_linux_i386() { make_linux i386; }
+
+# ---- what machines boot from ----
+
+# libraries_of TREE FILE...: the paths in TREE of the interpreters and libraries the files need
+libraries_of() {
+	local tree=$1 path name queue
+	local -A where=() seen=()
+	shift
+	while IFS= read -r path; do
+		where[${path##*/}]=$path
+	done < <(cd "$tree" && find usr/lib usr/lib64 \( -name '*.so' -o -name '*.so.*' \))
+	queue=("$@")
+	while [ ${#queue[@]} -gt 0 ]; do
+		path=${queue[0]}
+		queue=("${queue[@]:1}")
+		while IFS= read -r name; do
+			name=${name##*/}
+			[ -z "${seen[$name]:-}" ] || continue
+			seen[$name]=1
+			[ -n "${where[$name]:-}" ] || { echo "no $name in $tree" >&2; return 1; }
+			printf '%s\n' "${where[$name]}"
+			queue+=("$tree/${where[$name]}")
+		done < <(readelf -dl "$path" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p; s/.*interpreter: \(.*\)\]/\1/p')
+	done
+}
+
+# copy_with_libraries TREE TO PATH...: programs of TREE and what they link, symbolic links followed
+copy_with_libraries() {
+	local tree=$1 to=$2 path paths
+	shift 2
+	mapfile -t paths < <(libraries_of "$tree" "${@/#/$tree/}")
+	for path in "$@" "${paths[@]}"; do
+		mkdir -p "$to/$(dirname "$path")"
+		cp -L --remove-destination "$tree/$path" "$to/$path"
+	done
+}
+
+# copy_modules ARCH TO MODULE...: the modules and what they depend on, and TO/lib/modules/load with
+# their paths in the order of loading; a built-in one is left out
+copy_modules() {
+	local arch=$1 to=$2 version tree module path
+	shift 2
+	version=$(kernel_version "$arch")
+	tree=$CACHE/tree-$arch
+	for module; do
+		modprobe -d "$tree" -S "$version" --show-depends "$module"
+	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' |
+		while IFS= read -r path; do
+			path=${path#"$tree"}
+			mkdir -p "$to/usr/$(dirname "$path")"
+			cp "$tree$path" "$to/usr$path"
+			printf '%s\n' "$path"
+		done >"$to/modules.list"
+	cp "$tree/usr/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$to/usr/lib/modules/$version/"
+	depmod -b "$to" "$version"
+}
+
+# pack_cpio DIR FILE
+pack_cpio() { (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -o -0 -H newc -R 0:0 --reproducible) >"$2"; }
+
+# Dom0's root but for what a run lays over it (its init, the build under test, the scenarios).
+inputs_dom0_cpio() { printf '%s\n' tree-amd64 fn:copy_modules $(text "$DOM0_MODULES"); }
+part_dom0_cpio() {
+	local root="$CACHE/dom0.root"
+	rm -rf "$root"
+	mkdir "$root"
+	(cd "$CACHE/tree-amd64" && find . -path ./boot -prune -o -path ./usr/lib/modules -prune -o -print0 |
+		cpio --quiet -p -d -0 -l "$root")
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,var/log/xen,var/lib/xen,root}
+	copy_modules amd64 "$root" $DOM0_MODULES
+	rm -rf "$root"/usr/lib/udev/rules.d "$root"/etc/xen/xl.conf
+	pack_cpio "$root" "$CACHE/dom0.cpio"
+	rm -rf "$root"
+}
+
+# A guest's initramfs: busybox, the agent, the load generators.
+make_guest_cpio() {
+	local arch=$1 root="$CACHE/guest-$1.root" tree="$CACHE/tree-$1" applet
+	rm -rf "$root"
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,root,etc,usr/bin,usr/sbin,usr/lib,usr/lib64}
+	for applet in bin sbin lib lib64; do
+		ln -s "usr/$applet" "$root/$applet"
+	done
+	for applet in $("$BUSYBOX" --list); do
+		ln -s busybox "$root/usr/bin/$applet"
+	done
+	cp --remove-destination "$tree/usr/bin/busybox" "$root/usr/bin/busybox"
+	copy_with_libraries "$tree" "$root" $GUEST_PROGRAMS
+	copy_modules "$arch" "$root" $GUEST_MODULES
+	cp "$LAB/guest/init" "$root/init"
+	cp "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
+	chmod +x "$root/init" "$root/usr/sbin/lab-agent"
+	pack_cpio "$root" "$CACHE/guest-$arch.cpio"
+	rm -rf "$root"
+}
+inputs_guest_amd64_cpio() {
+	printf '%s\n' tree-amd64 file:guest/init file:guest/agent fn:make_guest_cpio fn:copy_modules fn:libraries_of $(text "$GUEST_MODULES $GUEST_PROGRAMS")
+}
+part_guest_amd64_cpio() { make_guest_cpio amd64; }
+inputs_guest_i386_cpio() {
+	printf '%s\n' tree-i386 file:guest/init file:guest/agent fn:make_guest_cpio fn:copy_modules fn:libraries_of $(text "$GUEST_MODULES $GUEST_PROGRAMS")
+}
+part_guest_i386_cpio() { make_guest_cpio i386; }
+
+# The root file system of the HVM guest: Debian's programs unpacked, with the agent as its service.
+inputs_guest_root_ext4() { printf '%s\n' tree-amd64 file:guest/agent; }
+part_guest_root_ext4() {
+	local root="$CACHE/guest-root.root"
+	rm -rf "$root"
+	mkdir "$root"
+	(cd "$CACHE/tree-amd64" && find . -path ./boot -prune -o -path './usr/lib/modules' -prune -o \
+		-path './usr/lib/xen*' -prune -o -path './usr/share/qemu*' -prune -o -print0 |
+		cpio --quiet -p -d -0 -l "$root")
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,root}
+	cp --remove-destination "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
+	chmod +x "$root/usr/sbin/lab-agent"
+	mke2fs -q -t ext4 -L lab-root -d "$root" "$CACHE/guest-root.ext4" 1G
+	rm -rf "$root"
+}
+
+# What Dom0 hands to guests, as one file system on a disk of its own.
+inputs_guests_ext4() { printf '%s\n' linux-amd64 linux-i386 guest-amd64.cpio guest-i386.cpio; }
+part_guests_ext4() {
+	local root="$CACHE/guests.root" arch
+	rm -rf "$root"
+	mkdir "$root"
+	for arch in amd64 i386; do
+		ln "$CACHE/linux-$arch/vmlinuz" "$root/vmlinuz-$arch"
+		ln "$CACHE/linux-$arch/vmlinux" "$root/vmlinux-$arch"
+		ln "$CACHE/guest-$arch.cpio" "$root/guest-$arch.cpio"
+	done
+	mke2fs -q -t ext4 -L lab-guests -d "$root" "$CACHE/guests.ext4" 512M
+	rm -rf "$root"
+}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# The backend under test: pvbackd, or the kernel's, by which the lab itself is tried.
+
+PIDFILE=/run/lab-pvbackd.pid
+
+backend_is_kernel() { [ "$LAB_BACKEND" = kernel ]; }
+backend_pid() { cat "$PIDFILE"; }
+backend_runs() { [ -e "$PIDFILE" ] && kill -0 "$(backend_pid)" 2>/dev/null; }
+
+# backend_start [OPTION...]
+backend_start() {
+	if backend_is_kernel; then
+		modprobe -a xen-blkback xen-netback
+		return
+	fi
+	/usr/sbin/pvbackd "$@" >>"$LOG/pvbackd.log" 2>&1 &
+	echo $! >"$PIDFILE"
+	nap 0.5
+	backend_runs || { last_line "$LOG/pvbackd.log"; return 1; }
+}
+
+# backend_stop: by SIGTERM; says how it ended
+backend_stop() {
+	local pid
+	if backend_is_kernel; then
+		modprobe -r xen-blkback xen-netback
+		return
+	fi
+	pid=$(backend_pid)
+	kill "$pid" || return
+	wait_for 20 process_gone "$pid" || { kill -9 "$pid"; echo "pvbackd had to be killed"; return 1; }
+	wait "$pid" 2>/dev/null
+	rm -f "$PIDFILE"
+}
+process_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+
+# disk TARGET VDEV MODE: an entry of disk=[] through our own script
+disk() {
+	if backend_is_kernel; then
+		printf "'phy:%s,%s,%s'" "$1" "$2" "$3"
+	else
+		printf "'format=raw, vdev=%s, access=%s, script=block-pvbackd, target=%s'" "$2" "$3" "$1"
+	fi
+}
+
+# vif NUMBER [MORE]: an entry of vif=[] with a mac made of the number
+vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
+
+# backend_footprint: what the daemon holds for its guests, as one comparable line
+backend_footprint() {
+	local pid fds maps taps
+	taps=$(cd /sys/class/net && echo vif*)
+	if backend_is_kernel; then
+		echo "interfaces: $taps"
+		return
+	fi
+	pid=$(backend_pid)
+	fds=$(find "/proc/$pid/fd" -mindepth 1 | wc -l)
+	maps=$(grep -c gntdev "/proc/$pid/maps")
+	echo "interfaces: $taps; fds: $fds; grant maps: $maps"
+}
+footprint_is() { is "$(backend_footprint)" "$1"; }
+
+# scripts FOR: which hotplug scripts vifs use from now on: own or stock
+scripts() {
+	if [ "$1" = own ] && ! backend_is_kernel; then
+		printf '%s\n' 'vif.default.script="vif-pvbackd"' >/etc/xen/xl.conf
+	else
+		: >/etc/xen/xl.conf
+	fi
+}
+
+# lab_clean: ends whatever a scenario has left running
+lab_clean() {
+	local name rest
+	while read -r name rest; do
+		case $name in
+		Name | Domain-0) ;;
+		*) xl destroy "$name" ;;
+		esac
+	done < <(xl list)
+	! backend_runs || { kill "$(backend_pid)"; wait_for 10 process_gone "$(backend_pid)" || kill -9 "$(backend_pid)"; }
+	rm -f "$PIDFILE"
+	modprobe -r xen-blkback xen-netback 2>/dev/null
+	for name in /sys/class/net/xenbr*; do
+		[ ! -e "$name" ] || ip link del "${name##*/}"
+	done
+	for name in /sys/class/net/vif*; do
+		[ ! -e "$name" ] || echo "left over after the scenario: $name"
+	done
+	losetup -D
+	rm -rf /scratch/*
+	no_guests
+}

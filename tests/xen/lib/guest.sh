@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Guests: their configs, their life, and commands in them over the Xen console.
+
+declare -A CONSOLE_FD=() CONSOLE_TTY=()
+REQUEST=0
+
+# guest_config NAME TYPE [LINE...]: writes /run/NAME.cfg. TYPE is hvm, pvh or pvh-i386; the lines are
+# config as xl reads it, and win over these.
+guest_config() {
+	local name=$1 type=$2 arch=amd64 kernel
+	shift 2
+	case $type in
+	*-i386) arch=i386 ;;
+	esac
+	kernel=/guests/vmlinux-$arch
+	[ "${type%-i386}" = pvh ] || kernel=/guests/vmlinuz-$arch
+	{
+		cat <<-EOF
+			name = "$name"
+			type = "${type%-i386}"
+			kernel = "$kernel"
+			ramdisk = "/guests/guest-$arch.cpio"
+			cmdline = "console=hvc0 quiet"
+			memory = 384
+			vcpus = 1
+			tsc_mode = "native"
+			on_crash = "destroy"
+		EOF
+		if [ "${type%-i386}" = hvm ]; then
+			printf '%s\n' 'xen_platform_pci = 1' 'serial = "pty"' 'vnc = 0' 'boot = "c"'
+		fi
+		printf '%s\n' "$@"
+	} >"/run/$name.cfg"
+}
+
+# guest_create NAME: xl create, without waiting for what is in it
+guest_create() {
+	local log=/lab/log/console/guest-$1.log
+	[ -e "$log" ] || : >"$log"
+	[ -n "${CONSOLE_FD[$1]:-}" ] || {
+		exec {CONSOLE_FD[$1]}<"$log"
+		cat <&"${CONSOLE_FD[$1]}" >/dev/null
+	}
+	xl create "/run/$1.cfg"
+}
+
+# guest_start NAME [SECONDS]: xl create, until its agent answers
+guest_start() { guest_create "$1" && guest_ready "$1" "${2:-90}"; }
+
+# guest_ready NAME SECONDS: until a newly booted guest's agent answers
+guest_ready() {
+	console_until "$1" "$2" '@ready' || return
+	guest_attach "$1"
+}
+
+# guest_attach NAME: finds the way to its console
+guest_attach() {
+	local id
+	id=$(xl domid "$1") || return
+	CONSOLE_TTY[$1]=$(xenstore-read "/local/domain/$id/console/tty") || return
+}
+
+# console_until NAME SECONDS TEXT: reads its console until a line is TEXT; lines of the answer to
+# request $REQUEST are printed
+console_until() {
+	local limit=$((SECONDS + $2)) fd=${CONSOLE_FD[$1]} line='' part
+	while :; do
+		if IFS= read -r -u "$fd" part; then
+			line=${line}${part%$'\r'}
+			case $line in
+			"@$REQUEST|"*) printf '%s\n' "${line#*|}" ;;
+			"$3"*) ANSWER=$line; return 0 ;;
+			esac
+			line=
+		else
+			line=$line$part
+			[ $SECONDS -lt $limit ] || break
+			nap 0.05
+		fi
+	done
+	echo "guest $1 did not say '$3' within $2 s; the last it said: $(last_line "/lab/log/console/guest-$1.log")"
+	return 1
+}
+
+# guest_run NAME COMMAND [SECONDS]: its output and its exit status
+guest_run() {
+	REQUEST=$((REQUEST + 1))
+	printf '%s %s\n' "$REQUEST" "$2" >"${CONSOLE_TTY[$1]}" || return
+	console_until "$1" "${3:-60}" "@$REQUEST=" || return
+	return "${ANSWER#*=}"
+}
+
+# guest_send NAME COMMAND: one that will not answer (reboot, crash)
+guest_send() { printf '%s %s\n' 0 "$2" >"${CONSOLE_TTY[$1]}"; }
+
+# guest_job NAME JOB COMMAND: starts it in the background
+guest_job() { guest_run "$1" "job $2 '$3'"; }
+
+# guest_job_end NAME JOB SECONDS: waits for it; its output and its status
+guest_job_end() {
+	local limit=$((SECONDS + $3)) status
+	until status=$(guest_run "$1" "job_status $2") && [ -n "${status//[[:space:]]/}" ]; do
+		[ $SECONDS -lt $limit ] || { echo "job $2 in $1 runs on after $3 s"; return 1; }
+		nap 0.3
+	done
+	guest_run "$1" "job_result $2"
+}
+
+# guest_job_runs NAME JOB: it has not ended yet
+guest_job_runs() { [ -z "$(guest_run "$1" "job_status $2" | tr -d '[:space:]')" ]; }
+
+guest_id() { xl domid "$1"; }
+guest_gone() { ! xl domid "$1" >/dev/null 2>&1; }
+
+# guest_stop NAME: for good
+guest_stop() { xl destroy "$1" && wait_for 30 guest_gone "$1"; }
+
+# no_guests: xl list knows only Dom0, and no zombie
+no_guests() {
+	local list
+	list=$(xl list) || return
+	[ "$(wc -l <<<"$list")" -eq 2 ] || { echo "left over: ${list##*$'\n'}"; return 1; }
+}
