@@ -25,7 +25,8 @@ struct device_env {
 	struct loop *loop; /* the control loop: workers answer through its mailbox */
 	struct worker *workers;
 	unsigned int nr_workers;
-	const char *runtime_dir;
+	const char *runtime_dir;           /* borrowed */
+	void (*ready)(struct device *dev); /* look at it again: something ended */
 };
 
 struct device_ops {
@@ -72,6 +73,8 @@ struct device {
 	char name[32];                /* "vbd 7/51712", for the log */
 	enum device_activity activity;
 	bool probed;
+	bool unusable;            /* probe failed: never connects */
+	bool fresh;               /* not looked at since we started */
 	bool foreign;             /* a kernel driver or another party serves it */
 	bool broken;              /* until the frontend has closed */
 	bool dead;                /* domain dying */
@@ -114,7 +117,10 @@ struct device *device_new(const struct device_ops *ops, const struct device_env 
 void device_step(struct device *dev);
 /* Release a device that is idle. */
 struct device *device_free(struct device *dev);
-/* Detach without touching xenstore: the daemon stops, the guests go on waiting. */
-void device_suspend(struct device *dev);
+/*
+ * Detach without touching xenstore: the daemon stops, the guests go on waiting. True when the
+ * device is idle already; else env->ready() tells when it is.
+ */
+bool device_suspend(struct device *dev);
 
 #endif

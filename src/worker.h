@@ -32,6 +32,10 @@
 struct queue;
 struct worker;
 
+/*
+ * A queue may become dirty in the middle of a pass, so each callback must be fine with
+ * nothing to do and without the ones before it. None may detach a queue: post a task.
+ */
 struct queue_ops {
 	void (*take)(struct queue *queue);
 	void (*act)(struct queue *queue);

@@ -40,6 +40,7 @@ struct xenbus_view {
 	bool online;   /* the toolstack wants the device */
 	bool plugged;  /* the toolstack's script has reported success */
 	bool attached; /* rings are attached */
+	bool fresh;    /* our first look at this device since we started */
 	bool dead;     /* the frontend's domain is dying or gone */
 	bool broken;   /* we gave up on this frontend: only a full close heals */
 };

@@ -22,7 +22,7 @@ xenscripts_PROGRAMS += src/hotplug/block-pvbackd
 src_hotplug_block_pvbackd_SOURCES = src/hotplug/main.c
 src_hotplug_block_pvbackd_LDADD = libhotplug.a libpvb.a $(XEN_LIBS) $(NL_LIBS)
 
-install-exec-hook: install-vif-script
+install-data-hook: install-vif-script
 uninstall-hook: uninstall-vif-script
 
 install-vif-script:

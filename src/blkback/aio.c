@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "blkback/aio.h"
+#include "log.h"
+
+#define MAX_IN_KERNEL 1024
+#define SUBMIT_BATCH  256
+#define ARENA_BYTES   ((size_t)64 << 20)
+
+static void queue_request(struct aio *aio, struct aio_request *req, aio_fn done)
+{
+	io_set_eventfd(&req->iocb, aio->event_fd);
+	req->iocb.data = req;
+	req->done = done;
+	STAILQ_INSERT_TAIL(&aio->todo, req, link);
+}
+
+void aio_read(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
+	      uint64_t offset, aio_fn done)
+{
+	io_prep_pread(&req->iocb, fd, buf, bytes, (long long)offset);
+	queue_request(aio, req, done);
+}
+
+void aio_write(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
+	       uint64_t offset, aio_fn done)
+{
+	io_prep_pwrite(&req->iocb, fd, buf, bytes, (long long)offset);
+	queue_request(aio, req, done);
+}
+
+void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done)
+{
+	io_prep_fdsync(&req->iocb, fd);
+	queue_request(aio, req, done);
+}
+
+/* --- buffers --- */
+
+void *aio_get_buffer(struct aio *aio, size_t bytes, struct aio_waiter *waiter)
+{
+	void *buf = bufpool_get(aio->buffers, bytes);
+
+	if (!buf && !waiter->waiting) {
+		waiter->waiting = true;
+		TAILQ_INSERT_TAIL(&aio->waiters, waiter, link);
+	}
+	return buf;
+}
+
+void aio_forget_waiter(struct aio *aio, struct aio_waiter *waiter)
+{
+	if (waiter->waiting)
+		TAILQ_REMOVE(&aio->waiters, waiter, link);
+	waiter->waiting = false;
+}
+
+void aio_put_buffer(struct aio *aio, void *buf, size_t bytes)
+{
+	struct aio_waiter *waiter;
+
+	bufpool_put(aio->buffers, buf, bytes);
+	while ((waiter = TAILQ_FIRST(&aio->waiters))) {
+		aio_forget_waiter(aio, waiter);
+		queue_mark(waiter->queue);
+	}
+}
+
+/* --- submit and reap --- */
+
+static void finish(struct aio_request *req, long result)
+{
+	req->done(req, result);
+}
+
+/* The head of the batch was refused: that request alone fails. */
+static void fail_first(struct aio *aio, long err)
+{
+	struct aio_request *req = STAILQ_FIRST(&aio->todo);
+
+	STAILQ_REMOVE_HEAD(&aio->todo, link);
+	finish(req, err);
+}
+
+static unsigned int gather(struct aio *aio, struct iocb **batch)
+{
+	unsigned int room = MAX_IN_KERNEL - aio->nr_in_kernel, nr = 0;
+	struct aio_request *req;
+
+	STAILQ_FOREACH(req, &aio->todo, link)
+	{
+		if (nr == SUBMIT_BATCH || nr == room)
+			break;
+		batch[nr++] = &req->iocb;
+	}
+	return nr;
+}
+
+static void accepted(struct aio *aio, unsigned int nr)
+{
+	aio->nr_in_kernel += nr;
+	aio->nr_requests += nr;
+	while (nr--)
+		STAILQ_REMOVE_HEAD(&aio->todo, link);
+}
+
+/* What the context has no room for stays queued; the next completion makes room. */
+static void aio_submit(void *ctx)
+{
+	struct aio *aio = ctx;
+	struct iocb *batch[SUBMIT_BATCH];
+	unsigned int nr;
+
+	while ((nr = gather(aio, batch))) {
+		int ret = io_submit(aio->ctx, (long)nr, batch);
+
+		aio->nr_submits++;
+		if (ret > 0)
+			accepted(aio, (unsigned int)ret);
+		else if (ret == -EAGAIN && aio->nr_in_kernel)
+			return;
+		else if (ret != -EINTR)
+			fail_first(aio, ret < 0 ? ret : -EIO);
+	}
+}
+
+static void reap(void *user, uint32_t events)
+{
+	struct aio *aio = user;
+	struct io_event done[SUBMIT_BATCH];
+	struct timespec none = { 0, 0 };
+	uint64_t count;
+	int nr;
+
+	(void)events;
+	if (read(aio->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return;
+	do {
+		nr = io_getevents(aio->ctx, 0, SUBMIT_BATCH, done, &none);
+		for (int i = 0; i < nr; i++) {
+			aio->nr_in_kernel--;
+			finish(done[i].data, (long)done[i].res);
+		}
+	} while (nr == SUBMIT_BATCH);
+	/* Room again for what had to wait; the pass that follows finds no queue of its own for it. */
+	if (!STAILQ_EMPTY(&aio->todo))
+		aio_submit(aio);
+}
+
+/* --- life --- */
+
+static void aio_close(void *ctx)
+{
+	struct aio *aio = ctx;
+
+	if (!aio)
+		return;
+	loop_remove(aio->worker->loop, aio->watch);
+	if (aio->ctx)
+		io_destroy(aio->ctx);
+	if (aio->event_fd >= 0)
+		close(aio->event_fd);
+	bufpool_free(aio->buffers);
+	free(aio);
+}
+
+static int aio_setup(struct aio *aio)
+{
+	int err = io_setup(MAX_IN_KERNEL, &aio->ctx);
+
+	if (err == -EAGAIN)
+		log_error("the system is out of aio contexts; raise fs.aio-max-nr (sysctl)");
+	if (err)
+		return err;
+	aio->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (aio->event_fd < 0)
+		return -errno;
+	aio->watch = loop_add(aio->worker->loop, aio->event_fd, EPOLLIN, reap, aio);
+	if (!aio->watch)
+		return -errno;
+	aio->buffers = bufpool_new(ARENA_BYTES);
+	return aio->buffers ? 0 : -ENOMEM;
+}
+
+static int aio_open(struct worker *worker, void **ret_ctx)
+{
+	struct aio *aio = calloc(1, sizeof(*aio));
+	int err;
+
+	if (!aio)
+		return -ENOMEM;
+	aio->worker = worker;
+	aio->event_fd = -1;
+	STAILQ_INIT(&aio->todo);
+	TAILQ_INIT(&aio->waiters);
+	err = aio_setup(aio);
+	if (err) {
+		aio_close(aio);
+		return err;
+	}
+	*ret_ctx = aio;
+	return 0;
+}
+
+const struct plane blk_plane = { .open = aio_open, .close = aio_close, .submit = aio_submit };

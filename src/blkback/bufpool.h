@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's data buffers: page-aligned runs of pages out of one bounded arena,
+ * handed out by a buddy scheme, so that small requests can never use up what a
+ * large one needs for good. The bytes in flight of a worker are bounded by it.
+ */
+#ifndef PVB_BUFPOOL_H
+#define PVB_BUFPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUFPOOL_MAX_BYTES (1u << 20) /* the largest run */
+
+struct bufpool;
+
+/* An arena of `bytes`, a multiple of BUFPOOL_MAX_BYTES. NULL when there is no memory. */
+struct bufpool *bufpool_new(size_t bytes);
+struct bufpool *bufpool_free(struct bufpool *pool);
+
+/* A run of at least `bytes` (1..BUFPOOL_MAX_BYTES); NULL when none is free now. */
+void *bufpool_get(struct bufpool *pool, size_t bytes);
+/* Give a run back, with the `bytes` it was asked for. */
+void bufpool_put(struct bufpool *pool, void *buf, size_t bytes);
+
+/* Bytes handed out, for dumps and tests. */
+size_t bufpool_used(const struct bufpool *pool);
+
+#endif

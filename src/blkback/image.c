@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/stat.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "blkback/image.h"
+#include "ring/blkif.h"
+
+static int measure(struct image *image)
+{
+	unsigned int physical = BLKIF_SECTOR_SIZE;
+	struct stat st;
+
+	if (fstat(image->fd, &st) < 0)
+		return -errno;
+	image->physical_block = BLKIF_SECTOR_SIZE;
+	if (S_ISREG(st.st_mode)) {
+		image->bytes = (uint64_t)st.st_size;
+		return 0;
+	}
+	if (!S_ISBLK(st.st_mode))
+		return -ENOTSUP;
+	image->block_device = true;
+	if (ioctl(image->fd, BLKGETSIZE64, &image->bytes) < 0)
+		return -errno;
+	if (ioctl(image->fd, BLKPBSZGET, &physical) == 0 && physical >= BLKIF_SECTOR_SIZE)
+		image->physical_block = physical;
+	return 0;
+}
+
+/* Does the medium take 512 bytes at a time past the page cache? One read is the proof. */
+static bool takes_direct_sectors(int fd, uint64_t bytes)
+{
+	void *buf;
+	bool ok;
+
+	if (bytes < BLKIF_SECTOR_SIZE || posix_memalign(&buf, 4096, 4096))
+		return false;
+	ok = pread(fd, buf, BLKIF_SECTOR_SIZE, 0) == (ssize_t)BLKIF_SECTOR_SIZE;
+	free(buf);
+	return ok;
+}
+
+static int reopen_buffered(struct image *image)
+{
+	int flags = fcntl(image->fd, F_GETFL);
+
+	if (flags < 0 || fcntl(image->fd, F_SETFL, flags & ~O_DIRECT) < 0)
+		return -errno;
+	image->direct = false;
+	return 0;
+}
+
+int image_open(struct image *image, const char *path, bool read_only)
+{
+	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
+	struct stat st;
+	int err;
+
+	*image = (struct image)IMAGE_CLOSED;
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTSUP; /* opening a FIFO would hang us */
+	*image = (struct image){ .fd = open(path, flags | O_DIRECT),
+				 .direct = true,
+				 .read_only = read_only };
+	if (image->fd < 0 && errno == EINVAL) {
+		image->fd = open(path, flags);
+		image->direct = false;
+	}
+	if (image->fd < 0)
+		return -errno;
+	err = measure(image);
+	if (!err && image->direct && !takes_direct_sectors(image->fd, image->bytes))
+		err = reopen_buffered(image);
+	if (err)
+		image_close(image);
+	return err;
+}
+
+void image_close(struct image *image)
+{
+	if (image->fd >= 0)
+		close(image->fd);
+	*image = (struct image)IMAGE_CLOSED;
+}
+
+int image_settle(const struct image *image)
+{
+	if (!image->read_only && fsync(image->fd) < 0)
+		return -errno;
+	return -posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
+}

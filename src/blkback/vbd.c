@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "blkback/vbd.h"
+
+enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 }; /* blkif.h, VDISK_* */
+enum { LOOP_MAJOR = 7 };
+
+static struct vbd *vbd_of(struct device *dev)
+{
+	return (struct vbd *)(void *)dev;
+}
+
+static unsigned int max_queues(const struct vbd *vbd)
+{
+	unsigned int nr = vbd->dev.env->nr_workers;
+
+	return nr < VBD_MAX_QUEUES ? nr : VBD_MAX_QUEUES;
+}
+
+/* --- identity, from our own directory only --- */
+
+static int read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
+{
+	return store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key, buf, size);
+}
+
+static int vbd_probe(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+	char text[32];
+
+	vbd->image = (struct image)IMAGE_CLOSED;
+	vbd->cdrom = !read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
+	vbd->removable = !read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
+	return 0;
+}
+
+static int vbd_advertise(struct device *dev, xs_transaction_t t)
+{
+	struct store *store = dev->env->store;
+	const char *dir = dev->be_path;
+	int err = store_write(store, t, dir, "feature-flush-cache", "1");
+
+	if (!err)
+		err = store_writef(store, t, dir, "max-ring-page-order", "%u", VBD_MAX_RING_ORDER);
+	if (!err)
+		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
+				   max_queues(vbd_of(dev)));
+	return err;
+}
+
+/* The script has spoken when it wrote either of these. */
+static bool vbd_plugged(struct device *dev)
+{
+	char status[32];
+
+	if (!read_own(vbd_of(dev), "hotplug-status", status, sizeof(status)))
+		return !strcmp(status, "connected");
+	return store_exists(dev->env->store, XBT_NULL, dev->be_path, "physical-device");
+}
+
+/* --- the image --- */
+
+/* `params` as the toolstack means it: an absolute path, or a name below /dev. */
+static int params_path(struct vbd *vbd, char *path, size_t size)
+{
+	char params[STORE_VALUE_MAX];
+	int n, err = read_own(vbd, "params", params, sizeof(params));
+
+	if (err)
+		return err;
+	if (!*params)
+		return -ENOENT;
+	n = snprintf(path, size, "%s%s", *params == '/' ? "" : "/dev/", params);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_loop_device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISBLK(st.st_mode) && major(st.st_rdev) == LOOP_MAJOR;
+}
+
+/* What the script made ready: physical-device-path, or MAJOR:MINOR in hex. */
+static int device_path(struct vbd *vbd, char *path, size_t size)
+{
+	unsigned int maj, min;
+	char numbers[32];
+	int err = read_own(vbd, "physical-device-path", path, size);
+
+	if (!err && *path)
+		return 0;
+	err = read_own(vbd, "physical-device", numbers, sizeof(numbers));
+	if (err)
+		return err;
+	if (sscanf(numbers, "%x:%x", &maj, &min) != 2)
+		return -EINVAL;
+	snprintf(path, size, "/dev/block/%u:%u", maj, min);
+	return 0;
+}
+
+/*
+ * The script's device, unless that is only a loop device around a file: then the
+ * file itself, without a second page cache in between.
+ */
+static int image_path(struct vbd *vbd, char *path, size_t size)
+{
+	char params[STORE_VALUE_MAX];
+	int err = device_path(vbd, path, size);
+
+	if (params_path(vbd, params, sizeof(params)))
+		return err;
+	if (err || (is_loop_device(path) && is_file(params))) {
+		if (strlen(params) >= size)
+			return -ENAMETOOLONG;
+		memcpy(path, params, strlen(params) + 1);
+	}
+	return 0;
+}
+
+static int open_image(struct vbd *vbd)
+{
+	char path[STORE_VALUE_MAX + 8], mode[8];
+	bool read_only;
+	int err;
+
+	if (vbd->image.fd >= 0)
+		return 0;
+	err = image_path(vbd, path, sizeof(path));
+	if (err) {
+		device_reason(&vbd->dev, err,
+			      "no image: neither the hotplug script nor `params` names one");
+		return err;
+	}
+	read_only = read_own(vbd, "mode", mode, sizeof(mode)) || *mode != 'w';
+	err = image_open(&vbd->image, path, read_only);
+	if (err) {
+		device_reason(&vbd->dev, err, "cannot open the image %s: %s", path,
+			      err == -ENOTSUP ? "it is neither a file nor a block device"
+					      : strerror(-err));
+		return err;
+	}
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s", path,
+		   (unsigned long long)(vbd->image.bytes >> 20), read_only ? ", read-only" : "",
+		   vbd->image.direct ? "" : ", through the page cache");
+	return 0;
+}
+
+/* --- attach --- */
+
+/* All workers have answered. */
+static void all_reported(struct vbd *vbd)
+{
+	int err = vbd->attach_err;
+
+	free(vbd->queues);
+	vbd->queues = NULL;
+	vbd->nr_queues = 0;
+	vbd->attach_err = 0;
+	image_close(&vbd->image); /* whoever takes the device away next must not find it busy */
+	if (err)
+		device_attached(&vbd->dev, err);
+	else
+		device_detached(&vbd->dev);
+}
+
+static void queue_detached(struct vbd_queue *q)
+{
+	struct vbd *vbd = q->owner;
+
+	if (--vbd->nr_reports == 0)
+		all_reported(vbd);
+}
+
+/* Take back the queues that did attach while another failed. */
+static void roll_back(struct vbd *vbd)
+{
+	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
+		if (vbd->queues[i].result)
+			continue;
+		vbd->nr_reports++;
+		vbd_queue_detach(&vbd->queues[i]);
+	}
+	if (vbd->nr_reports == 0)
+		all_reported(vbd);
+}
+
+static void queue_attached(struct vbd_queue *q, int err)
+{
+	struct vbd *vbd = q->owner;
+
+	if (err && !vbd->attach_err) {
+		vbd->attach_err = err;
+		device_reason(&vbd->dev, err, "ring %u cannot be attached: %s", q->id.queue,
+			      err == -EPROTO ? "its indices are impossible" : strerror(-err));
+	}
+	if (--vbd->nr_reports)
+		return;
+	if (vbd->attach_err)
+		roll_back(vbd);
+	else
+		device_attached(&vbd->dev, 0);
+}
+
+static void queue_broken(struct vbd_queue *q, int err)
+{
+	struct vbd *vbd = q->owner;
+
+	device_broken(&vbd->dev, err, "the frontend published an impossible ring index");
+}
+
+static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index, bool resume)
+{
+	const struct device_env *env = vbd->dev.env;
+
+	q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) % env->nr_workers];
+	q->control = env->loop;
+	q->image = &vbd->image;
+	q->runtime_dir = env->runtime_dir;
+	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
+				   .domid = vbd->dev.domid,
+				   .devid = vbd->dev.devid,
+				   .queue = index };
+	q->trace = vbd->dev.trace;
+	q->setup.resume = resume;
+	q->owner = vbd;
+	q->attached = queue_attached;
+	q->detached = queue_detached;
+	q->broken = queue_broken;
+}
+
+static int start_queues(struct vbd *vbd, const struct vbd_front *front, bool resume)
+{
+	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
+	if (!vbd->queues)
+		return -ENOMEM;
+	vbd->nr_queues = front->nr_queues;
+	vbd->nr_reports = front->nr_queues;
+	vbd->attach_err = 0;
+	for (unsigned int i = 0; i < front->nr_queues; i++) {
+		vbd->queues[i].setup = front->queues[i];
+		fill_queue(vbd, &vbd->queues[i], i, resume);
+		vbd_queue_attach(&vbd->queues[i]);
+	}
+	return 0;
+}
+
+/* Requests of a previous life that were never answered: taking the ring over would lose them. */
+static int check_left(struct vbd *vbd, unsigned int nr_queues)
+{
+	for (unsigned int i = 0; i < nr_queues; i++) {
+		struct journal_id id = { .dir = vbd->dev.env->runtime_dir,
+					 .domid = vbd->dev.domid,
+					 .devid = vbd->dev.devid,
+					 .queue = i };
+		int left = journal_count_left(&id);
+
+		if (left == 0)
+			continue;
+		device_reason(&vbd->dev, -EBUSY,
+			      "pvbackd died with %d requests of ring %u unanswered", left, i);
+		return left < 0 ? left : -EBUSY;
+	}
+	return 0;
+}
+
+static int vbd_attach(struct device *dev, bool resume)
+{
+	struct vbd *vbd = vbd_of(dev);
+	struct vbd_front front = { 0 };
+	char why[160];
+	int err = open_image(vbd);
+
+	if (err)
+		return err;
+	err = vbd_front_read(dev, max_queues(vbd), &front, why, sizeof(why));
+	if (err) {
+		device_reason(dev, err, "%s", why);
+		return err;
+	}
+	if (resume)
+		err = check_left(vbd, front.nr_queues);
+	else if (image_settle(&vbd->image))
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "what the emulated disk wrote may not be on the medium");
+	return err ? err : start_queues(vbd, &front, resume);
+}
+
+static int vbd_publish(struct device *dev, xs_transaction_t t)
+{
+	struct vbd *vbd = vbd_of(dev);
+	struct store *store = dev->env->store;
+	const char *dir = dev->be_path;
+	unsigned int info = (vbd->cdrom ? INFO_CDROM : 0u) |
+			    (vbd->removable ? INFO_REMOVABLE : 0u) |
+			    (vbd->image.read_only ? INFO_READ_ONLY : 0u);
+	int err = vbd_advertise(dev, t);
+
+	if (!err)
+		err = store_writef(store, t, dir, "sectors", "%llu",
+				   (unsigned long long)(vbd->image.bytes / BLKIF_SECTOR_SIZE));
+	if (!err)
+		err = store_writef(store, t, dir, "info", "%u", info);
+	if (!err)
+		err = store_writef(store, t, dir, "sector-size", "%u", BLKIF_SECTOR_SIZE);
+	if (!err)
+		err = store_writef(store, t, dir, "physical-sector-size", "%u",
+				   vbd->image.physical_block);
+	return err;
+}
+
+static void vbd_detach(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	vbd->nr_reports = vbd->nr_queues;
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		vbd_queue_detach(&vbd->queues[i]);
+}
+
+static void vbd_done(struct device *dev, bool removed)
+{
+	(void)removed; /* a disk leaves nothing behind */
+	image_close(&vbd_of(dev)->image);
+}
+
+const struct device_ops vbd_device_ops = {
+	.kind = "vbd",
+	.size = sizeof(struct vbd),
+	.probe = vbd_probe,
+	.advertise = vbd_advertise,
+	.plugged = vbd_plugged,
+	.attach = vbd_attach,
+	.publish = vbd_publish,
+	.detach = vbd_detach,
+	.done = vbd_done,
+};

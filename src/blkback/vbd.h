@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* A virtual block device: the control side of a disk. */
+#ifndef PVB_VBD_H
+#define PVB_VBD_H
+
+#include <stdint.h>
+
+#include "blkback/aio.h"
+#include "blkback/image.h"
+#include "blkback/vbd_queue.h"
+#include "device.h"
+
+#define VBD_MAX_QUEUES     4u
+#define VBD_MAX_RING_ORDER 4u
+
+struct vbd {
+	struct device dev; /* first */
+	struct image image;
+	bool cdrom;
+	bool removable;
+	struct vbd_queue *queues; /* owned array; NULL when nothing is attached */
+	unsigned int nr_queues;
+	unsigned int nr_reports; /* still expected from workers */
+	unsigned int nr_attached;
+	int attach_err;
+};
+
+/* What the frontend asked for, checked. */
+struct vbd_front {
+	enum blkif_abi abi;
+	unsigned int nr_queues;
+	struct vbd_queue_setup queues[VBD_MAX_QUEUES];
+};
+
+/*
+ * Read the frontend's keys: hostile text. 0, or -errno with `why` (at most `size` bytes) for the admin.
+ */
+int vbd_front_read(struct device *dev, unsigned int max_queues, struct vbd_front *ret_front,
+		   char *why, size_t size);
+
+extern const struct device_ops vbd_device_ops;
+
+#endif

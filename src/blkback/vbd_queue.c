@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* A queue's coming and going, on its worker; the pass itself is in vbd_pass.c. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "blkback/vbd_queue.h"
+
+#define queue_of(task_, member_)                                                                   \
+	((struct vbd_queue *)(void *)((char *)(task_)-offsetof(struct vbd_queue, member_)))
+
+/* Undo attach, from any half-way point. */
+static void release(struct vbd_queue *q)
+{
+	if (q->aio)
+		aio_forget_waiter(q->aio, &q->waiter);
+	worker_unbind(q->worker, &q->port);
+	worker_detach(&q->queue);
+	grant_unmap(q->worker->xgt, &q->map);
+	q->ring = (struct ring){ 0 };
+	journal_close(&q->journal, !q->keep_journal);
+	free(q->ios);
+	q->ios = NULL;
+}
+
+static int make_pool(struct vbd_queue *q)
+{
+	struct journal_id id = { .dir = q->runtime_dir,
+				 .domid = q->id.domid,
+				 .devid = q->id.devid,
+				 .queue = q->id.queue };
+	int err = journal_create(&q->journal, &id, q->ring.nr_slots);
+
+	if (err)
+		return err;
+	q->ios = calloc(q->ring.nr_slots, sizeof(q->ios[0]));
+	if (!q->ios)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < q->ring.nr_slots; i++) {
+		q->ios[i].queue = q;
+		q->ios[i].entry = &q->journal.entries[i];
+		STAILQ_INSERT_TAIL(&q->idle, &q->ios[i], link);
+	}
+	return 0;
+}
+
+static int attach(struct vbd_queue *q)
+{
+	int err = grant_map(q->worker->xgt, q->id.domid, q->setup.refs, q->setup.nr_pages, &q->map);
+
+	if (err)
+		return err;
+	err = ring_attach(&q->ring, q->map.addr, q->setup.nr_pages * GRANT_PAGE_SIZE,
+			  blkif_slot_size(q->setup.abi));
+	if (err)
+		return err;
+	err = make_pool(q);
+	if (err)
+		return err;
+	worker_attach(q->worker, &q->queue, &vbd_queue_ops);
+	return worker_bind(q->worker, &q->port, &q->queue, q->id.domid, q->setup.port);
+}
+
+static void report_attached(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, report);
+
+	q->attached(q, q->result);
+}
+
+static void run_attach(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, order);
+
+	q->aio = q->worker->plane_ctx[PLANE_BLK];
+	q->waiter = (struct aio_waiter){ .queue = &q->queue };
+	STAILQ_INIT(&q->idle);
+	STAILQ_INIT(&q->copying);
+	STAILQ_INIT(&q->fetched);
+	STAILQ_INIT(&q->giving);
+	STAILQ_INIT(&q->finished);
+	q->limits = (struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
+					   .read_only = q->image->read_only };
+	q->result = attach(q);
+	if (q->result)
+		release(q);
+	else
+		queue_mark(&q->queue); /* the frontend may have been faster than its event */
+	q->report.run = report_attached;
+	loop_post(q->control, &q->report);
+}
+
+void vbd_queue_attach(struct vbd_queue *q)
+{
+	q->order.run = run_attach;
+	loop_post(q->worker->loop, &q->order);
+}
+
+static void report_detached(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, report);
+
+	q->detached(q);
+}
+
+static void run_release(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, order);
+
+	release(q);
+	q->report.run = report_detached;
+	loop_post(q->control, &q->report);
+}
+
+/* In a task of its own: a pass may be walking over the queue right now. */
+void vbd_queue_drained(struct vbd_queue *q)
+{
+	q->order.run = run_release;
+	loop_post(q->worker->loop, &q->order);
+}
+
+static void run_stop(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, order);
+
+	q->stopping = true;
+	queue_mark(&q->queue);
+}
+
+void vbd_queue_detach(struct vbd_queue *q)
+{
+	q->order.run = run_stop;
+	loop_post(q->worker->loop, &q->order);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One blkif ring and the requests in flight on it. The control thread fills in
+ * the first part before it posts the queue to its worker; from then until the
+ * queue was detached everything else belongs to that worker.
+ */
+#ifndef PVB_VBD_QUEUE_H
+#define PVB_VBD_QUEUE_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "blkback/aio.h"
+#include "blkback/image.h"
+#include "blkback/journal.h"
+#include "ring/blkif.h"
+#include "ring/ring.h"
+#include "trace.h"
+#include "worker.h"
+
+#define VBD_MAX_RING_PAGES 16u
+
+struct vbd_queue;
+
+/* Where a request is between take and answer. */
+struct vbd_io {
+	struct aio_request aio; /* first */
+	STAILQ_ENTRY(vbd_io) link;
+	struct vbd_queue *queue;     /* borrowed */
+	struct journal_entry *entry; /* borrowed: the checked request */
+	uint8_t *buf;                /* from the worker's arena; NULL when it has no data */
+	uint32_t buf_bytes;          /* what it was asked for */
+	uint32_t bytes;              /* of data to move */
+	uint32_t first_copy;         /* of this pass's batch */
+	enum blkif_status status;
+};
+
+STAILQ_HEAD(vbd_io_list, vbd_io);
+
+struct vbd_queue_stats {
+	uint64_t requests[BLKIF_INDIRECT + 1]; /* by operation */
+	uint64_t bytes_read, bytes_written;
+	uint64_t faults[BLKIF_NR_FAULTS];
+	uint64_t copy_errors, io_errors;
+	uint64_t notified, silent; /* publishes with and without a notification */
+	uint64_t starved;          /* passes that had to wait for a buffer */
+};
+
+/* What the control thread tells about the frontend's side. */
+struct vbd_queue_setup {
+	enum blkif_abi abi;
+	uint32_t refs[VBD_MAX_RING_PAGES];
+	uint32_t nr_pages;
+	uint32_t port;
+	bool resume;
+};
+
+struct vbd_queue {
+	struct queue queue;
+	/* set by the control thread before attach */
+	struct worker *worker;     /* borrowed */
+	struct loop *control;      /* borrowed */
+	const struct image *image; /* borrowed; constant while attached */
+	const char *runtime_dir;   /* borrowed */
+	struct trace_id id;
+	unsigned int trace;
+	struct vbd_queue_setup setup;
+	/* reports to the control thread, in its loop */
+	void *owner; /* borrowed */
+	void (*attached)(struct vbd_queue *q, int err);
+	void (*detached)(struct vbd_queue *q);
+	void (*broken)(struct vbd_queue *q, int err);
+	struct loop_task order, report, alarm;
+	int result;
+	bool keep_journal;
+
+	/* the worker's */
+	struct aio *aio; /* borrowed */
+	struct aio_waiter waiter;
+	struct ring ring;
+	struct grant_map map;
+	struct worker_port port;
+	struct blkif_limits limits;
+	struct journal journal;
+	struct vbd_io *ios; /* owned; one per slot */
+	struct vbd_io_list idle;
+	struct vbd_io_list copying;  /* writes whose data is on the way in */
+	struct vbd_io_list fetched;  /* reads whose data is on the way out */
+	struct vbd_io_list giving;   /* of this pass */
+	struct vbd_io_list finished; /* to be answered */
+	uint32_t in_flight;
+	bool stopping;       /* takes nothing more; ends when nothing is in flight */
+	bool failed;         /* impossible ring */
+	bool drained;        /* the worker was told */
+	struct vbd_io *held; /* waits for a buffer; nothing behind it is taken */
+	struct vbd_queue_stats stats;
+};
+
+extern const struct queue_ops vbd_queue_ops;
+
+/* Control thread: hand the queue to its worker; attached() follows. */
+void vbd_queue_attach(struct vbd_queue *q);
+/*
+ * Control thread: let it finish what it took, answer it, and let go; detached() follows. For a
+ * queue that is attached.
+ */
+void vbd_queue_detach(struct vbd_queue *q);
+
+/* Worker thread: everything is answered and the queue is to stop. */
+void vbd_queue_drained(struct vbd_queue *q);
+
+#endif

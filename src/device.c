@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device.h"
+
+/* More steps than any walk through the states takes; the rest waits for the next event. */
+#define MAX_STEPS 8
+
+/* --- words for the admin --- */
+
+void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!log_enabled(level) || !log_allow(&dev->limit))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line(level, "%s: %s", dev->name, text);
+}
+
+/* Our own error directory, and hotplug-error while a script may still read it. */
+static void write_reason(struct device *dev, int err, const char *text)
+{
+	struct store *store = dev->env->store;
+	char dir[STORE_PATH_MAX];
+
+	if (!store_exists(store, XBT_NULL, dev->be_path, "state"))
+		return;
+	if (snprintf(dir, sizeof(dir), "error/%s", dev->be_path) < (int)sizeof(dir))
+		store_writef(store, XBT_NULL, dir, "error", "%d %s", -err, text);
+	if (!dev->ops->plugged(dev))
+		store_write(store, XBT_NULL, dev->be_path, "hotplug-error", text);
+}
+
+void device_reason(struct device *dev, int err, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	device_log(dev, LOG_LEVEL_ERROR, "%s", text);
+	write_reason(dev, err, text);
+}
+
+void device_broken(struct device *dev, int err, const char *why)
+{
+	if (dev->broken)
+		return;
+	device_reason(dev, err, "%s; the device stops until the guest closes it", why);
+	dev->broken = true;
+	dev->env->ready(dev);
+}
+
+/* --- writing states --- */
+
+struct state_write {
+	struct device *dev;
+	enum xenbus_state expected; /* what we saw; another value means somebody was faster */
+	enum xenbus_state state;
+	int (*keys)(struct device *dev, xs_transaction_t t); /* may be NULL */
+};
+
+static int write_state(struct store *store, xs_transaction_t t, void *user)
+{
+	const struct state_write *w = user;
+	uint32_t now;
+	int err = store_read_u32(store, t, w->dev->be_path, "state", 0, XENBUS_NR_STATES, &now);
+
+	if (err)
+		return err;
+	if (now != (uint32_t)w->expected)
+		return -ESTALE;
+	err = w->keys ? w->keys(w->dev, t) : 0;
+	if (err)
+		return err;
+	return store_writef(store, t, w->dev->be_path, "state", "%d", (int)w->state);
+}
+
+static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_state to,
+			int (*keys)(struct device *dev, xs_transaction_t t))
+{
+	struct state_write w = { .dev = dev, .expected = from, .state = to, .keys = keys };
+	struct trace_id id = { .kind = dev->ops->kind, .domid = dev->domid, .devid = dev->devid };
+	int err = store_transact(dev->env->store, dev->be_path, write_state, &w);
+
+	trace(dev->trace, TRACE_BUS, &id, "state from=%d to=%d result=%d", (int)from, (int)to, err);
+	if (err && err != -ESTALE && err != -ENOENT)
+		device_log(dev, LOG_LEVEL_ERROR, "writing state %s failed: %s",
+			   xenbus_state_name(to), strerror(-err));
+	if (!err && dev->logged != to) {
+		device_log(dev, LOG_LEVEL_INFO, "%s", xenbus_state_name(to));
+		dev->logged = to;
+	}
+	return err;
+}
+
+/* --- looking --- */
+
+static enum xenbus_state read_state(struct device *dev, const char *dir)
+{
+	uint32_t state;
+
+	if (store_read_u32(dev->env->store, XBT_NULL, dir, "state", 0, XENBUS_NR_STATES - 1,
+			   &state))
+		return XENBUS_MISSING; /* gone, or nonsense: the same to us */
+	return (enum xenbus_state)state;
+}
+
+static void look(struct device *dev, struct xenbus_view *view)
+{
+	bool online = false;
+
+	*view = (struct xenbus_view){
+		.own = read_state(dev, dev->be_path),
+		.attached = dev->activity == DEVICE_ATTACHED,
+		.fresh = dev->fresh,
+		.dead = dev->dead,
+		.broken = dev->broken,
+	};
+	if (view->own == XENBUS_MISSING)
+		return;
+	if (*dev->fe_path)
+		view->front = read_state(dev, dev->fe_path);
+	store_read_flag(dev->env->store, XBT_NULL, dev->be_path, "online", false, &online);
+	view->online = online;
+	view->plugged = !dev->unusable && dev->ops->plugged(dev);
+}
+
+/* Is a kernel backend bound to it? Then it is not ours. */
+static bool has_kernel_driver(const struct device *dev)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s-%u-%u/driver", dev->ops->kind,
+		 dev->domid, dev->devid);
+	return access(path, F_OK) == 0;
+}
+
+/* --- acting --- */
+
+/* The path must lie in the frontend's own home (XSA-175): libxl writes no other. */
+static int read_identity(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	char home[48];
+	uint32_t domid;
+	int err = store_read(store, XBT_NULL, dev->be_path, "frontend", dev->fe_path,
+			     sizeof(dev->fe_path));
+
+	snprintf(home, sizeof(home), "/local/domain/%u/", dev->domid);
+	if (!err && strncmp(dev->fe_path, home, strlen(home)) != 0)
+		err = -EINVAL;
+	if (!err)
+		err = store_read_u32(store, XBT_NULL, dev->be_path, "frontend-id", 0, 0x7fef,
+				     &domid);
+	if (!err && domid != dev->domid)
+		err = -EINVAL;
+	if (err)
+		dev->fe_path[0] = '\0';
+	return err;
+}
+
+static void watch_front(struct device *dev, bool on)
+{
+	char path[STORE_PATH_MAX], token[48];
+
+	if (!*dev->fe_path ||
+	    snprintf(path, sizeof(path), "%s/state", dev->fe_path) >= (int)sizeof(path))
+		return;
+	snprintf(token, sizeof(token), "f/%s/%u/%u", dev->ops->kind, dev->domid, dev->devid);
+	if (on)
+		xs_watch(dev->env->store->xs, path, token);
+	else
+		xs_unwatch(dev->env->store->xs, path, token);
+}
+
+/* Once per device: who is it, and what must exist before the toolstack's script runs. */
+static void probe(struct device *dev)
+{
+	int err = read_identity(dev);
+
+	dev->probed = true;
+	if (err)
+		device_reason(dev, err, "its `frontend` or `frontend-id` key is missing or wrong");
+	else
+		watch_front(dev, true);
+	if (!err)
+		err = dev->ops->probe(dev);
+	dev->unusable = err != 0;
+}
+
+static void start_attach(struct device *dev, bool resume)
+{
+	int err;
+
+	dev->activity = DEVICE_ATTACHING;
+	err = dev->unusable ? -ENODEV : dev->ops->attach(dev, resume);
+	if (!err)
+		return;
+	dev->activity = DEVICE_IDLE;
+	dev->broken = true;
+	dev->env->ready(dev);
+}
+
+/* False when nothing is attached (any more). */
+static bool start_detach(struct device *dev)
+{
+	if (dev->activity != DEVICE_ATTACHED)
+		return false;
+	dev->activity = DEVICE_DETACHING;
+	dev->ops->detach(dev);
+	return true;
+}
+
+void device_attached(struct device *dev, int err)
+{
+	dev->activity = err ? DEVICE_IDLE : DEVICE_ATTACHED;
+	if (err)
+		dev->broken = true;
+	dev->env->ready(dev);
+}
+
+void device_detached(struct device *dev)
+{
+	dev->activity = DEVICE_IDLE;
+	dev->env->ready(dev);
+}
+
+static int close_as(struct device *dev, enum xenbus_state own, enum xenbus_state to)
+{
+	int err = 0;
+
+	if (start_detach(dev))
+		return 1;
+	if (to == XENBUS_CLOSED)
+		dev->broken = false;
+	if (own != to)
+		err = switch_state(dev, own, to, NULL);
+	return err;
+}
+
+/* One action. 0: look again; 1: wait for an event; -errno: likewise. */
+static int act(struct device *dev, enum xenbus_action action, enum xenbus_state own)
+{
+	switch (action) {
+	case XENBUS_DO_NOTHING:
+		return 1;
+	case XENBUS_DO_ADVERTISE:
+		return switch_state(dev, own, XENBUS_INIT_WAIT, dev->ops->advertise);
+	case XENBUS_DO_CONNECT:
+	case XENBUS_DO_RESUME:
+		start_attach(dev, action == XENBUS_DO_RESUME);
+		return 1;
+	case XENBUS_DO_CLOSING:
+		return close_as(dev, own, XENBUS_CLOSING);
+	case XENBUS_DO_CLOSED:
+		return close_as(dev, own, XENBUS_CLOSED);
+	case XENBUS_DO_RECONFIGURE:
+		if (dev->ops->reconfigure)
+			dev->ops->reconfigure(dev);
+		return switch_state(dev, own, XENBUS_RECONFIGURED, NULL);
+	case XENBUS_DO_RECONFIGURED:
+		return switch_state(dev, own, XENBUS_CONNECTED, NULL);
+	case XENBUS_DO_FORGET:
+		dev->gone = true;
+		start_detach(dev);
+		return 1;
+	}
+	return 1;
+}
+
+/* Rings are attached and traffic flows, but the frontend waits in 3 or 4 for our 4. */
+static bool must_announce(const struct device *dev, const struct xenbus_view *view)
+{
+	return view->attached && !view->broken && !view->dead &&
+	       (view->own == XENBUS_INIT_WAIT || view->own == XENBUS_INITIALISED) &&
+	       (view->front == XENBUS_INITIALISED || view->front == XENBUS_CONNECTED) &&
+	       dev->activity == DEVICE_ATTACHED;
+}
+
+static bool leave_alone(struct device *dev, const struct xenbus_view *view)
+{
+	if (dev->foreign)
+		return true;
+	if (view->own != XENBUS_MISSING && has_kernel_driver(dev)) {
+		dev->foreign = true;
+		device_reason(dev, -EBUSY,
+			      "a kernel backend is bound to it; unload xen-%s (modprobe -r) and "
+			      "block it, then attach the device again",
+			      strcmp(dev->ops->kind, "vif") ? "blkback" : "netback");
+	}
+	return dev->foreign;
+}
+
+static int step_once(struct device *dev)
+{
+	struct xenbus_view view;
+	enum xenbus_action action;
+
+	look(dev, &view);
+	if (view.own != XENBUS_MISSING && !dev->probed) {
+		if (leave_alone(dev, &view))
+			return 1;
+		probe(dev);
+		look(dev, &view);
+	}
+	if (must_announce(dev, &view))
+		return switch_state(dev, view.own, XENBUS_CONNECTED, dev->ops->publish);
+	action = xenbus_next(&view);
+	dev->fresh = false;
+	return act(dev, action, view.own);
+}
+
+void device_step(struct device *dev)
+{
+	for (unsigned int i = 0; i < MAX_STEPS; i++) {
+		int ret;
+
+		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING)
+			return;
+		ret = step_once(dev);
+		if (ret && ret != -ESTALE)
+			return;
+	}
+}
+
+bool device_suspend(struct device *dev)
+{
+	if (dev->activity == DEVICE_IDLE)
+		return true;
+	start_detach(dev);
+	return false;
+}
+
+/* --- life --- */
+
+struct device *device_new(const struct device_ops *ops, const struct device_env *env,
+			  uint32_t domid, uint32_t devid)
+{
+	struct device *dev = calloc(1, ops->size);
+
+	if (!dev)
+		return NULL;
+	dev->ops = ops;
+	dev->env = env;
+	dev->domid = domid;
+	dev->devid = devid;
+	dev->fresh = true;
+	dev->trace = trace_mask(domid, devid);
+	snprintf(dev->be_path, sizeof(dev->be_path), "backend/%s/%u/%u", ops->kind, domid, devid);
+	snprintf(dev->name, sizeof(dev->name), "%s %u/%u", ops->kind, domid, devid);
+	return dev;
+}
+
+struct device *device_free(struct device *dev)
+{
+	if (!dev)
+		return NULL;
+	if (dev->probed) {
+		watch_front(dev, false);
+		dev->ops->done(dev, dev->gone);
+	}
+	if (dev->gone && dev->probed)
+		device_log(dev, LOG_LEVEL_INFO, "removed");
+	free(dev);
+	return NULL;
+}

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The daemon is main.c and options.c on top of libpvb.a, which the tests link as well.
+
+sbin_PROGRAMS += pvbackd
+pvbackd_SOURCES = src/main.c src/options.c src/options.h
+pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS)
+
+noinst_LIBRARIES += libpvb.a
+libpvb_a_SOURCES = \
+	src/device.c src/device.h \
+	src/grant.c src/grant.h \
+	src/log.c src/log.h \
+	src/loop.c src/loop.h \
+	src/registry.c src/registry.h \
+	src/store.c src/store.h \
+	src/trace.c src/trace.h \
+	src/worker.c src/worker.h \
+	src/xenbus.c src/xenbus.h

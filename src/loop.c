@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop.h"
+
+#define BATCH     64
+#define NS_PER_MS 1000000ull
+
+struct loop_watch {
+	LIST_ENTRY(loop_watch) link; /* on the loop's list of removed ones */
+	loop_fd_fn fn;
+	void *user; /* borrowed */
+	int fd;     /* borrowed */
+	bool removed;
+};
+
+struct loop {
+	int epfd;
+	int mailfd;
+	bool quit;
+	LIST_HEAD(, loop_watch) removed; /* freed after the batch */
+	LIST_HEAD(, loop_timer) timers;  /* soonest first */
+	struct loop_watch *mail_watch;
+	bool (*pass)(void *user);
+	void *pass_user;
+	pthread_mutex_t mail_lock;
+	STAILQ_HEAD(mail, loop_task) mail;
+};
+
+uint64_t loop_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static void run_mail(void *user, uint32_t events)
+{
+	struct loop *loop = user;
+	struct mail todo = STAILQ_HEAD_INITIALIZER(todo);
+	struct loop_task *task;
+	uint64_t count;
+
+	(void)events;
+	if (read(loop->mailfd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return;
+	pthread_mutex_lock(&loop->mail_lock);
+	STAILQ_CONCAT(&todo, &loop->mail);
+	pthread_mutex_unlock(&loop->mail_lock);
+	while ((task = STAILQ_FIRST(&todo))) {
+		STAILQ_REMOVE_HEAD(&todo, link);
+		task->run(task); /* may free the task */
+	}
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+	uint64_t one = 1;
+	bool was_empty;
+
+	pthread_mutex_lock(&loop->mail_lock);
+	was_empty = STAILQ_EMPTY(&loop->mail);
+	STAILQ_INSERT_TAIL(&loop->mail, task, link);
+	pthread_mutex_unlock(&loop->mail_lock);
+	/* The counter cannot overflow: one write per emptied mailbox. */
+	while (was_empty && write(loop->mailfd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+struct loop *loop_new(void)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop)
+		return NULL;
+	pthread_mutex_init(&loop->mail_lock, NULL);
+	STAILQ_INIT(&loop->mail);
+	loop->mailfd = -1;
+	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epfd < 0)
+		return loop_free(loop);
+	loop->mailfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->mailfd < 0)
+		return loop_free(loop);
+	loop->mail_watch = loop_add(loop, loop->mailfd, EPOLLIN, run_mail, loop);
+	return loop->mail_watch ? loop : loop_free(loop);
+}
+
+static void free_removed(struct loop *loop)
+{
+	struct loop_watch *watch;
+
+	while ((watch = LIST_FIRST(&loop->removed))) {
+		LIST_REMOVE(watch, link);
+		free(watch);
+	}
+}
+
+struct loop *loop_free(struct loop *loop)
+{
+	if (!loop)
+		return NULL;
+	loop_remove(loop, loop->mail_watch);
+	free_removed(loop);
+	if (loop->mailfd >= 0)
+		close(loop->mailfd);
+	if (loop->epfd >= 0)
+		close(loop->epfd);
+	pthread_mutex_destroy(&loop->mail_lock);
+	free(loop);
+	return NULL;
+}
+
+struct loop_watch *loop_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *user)
+{
+	struct loop_watch *watch = calloc(1, sizeof(*watch));
+	struct epoll_event ev = { .events = events, .data.ptr = watch };
+
+	if (!watch)
+		return NULL;
+	watch->fd = fd;
+	watch->fn = fn;
+	watch->user = user;
+	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		free(watch);
+		return NULL;
+	}
+	return watch;
+}
+
+int loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = watch };
+
+	return epoll_ctl(loop->epfd, EPOLL_CTL_MOD, watch->fd, &ev) < 0 ? -errno : 0;
+}
+
+struct loop_watch *loop_remove(struct loop *loop, struct loop_watch *watch)
+{
+	if (!watch || watch->removed)
+		return NULL;
+	epoll_ctl(loop->epfd, EPOLL_CTL_DEL, watch->fd, NULL);
+	watch->removed = true;
+	LIST_INSERT_HEAD(&loop->removed, watch, link);
+	return NULL;
+}
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns, loop_fn fn,
+		    void *user)
+{
+	struct loop_timer *at, *before = NULL;
+
+	loop_timer_cancel(timer);
+	timer->due_ns = loop_now_ns() + delay_ns;
+	timer->fn = fn;
+	timer->user = user;
+	timer->armed = true;
+	LIST_FOREACH(at, &loop->timers, link)
+	{
+		if (at->due_ns > timer->due_ns)
+			break;
+		before = at;
+	}
+	if (before)
+		LIST_INSERT_AFTER(before, timer, link);
+	else
+		LIST_INSERT_HEAD(&loop->timers, timer, link);
+}
+
+void loop_timer_cancel(struct loop_timer *timer)
+{
+	if (timer->armed)
+		LIST_REMOVE(timer, link);
+	timer->armed = false;
+}
+
+/* Only timers that were due at the start: one that re-arms itself cannot hold the loop. */
+static void run_timers(struct loop *loop)
+{
+	uint64_t now = loop_now_ns();
+	struct loop_timer *timer;
+
+	while ((timer = LIST_FIRST(&loop->timers)) && timer->due_ns <= now) {
+		loop_timer_cancel(timer);
+		timer->fn(timer->user);
+	}
+}
+
+/* Rounded up, so that a timer is never found "not yet due" in a busy loop. */
+static int wait_ms(const struct loop *loop, bool again)
+{
+	const struct loop_timer *first = LIST_FIRST(&loop->timers);
+	uint64_t now, ms;
+
+	if (again)
+		return 0;
+	if (!first)
+		return -1;
+	now = loop_now_ns();
+	if (first->due_ns <= now)
+		return 0;
+	ms = (first->due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
+	return ms > 60000 ? 60000 : (int)ms;
+}
+
+void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user)
+{
+	loop->pass = pass;
+	loop->pass_user = user;
+}
+
+int loop_run(struct loop *loop)
+{
+	struct epoll_event batch[BATCH];
+	bool again = false;
+
+	while (!loop->quit) {
+		int n = epoll_wait(loop->epfd, batch, BATCH, wait_ms(loop, again));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < n; i++) {
+			struct loop_watch *watch = batch[i].data.ptr;
+
+			if (!watch->removed)
+				watch->fn(watch->user, batch[i].events);
+		}
+		free_removed(loop);
+		run_timers(loop);
+		again = loop->pass && loop->pass(loop->pass_user);
+	}
+	loop->quit = false;
+	return 0;
+}
+
+void loop_quit(struct loop *loop)
+{
+	loop->quit = true;
+}

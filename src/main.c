@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* The start-up order, and what the process answers with. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "blkback/vbd.h"
+#include "log.h"
+#include "options.h"
+#include "registry.h"
+#include "trace.h"
+#include "worker.h"
+
+enum { EXIT_USAGE = 2 };
+
+struct daemon {
+	struct options options;
+	struct store store;
+	struct loop *loop;
+	struct worker *workers;  /* owned array */
+	unsigned int nr_workers; /* of those that are open */
+	struct device_env env;
+	struct registry *registry;
+	struct loop_watch *signal_watch;
+	int signal_fd;
+	int lock_fd; /* held for life: one daemon per runtime directory */
+};
+
+static const struct device_ops *const kinds[] = { &vbd_device_ops, NULL };
+static const struct plane *const planes[PLANE_NR] = { &blk_plane, NULL };
+
+/* --- SIGUSR1: what all rings look like --- */
+
+/* Every line of the text, as a log line of its own. */
+static void log_text(char *text)
+{
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_info("dump: %s", line);
+}
+
+struct dump_task {
+	struct loop_task task;
+	struct worker *worker; /* NULL: the registry */
+};
+
+static void dump_worker(struct loop_task *task)
+{
+	struct dump_task *dump = (struct dump_task *)(void *)task;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out) {
+		worker_dump(dump->worker, out);
+		fclose(out);
+		log_text(text);
+	}
+	free(text);
+	free(dump);
+}
+
+static void dump_registry(struct registry *registry)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	registry_dump(registry, out);
+	fclose(out);
+	log_text(text);
+	free(text);
+}
+
+static void dump_all(struct daemon *daemon)
+{
+	dump_registry(daemon->registry);
+	for (unsigned int i = 0; i < daemon->nr_workers; i++) {
+		struct dump_task *dump = calloc(1, sizeof(*dump));
+
+		if (!dump)
+			return;
+		dump->task.run = dump_worker;
+		dump->worker = &daemon->workers[i];
+		loop_post(daemon->workers[i].loop, &dump->task);
+	}
+}
+
+static void signal_came(void *user, uint32_t events)
+{
+	struct daemon *daemon = user;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1) {
+		dump_all(daemon);
+		return;
+	}
+	log_info("stopping; the guests keep their devices and wait");
+	sd_notify(0, "STOPPING=1");
+	registry_stop(daemon->registry);
+}
+
+/* --- start --- */
+
+/* Before any thread, so that all inherit it. */
+static int take_signals(struct daemon *daemon)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (daemon->signal_fd < 0)
+		return -errno;
+	daemon->signal_watch =
+		loop_add(daemon->loop, daemon->signal_fd, EPOLLIN, signal_came, daemon);
+	return daemon->signal_watch ? 0 : -errno;
+}
+
+static int take_runtime_dir(struct daemon *daemon)
+{
+	const char *dir = daemon->options.runtime_dir;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX];
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		log_error("cannot make %s: %s", dir, strerror(errno));
+		return -errno;
+	}
+	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (daemon->lock_fd < 0) {
+		log_error("cannot open %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	if (fcntl(daemon->lock_fd, F_OFD_SETLK, &lock) < 0) {
+		log_error("another pvbackd is running in %s", dir);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static unsigned int default_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int)cpus;
+}
+
+static int start_workers(struct daemon *daemon)
+{
+	unsigned int wanted = daemon->options.nr_workers ?: default_workers();
+
+	daemon->workers = calloc(wanted, sizeof(daemon->workers[0]));
+	if (!daemon->workers)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < wanted; i++) {
+		int err = worker_open(&daemon->workers[i], i, planes);
+
+		if (!err) {
+			daemon->nr_workers++;
+			err = worker_start(&daemon->workers[i]);
+		}
+		if (err) {
+			log_error("cannot start worker %u: %s (are /dev/xen/gntdev and "
+				  "/dev/xen/evtchn there? modprobe xen-gntdev xen-evtchn)",
+				  i, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void warn_of_kernel_backends(void)
+{
+	if (access("/sys/bus/xen-backend/drivers/vbd", F_OK) == 0)
+		log_error("xen-blkback is loaded and will take disks from pvbackd; "
+			  "unload it (modprobe -r xen-blkback) and block it, see pvbackd(8)");
+	if (access("/sys/bus/xen-backend/drivers/vif", F_OK) == 0)
+		log_error("xen-netback is loaded and will take NICs from pvbackd; "
+			  "unload it (modprobe -r xen-netback) and block it, see pvbackd(8)");
+}
+
+static int open_store(struct daemon *daemon)
+{
+	int err = store_open(&daemon->store);
+
+	if (err)
+		log_error("cannot reach xenstore: %s; pvbackd must run in Dom0 (or a driver "
+			  "domain) of a Xen host, after xenstored",
+			  strerror(-err));
+	return err;
+}
+
+static int start_registry(struct daemon *daemon)
+{
+	daemon->env = (struct device_env){
+		.store = &daemon->store,
+		.loop = daemon->loop,
+		.workers = daemon->workers,
+		.nr_workers = daemon->nr_workers,
+		.runtime_dir = daemon->options.runtime_dir,
+	};
+	daemon->registry = registry_new(&daemon->env, kinds);
+	if (daemon->registry)
+		return 0;
+	log_error("cannot watch for devices: %s", strerror(errno));
+	return -EIO;
+}
+
+static int start(struct daemon *daemon)
+{
+	int err;
+
+	daemon->loop = loop_new();
+	if (!daemon->loop)
+		return -ENOMEM;
+	err = take_signals(daemon);
+	if (!err)
+		err = take_runtime_dir(daemon);
+	if (!err)
+		err = open_store(daemon);
+	if (!err)
+		err = start_workers(daemon);
+	if (!err)
+		err = start_registry(daemon);
+	return err;
+}
+
+static void stop(struct daemon *daemon)
+{
+	registry_free(daemon->registry);
+	for (unsigned int i = 0; i < daemon->nr_workers; i++)
+		worker_close(&daemon->workers[i]);
+	free(daemon->workers);
+	store_close(&daemon->store);
+	if (daemon->loop)
+		loop_remove(daemon->loop, daemon->signal_watch);
+	if (daemon->signal_fd >= 0)
+		close(daemon->signal_fd);
+	loop_free(daemon->loop);
+	if (daemon->lock_fd >= 0)
+		close(daemon->lock_fd);
+}
+
+static int serve(struct daemon *daemon)
+{
+	int err = start(daemon);
+
+	if (!err) {
+		warn_of_kernel_backends();
+		log_info("pvbackd %s serves with %u workers", PACKAGE_VERSION, daemon->nr_workers);
+		sd_notify(0, "READY=1");
+		err = loop_run(daemon->loop);
+	}
+	stop(daemon);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = { .signal_fd = -1, .lock_fd = -1 };
+
+	switch (options_parse(argc, argv, &daemon.options)) {
+	case OPTIONS_DONE:
+		return EXIT_SUCCESS;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	case OPTIONS_RUN:
+		break;
+	}
+	log_set_level(daemon.options.log_level);
+	return serve(&daemon);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "trace.h"
+
+static const char usage[] =
+	"Usage: pvbackd [OPTION]...\n"
+	"Serve the paravirtual disks and NICs of Xen guests from this domain.\n"
+	"\n"
+	"  --config=FILE          read FILE instead of " DEFAULT_CONFIG_FILE "\n"
+	"  --workers=N            use N data threads (default: one per CPU, at most 4)\n"
+	"  --trace-rings[=FILTER] trace ring events on stderr; FILTER is\n"
+	"                         [ring,net,blk,bus,grant][@DOMID[/DEVID]]\n"
+	"  --log-level=LEVEL      error, warning, info (default) or debug\n"
+	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
+	"  --help                 show this and exit\n"
+	"  --version              show the version and exit\n"
+	"\n"
+	"SIGTERM stops it without touching the guests; SIGUSR1 dumps all rings to the log.\n";
+
+static int set_text(char *buf, size_t size, const char *value)
+{
+	if (!*value || strlen(value) >= size)
+		return -EINVAL;
+	memcpy(buf, value, strlen(value) + 1);
+	return 0;
+}
+
+static int set_workers(struct options *options, const char *value)
+{
+	char *end;
+	long nr;
+
+	errno = 0;
+	nr = strtol(value, &end, 10);
+	if (errno || end == value || *end || nr < 1 || nr > (long)OPTIONS_MAX_WORKERS)
+		return -EINVAL;
+	options->nr_workers = (unsigned int)nr;
+	return 0;
+}
+
+static int set_log_level(struct options *options, const char *value)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(value, names[i])) {
+			options->log_level = (enum log_level)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int set_trace(struct options *options, const char *value)
+{
+	if (trace_configure(value) || strlen(value) >= sizeof(options->trace_filter))
+		return -EINVAL;
+	options->trace = true;
+	memcpy(options->trace_filter, value, strlen(value) + 1);
+	return 0;
+}
+
+int options_set(struct options *options, const char *name, const char *value)
+{
+	if (!strcmp(name, "workers"))
+		return set_workers(options, value);
+	if (!strcmp(name, "log-level"))
+		return set_log_level(options, value);
+	if (!strcmp(name, "trace-rings"))
+		return set_trace(options, value);
+	if (!strcmp(name, "runtime-dir"))
+		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
+	return -EINVAL;
+}
+
+static int config_line(void *user, const char *section, const char *name, const char *value)
+{
+	if (*section || options_set(user, name, value)) {
+		fprintf(stderr,
+			"pvbackd: the configuration has no `%s%s%s = %s`; see pvbackd.conf(5)\n",
+			section, *section ? "." : "", name, value);
+		return 0;
+	}
+	return 1;
+}
+
+static bool read_config(struct options *options, const char *file, bool must_exist)
+{
+	int ret = ini_parse(file, config_line, options);
+
+	if (ret == -1 && errno == ENOENT && !must_exist)
+		return true;
+	if (ret < 0)
+		fprintf(stderr, "pvbackd: cannot read %s: %s\n", file, strerror(errno));
+	else if (ret > 0)
+		fprintf(stderr, "pvbackd: %s, line %d is wrong\n", file, ret);
+	return ret == 0;
+}
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "workers", required_argument, NULL, 'w' },
+	{ "trace-rings", optional_argument, NULL, 't' },
+	{ "log-level", required_argument, NULL, 'l' },
+	{ "runtime-dir", required_argument, NULL, 'r' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* First walk: what decides before the file is read. */
+static enum options_result scan_early(int argc, char *const *argv, const char **ret_config)
+{
+	int c;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (c == 'h')
+			fputs(usage, stdout);
+		if (c == 'V')
+			puts("pvbackd " PACKAGE_VERSION);
+		if (c == 'h' || c == 'V')
+			return OPTIONS_DONE;
+		if (c == '?')
+			return OPTIONS_WRONG; /* getopt said it */
+		if (c == 'c')
+			*ret_config = optarg;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "pvbackd: `%s` is not an option; see pvbackd --help\n",
+			argv[optind]);
+		return OPTIONS_WRONG;
+	}
+	return OPTIONS_RUN;
+}
+
+static enum options_result apply_argv(int argc, char *const *argv, struct options *options)
+{
+	int c, index;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "", long_options, &index)) != -1) {
+		const char *value = optarg ? optarg : "";
+
+		if (c == 'c' || !options_set(options, long_options[index].name, value))
+			continue;
+		fprintf(stderr, "pvbackd: --%s cannot be `%s`; see pvbackd --help\n",
+			long_options[index].name, value);
+		return OPTIONS_WRONG;
+	}
+	return OPTIONS_RUN;
+}
+
+enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
+{
+	struct options options = { .log_level = LOG_LEVEL_INFO,
+				   .runtime_dir = DEFAULT_RUNTIME_DIR };
+	const char *config = NULL;
+	enum options_result result = scan_early(argc, argv, &config);
+
+	if (result != OPTIONS_RUN)
+		return result;
+	if (set_text(options.config_file, sizeof(options.config_file),
+		     config ? config : DEFAULT_CONFIG_FILE) ||
+	    !read_config(&options, options.config_file, config != NULL))
+		return OPTIONS_WRONG;
+	result = apply_argv(argc, argv, &options);
+	if (result == OPTIONS_RUN)
+		*ret_options = options;
+	return result;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* argv and the configuration file -> struct options. */
+#ifndef PVB_OPTIONS_H
+#define PVB_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "log.h"
+
+#define OPTIONS_MAX_WORKERS 64u
+
+struct options {
+	unsigned int nr_workers; /* 0: one per CPU, at most four */
+	enum log_level log_level;
+	bool trace;
+	char trace_filter[128];
+	char runtime_dir[PATH_MAX];
+	char config_file[PATH_MAX];
+};
+
+enum options_result {
+	OPTIONS_RUN,   /* go on */
+	OPTIONS_DONE,  /* --help or --version was answered on stdout */
+	OPTIONS_WRONG, /* one line on stderr said what is wrong */
+};
+
+/*
+ * Defaults, then the configuration file, then argv, each over the one before. The default
+ * file may be missing; one named by --config may not.
+ */
+enum options_result options_parse(int argc, char *const *argv, struct options *ret_options);
+
+/* Exposed for its test: apply one line of the file. 0, or -EINVAL with nothing changed. */
+int options_set(struct options *options, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <xenctrl.h>
+
+#include "registry.h"
+
+#define DEVICE_BUCKETS 256u
+#define RELEASE_TOKEN  "release"
+
+struct registry {
+	struct device_env *env;                /* borrowed */
+	const struct device_ops *const *kinds; /* borrowed */
+	xc_interface *xc;                      /* owned */
+	struct loop_watch *watch;              /* owned by the loop */
+	LIST_HEAD(, device) devices[DEVICE_BUCKETS];
+	TAILQ_HEAD(, device) pending;
+	bool check_domains;
+	bool stopping;
+};
+
+/* `ready` comes without a user pointer: there is one registry in a daemon. */
+static struct registry *the_registry;
+
+static unsigned int bucket_of(uint32_t domid, uint32_t devid)
+{
+	return (domid * 31u + devid * 7u + (devid >> 8)) % DEVICE_BUCKETS;
+}
+
+#define for_each_device(registry, dev)                                                             \
+	for (unsigned int bucket_ = 0; bucket_ < DEVICE_BUCKETS; bucket_++)                        \
+	LIST_FOREACH((dev), &(registry)->devices[bucket_], link)
+
+static struct device *find(struct registry *registry, const struct device_ops *ops, uint32_t domid,
+			   uint32_t devid)
+{
+	struct device *dev;
+
+	LIST_FOREACH(dev, &registry->devices[bucket_of(domid, devid)], link)
+	if (dev->ops == ops && dev->domid == domid && dev->devid == devid)
+		return dev;
+	return NULL;
+}
+
+/* --- the devices to look at, and the dead --- */
+
+static void mark(struct registry *registry, struct device *dev)
+{
+	if (dev->pending)
+		return;
+	dev->pending = true;
+	TAILQ_INSERT_TAIL(&registry->pending, dev, pending_link);
+}
+
+static void ready(struct device *dev)
+{
+	mark(the_registry, dev);
+}
+
+static void forget(struct device *dev)
+{
+	LIST_REMOVE(dev, link);
+	device_free(dev);
+}
+
+static bool all_idle(struct registry *registry)
+{
+	struct device *dev;
+
+	for_each_device(registry, dev) if (dev->activity != DEVICE_IDLE) return false;
+	return true;
+}
+
+/* A dying domain stays a zombie while we hold its pages, and nothing in xenstore tells us. */
+static bool domain_is_dead(struct registry *registry, uint32_t domid)
+{
+	xc_domaininfo_t info;
+	int nr = xc_domain_getinfolist(registry->xc, domid, 1, &info);
+
+	if (nr < 0)
+		return false; /* no answer is no proof */
+	return nr == 0 || info.domain != domid || (info.flags & XEN_DOMINF_dying);
+}
+
+static void check_domains(struct registry *registry)
+{
+	struct device *dev;
+
+	registry->check_domains = false;
+	for_each_device(registry, dev)
+	{
+		if (dev->dead || !domain_is_dead(registry, dev->domid))
+			continue;
+		dev->dead = true;
+		mark(registry, dev);
+	}
+}
+
+/* Runs once per turn of the control loop, after all events of that turn were noted. */
+static bool work(void *user)
+{
+	struct registry *registry = user;
+	struct device *dev;
+
+	if (registry->check_domains)
+		check_domains(registry);
+	while ((dev = TAILQ_FIRST(&registry->pending))) {
+		TAILQ_REMOVE(&registry->pending, dev, pending_link);
+		dev->pending = false;
+		if (registry->stopping)
+			device_suspend(dev);
+		else
+			device_step(dev);
+		if (dev->gone && dev->activity == DEVICE_IDLE && !dev->pending)
+			forget(dev);
+	}
+	if (registry->stopping && all_idle(registry))
+		loop_quit(registry->env->loop);
+	return false;
+}
+
+/* --- finding devices --- */
+
+static void touch(struct registry *registry, const struct device_ops *ops, uint32_t domid,
+		  uint32_t devid)
+{
+	struct device *dev = find(registry, ops, domid, devid);
+
+	if (!dev) {
+		dev = device_new(ops, registry->env, domid, devid);
+		if (!dev) {
+			log_error("no memory for %s %u/%u", ops->kind, domid, devid);
+			return;
+		}
+		LIST_INSERT_HEAD(&registry->devices[bucket_of(domid, devid)], dev, link);
+		dev->dead = domain_is_dead(registry, domid); /* while we were away, perhaps */
+	}
+	mark(registry, dev);
+}
+
+/* A plain number that ends the text or is followed by a slash. NULL when it is neither. */
+static const char *scan_id(const char *text, uint32_t *ret)
+{
+	uint64_t value = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++) {
+		value = value * 10 + (uint64_t)(*at - '0');
+		if (value > UINT32_MAX)
+			return NULL;
+	}
+	if (at == text || (*at && *at != '/'))
+		return NULL;
+	*ret = (uint32_t)value;
+	return *at ? at + 1 : at;
+}
+
+static void scan_domain(struct registry *registry, const struct device_ops *ops, uint32_t domid)
+{
+	char path[64];
+	unsigned int nr;
+	char **names;
+	uint32_t devid;
+
+	snprintf(path, sizeof(path), "backend/%s/%u", ops->kind, domid);
+	names = xs_directory(registry->env->store->xs, XBT_NULL, path, &nr);
+	for (unsigned int i = 0; names && i < nr; i++)
+		if (scan_id(names[i], &devid))
+			touch(registry, ops, domid, devid);
+	free(names);
+}
+
+static void scan_kind(struct registry *registry, const struct device_ops *ops)
+{
+	char path[64];
+	unsigned int nr;
+	char **names;
+	uint32_t domid;
+
+	snprintf(path, sizeof(path), "backend/%s", ops->kind);
+	names = xs_directory(registry->env->store->xs, XBT_NULL, path, &nr);
+	for (unsigned int i = 0; names && i < nr; i++)
+		if (scan_id(names[i], &domid))
+			scan_domain(registry, ops, domid);
+	free(names);
+}
+
+/* Sweep: whatever we know and xenstore has no more finds that out by itself. */
+static void mark_known(struct registry *registry, const struct device_ops *ops,
+		       const uint32_t *domid)
+{
+	struct device *dev;
+
+	for_each_device(registry, dev) if (dev->ops == ops && (!domid || dev->domid == *domid))
+		mark(registry, dev);
+}
+
+/* Keys whose change can mean a step; the rest are our own echoes. */
+static bool moves_state(const char *key)
+{
+	static const char *const keys[] = {
+		"", "state", "online", "hotplug-status", "physical-device", "physical-device-path"
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+/* `rest` is what follows "backend/KIND" in the path of an event. */
+static void backend_event(struct registry *registry, const struct device_ops *ops, const char *rest)
+{
+	uint32_t domid, devid;
+	struct device *dev;
+
+	if (*rest == '/')
+		rest++;
+	if (!*rest) {
+		mark_known(registry, ops, NULL);
+		scan_kind(registry, ops);
+		return;
+	}
+	rest = scan_id(rest, &domid);
+	if (!rest)
+		return;
+	if (!*rest) {
+		mark_known(registry, ops, &domid);
+		scan_domain(registry, ops, domid);
+		return;
+	}
+	rest = scan_id(rest, &devid);
+	if (!rest)
+		return;
+	dev = find(registry, ops, domid, devid);
+	if (!dev || moves_state(rest))
+		touch(registry, ops, domid, devid);
+	else if (dev->probed && dev->ops->changed)
+		dev->ops->changed(dev, rest);
+}
+
+/* --- events --- */
+
+static const struct device_ops *kind_called(struct registry *registry, const char *name, size_t len)
+{
+	for (unsigned int i = 0; registry->kinds[i]; i++)
+		if (strlen(registry->kinds[i]->kind) == len &&
+		    !memcmp(registry->kinds[i]->kind, name, len))
+			return registry->kinds[i];
+	return NULL;
+}
+
+/* Token "b/KIND" on path "backend/KIND/...". */
+static void route_backend(struct registry *registry, const char *path, const char *kind)
+{
+	const struct device_ops *ops = kind_called(registry, kind, strlen(kind));
+	const char *at = ops ? strstr(path, "backend/") : NULL;
+
+	if (at)
+		backend_event(registry, ops, at + strlen("backend/") + strlen(kind));
+}
+
+/* Token "f/KIND/DOMID/DEVID": the frontend's state changed. */
+static void route_front(struct registry *registry, const char *token)
+{
+	const char *slash = strchr(token, '/');
+	const struct device_ops *ops;
+	struct device *dev;
+	uint32_t domid, devid;
+
+	ops = slash ? kind_called(registry, token, (size_t)(slash - token)) : NULL;
+	if (!ops)
+		return;
+	token = scan_id(slash + 1, &domid);
+	if (!token || !scan_id(token, &devid))
+		return;
+	dev = find(registry, ops, domid, devid);
+	if (dev)
+		mark(registry, dev);
+}
+
+static void route(struct registry *registry, const char *path, const char *token)
+{
+	if (!strcmp(token, RELEASE_TOKEN))
+		registry->check_domains = true;
+	else if (!strncmp(token, "b/", 2))
+		route_backend(registry, path, token + 2);
+	else if (!strncmp(token, "f/", 2))
+		route_front(registry, token + 2);
+}
+
+/* Drain: a guest may have caused any number of events, and they must not pile up (XSA-349). */
+static void store_events(void *user, uint32_t events)
+{
+	struct registry *registry = user;
+	char **event;
+
+	(void)events;
+	while ((event = xs_check_watch(registry->env->store->xs))) {
+		route(registry, event[XS_WATCH_PATH], event[XS_WATCH_TOKEN]);
+		free(event);
+	}
+}
+
+/* --- life --- */
+
+static int watch_all(struct registry *registry)
+{
+	struct xs_handle *xs = registry->env->store->xs;
+
+	for (unsigned int i = 0; registry->kinds[i]; i++) {
+		char path[64], token[32];
+
+		snprintf(path, sizeof(path), "backend/%s", registry->kinds[i]->kind);
+		snprintf(token, sizeof(token), "b/%s", registry->kinds[i]->kind);
+		if (!xs_watch(xs, path, token))
+			return -errno;
+	}
+	return xs_watch(xs, "@releaseDomain", RELEASE_TOKEN) ? 0 : -errno;
+}
+
+struct registry *registry_new(struct device_env *env, const struct device_ops *const *kinds)
+{
+	struct registry *registry = calloc(1, sizeof(*registry));
+
+	if (!registry)
+		return NULL;
+	registry->env = env;
+	registry->kinds = kinds;
+	TAILQ_INIT(&registry->pending);
+	env->ready = ready;
+	the_registry = registry;
+	registry->xc = xc_interface_open(NULL, NULL, 0);
+	if (!registry->xc)
+		goto fail;
+	registry->watch =
+		loop_add(env->loop, xs_fileno(env->store->xs), EPOLLIN, store_events, registry);
+	if (!registry->watch || watch_all(registry))
+		goto fail;
+	loop_set_pass(env->loop, work, registry);
+	return registry;
+fail:
+	return registry_free(registry);
+}
+
+struct registry *registry_free(struct registry *registry)
+{
+	int saved = errno;
+
+	if (!registry)
+		return NULL;
+	for (unsigned int i = 0; i < DEVICE_BUCKETS; i++)
+		while (!LIST_EMPTY(&registry->devices[i]))
+			forget(LIST_FIRST(&registry->devices[i]));
+	loop_remove(registry->env->loop, registry->watch);
+	if (registry->xc)
+		xc_interface_close(registry->xc);
+	free(registry);
+	the_registry = NULL;
+	errno = saved;
+	return NULL;
+}
+
+void registry_stop(struct registry *registry)
+{
+	struct device *dev;
+
+	registry->stopping = true;
+	for_each_device(registry, dev) mark(registry, dev);
+}
+
+void registry_dump(struct registry *registry, FILE *out)
+{
+	static const char *const activity[] = { "idle", "attaching", "attached", "detaching" };
+	struct device *dev;
+
+	for_each_device(registry, dev) fprintf(
+		out, "%s state=%s rings=%s%s%s%s\n", dev->name, xenbus_state_name(dev->logged),
+		activity[dev->activity], dev->broken ? " broken" : "",
+		dev->foreign ? " foreign" : "", dev->dead ? " dead" : "");
+}

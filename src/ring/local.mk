@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+libpvb_a_SOURCES += \
+	src/ring/blkif.c src/ring/blkif.h \
+	src/ring/ring.c src/ring/ring.h

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store.h"
+
+#define MAX_CONFLICTS 100
+
+int store_open(struct store *store)
+{
+	/* Filter: no event of a watch may come after it was taken back. */
+	store->xs = xs_open(XS_UNWATCH_FILTER);
+	if (!store->xs)
+		return errno ? -errno : -EIO;
+	if (store_read_u32(store, XBT_NULL, "", "domid", 0, 0x7fef, &store->domid))
+		store->domid = 0; /* Dom0 need not have the node */
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store->xs)
+		xs_close(store->xs);
+	store->xs = NULL;
+}
+
+/* DIR/KEY; an empty DIR is our own home. */
+static int join(char *path, const char *dir, const char *key)
+{
+	int n = snprintf(path, STORE_PATH_MAX, "%s%s%s", dir, *dir ? "/" : "", key);
+
+	return n < 0 || (unsigned int)n >= STORE_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static bool is_plain_text(const char *text, unsigned int len)
+{
+	for (unsigned int i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int copy_value(const char *value, unsigned int len, char *buf, size_t size)
+{
+	if (len >= size)
+		return -E2BIG;
+	if (!is_plain_text(value, len))
+		return -EINVAL;
+	memcpy(buf, value, len);
+	buf[len] = '\0';
+	return 0;
+}
+
+int store_read(struct store *store, xs_transaction_t t, const char *dir, const char *key, char *buf,
+	       size_t size)
+{
+	char path[STORE_PATH_MAX];
+	unsigned int len;
+	char *value;
+	int err = join(path, dir, key);
+
+	if (err)
+		return err;
+	value = xs_read(store->xs, t, path, &len);
+	if (!value)
+		return errno ? -errno : -EIO;
+	err = copy_value(value, len, buf, size);
+	free(value);
+	return err;
+}
+
+/* Digits only: no sign, no space, no 0x, no tail. */
+static int parse_u32(const char *text, uint32_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		value = value * 10 + (uint64_t)(*text - '0');
+		if (value > UINT32_MAX)
+			return -ERANGE;
+	}
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+int store_read_u32(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		   uint32_t min, uint32_t max, uint32_t *ret)
+{
+	char text[32];
+	uint32_t value;
+	int err = store_read(store, t, dir, key, text, sizeof(text));
+
+	if (err)
+		return err == -E2BIG ? -ERANGE : err;
+	err = parse_u32(text, &value);
+	if (err)
+		return err;
+	if (value < min || value > max)
+		return -ERANGE;
+	*ret = value;
+	return 0;
+}
+
+int store_read_flag(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		    bool fallback, bool *ret)
+{
+	uint32_t value = fallback;
+	int err = store_read_u32(store, t, dir, key, 0, 1, &value);
+
+	if (err && err != -ENOENT)
+		return err;
+	*ret = value != 0;
+	return 0;
+}
+
+bool store_exists(struct store *store, xs_transaction_t t, const char *dir, const char *key)
+{
+	char path[STORE_PATH_MAX];
+	unsigned int len;
+	char *value;
+
+	if (join(path, dir, key))
+		return false;
+	value = xs_read(store->xs, t, path, &len);
+	free(value);
+	return value != NULL;
+}
+
+int store_write(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		const char *value)
+{
+	char path[STORE_PATH_MAX];
+	int err = join(path, dir, key);
+
+	if (err)
+		return err;
+	if (!xs_write(store->xs, t, path, value, (unsigned int)strlen(value)))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+int store_writef(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		 const char *fmt, ...)
+{
+	char value[STORE_VALUE_MAX];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(value, sizeof(value), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (unsigned int)n >= sizeof(value))
+		return -E2BIG;
+	return store_write(store, t, dir, key, value);
+}
+
+int store_remove(struct store *store, xs_transaction_t t, const char *dir, const char *key)
+{
+	char path[STORE_PATH_MAX];
+	int err = join(path, dir, key);
+
+	if (err)
+		return err;
+	if (!xs_rm(store->xs, t, path))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/* One try: -EAGAIN when somebody else changed what we read. */
+static int transact_once(struct store *store, const char *dir, store_fn fn, void *user)
+{
+	xs_transaction_t t = xs_transaction_start(store->xs);
+	int err;
+
+	if (t == XBT_NULL)
+		return errno ? -errno : -EIO;
+	err = store_exists(store, t, dir, "state") ? fn(store, t, user) : -ENOENT;
+	if (!xs_transaction_end(store->xs, t, err != 0) && !err)
+		err = errno ? -errno : -EIO;
+	return err;
+}
+
+int store_transact(struct store *store, const char *dir, store_fn fn, void *user)
+{
+	int err = -EAGAIN;
+
+	for (unsigned int i = 0; i < MAX_CONFLICTS && err == -EAGAIN; i++)
+		err = transact_once(store, dir, fn, user);
+	return err;
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# `make check`: unit tests and lints; no root, no Xen, no network.
