@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "netback/checksum.h"
+
+/* Sums of 32 bit words in 64 bits: no carry is lost for any frame there is. */
+uint64_t checksum_add(uint64_t sum, const void *data, uint32_t len)
+{
+	const uint8_t *p = data;
+	uint32_t word;
+
+	for (; len >= sizeof(word); len -= (uint32_t)sizeof(word), p += sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		sum += word;
+	}
+	if (len) {
+		word = 0;
+		memcpy(&word, p, len);
+		sum += word;
+	}
+	return sum;
+}
+
+uint16_t checksum_fold(uint64_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+uint64_t checksum_pseudo(const uint8_t *head, const struct frame *frame)
+{
+	const uint8_t *ip = head + frame->l3_offset;
+	uint64_t sum = (uint64_t)htonl(frame->l4_len) + htons(frame->ip_proto);
+
+	if (frame->l3 == FRAME_IPV4)
+		return checksum_add(sum, ip + 12, 8);
+	return checksum_add(sum, ip + 8, 32);
+}
+
+static uint32_t csum_offset(const struct frame *frame)
+{
+	return frame->l4 == FRAME_TCP ? FRAME_TCP_CSUM_OFFSET : FRAME_UDP_CSUM_OFFSET;
+}
+
+void checksum_write_pseudo(uint8_t *head, const struct frame *frame)
+{
+	uint16_t sum = checksum_fold(checksum_pseudo(head, frame));
+
+	memcpy(head + frame->l4_offset + csum_offset(frame), &sum, sizeof(sum));
+}
+
+void checksum_finish(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset)
+{
+	uint16_t sum = (uint16_t)~checksum_fold(checksum_add(0, frame + start, len - start));
+
+	if (sum == 0)
+		sum = 0xffff;
+	memcpy(frame + start + offset, &sum, sizeof(sum));
+}
+
+void checksum_write_ipv4(uint8_t *ip, uint32_t header_len)
+{
+	uint16_t sum;
+
+	memset(ip + 10, 0, sizeof(sum));
+	sum = (uint16_t)~checksum_fold(checksum_add(0, ip, header_len));
+	memcpy(ip + 10, &sum, sizeof(sum));
+}

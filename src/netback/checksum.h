@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The Internet checksum (RFC 1071) over frames. Pure. */
+#ifndef PVB_NETBACK_CHECKSUM_H
+#define PVB_NETBACK_CHECKSUM_H
+
+#include <stdint.h>
+
+#include "netback/frame.h"
+
+/*
+ * Add `len` bytes to a running sum. Only the last piece of a sum may have an odd length. The value
+ * is in the byte order of memory, which the ones' complement sum does not mind.
+ */
+uint64_t checksum_add(uint64_t sum, const void *data, uint32_t len);
+
+/* Fold a running sum to 16 bits, in memory byte order, not inverted. */
+uint16_t checksum_fold(uint64_t sum);
+
+/* The running sum of the TCP or UDP pseudo-header of a parsed frame, with its l4_len. */
+uint64_t checksum_pseudo(const uint8_t *head, const struct frame *frame);
+
+/* Put the (not inverted) pseudo-header sum where the checksum goes, as offload wants it. */
+void checksum_write_pseudo(uint8_t *head, const struct frame *frame);
+
+/*
+ * Finish a checksum as virtio_net_hdr describes it: sum from `start` to the end of the
+ * frame, with the pseudo-header sum already at `start + offset`. The caller has checked
+ * start + offset + 2 <= len. A result of 0 is written as 0xffff, which is the same number and
+ * does not mean "no checksum" in UDP.
+ */
+void checksum_finish(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset);
+
+/* Write the checksum of an IPv4 header of `header_len` bytes. */
+void checksum_write_ipv4(uint8_t *ip, uint32_t header_len);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the headers of an Ethernet frame are. Pure; the frame is hostile, but a
+ * private copy, so what was checked stays as it was.
+ */
+#ifndef PVB_NETBACK_FRAME_H
+#define PVB_NETBACK_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes from the start within which all headers must lie that we care for. */
+#define FRAME_HEAD_MAX 256u
+/* The longest frame: 65535 bytes of IP, Ethernet and two tags. */
+#define FRAME_MAX (65535u + 14u + 8u)
+
+#define FRAME_TCP_CSUM_OFFSET 16u
+#define FRAME_UDP_CSUM_OFFSET 6u
+
+enum frame_l3 { FRAME_L3_OTHER, FRAME_IPV4, FRAME_IPV6 };
+enum frame_l4 { FRAME_L4_OTHER, FRAME_TCP, FRAME_UDP };
+
+struct frame {
+	enum frame_l3 l3;
+	enum frame_l4 l4;        /* OTHER too when this is a fragment */
+	uint8_t ip_proto;        /* the transport's number */
+	uint16_t l3_offset;      /* behind up to two VLAN tags */
+	uint16_t l4_offset;      /* valid when l4 is not OTHER */
+	uint16_t payload_offset; /* likewise: behind the TCP or UDP header */
+	uint32_t l4_len;         /* likewise: transport header and payload, without padding */
+	bool tagged;
+	bool fragment;
+};
+
+/*
+ * Find the headers of a frame of `len` bytes, of which `head` holds the first
+ * min(len, FRAME_HEAD_MAX) or more. `gso`: the IP length says nothing, the transport reaches to the
+ * end of the frame.
+ *
+ * Returns 0 with *ret filled (L3 OTHER for what is neither IPv4 nor IPv6), or -EINVAL when a header
+ * leaves the frame or contradicts itself.
+ */
+int frame_parse(const uint8_t *head, uint32_t len, bool gso, struct frame *ret);
+
+/* Unaligned big-endian access. */
+static inline uint16_t frame_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t frame_get32(const uint8_t *p)
+{
+	return (uint32_t)frame_get16(p) << 16 | frame_get16(p + 2);
+}
+
+static inline void frame_put16(uint8_t *p, uint16_t value)
+{
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+static inline void frame_put32(uint8_t *p, uint32_t value)
+{
+	frame_put16(p, (uint16_t)(value >> 16));
+	frame_put16(p + 2, (uint16_t)value);
+}
+
+#endif

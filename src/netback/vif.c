@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a vif on the control thread: its tap, its keys, and its queues' comings and goings. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netback/vif_front.h"
+#include "netback/vif_queue.h"
+#include "netback/tap.h"
+#include "netback/vif.h"
+#include "rtnl.h"
+
+struct vif {
+	struct device dev; /* first */
+	struct tap tap;
+	struct rate rate;
+	unsigned int max_queues; /* what we offer */
+	struct vif_front front;
+	struct vif_queue *queues;  /* owned; NULL when nothing is attached */
+	unsigned int nr_waiting;   /* queues that have not answered yet */
+	unsigned int nr_stalled;   /* queues whose guest takes nothing: the carrier is off */
+	struct vif_queue *refused; /* the first one that could not be attached */
+};
+
+static struct vif *vif_of(struct device *dev)
+{
+	return (struct vif *)(void *)dev; /* its first member */
+}
+
+/* --- our own directory --- */
+
+static void read_rate(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+	uint32_t bytes = 0, usecs = 0;
+	char text[64];
+	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, "rate", text, sizeof(text));
+
+	if (!err)
+		err = rate_parse(text, &bytes, &usecs);
+	if (err && err != -ENOENT)
+		device_log(dev, LOG_LEVEL_WARNING, "`rate` is not BYTES,MICROSECONDS: no limit");
+	rate_set(&vif->rate, bytes, usecs);
+}
+
+static void read_mtu(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+	uint32_t mtu;
+	int err = store_read_u32(dev->env->store, XBT_NULL, dev->be_path, "mtu", RTNL_MTU_MIN,
+				 RTNL_MTU_MAX, &mtu);
+
+	if (err == -ENOENT)
+		return;
+	if (!err)
+		err = tap_set_mtu(&vif->tap, mtu);
+	if (err)
+		device_log(dev, LOG_LEVEL_WARNING, "`mtu` cannot be set: %s", strerror(-err));
+}
+
+/*
+ * The scripts rename the tap to `vifname`. After a restart it is found by that, but only then: on a
+ * new device an interface of that name is somebody else's.
+ */
+static bool find_renamed(struct device *dev, char *name, size_t size)
+{
+	struct store *store = dev->env->store;
+	struct rtnl_info info;
+	struct rtnl *rtnl;
+	uint32_t state;
+	bool found;
+
+	if (store_read_u32(store, XBT_NULL, dev->be_path, "state", XENBUS_INIT_WAIT,
+			   XENBUS_NR_STATES, &state) ||
+	    store_read(store, XBT_NULL, dev->be_path, "vifname", name, size) || rtnl_new(&rtnl))
+		return false;
+	found = rtnl_get_by_name(rtnl, name, &info) == 0 && strcmp(info.kind, "tun") == 0;
+	rtnl_free(rtnl);
+	return found;
+}
+
+static unsigned int count_offered_queues(const struct device *dev)
+{
+	unsigned int nr = dev->env->nr_workers;
+
+	return nr < TAP_MAX_QUEUES ? nr : TAP_MAX_QUEUES;
+}
+
+/* The tap must be there before the first state 2: the toolstack's script looks for it then. */
+static int vif_probe(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+	char name[IFNAMSIZ];
+	int err;
+
+	vif->max_queues = count_offered_queues(dev);
+	if (!find_renamed(dev, name, sizeof(name)) &&
+	    snprintf(name, sizeof(name), "vif%u.%u", dev->domid, dev->devid) >= (int)sizeof(name)) {
+		device_reason(dev, -ENAMETOOLONG, "no interface can have the name vif%u.%u",
+			      dev->domid, dev->devid);
+		return -ENAMETOOLONG;
+	}
+	err = tap_open(&vif->tap, name, vif->max_queues > 1);
+	if (err) {
+		device_reason(dev, err, "the tap %s cannot be opened: %s", name, strerror(-err));
+		return err;
+	}
+	if (!vif->tap.multi_queue)
+		vif->max_queues = 1;
+	if (!vif->tap.adopted)
+		read_mtu(vif);
+	read_rate(vif);
+	device_log(dev, LOG_LEVEL_DEBUG, "tap %s %s", name,
+		   vif->tap.adopted ? "taken over" : "created");
+	return 0;
+}
+
+static int vif_advertise(struct device *dev, xs_transaction_t t)
+{
+	static const struct {
+		const char *key, *value;
+	} offers[] = {
+		{ "feature-rx-copy", "1" },
+		{ "feature-rx-flip", "0" },
+		{ "feature-sg", "1" },
+		{ "feature-gso-tcpv4", "1" },
+		{ "feature-gso-tcpv6", "1" },
+		{ "feature-ipv6-csum-offload", "1" },
+		{ "feature-split-event-channels", "1" },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(offers) / sizeof(offers[0]); i++)
+		err = store_write(dev->env->store, t, dev->be_path, offers[i].key, offers[i].value);
+	if (err)
+		return err;
+	return store_writef(dev->env->store, t, dev->be_path, "multi-queue-max-queues", "%u",
+			    vif_of(dev)->max_queues);
+}
+
+/* A device without a script has nobody who would report. */
+static bool vif_plugged(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	char text[STORE_VALUE_MAX];
+
+	if (store_read(store, XBT_NULL, dev->be_path, "hotplug-status", text, sizeof(text)) == 0 &&
+	    strcmp(text, "connected") == 0)
+		return true;
+	return store_read(store, XBT_NULL, dev->be_path, "script", text, sizeof(text)) == -ENOENT ||
+	       text[0] == '\0';
+}
+
+static void vif_changed(struct device *dev, const char *key)
+{
+	if (strcmp(key, "rate") == 0)
+		read_rate(vif_of(dev));
+}
+
+/* --- attach --- */
+
+/* Spread by vif and by queue, so that neither many vifs nor many queues end up on one worker. */
+static struct worker *pick_worker(const struct device *dev, unsigned int index)
+{
+	return &dev->env->workers[(dev->domid + dev->devid + index) % dev->env->nr_workers];
+}
+
+static void init_queue(struct vif *vif, unsigned int index, bool resume)
+{
+	struct device *dev = &vif->dev;
+	struct vif_queue *queue = &vif->queues[index];
+
+	queue->worker = pick_worker(dev, index);
+	queue->control = dev->env->loop;
+	queue->rate = &vif->rate;
+	queue->owner = vif;
+	queue->id = (struct trace_id){
+		.kind = "vif", .domid = dev->domid, .devid = dev->devid, .queue = index
+	};
+	queue->trace = dev->trace;
+	queue->resume = resume;
+	queue->rx_notify = vif->front.rx_notify;
+	queue->accept = vif->front.accept;
+	queue->front = vif->front.queues[index];
+	queue->fd = vif->tap.fds[index];
+}
+
+/* Undo prepare(); idempotent. Keeps one queue of the tap. */
+static void forget_queues(struct vif *vif)
+{
+	tap_set_queues(&vif->tap, 1);
+	free(vif->queues);
+	vif->queues = NULL;
+	vif->refused = NULL;
+	vif->nr_stalled = 0;
+}
+
+static int prepare(struct vif *vif, bool resume)
+{
+	unsigned int nr = vif->front.nr_queues;
+	int err = tap_set_queues(&vif->tap, nr);
+
+	if (!err)
+		err = tap_set_offload(&vif->tap, offload_tap_flags(&vif->front.accept));
+	if (err) {
+		device_reason(&vif->dev, err, "the tap cannot be set up for %u queues: %s", nr,
+			      strerror(-err));
+		return err;
+	}
+	vif->queues = calloc(nr, sizeof(vif->queues[0]));
+	if (!vif->queues) {
+		device_reason(&vif->dev, -ENOMEM, "no memory for %u queues", nr);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < nr; i++)
+		init_queue(vif, i, resume);
+	return 0;
+}
+
+static int vif_attach(struct device *dev, bool resume)
+{
+	struct vif *vif = vif_of(dev);
+	int err = vif_front_read(dev, vif->max_queues, &vif->front);
+
+	if (err)
+		return err;
+	err = prepare(vif, resume);
+	if (err) {
+		forget_queues(vif);
+		return err;
+	}
+	vif->nr_waiting = vif->front.nr_queues;
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
+		vif_queue_start(&vif->queues[i]);
+	return 0;
+}
+
+static void stop_queues(struct vif *vif)
+{
+	vif->nr_waiting = vif->front.nr_queues;
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
+		vif_queue_stop(&vif->queues[i]);
+}
+
+static void set_carrier(struct vif *vif)
+{
+	bool on = vif->queues && !vif->refused && vif->nr_stalled == 0;
+	int err = tap_set_carrier(&vif->tap, on);
+
+	if (err)
+		device_log(&vif->dev, LOG_LEVEL_WARNING, "carrier cannot be set: %s",
+			   strerror(-err));
+}
+
+/* The first queue that could not be attached has the words for all. */
+static void fail_attach(struct vif *vif)
+{
+	struct vif_queue *queue = vif->refused;
+	int err = queue->err;
+
+	device_reason(&vif->dev, err, "queue %u: %s: %s", queue->id.queue, queue->why,
+		      strerror(-err));
+	forget_queues(vif);
+	device_attached(&vif->dev, err);
+}
+
+/* A queue may have met an impossible ring in its very first pass, before we said "attached". */
+static void report_broken(struct vif *vif)
+{
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
+		if (vif->queues[i].broken_seen)
+			device_broken(&vif->dev, vif->queues[i].err, vif->queues[i].why);
+}
+
+void vif_queue_started(struct vif_queue *queue)
+{
+	struct vif *vif = queue->owner;
+
+	if (!queue->started && !vif->refused)
+		vif->refused = queue;
+	if (--vif->nr_waiting)
+		return;
+	if (vif->refused) {
+		stop_queues(vif); /* vif_queue_stopped() goes on */
+		return;
+	}
+	set_carrier(vif);
+	device_attached(&vif->dev, 0);
+	report_broken(vif);
+}
+
+/* --- detach --- */
+
+static void vif_detach(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+
+	stop_queues(vif);
+}
+
+void vif_queue_stopped(struct vif_queue *queue)
+{
+	struct vif *vif = queue->owner;
+
+	if (--vif->nr_waiting)
+		return;
+	if (vif->refused) {
+		fail_attach(vif);
+		return;
+	}
+	forget_queues(vif);
+	set_carrier(vif);
+	device_detached(&vif->dev);
+}
+
+void vif_queue_broke(struct vif_queue *queue)
+{
+	struct vif *vif = queue->owner;
+
+	queue->broken_seen = true;
+	if (vif->dev.activity == DEVICE_ATTACHED)
+		report_broken(vif);
+}
+
+void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
+{
+	struct vif *vif = queue->owner;
+
+	if (queue->stalled == stalled)
+		return;
+	queue->stalled = stalled;
+	vif->nr_stalled += stalled ? 1 : -1u;
+	device_log(&vif->dev, LOG_LEVEL_INFO, "queue %u: the guest %s", queue->id.queue,
+		   stalled ? "takes no packets, carrier off" : "takes packets again");
+	set_carrier(vif);
+}
+
+static void vif_done(struct device *dev, bool removed)
+{
+	struct vif *vif = vif_of(dev);
+
+	tap_close(&vif->tap, removed);
+}
+
+static int vif_publish(struct device *dev, xs_transaction_t t)
+{
+	(void)dev;
+	(void)t;
+	return 0; /* a network frontend reads nothing that it has not seen in state 2 */
+}
+
+const struct device_ops vif_device_ops = {
+	.kind = "vif",
+	.size = sizeof(struct vif),
+	.probe = vif_probe,
+	.advertise = vif_advertise,
+	.plugged = vif_plugged,
+	.attach = vif_attach,
+	.publish = vif_publish,
+	.detach = vif_detach,
+	.changed = vif_changed,
+	.done = vif_done,
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What a network frontend says about itself in xenstore, read once and checked. Control thread. */
+#ifndef PVB_NETBACK_VIF_FRONT_H
+#define PVB_NETBACK_VIF_FRONT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "netback/offload.h"
+#include "netback/tap.h"
+
+struct vif_front_queue {
+	uint32_t tx_ref;
+	uint32_t rx_ref;
+	uint32_t tx_port;
+	uint32_t rx_port; /* 0: one port for both */
+};
+
+struct vif_front {
+	unsigned int nr_queues; /* 1..max_queues */
+	bool rx_notify;         /* it tells us when it posts receive slots */
+	struct offload_accept accept;
+	struct vif_front_queue queues[TAP_MAX_QUEUES];
+};
+
+/*
+ * Read the frontend's keys. 0, or -errno after device_reason(): -EOPNOTSUPP when it does not accept
+ * copies, else what is missing or malformed.
+ */
+int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret);
+
+#endif

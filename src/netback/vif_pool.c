@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "netback/vif_pool.h"
+
+#define POOL_PAGES 1024u
+#define POOL_BYTES ((size_t)POOL_PAGES * NETIF_PAGE_SIZE)
+
+struct vif_pool *vif_pool_new(void)
+{
+	struct vif_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return NULL;
+	pool->pages =
+		mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pool->pages == MAP_FAILED) {
+		free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+struct vif_pool *vif_pool_free(struct vif_pool *pool)
+{
+	if (pool)
+		munmap(pool->pages, POOL_BYTES);
+	free(pool);
+	return NULL;
+}
+
+void vif_pool_reset(struct vif_pool *pool)
+{
+	pool->tx_used = 0;
+	pool->rx_used = 0;
+}
+
+uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr)
+{
+	uint8_t *at = pool->pages + (size_t)pool->tx_used * NETIF_PAGE_SIZE;
+
+	if (nr > POOL_PAGES - pool->tx_used)
+		return NULL;
+	pool->tx_used += nr;
+	return at;
+}
+
+uint8_t *vif_pool_peek_rx(struct vif_pool *pool)
+{
+	if (POOL_FRAME_PAGES > POOL_PAGES - pool->rx_used)
+		return NULL;
+	return pool->pages + (size_t)pool->rx_used * NETIF_PAGE_SIZE;
+}
+
+void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len)
+{
+	pool->rx_used += netif_rx_count_slots(len, false);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the network queues of one worker share: page-aligned room for frames while
+ * they pass through. Both directions use the same pages, one after the other: what
+ * came from guests is in the kernel before frames for guests are read.
+ */
+#ifndef PVB_NETBACK_VIF_POOL_H
+#define PVB_NETBACK_VIF_POOL_H
+
+#include <stdint.h>
+
+#include "netback/frame.h"
+#include "ring/netif.h"
+
+/* Pages of the largest frame. */
+#define POOL_FRAME_PAGES ((FRAME_MAX + NETIF_PAGE_SIZE - 1) / NETIF_PAGE_SIZE)
+
+struct vif_pool {
+	uint8_t *pages;   /* owned mapping */
+	uint32_t tx_used; /* pages given out since the last reset */
+	uint32_t rx_used;
+};
+
+struct vif_pool *vif_pool_new(void);
+/* NULL is fine. Returns NULL. */
+struct vif_pool *vif_pool_free(struct vif_pool *pool);
+
+/* All pages are free again. */
+void vif_pool_reset(struct vif_pool *pool);
+
+/* `nr` adjacent pages for a frame from a guest, or NULL when this pass has used all. */
+uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr);
+
+/*
+ * Room for the largest frame towards a guest, or NULL when this pass has used all; then, to keep
+ * the pages that a frame of `len` bytes there really fills.
+ */
+uint8_t *vif_pool_peek_rx(struct vif_pool *pool);
+void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One tx/rx ring pair of a vif with its tap queue. The control thread makes and frees it; from
+ * vif_queue_start() to vif_queue_stopped() everything in it belongs to its worker.
+ */
+#ifndef PVB_NETBACK_VIF_QUEUE_H
+#define PVB_NETBACK_VIF_QUEUE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "grant.h"
+#include "loop.h"
+#include "netback/vif_front.h"
+#include "netback/offload.h"
+#include "netback/vif_pool.h"
+#include "netback/rate.h"
+#include "netback/vif_stats.h"
+#include "ring/netif.h"
+#include "ring/ring.h"
+#include "trace.h"
+#include "worker.h"
+
+/* Packets that one queue may move in one pass and direction; the others then have their turn. */
+#define VIF_BATCH 64u
+/* Slots of a ring; both rings are one page. */
+#define VIF_RING_SLOTS 256u
+
+/* A packet from the guest on its way through one pass. */
+struct vif_tx_packet {
+	struct netif_tx_packet packet;
+	uint8_t *pages;                /* borrowed from the pool: one page per data slot */
+	int copies[NETIF_FATAL_SLOTS]; /* index in the batch; below 0: none was made */
+	bool failed[NETIF_FATAL_SLOTS];
+	enum netif_status status; /* of the slots that did not fail by themselves */
+};
+
+struct vif_tx {
+	struct grant_map map; /* owned */
+	struct ring ring;
+	uint32_t nr_packets;
+	bool more;      /* left in the ring because the pass was full */
+	bool throttled; /* left in the ring because of the rate limit */
+	struct loop_timer timer;
+	struct vif_tx_packet packets[VIF_BATCH];
+};
+
+/* A receive slot that this pass has used. */
+struct vif_rx_slot {
+	struct netif_rx_response response; /* status: what it becomes when the copy was made */
+	struct netif_extra extra;
+	bool is_extra;
+	int copy;
+};
+
+/* A frame that has been read and waits for slots: one at most. */
+struct vif_rx_hold {
+	uint8_t *frame; /* owned mapping of POOL_FRAME_PAGES */
+	uint32_t len;   /* 0: nothing is held */
+	uint32_t next_segment;
+	struct offload_plan plan;
+};
+
+struct vif_rx {
+	struct grant_map map; /* owned */
+	struct ring ring;
+	uint32_t available; /* slots posted and not used, as of the last look */
+	uint32_t nr_slots;
+	bool ready;   /* the tap has, or may have, frames */
+	bool more;    /* the pass was full */
+	bool starved; /* too few slots: the tap is not polled */
+	bool stalled; /* for so long that the carrier is off */
+	bool timer_due;
+	uint64_t starved_since_ns;
+	struct loop_timer timer;
+	struct vif_rx_hold hold;
+	struct vif_rx_slot slots[VIF_RING_SLOTS];
+};
+
+struct vif_queue {
+	struct queue queue;    /* first */
+	struct worker *worker; /* borrowed */
+	struct loop *control;  /* borrowed: where answers go */
+	struct rate *rate;     /* borrowed, shared by the queues of the vif */
+	void *owner;           /* borrowed; for the control thread */
+	struct trace_id id;
+	unsigned int trace;
+	bool resume;
+	bool rx_notify;
+	struct offload_accept accept;
+	struct vif_front_queue front;
+	int fd; /* borrowed: the tap's queue */
+
+	struct vif_pool *pool; /* borrowed from the worker */
+	struct loop_watch *watch;
+	struct worker_port tx_port;
+	struct worker_port rx_port; /* unused when one port serves both */
+	struct vif_tx tx;
+	struct vif_rx rx;
+	struct vif_stats stats;
+	bool broken; /* the guest did the impossible: the rings are not touched again */
+
+	struct loop_task task; /* start, started, stop, stopped */
+	struct loop_task broken_task;
+	struct loop_task stall_task;
+	atomic_bool stall_posted;
+	atomic_bool stall_wanted;
+	int err;         /* of the start, or of breaking */
+	const char *why; /* borrowed, static text */
+
+	/* The control thread's view. */
+	bool started; /* as answered by vif_queue_started() */
+	bool broken_seen;
+	bool stalled;
+};
+
+/* --- control thread --- */
+
+/* Have the worker attach the queue; vif_queue_started() follows, with queue->err. */
+void vif_queue_start(struct vif_queue *queue);
+/* Have the worker detach it, started or not; vif_queue_stopped() follows. */
+void vif_queue_stop(struct vif_queue *queue);
+
+/* Implemented in vif.c; called on the control thread. */
+void vif_queue_started(struct vif_queue *queue);
+void vif_queue_stopped(struct vif_queue *queue);
+void vif_queue_broke(struct vif_queue *queue);
+void vif_queue_stall_changed(struct vif_queue *queue, bool stalled);
+
+/* --- worker thread --- */
+
+static inline struct vif_queue *vif_queue_of(struct queue *queue)
+{
+	return (struct vif_queue *)(void *)queue; /* its first member */
+}
+
+/*
+ * Never touch the rings again, and tell the control thread: -EPROTO when the guest did what no
+ * honest one can.
+ */
+void vif_queue_break(struct vif_queue *queue, int err, const char *why);
+/* Tell the control thread that the guest takes no frames, or takes them again. */
+void vif_queue_stall(struct vif_queue *queue, bool stalled);
+/* Show responses of a ring and notify when the guest asked for it. */
+void vif_queue_publish(struct vif_queue *queue, struct ring *ring, const struct worker_port *port,
+		       const char *name);
+
+/* From the guest: the parts of a pass (see worker.h). */
+void vif_tx_take(struct vif_queue *queue);
+void vif_tx_act(struct vif_queue *queue);
+bool vif_tx_answer(struct vif_queue *queue);
+
+/* To the guest. */
+int vif_rx_open(struct vif_queue *queue);
+void vif_rx_close(struct vif_queue *queue);
+void vif_rx_tap_ready(struct vif_queue *queue);
+void vif_rx_give(struct vif_queue *queue);
+bool vif_rx_answer(struct vif_queue *queue);
+
+#endif

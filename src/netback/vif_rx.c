@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* To the guest: tap -> finished frames -> grant copy -> receive ring. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "netback/vif_queue.h"
+#include "netback/tap.h"
+
+#define MSEC_NS (1000u * 1000u)
+#define SEC_NS  (UINT64_C(1000) * MSEC_NS)
+
+/* A frontend that does not tell when it posts slots is looked at this often (as netback does). */
+#define POLL_NS (30u * MSEC_NS)
+/* Frames that waited this long for slots are given up; after STALL_NS the carrier goes off. */
+#define DRAIN_NS (10u * SEC_NS)
+#define STALL_NS (60u * SEC_NS)
+#define AGE_NS   (1u * SEC_NS)
+/* What one look at an old queue may throw away. */
+#define DRAIN_MAX 1024u
+
+#define HOLD_BYTES ((size_t)POOL_FRAME_PAGES * NETIF_PAGE_SIZE)
+
+int vif_rx_open(struct vif_queue *q)
+{
+	uint8_t *frame =
+		mmap(NULL, HOLD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (frame == MAP_FAILED) {
+		q->why = "no memory for a frame";
+		return -ENOMEM;
+	}
+	q->rx.hold.frame = frame;
+	return 0;
+}
+
+void vif_rx_close(struct vif_queue *q)
+{
+	loop_timer_cancel(&q->rx.timer);
+	if (q->rx.hold.frame)
+		munmap(q->rx.hold.frame, HOLD_BYTES);
+	q->rx.hold = (struct vif_rx_hold){ 0 };
+}
+
+void vif_rx_tap_ready(struct vif_queue *q)
+{
+	q->rx.ready = true;
+	queue_mark(&q->queue);
+}
+
+static void drop(struct vif_queue *q, uint64_t *counter, uint32_t len, const char *why)
+{
+	(*counter)++;
+	trace(q->trace, TRACE_NET, &q->id, "rx-drop len=%" PRIu32 " why=%s", len, why);
+}
+
+/* --- too few slots --- */
+
+/* Slots that the next frame needs, as far as we know. */
+static uint32_t slots_wanted(const struct vif_queue *q)
+{
+	const struct vif_rx_hold *hold = &q->rx.hold;
+
+	if (!hold->len)
+		return 1;
+	if (hold->plan.action == OFFLOAD_SEGMENT)
+		return netif_rx_count_slots(segment_len(&hold->plan.segments, hold->next_segment),
+					    false);
+	return netif_rx_count_slots(hold->len, hold->plan.gso_type != NETIF_GSO_NONE);
+}
+
+static void timer_fired(void *user)
+{
+	struct vif_queue *q = user;
+
+	q->rx.timer_due = true;
+	queue_mark(&q->queue);
+}
+
+static void set_timer(struct vif_queue *q, uint64_t delay_ns)
+{
+	if (!q->rx_notify)
+		delay_ns = POLL_NS;
+	loop_timer_set(q->worker->loop, &q->rx.timer, delay_ns, timer_fired, q);
+}
+
+/* Frames stay in the tap's own bounded queue until the guest posts slots. */
+static void starve(struct vif_queue *q)
+{
+	if (q->rx.starved)
+		return;
+	q->rx.starved = true;
+	q->rx.starved_since_ns = loop_now_ns();
+	q->stats.rx_starved++;
+	loop_modify(q->worker->loop, q->watch, 0);
+	set_timer(q, DRAIN_NS);
+	trace(q->trace, TRACE_NET, &q->id, "rx-starved available=%" PRIu32 " wanted=%" PRIu32,
+	      q->rx.available, slots_wanted(q));
+}
+
+static void recover(struct vif_queue *q)
+{
+	q->rx.starved = false;
+	q->rx.timer_due = false;
+	q->rx.ready = true;
+	loop_timer_cancel(&q->rx.timer);
+	loop_modify(q->worker->loop, q->watch, EPOLLIN);
+	if (q->rx.stalled)
+		vif_queue_stall(q, false);
+	q->rx.stalled = false;
+	trace(q->trace, TRACE_NET, &q->id, "rx-recovered available=%" PRIu32, q->rx.available);
+}
+
+/* Old frames do the guest no good and hold our memory (XSA-392). */
+static void give_up_old(struct vif_queue *q)
+{
+	uint64_t waited_ns = loop_now_ns() - q->rx.starved_since_ns;
+	unsigned int nr;
+
+	if (waited_ns >= DRAIN_NS) {
+		nr = tap_drain(q->fd, DRAIN_MAX) + (q->rx.hold.len ? 1 : 0);
+		q->rx.more = q->rx.hold.len; /* fewer slots may do now */
+		q->rx.hold.len = 0;
+		q->stats.rx_drop_stalled += nr;
+		trace(q->trace, TRACE_NET, &q->id, "rx-aged frames=%u", nr);
+	}
+	if (waited_ns >= STALL_NS && q->rx_notify && !q->rx.stalled) {
+		q->rx.stalled = true;
+		q->stats.rx_stalled++;
+		vif_queue_stall(q, true);
+	}
+	q->rx.timer_due = false;
+	set_timer(q, AGE_NS);
+}
+
+/* --- filling slots --- */
+
+/* Use the next posted slot. The caller has counted what is available. */
+static struct vif_rx_slot *next_slot(struct vif_queue *q, uint32_t *ret_gref)
+{
+	struct vif_rx_slot *slot = &q->rx.slots[q->rx.nr_slots++];
+	struct netif_rx_request request;
+
+	ring_copy(&q->rx.ring, 0, &request, sizeof(request));
+	ring_consume(&q->rx.ring, 1);
+	q->rx.available--;
+	slot->response = (struct netif_rx_response){ .id = request.id };
+	slot->is_extra = false;
+	*ret_gref = request.gref;
+	return slot;
+}
+
+static void put_data(struct vif_queue *q, uint8_t *data, uint32_t len, uint16_t flags)
+{
+	struct grant_copy copy = {
+		.direction = GRANT_TO_GUEST, .domid = q->id.domid, .len = len, .local = data
+	};
+	struct vif_rx_slot *slot = next_slot(q, &copy.ref);
+
+	slot->response.flags = flags;
+	slot->response.status = (int16_t)len;
+	slot->copy = grant_batch_add(&q->worker->copies, &copy);
+}
+
+static void put_gso(struct vif_queue *q, const struct offload_plan *plan)
+{
+	uint32_t gref;
+	struct vif_rx_slot *slot = next_slot(q, &gref);
+
+	slot->is_extra = true;
+	slot->extra = (struct netif_extra){ .type = NETIF_EXTRA_GSO,
+					    .gso.size = plan->gso_size,
+					    .gso.type = (uint8_t)plan->gso_type };
+}
+
+/* One whole frame at a page's start, for which there are slots enough. */
+static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct offload_plan *plan,
+		 enum netif_gso_type gso_type)
+{
+	uint16_t flags = plan->flags;
+
+	trace(q->trace, TRACE_NET, &q->id,
+	      "rx-frame at=%" PRIu32 " len=%" PRIu32 " flags=%u gso_type=%d gso_size=%u",
+	      q->rx.ring.req_cons, len, flags, (int)gso_type, plan->gso_size);
+	if (gso_type != NETIF_GSO_NONE)
+		flags |= NETIF_RX_EXTRA_INFO;
+	for (uint32_t at = 0; at < len; at += NETIF_PAGE_SIZE) {
+		uint32_t part = len - at < NETIF_PAGE_SIZE ? len - at : NETIF_PAGE_SIZE;
+
+		if (at + part < len)
+			flags |= NETIF_RX_MORE_DATA;
+		put_data(q, frame + at, part, flags);
+		if (at == 0 && gso_type != NETIF_GSO_NONE)
+			put_gso(q, plan);
+		flags = 0;
+	}
+	vif_pool_keep_rx(q->pool, len);
+	q->stats.rx_packets++;
+	q->stats.rx_bytes += len;
+	if (gso_type != NETIF_GSO_NONE)
+		q->stats.rx_gso++;
+}
+
+/* --- the frame that is held --- */
+
+static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
+		 const struct offload_plan *plan)
+{
+	memcpy(q->rx.hold.frame, frame, len);
+	q->rx.hold.len = len;
+	q->rx.hold.next_segment = 0;
+	q->rx.hold.plan = *plan;
+}
+
+/* Room in the guest and in the pool for the next piece of `len` bytes, or NULL. */
+static uint8_t *find_room(struct vif_queue *q)
+{
+	uint8_t *room;
+
+	if (slots_wanted(q) > q->rx.available) {
+		starve(q);
+		return NULL;
+	}
+	room = vif_pool_peek_rx(q->pool);
+	if (!room)
+		q->rx.more = true;
+	return room;
+}
+
+static void flush_segments(struct vif_queue *q)
+{
+	struct vif_rx_hold *h = &q->rx.hold;
+	const struct segment_plan *segments = &h->plan.segments;
+	uint8_t *room;
+
+	while (h->next_segment < segments->nr_segments) {
+		room = find_room(q);
+		if (!room)
+			return;
+		segment_build(segments, h->frame, h->next_segment, room);
+		emit(q, room, segment_len(segments, h->next_segment), &h->plan, NETIF_GSO_NONE);
+		h->next_segment++;
+	}
+	q->stats.rx_segmented++;
+	h->len = 0;
+}
+
+static void flush_frame(struct vif_queue *q)
+{
+	struct vif_rx_hold *h = &q->rx.hold;
+	uint8_t *room = find_room(q);
+
+	if (!room)
+		return;
+	memcpy(room, h->frame, h->len);
+	emit(q, room, h->len, &h->plan, h->plan.gso_type);
+	h->len = 0;
+}
+
+/* Bring the held frame to the guest. True when nothing is held any more. */
+static bool flush_hold(struct vif_queue *q)
+{
+	if (!q->rx.hold.len)
+		return true;
+	if (q->rx.hold.plan.action == OFFLOAD_SEGMENT)
+		flush_segments(q);
+	else
+		flush_frame(q);
+	return !q->rx.hold.len;
+}
+
+/* --- frames from the tap --- */
+
+static bool is_too_big(const struct vif_queue *q, uint32_t len, const struct offload_plan *plan)
+{
+	if (plan->action == OFFLOAD_SEGMENT)
+		len = segment_len(&plan->segments, 0);
+	return len > NETIF_PAGE_SIZE && !q->accept.sg;
+}
+
+/* True when nothing is held afterwards. */
+static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8_t *frame,
+		    uint32_t len)
+{
+	struct offload_plan plan;
+	bool gso;
+
+	offload_to_guest(hdr, &q->accept, frame, len, &plan);
+	if (plan.finished)
+		q->stats.rx_csum_finished++;
+	if (plan.action == OFFLOAD_DROP) {
+		drop(q, &q->stats.rx_drop_header, len, "header");
+		return true;
+	}
+	if (is_too_big(q, len, &plan)) {
+		drop(q, &q->stats.rx_drop_big, len, "big");
+		return true;
+	}
+	gso = plan.gso_type != NETIF_GSO_NONE;
+	if (plan.action == OFFLOAD_PASS && netif_rx_count_slots(len, gso) <= q->rx.available) {
+		emit(q, frame, len, &plan, plan.gso_type);
+		return true;
+	}
+	hold(q, frame, len, &plan);
+	if (plan.action == OFFLOAD_PASS)
+		q->stats.rx_held++;
+	return flush_hold(q);
+}
+
+/* Returns the frame's length, 0 when the tap is empty. */
+static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint8_t *frame)
+{
+	struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { frame, HOLD_BYTES } };
+	ssize_t n = readv(q->fd, iov, 2);
+
+	if (n > (ssize_t)sizeof(*hdr))
+		return (uint32_t)((size_t)n - sizeof(*hdr));
+	q->rx.ready = false; /* the watch tells when there is something again */
+	if (n >= 0 || errno != EAGAIN)
+		q->stats.rx_read_errors++;
+	return 0;
+}
+
+static void read_frames(struct vif_queue *q)
+{
+	struct virtio_net_hdr hdr;
+	uint8_t *room;
+	uint32_t len;
+
+	for (uint32_t nr = 0; q->rx.ready; nr++) {
+		if (q->rx.available == 0) {
+			starve(q);
+			return;
+		}
+		room = vif_pool_peek_rx(q->pool);
+		if (!room || nr == VIF_BATCH) {
+			q->rx.more = true;
+			return;
+		}
+		len = read_frame(q, &hdr, room);
+		if (!len || !deliver(q, &hdr, room, len))
+			return;
+	}
+}
+
+/* --- the parts of a pass --- */
+
+void vif_rx_give(struct vif_queue *q)
+{
+	q->rx.more = false;
+	if (ring_peek(&q->rx.ring, &q->rx.available)) {
+		vif_queue_break(q, -EPROTO, "impossible request index in the receive ring");
+		return;
+	}
+	if (q->rx.starved && slots_wanted(q) > q->rx.available) {
+		if (q->rx.timer_due)
+			give_up_old(q);
+		return;
+	}
+	if (q->rx.starved)
+		recover(q);
+	if (flush_hold(q))
+		read_frames(q);
+}
+
+static void put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
+{
+	struct netif_rx_response response = slot->response;
+
+	if (slot->is_extra) {
+		ring_put(&q->rx.ring, &slot->extra, sizeof(slot->extra));
+		return;
+	}
+	if (slot->copy < 0 || !grant_batch_ok(&q->worker->copies, (uint32_t)slot->copy)) {
+		response.status = NETIF_STATUS_ERROR;
+		q->stats.rx_drop_copy++;
+	}
+	ring_put(&q->rx.ring, &response, sizeof(response));
+}
+
+/* True when there is more to do now. */
+bool vif_rx_answer(struct vif_queue *q)
+{
+	for (uint32_t i = 0; i < q->rx.nr_slots; i++)
+		put_response(q, &q->rx.slots[i]);
+	q->rx.nr_slots = 0;
+	vif_queue_publish(q, &q->rx.ring, q->front.rx_port ? &q->rx_port : &q->tx_port, "rx");
+	if (q->rx.more)
+		return true;
+	return q->rx.starved && ring_rearm_beyond(&q->rx.ring, q->rx.available);
+}

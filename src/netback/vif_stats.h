@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What a network queue counts. Names are as they appear in the dump; see pvbackd(8). */
+#ifndef PVB_NETBACK_VIF_STATS_H
+#define PVB_NETBACK_VIF_STATS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* "tx" is from the guest, "rx" is to the guest, as in netif.h. */
+#define VIF_STATS(X)                                                                               \
+	X(tx_packets) /* written to the tap */                                                     \
+	X(tx_bytes)                                                                                \
+	X(tx_gso)            /* of these, large TCP frames */                                      \
+	X(tx_throttled)      /* waits for the rate limit */                                        \
+	X(tx_drop_slots)     /* too many slots */                                                  \
+	X(tx_drop_long)      /* pieces exceed the announced size */                                \
+	X(tx_drop_short)     /* less than an Ethernet header */                                    \
+	X(tx_drop_copy)      /* a grant copy failed */                                             \
+	X(tx_drop_header)    /* broken headers where offload needs them */                         \
+	X(tx_drop_gso)       /* GSO type against the frame's protocol */                           \
+	X(tx_drop_csum)      /* blank checksum where there is none */                              \
+	X(tx_drop_mcast)     /* multicast request that was not offered */                          \
+	X(tx_drop_tap_down)  /* the interface is down */                                           \
+	X(tx_drop_tap_busy)  /* the host takes no more at the moment */                            \
+	X(tx_drop_tap_error) /* any other refusal */                                               \
+	X(rx_packets)                                                                              \
+	X(rx_bytes)                                                                                \
+	X(rx_gso)                                                                                  \
+	X(rx_csum_finished) /* checksums computed for the guest */                                 \
+	X(rx_segmented)     /* large frames cut for the guest */                                   \
+	X(rx_held)          /* frames that had to wait for slots */                                \
+	X(rx_starved)       /* times the guest had posted too few slots */                         \
+	X(rx_stalled)       /* times the carrier went off for that */                              \
+	X(rx_drop_stalled)  /* frames given up after the drain time */                             \
+	X(rx_drop_big)      /* above a page, guest without feature-sg */                           \
+	X(rx_drop_header)   /* offload fields that contradict the frame */                         \
+	X(rx_drop_copy)     /* slots whose grant copy failed */                                    \
+	X(rx_read_errors)                                                                          \
+	X(notify_sent)                                                                             \
+	X(notify_suppressed)
+
+struct vif_stats {
+#define X(name) uint64_t name;
+	VIF_STATS(X)
+#undef X
+};
+
+/* Write all of them, " name=value" each. */
+void vif_stats_print(const struct vif_stats *stats, FILE *out);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* From the guest: transmit ring -> checked packets -> grant copy -> tap. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "netback/vif_queue.h"
+
+/* --- take --- */
+
+static void throttle_over(void *user)
+{
+	struct vif_queue *q = user;
+
+	queue_mark(&q->queue);
+}
+
+/* True when the packet may go now. */
+static bool rate_allows(struct vif_queue *q, uint32_t bytes)
+{
+	uint64_t wait_ns;
+
+	if (!atomic_load_explicit(&q->rate->limit, memory_order_relaxed))
+		return true;
+	wait_ns = rate_take(q->rate, bytes, loop_now_ns());
+	if (!wait_ns)
+		return true;
+	q->tx.throttled = true;
+	q->stats.tx_throttled++;
+	loop_timer_set(q->worker->loop, &q->tx.timer, wait_ns, throttle_over, q);
+	return false;
+}
+
+/* Every slot begins its own page: then no copy is split at a local page's end. */
+static void add_copies(struct vif_queue *q, struct vif_tx_packet *p)
+{
+	for (uint32_t i = 0; i < p->packet.nr_slots; i++) {
+		const struct netif_slot *slot = &p->packet.slots[i];
+		struct grant_copy copy = { .direction = GRANT_FROM_GUEST,
+					   .domid = q->id.domid,
+					   .ref = slot->gref,
+					   .offset = slot->offset,
+					   .len = slot->size,
+					   .local = p->pages + i * NETIF_PAGE_SIZE };
+
+		/* An empty slot's grant is not even looked at (XSA-448). */
+		p->copies[i] = slot->size ? grant_batch_add(&q->worker->copies, &copy) : -1;
+	}
+}
+
+static void trace_taken(struct vif_queue *q, const struct netif_tx_packet *packet)
+{
+	trace(q->trace, TRACE_NET, &q->id,
+	      "tx-packet at=%" PRIu32 " id=%u kind=%d len=%" PRIu32 " slots=%" PRIu32
+	      " extras=%" PRIu32 " csum_blank=%d validated=%d gso_type=%d gso_size=%u",
+	      q->tx.ring.req_cons, packet->slots[0].id, (int)packet->kind, packet->total,
+	      packet->nr_slots, packet->nr_extras, packet->csum_blank, packet->data_validated,
+	      (int)packet->gso_type, packet->gso_size);
+}
+
+/* Returns the ring slots that were consumed; 0 when the packet must wait or the ring is broken. */
+static uint32_t take_packet(struct vif_queue *q, uint32_t waiting)
+{
+	struct vif_tx_packet *p = &q->tx.packets[q->tx.nr_packets];
+	const char *why;
+
+	if (netif_tx_parse(&q->tx.ring, waiting, &p->packet, &why)) {
+		vif_queue_break(q, -EPROTO, why);
+		return 0;
+	}
+	if (p->packet.kind == NETIF_TX_FRAME) {
+		p->pages = vif_pool_take_tx(q->pool, p->packet.nr_slots);
+		if (!p->pages) {
+			q->tx.more = true;
+			return 0;
+		}
+		if (!rate_allows(q, p->packet.total))
+			return 0;
+		add_copies(q, p);
+	}
+	memset(p->failed, 0, sizeof(p->failed));
+	trace_taken(q, &p->packet);
+	ring_consume(&q->tx.ring, p->packet.nr_ring);
+	q->tx.nr_packets++;
+	return p->packet.nr_ring;
+}
+
+void vif_tx_take(struct vif_queue *q)
+{
+	uint32_t waiting, used;
+
+	q->tx.more = false;
+	q->tx.throttled = false;
+	if (ring_peek(&q->tx.ring, &waiting)) {
+		vif_queue_break(q, -EPROTO, "impossible request index in the transmit ring");
+		return;
+	}
+	if (waiting)
+		trace(q->trace, TRACE_RING, &q->id,
+		      "take ring=tx req_cons=%" PRIu32 " waiting=%" PRIu32 " rsp_prod=%" PRIu32,
+		      q->tx.ring.req_cons, waiting, q->tx.ring.rsp_prod);
+	while (waiting) {
+		if (q->tx.nr_packets == VIF_BATCH) {
+			q->tx.more = true;
+			return;
+		}
+		used = take_packet(q, waiting);
+		if (!used)
+			return;
+		waiting -= used;
+	}
+}
+
+/* --- act --- */
+
+static void drop(struct vif_queue *q, struct vif_tx_packet *p, uint64_t *counter,
+		 enum netif_status status, const char *why)
+{
+	(*counter)++;
+	p->status = status;
+	trace(q->trace, TRACE_NET, &q->id, "tx-drop id=%u len=%" PRIu32 " why=%s",
+	      p->packet.slots[0].id, p->packet.total, why);
+}
+
+/* Every copy is looked at; one that failed spoils the packet and is answered as such. */
+static bool copies_are_good(struct vif_queue *q, struct vif_tx_packet *p)
+{
+	bool good = true;
+
+	for (uint32_t i = 0; i < p->packet.nr_slots; i++) {
+		if (p->packet.slots[i].size == 0)
+			continue;
+		p->failed[i] = p->copies[i] < 0 ||
+			       !grant_batch_ok(&q->worker->copies, (uint32_t)p->copies[i]);
+		good = good && !p->failed[i];
+	}
+	return good;
+}
+
+/*
+ * The headers in one piece. The first slot usually has them; a guest may as well have spread them
+ * over several, then they are gathered in `scratch`, and *ret_moved says how many bytes.
+ */
+static uint8_t *find_head(const struct vif_tx_packet *p, uint8_t *scratch, uint32_t *ret_moved)
+{
+	uint32_t want = p->packet.total < FRAME_HEAD_MAX ? p->packet.total : FRAME_HEAD_MAX;
+	uint32_t have = 0;
+
+	*ret_moved = 0;
+	if (p->packet.slots[0].size >= want)
+		return p->pages;
+	for (uint32_t i = 0; i < p->packet.nr_slots && have < want; i++) {
+		uint32_t part = p->packet.slots[i].size;
+
+		if (part > want - have)
+			part = want - have;
+		memcpy(scratch + have, p->pages + i * NETIF_PAGE_SIZE, part);
+		have += part;
+	}
+	*ret_moved = want;
+	return scratch;
+}
+
+/* virtio_net_hdr, moved headers, then what is left of each slot. */
+static int fill_iov(const struct vif_tx_packet *p, struct virtio_net_hdr *hdr, uint8_t *head,
+		    uint32_t moved, struct iovec *iov)
+{
+	int nr = 0;
+
+	iov[nr++] = (struct iovec){ hdr, sizeof(*hdr) };
+	if (moved)
+		iov[nr++] = (struct iovec){ head, moved };
+	for (uint32_t i = 0; i < p->packet.nr_slots; i++) {
+		uint32_t size = p->packet.slots[i].size;
+		uint32_t skip = moved < size ? moved : size;
+
+		moved -= skip;
+		if (size > skip)
+			iov[nr++] = (struct iovec){ p->pages + i * NETIF_PAGE_SIZE + skip,
+						    size - skip };
+	}
+	return nr;
+}
+
+static void count_write_error(struct vif_queue *q, struct vif_tx_packet *p, int err)
+{
+	if (err == EIO)
+		drop(q, p, &q->stats.tx_drop_tap_down, NETIF_STATUS_DROPPED, "tap-down");
+	else if (err == EAGAIN)
+		drop(q, p, &q->stats.tx_drop_tap_busy, NETIF_STATUS_DROPPED, "tap-busy");
+	else
+		drop(q, p, &q->stats.tx_drop_tap_error, NETIF_STATUS_ERROR, "tap-error");
+}
+
+static void write_frame(struct vif_queue *q, struct vif_tx_packet *p, struct virtio_net_hdr *hdr,
+			uint8_t *head, uint32_t moved)
+{
+	struct iovec iov[NETIF_MAX_SLOTS + 2];
+	int nr = fill_iov(p, hdr, head, moved, iov);
+
+	if (writev(q->fd, iov, nr) < 0) {
+		count_write_error(q, p, errno);
+		return;
+	}
+	q->stats.tx_packets++;
+	q->stats.tx_bytes += p->packet.total;
+	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		q->stats.tx_gso++;
+	p->status = NETIF_STATUS_OKAY;
+}
+
+static void forward(struct vif_queue *q, struct vif_tx_packet *p)
+{
+	uint8_t scratch[FRAME_HEAD_MAX];
+	struct virtio_net_hdr hdr;
+	uint32_t moved;
+	uint8_t *head;
+
+	if (!copies_are_good(q, p)) {
+		drop(q, p, &q->stats.tx_drop_copy, NETIF_STATUS_OKAY, "copy");
+		return;
+	}
+	head = find_head(p, scratch, &moved);
+	switch (offload_from_guest(&p->packet, head, &hdr)) {
+	case 0:
+		write_frame(q, p, &hdr, head, moved);
+		break;
+	case -EPROTO:
+		drop(q, p, &q->stats.tx_drop_gso, NETIF_STATUS_ERROR, "gso");
+		break;
+	case -EOPNOTSUPP:
+		drop(q, p, &q->stats.tx_drop_csum, NETIF_STATUS_ERROR, "csum");
+		break;
+	default:
+		drop(q, p, &q->stats.tx_drop_header, NETIF_STATUS_ERROR, "header");
+	}
+}
+
+static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
+{
+	switch (p->packet.kind) {
+	case NETIF_TX_FRAME:
+		forward(q, p);
+		break;
+	case NETIF_TX_MCAST_ADD:
+	case NETIF_TX_MCAST_DEL:
+		drop(q, p, &q->stats.tx_drop_mcast, NETIF_STATUS_ERROR, "multicast");
+		break;
+	case NETIF_TX_TOO_MANY_SLOTS:
+		drop(q, p, &q->stats.tx_drop_slots, NETIF_STATUS_ERROR, "slots");
+		break;
+	case NETIF_TX_TOO_LONG:
+		drop(q, p, &q->stats.tx_drop_long, NETIF_STATUS_ERROR, "long");
+		break;
+	case NETIF_TX_TOO_SHORT:
+		drop(q, p, &q->stats.tx_drop_short, NETIF_STATUS_ERROR, "short");
+		break;
+	}
+}
+
+void vif_tx_act(struct vif_queue *q)
+{
+	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
+		act_on(q, &q->tx.packets[i]);
+}
+
+/* --- answer --- */
+
+static void put_response(struct vif_queue *q, uint16_t id, enum netif_status status)
+{
+	struct netif_tx_response response = { .id = id, .status = (int16_t)status };
+
+	ring_put(&q->tx.ring, &response, sizeof(response));
+}
+
+/* In the order of the ring: first slot, extras, other slots. */
+static void put_responses(struct vif_queue *q, const struct vif_tx_packet *p)
+{
+	for (uint32_t i = 0; i < p->packet.nr_slots; i++) {
+		put_response(q, p->packet.slots[i].id,
+			     p->failed[i] ? NETIF_STATUS_ERROR : p->status);
+		for (uint32_t e = 0; i == 0 && e < p->packet.nr_extras; e++)
+			put_response(q, 0, NETIF_STATUS_NULL);
+	}
+}
+
+/* True when there is more to do now. */
+bool vif_tx_answer(struct vif_queue *q)
+{
+	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
+		put_responses(q, &q->tx.packets[i]);
+	q->tx.nr_packets = 0;
+	vif_queue_publish(q, &q->tx.ring, &q->tx_port, "tx");
+	if (q->tx.more)
+		return true;
+	/* No events are wanted for what is left on purpose: the timer comes. */
+	return !q->tx.throttled && ring_rearm(&q->tx.ring);
+}
