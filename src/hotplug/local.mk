@@ -33,6 +33,15 @@ uninstall-vif-script:
 
 .PHONY: install-vif-script uninstall-vif-script
 
+# The scripts as libxl runs them, on the simulated xenstore (tests/sim); the vif's needs root.
+check_PROGRAMS += tests/integration/hold-lock
+tests_integration_hold_lock_SOURCES = tests/integration/hold-lock.c
+TESTS += tests/integration/test-block-script.sh tests/integration/test-vif-script.sh
+EXTRA_DIST += \
+	tests/integration/hotplug-lib.sh \
+	tests/integration/test-block-script.sh \
+	tests/integration/test-vif-script.sh
+
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl
 TESTS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl

@@ -1,0 +1,264 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# block-pvbackd as libxl runs it, on a simulated xenstore. Needs no root.
+set -eu
+
+# shellcheck source=tests/integration/hotplug-lib.sh
+. "${srcdir:-.}/tests/integration/hotplug-lib.sh"
+
+# guest DOMID UUID NAME
+guest() {
+	xenstore-write "/local/domain/$1/vm" "/vm/$2" "/local/domain/$1/name" "$3"
+}
+
+# disk DOMID DEVID PARAMS MODE: what libxl writes, after the daemon went to state 2.
+disk() {
+	d=backend/vbd/$1/$2
+	xenstore-write "$d/frontend-id" "$1" "$d/online" 1 "$d/state" 2 "$d/type" phy \
+		"$d/params" "$3" "$d/mode" "$4"
+}
+
+# script DOMID DEVID COMMAND: leaves $rc and the file err.
+script() {
+	rc=0
+	XENBUS_PATH=backend/vbd/$1/$2 XENBUS_TYPE=vbd "$work/bin/block-pvbackd" "$3" 2>"$work/err" ||
+		rc=$?
+}
+
+a_plain_file_is_connected_without_a_loop_device() {
+	guest 5 a web
+	disk 5 51712 "$image" w
+	script 5 51712 add
+	expect "exit code" "$rc" 0
+	expect "hotplug-status" "$(node backend/vbd/5/51712/hotplug-status)" connected
+	expect "physical-device-path" "$(node backend/vbd/5/51712/physical-device-path)" "$image"
+	expect "physical-device" "$(node backend/vbd/5/51712/physical-device)" "(none)"
+	expect "stderr" "$(cat "$work/err")" ""
+}
+
+a_second_writer_is_refused_and_told_who_has_it() {
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "$image" w
+	script 5 51712 add
+	disk 6 51728 "file:$image" w
+	script 6 51728 add
+	expect "exit code" "$rc" 1
+	expect "hotplug-status" "$(node backend/vbd/6/51728/hotplug-status)" busy
+	expect_part "hotplug-error" "$(node backend/vbd/6/51728/hotplug-error)" "by guest web (domain 5"
+	expect_part "stderr" "$(cat "$work/err")" "$(node backend/vbd/6/51728/hotplug-error)"
+	expect "physical-device-path" "$(node backend/vbd/6/51728/physical-device-path)" "(none)"
+}
+
+readers_share_an_image_until_a_writer_comes() {
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "$image" r
+	script 5 51712 add
+	disk 6 51712 "$image" r
+	script 6 51712 add
+	expect "exit code of the second reader" "$rc" 0
+	disk 6 51728 "$image" w
+	script 6 51728 add
+	expect "exit code of the writer" "$rc" 1
+	xenstore-write backend/vbd/6/51728/mode 'w!'
+	script 6 51728 add
+	expect "exit code of the writer with w!" "$rc" 0
+	expect "hotplug-error" "$(node backend/vbd/6/51728/hotplug-error)" "(none)"
+}
+
+a_link_and_another_name_are_the_same_image() {
+	guest 5 a web
+	guest 6 b db
+	ln -sf "$image" "$work/link"
+	ln -f "$image" "$work/hard"
+	disk 5 51712 "$work/link" w
+	script 5 51712 add
+	expect "physical-device-path" "$(node backend/vbd/5/51712/physical-device-path)" "$image"
+	disk 6 51712 "$work/hard" w
+	script 6 51712 add
+	expect "exit code" "$rc" 1
+}
+
+a_local_migration_opens_the_image_twice() {
+	guest 5 a web
+	guest 6 a web--incoming
+	disk 5 51712 "$image" w
+	script 5 51712 add
+	disk 6 51712 "$image" w
+	script 6 51712 add
+	expect "exit code" "$rc" 0
+}
+
+a_closed_or_dead_guest_frees_its_image() {
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "$image" w
+	script 5 51712 add
+	xenstore-write backend/vbd/5/51712/online 0 backend/vbd/5/51712/state 6
+	disk 6 51712 "$image" w
+	script 6 51712 add
+	expect "exit code after a detach" "$rc" 0
+	xenstore-write backend/vbd/5/51712/online 1 backend/vbd/5/51712/state 4
+	xenstore-rm /local/domain/5
+	script 6 51712 add
+	expect "exit code after a destroy" "$rc" 0
+}
+
+a_disk_whose_script_has_not_run_does_not_count() {
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "$image" w
+	disk 6 51712 "$image" w
+	script 6 51712 add
+	expect "exit code" "$rc" 0
+}
+
+a_disk_of_the_stock_script_and_one_of_qemu_count() {
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "$image" w
+	xenstore-write backend/vbd/5/51712/physical-device 7:0
+	disk 6 51712 "$image" w
+	script 6 51712 add
+	expect "exit code beside a loop device" "$rc" 1
+	xenstore-rm backend/vbd/5
+	xenstore-write backend/qdisk/5/51712/state 4 backend/qdisk/5/51712/online 1 \
+		backend/qdisk/5/51712/params "raw:$image" backend/qdisk/5/51712/mode w \
+		backend/qdisk/5/51712/hotplug-status connected
+	script 6 51712 add
+	expect "exit code beside a qdisk" "$rc" 1
+}
+
+of_many_that_start_at_once_one_wins() {
+	for domid in 5 6 7; do
+		guest "$domid" "uuid-$domid" "guest-$domid"
+	done
+	for round in 1 2 3 4 5 6 7 8; do
+		xenstore-rm backend
+		for domid in 5 6 7; do
+			disk "$domid" 51712 "$image" w
+		done
+		pids=
+		for domid in 5 6 7; do
+			XENBUS_PATH=backend/vbd/$domid/51712 "$work/bin/block-pvbackd" add \
+				2>/dev/null 8>&- 9>&- &
+			pids="$pids $!"
+		done
+		for pid in $pids; do
+			wait "$pid" || true
+		done
+		connected=0
+		for domid in 5 6 7; do
+			[ "$(node "backend/vbd/$domid/51712/hotplug-status")" = connected ] || continue
+			connected=$((connected + 1))
+		done
+		expect "winners of round $round" "$connected" 1
+	done
+}
+
+an_empty_drive_is_connected() {
+	guest 5 a web
+	disk 5 5632 "" r
+	script 5 5632 add
+	expect "exit code" "$rc" 0
+	expect "hotplug-status" "$(node backend/vbd/5/5632/hotplug-status)" connected
+	expect "physical-device-path" "$(node backend/vbd/5/5632/physical-device-path)" "(none)"
+}
+
+# refused PARAMS MODE PART: the disk is refused with status error and a sentence that has PART.
+refused() {
+	disk 5 51712 "$1" "$2"
+	script 5 51712 add
+	expect "exit code for $1" "$rc" 1
+	expect "hotplug-status for $1" "$(node backend/vbd/5/51712/hotplug-status)" error
+	expect_part "hotplug-error for $1" "$(node backend/vbd/5/51712/hotplug-error)" "$3"
+	xenstore-rm backend/vbd/5
+}
+
+what_cannot_be_served_is_refused_with_a_reason() {
+	guest 5 a web
+	refused /nonexistent/image w "/nonexistent/image does not exist"
+	refused vg/no-such-volume w "/dev/vg/no-such-volume does not exist"
+	refused "$work" w "neither a block device nor a plain file"
+	refused "qcow2:$image" w "only raw is"
+	refused "$image" x "access mode 'x' is not known"
+}
+
+a_removed_device_is_not_brought_back() {
+	guest 5 a web
+	script 5 51712 add
+	expect "exit code without the directory" "$rc" 1
+	expect "the directory" "$(xenstore-list backend 2>/dev/null)" ""
+	disk 5 51712 "$image" w
+	xenstore-rm backend/vbd/5/51712/state
+	script 5 51712 add
+	expect "exit code without state" "$rc" 1
+	expect "hotplug-status without state" "$(node backend/vbd/5/51712/hotplug-status)" "(none)"
+	disk 5 51712 "$image" w
+	xenstore-write backend/vbd/5/51712/state 5
+	script 5 51712 add
+	expect "exit code while closing" "$rc" 1
+	expect "physical-device-path while closing" \
+		"$(node backend/vbd/5/51712/physical-device-path)" "(none)"
+}
+
+without_a_daemon_it_says_so_at_once() {
+	guest 5 a web
+	stop_daemon
+	refused "$image" w "pvbackd is not running; start it"
+	start_daemon
+}
+
+remove_has_nothing_to_undo() {
+	guest 5 a web
+	disk 5 51712 "$image" w
+	script 5 51712 add
+	before_remove=$(xenstore-ls -f backend)
+	script 5 51712 remove
+	expect "exit code" "$rc" 0
+	expect "the store" "$(xenstore-ls -f backend)" "$before_remove"
+	xenstore-rm backend/vbd/5/51712
+	script 5 51712 remove
+	expect "exit code for what is gone" "$rc" 0
+}
+
+a_block_device_is_connected_by_number() {
+	loop=$(losetup --find --show "$image" 2>/dev/null) || {
+		echo "skipped (needs root and a loop device): $test_name"
+		return 0
+	}
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "phy:$loop" w
+	script 5 51712 add
+	expect "exit code" "$rc" 0
+	expect "physical-device" "$(node backend/vbd/5/51712/physical-device)" \
+		"$(stat -c %t:%T "$loop")"
+	expect "physical-device-path" "$(node backend/vbd/5/51712/physical-device-path)" "$loop"
+	disk 6 51712 "$loop" r
+	script 6 51712 add
+	expect "exit code of a second guest" "$rc" 1
+	losetup --detach "$loop"
+}
+
+set_up
+image=$work/image
+truncate -s 1M "$image"
+
+run_test a_plain_file_is_connected_without_a_loop_device
+run_test a_second_writer_is_refused_and_told_who_has_it
+run_test readers_share_an_image_until_a_writer_comes
+run_test a_link_and_another_name_are_the_same_image
+run_test a_local_migration_opens_the_image_twice
+run_test a_closed_or_dead_guest_frees_its_image
+run_test a_disk_whose_script_has_not_run_does_not_count
+run_test a_disk_of_the_stock_script_and_one_of_qemu_count
+run_test of_many_that_start_at_once_one_wins
+run_test an_empty_drive_is_connected
+run_test what_cannot_be_served_is_refused_with_a_reason
+run_test a_removed_device_is_not_brought_back
+run_test without_a_daemon_it_says_so_at_once
+run_test remove_has_nothing_to_undo
+run_test a_block_device_is_connected_by_number
+finish
