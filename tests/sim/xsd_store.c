@@ -304,13 +304,14 @@ void xsd_store_purge_owner(struct xsd *xs, uint32_t domid)
 	}
 }
 
-static void store_mkdir(struct xsd *xs, const char *path)
+static void store_put(struct xsd *xs, const char *path, const char *value)
 {
 	struct xsd_conn dom0 = { .xs = xs };
 	struct xsd_req q = { .xs = xs, .conn = &dom0 };
 	struct xsd_node *n;
 
-	xsd_node_create(&q, path, &n);
+	if (!xsd_node_create(&q, path, &n))
+		xsd_node_set_value(n, value, strlen(value));
 }
 
 void xsd_store_init(struct xsd *xs)
@@ -322,5 +323,8 @@ void xsd_store_init(struct xsd *xs)
 	xsd_node_set_value(root, "", 0);
 	xsd_node_set_perms(root, &dom0_only, 1);
 	root->children = sim_alloc(1);
-	store_mkdir(xs, "/tool/xenstored");
+	store_put(xs, "/tool/xenstored", "");
+	/* What xen-init-dom0 writes when a host boots. */
+	store_put(xs, "/local/domain/0/domid", "0");
+	store_put(xs, "/local/domain/0/name", "Domain-0");
 }

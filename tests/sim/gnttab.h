@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* gnttab.h - the handle of the simulated libxengnttab. */
+#ifndef SIM_GNTTAB_H
+#define SIM_GNTTAB_H
+
+#include <xengnttab.h>
+
+#include "client.h"
+
+struct mapping;
+
+struct xengntdev_handle {
+	struct sim_client_conn conn;
+	pthread_mutex_t lock;	  /* protects mappings */
+	struct mapping *mappings; /* owned */
+};
+
+#endif

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# xensim. `make xensim` builds all of it; README.md in this folder says what it is.
+
+# The static library: the Xen libraries' calls, the machine, and what guests need.
+# For tests within one process; link it before the real libraries.
+check_LIBRARIES = tests/sim/libxensim.a
+tests_sim_libxensim_a_SOURCES = \
+	tests/sim/client.c tests/sim/client.h \
+	tests/sim/ctrl.c \
+	tests/sim/events.c tests/sim/events.h \
+	tests/sim/evtchn.c \
+	tests/sim/fail.c \
+	tests/sim/gntcopy.c \
+	tests/sim/gntstub.c \
+	tests/sim/gnttab.c tests/sim/gnttab.h \
+	tests/sim/guest.c tests/sim/guest.h \
+	tests/sim/hv.c tests/sim/hv.h \
+	tests/sim/shm.c tests/sim/shm.h \
+	tests/sim/util.c tests/sim/util.h \
+	tests/sim/xensim.c \
+	tests/sim/xsd.h tests/sim/xsd_impl.h \
+	tests/sim/xsd_conn.c \
+	tests/sim/xsd_dom.c \
+	tests/sim/xsd_ops.c \
+	tests/sim/xsd_perm.c \
+	tests/sim/xsd_store.c \
+	tests/sim/xsd_tx.c \
+	tests/sim/xsd_watch.c
+
+sim_programs = \
+	tests/sim/xensim-hv \
+	tests/sim/xensim-xenstored
+check_PROGRAMS += $(sim_programs)
+sim_ldadd = tests/sim/libxensim.a -lxenstore
+tests_sim_xensim_hv_SOURCES = tests/sim/xensim-hv.c
+tests_sim_xensim_hv_LDADD = $(sim_ldadd)
+tests_sim_xensim_xenstored_SOURCES = tests/sim/xensim-xenstored.c
+tests_sim_xensim_xenstored_LDADD = $(sim_ldadd)
+
+# The shared objects that take the place of the real ones by LD_LIBRARY_PATH. They
+# are never sanitized: the program that loads them decides about that.
+sim_so = \
+	tests/sim/lib/libxengnttab.so.1 \
+	tests/sim/lib/libxenevtchn.so.1 \
+	tests/sim/lib/libxenctrl.so
+sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
+sim_so_headers = tests/sim/client.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
+sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -fPIC -pthread -std=gnu11 -O2 -g \
+	$(WARN_CFLAGS) $(XEN_CFLAGS)
+EXTRA_DIST += tests/sim/libxengnttab.map tests/sim/libxenevtchn.map tests/sim/README.md \
+	tests/sim/xensim-run
+
+sim_gnttab_src = tests/sim/gnttab.c tests/sim/gntcopy.c tests/sim/gntstub.c $(sim_so_common)
+tests/sim/lib/libxengnttab.so.1: $(sim_gnttab_src) $(sim_so_headers) tests/sim/libxengnttab.map
+	$(AM_V_CCLD)$(sim_so_link) -Wl,-soname,libxengnttab.so.1 \
+		-Wl,--version-script=$(srcdir)/tests/sim/libxengnttab.map \
+		-o $@ $(sim_gnttab_src:%=$(srcdir)/%)
+
+sim_evtchn_src = tests/sim/evtchn.c tests/sim/events.c $(sim_so_common)
+tests/sim/lib/libxenevtchn.so.1: $(sim_evtchn_src) $(sim_so_headers) tests/sim/libxenevtchn.map
+	$(AM_V_CCLD)$(sim_so_link) -Wl,-soname,libxenevtchn.so.1 \
+		-Wl,--version-script=$(srcdir)/tests/sim/libxenevtchn.map \
+		-o $@ $(sim_evtchn_src:%=$(srcdir)/%)
+
+# libxenctrl's soname and symbol version carry Xen's version: ask the installed one.
+sim_ctrl_src = tests/sim/ctrl.c $(sim_so_common)
+tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
+	$(AM_V_CCLD)$(MKDIR_P) tests/sim/lib && \
+	version=`pkg-config --modversion xencontrol` && \
+	soname=libxenctrl.so.`echo $$version | cut -d. -f1,2` && \
+	echo "VERS_$$version { global: xc_*; local: *; };" > tests/sim/lib/libxenctrl.map && \
+	$(sim_so_link) -Wl,-soname,$$soname \
+		-Wl,--version-script=tests/sim/lib/libxenctrl.map \
+		-o tests/sim/lib/$$soname $(sim_ctrl_src:%=$(srcdir)/%) && \
+	ln -sf $$soname $@
+
+check_DATA = $(sim_so)
+CLEANFILES += tests/sim/lib/*
+
+.PHONY: xensim
+xensim: $(sim_programs) $(sim_so)
+
+if HAVE_CMOCKA
+sim_unit_tests = tests/unit/test-sim-xenstore tests/unit/test-sim-hv
+check_PROGRAMS += $(sim_unit_tests)
+TESTS += $(sim_unit_tests)
+sim_unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
+sim_unit_ldadd = $(sim_ldadd) $(CMOCKA_LIBS)
+tests_unit_test_sim_xenstore_SOURCES = tests/unit/test-sim-xenstore.c
+tests_unit_test_sim_xenstore_CPPFLAGS = $(sim_unit_cppflags)
+tests_unit_test_sim_xenstore_LDADD = $(sim_unit_ldadd)
+tests_unit_test_sim_hv_SOURCES = tests/unit/test-sim-hv.c
+tests_unit_test_sim_hv_CPPFLAGS = $(sim_unit_cppflags)
+tests_unit_test_sim_hv_LDADD = $(sim_unit_ldadd)
+endif
