@@ -39,9 +39,9 @@ static int read_disk(struct store *store, const struct hotplug_request *req, str
 	if (err)
 		return err;
 	if (hotplug_mode_parse(mode, &ret->mode) < 0)
-		return hotplug_fail(
-			failure, -EINVAL,
-			"access mode '%s' is not known; use r, w or w! in the disk line", mode);
+		return hotplug_fail(failure, -EINVAL,
+				    "access mode '%s' is not known; use r or w in the disk line",
+				    mode);
 	return hotplug_target_path(type, params, ret->path, sizeof(ret->path), failure);
 }
 

@@ -109,10 +109,26 @@ static bool claim_read_identities(struct store *store, const char *dir, struct h
 	return claimed;
 }
 
+/*
+ * Whether a guest is there. A driver domain may not look into other domains: what it cannot see it
+ * takes for there.
+ */
+static bool domain_exists(struct store *store, uint32_t domid)
+{
+	static const char *const keys[] = { "vm", "domid", NULL };
+	char dir[STORE_PATH_MAX];
+	char value[VM_MAX];
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u", domid);
+	for (const char *const *key = keys; *key; key++)
+		if (store_read(store, XBT_NULL, dir, *key, value, sizeof(value)) != -ENOENT)
+			return true;
+	return false;
+}
+
 static void claim_read_rest(struct walk *walk, const char *dir, uint32_t domid,
 			    struct hotplug_claim *claim)
 {
-	char domain[STORE_PATH_MAX];
 	char value[STORE_VALUE_MAX];
 	struct vms vms;
 
@@ -125,9 +141,7 @@ static void claim_read_rest(struct walk *walk, const char *dir, uint32_t domid,
 	    hotplug_mode_parse(value, &claim->mode) < 0)
 		claim->mode = HOTPLUG_MODE_WRITE;
 
-	snprintf(domain, sizeof(domain), "/local/domain/%u", domid);
-	claim->domain_exists = store_exists(walk->store, XBT_NULL, domain, "vm") ||
-			       store_exists(walk->store, XBT_NULL, domain, "domid");
+	claim->domain_exists = domain_exists(walk->store, domid);
 	vms_read(walk->store, domid, &vms);
 	claim->same_vm = domid == walk->req->domid || vms_overlap(&vms, &walk->own_vms);
 }

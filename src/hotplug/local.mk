@@ -21,6 +21,8 @@ libhotplug_a_SOURCES = \
 xenscripts_PROGRAMS += src/hotplug/block-pvbackd
 src_hotplug_block_pvbackd_SOURCES = src/hotplug/main.c
 src_hotplug_block_pvbackd_LDADD = libhotplug.a libpvb.a $(XEN_LIBS) $(NL_LIBS)
+# It runs once per device: load only the libraries that it calls.
+src_hotplug_block_pvbackd_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 
 install-data-hook: install-vif-script
 uninstall-hook: uninstall-vif-script
