@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of this Dom0; see host.h. */
-#include "config.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,6 @@
  * hold-lock FILE: stand in for a running pvbackd, as far as the hotplug scripts can see it: hold a
  * write lock on FILE. Prints "ready" once it has it, and leaves when its standard input is closed.
  */
-#include "config.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>

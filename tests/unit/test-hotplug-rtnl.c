@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* src/rtnl.c against the real kernel, in a network namespace of its own. Needs root. */
-#include "config.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The decisions of the hotplug scripts, without root, xenstore or netlink. */
-#include "config.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
