@@ -261,6 +261,8 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 	case XENBUS_DO_RESUME:
 		start_attach(dev, action == XENBUS_DO_RESUME);
 		return 1;
+	case XENBUS_DO_ANNOUNCE:
+		return switch_state(dev, own, XENBUS_CONNECTED, dev->ops->publish);
 	case XENBUS_DO_CLOSING:
 		return close_as(dev, own, XENBUS_CLOSING);
 	case XENBUS_DO_CLOSED:
@@ -277,15 +279,6 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 		return 1;
 	}
 	return 1;
-}
-
-/* Rings are attached and traffic flows, but the frontend waits in 3 or 4 for our 4. */
-static bool must_announce(const struct device *dev, const struct xenbus_view *view)
-{
-	return view->attached && !view->broken && !view->dead &&
-	       (view->own == XENBUS_INIT_WAIT || view->own == XENBUS_INITIALISED) &&
-	       (view->front == XENBUS_INITIALISED || view->front == XENBUS_CONNECTED) &&
-	       dev->activity == DEVICE_ATTACHED;
 }
 
 static bool leave_alone(struct device *dev, const struct xenbus_view *view)
@@ -314,8 +307,6 @@ static int step_once(struct device *dev)
 		probe(dev);
 		look(dev, &view);
 	}
-	if (must_announce(dev, &view))
-		return switch_state(dev, view.own, XENBUS_CONNECTED, dev->ops->publish);
 	action = xenbus_next(&view);
 	dev->fresh = false;
 	return act(dev, action, view.own);

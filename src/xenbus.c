@@ -6,6 +6,8 @@ static enum xenbus_action from_init_wait(const struct xenbus_view *v)
 	switch (v->front) {
 	case XENBUS_INITIALISED:
 	case XENBUS_CONNECTED:
+		if (v->attached)
+			return XENBUS_DO_ANNOUNCE;
 		return v->plugged ? XENBUS_DO_CONNECT : XENBUS_DO_NOTHING;
 	case XENBUS_CLOSING: /* Windows and OVMF close even what never connected */
 		return XENBUS_DO_CLOSING;
@@ -13,7 +15,8 @@ static enum xenbus_action from_init_wait(const struct xenbus_view *v)
 	case XENBUS_MISSING:
 		return XENBUS_DO_CLOSED;
 	case XENBUS_INITIALISING:
-	case XENBUS_INIT_WAIT:
+	case XENBUS_INIT_WAIT: /* it turned back while we attached */
+		return v->attached ? XENBUS_DO_CLOSING : XENBUS_DO_NOTHING;
 	case XENBUS_RECONFIGURING:
 	case XENBUS_RECONFIGURED:
 	case XENBUS_NR_STATES:

@@ -25,7 +25,8 @@ enum xenbus_state {
 enum xenbus_action {
 	XENBUS_DO_NOTHING,
 	XENBUS_DO_ADVERTISE, /* publish what we offer, state 2 */
-	XENBUS_DO_CONNECT,   /* attach the rings, publish, state 4 */
+	XENBUS_DO_CONNECT,   /* attach the rings */
+	XENBUS_DO_ANNOUNCE,  /* traffic flows: publish, state 4 */
 	XENBUS_DO_RESUME,    /* state 4 on both sides from a previous life of ours: attach again */
 	XENBUS_DO_CLOSING,   /* detach, state 5 */
 	XENBUS_DO_CLOSED,    /* detach, state 6 */

@@ -1,2 +1,52 @@
 # SPDX-License-Identifier: MIT
 # `make check`: unit tests and lints; no root, no Xen, no network.
+
+AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; export top_srcdir;
+UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS)
+
+if HAVE_CMOCKA
+unit_tests = \
+	tests/unit/test-ring \
+	tests/unit/test-blkif \
+	tests/unit/test-xenbus \
+	tests/unit/test-loop \
+	tests/unit/test-trace \
+	tests/unit/test-bufpool \
+	tests/unit/test-journal \
+	tests/unit/test-options
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+tests_unit_test_ring_SOURCES = tests/unit/test-ring.c tests/unit/unit.h
+tests_unit_test_ring_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ring_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_blkif_SOURCES = tests/unit/test-blkif.c tests/unit/unit.h
+tests_unit_test_blkif_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_blkif_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_xenbus_SOURCES = tests/unit/test-xenbus.c tests/unit/unit.h
+tests_unit_test_xenbus_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_xenbus_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_loop_SOURCES = tests/unit/test-loop.c tests/unit/unit.h
+tests_unit_test_loop_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_loop_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/unit.h
+tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_trace_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_bufpool_SOURCES = tests/unit/test-bufpool.c tests/unit/unit.h
+tests_unit_test_bufpool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bufpool_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/unit.h
+tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_journal_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/options.c src/options.h
+tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
+endif

@@ -8,7 +8,7 @@
 
 #include "blkback/journal.h"
 
-_Static_assert(sizeof(struct blkif_segment) == 8, "journal version 1");
+_Static_assert(sizeof(struct blk_segment) == 8, "journal version 1");
 _Static_assert(sizeof(struct journal_header) == 32, "journal version 1");
 _Static_assert(sizeof(struct journal_entry) == 120, "journal version 1");
 

@@ -27,7 +27,7 @@ enum journal_state {
 struct journal_entry {
 	uint32_t state; /* enum journal_state; stored last when taken */
 	uint32_t index; /* req_cons when it was taken: the order of replay */
-	struct blkif_request req;
+	struct blk_request req;
 };
 
 struct journal_header {

@@ -31,7 +31,7 @@ static void transfer_done(struct aio_request *aio, long result)
 {
 	struct vbd_io *io = (struct vbd_io *)(void *)aio;
 	struct vbd_queue *q = io->queue;
-	const struct blkif_request *req = &io->entry->req;
+	const struct blk_request *req = &io->entry->req;
 
 	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
 	      (unsigned long long)req->id, result);
@@ -72,7 +72,7 @@ static void flush_done(struct aio_request *aio, long result)
 static void start_io(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
-	const struct blkif_request *req = &io->entry->req;
+	const struct blk_request *req = &io->entry->req;
 
 	switch (req->op) {
 	case BLKIF_READ:
@@ -94,12 +94,12 @@ static void start_io(struct vbd_io *io)
 static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 {
 	struct grant_batch *batch = &io->queue->worker->copies;
-	const struct blkif_request *req = &io->entry->req;
+	const struct blk_request *req = &io->entry->req;
 	uint8_t *at = io->buf;
 
 	io->first_copy = batch->nr;
 	for (unsigned int i = 0; i < req->nr_segments; i++) {
-		const struct blkif_segment *segment = &req->segments[i];
+		const struct blk_segment *segment = &req->segments[i];
 		struct grant_copy copy = {
 			.direction = direction,
 			.domid = io->queue->id.domid,
@@ -169,7 +169,7 @@ static bool find_buffer(struct vbd_io *io)
 static bool admit(struct vbd_queue *q, const uint8_t *slot)
 {
 	struct vbd_io *io = STAILQ_FIRST(&q->idle);
-	struct blkif_request *req = &io->entry->req;
+	struct blk_request *req = &io->entry->req;
 	enum blkif_fault fault;
 
 	STAILQ_REMOVE_HEAD(&q->idle, link);
@@ -281,7 +281,7 @@ static void settle_given(struct vbd_queue *q)
 static void respond(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
-	const struct blkif_request *req = &io->entry->req;
+	const struct blk_request *req = &io->entry->req;
 	uint8_t rsp[BLKIF_RESPONSE_MAX];
 	size_t size = blkif_response(q->setup.abi, req->id, req->op, io->status, rsp);
 

@@ -45,12 +45,12 @@ uint32_t blkif_slot_size(enum blkif_abi abi)
 	return layouts[abi].slot_size;
 }
 
-uint32_t blkif_segment_bytes(const struct blkif_segment *segment)
+uint32_t blkif_segment_bytes(const struct blk_segment *segment)
 {
 	return (uint32_t)(segment->last - segment->first + 1) * BLKIF_SECTOR_SIZE;
 }
 
-uint32_t blkif_segment_offset(const struct blkif_segment *segment)
+uint32_t blkif_segment_offset(const struct blk_segment *segment)
 {
 	return segment->first * BLKIF_SECTOR_SIZE;
 }
@@ -64,12 +64,12 @@ static uint64_t load_u64(const uint8_t *at)
 }
 
 /* Copy and check the segments, and add up their sectors. */
-static enum blkif_fault parse_segments(const uint8_t *at, struct blkif_request *req)
+static enum blkif_fault parse_segments(const uint8_t *at, struct blk_request *req)
 {
 	uint32_t total = 0;
 
 	for (unsigned int i = 0; i < req->nr_segments; i++, at += SEGMENT_SIZE) {
-		struct blkif_segment *segment = &req->segments[i];
+		struct blk_segment *segment = &req->segments[i];
 
 		memcpy(&segment->ref, at, sizeof(segment->ref));
 		segment->first = at[SEGMENT_FIRST];
@@ -84,14 +84,14 @@ static enum blkif_fault parse_segments(const uint8_t *at, struct blkif_request *
 }
 
 /* Compare by subtracting from the limit: no sum of a guest's numbers can wrap. */
-static bool is_inside(const struct blkif_request *req, const struct blkif_limits *limits)
+static bool is_inside(const struct blk_request *req, const struct blkif_limits *limits)
 {
 	return req->nr_sectors <= limits->nr_sectors &&
 	       req->sector <= limits->nr_sectors - req->nr_sectors;
 }
 
 static enum blkif_fault parse_data(const struct layout *layout, const uint8_t *slot,
-				   const struct blkif_limits *limits, struct blkif_request *req)
+				   const struct blkif_limits *limits, struct blk_request *req)
 {
 	bool may_be_empty = req->op == BLKIF_FLUSH;
 	enum blkif_fault fault;
@@ -111,7 +111,7 @@ static enum blkif_fault parse_data(const struct layout *layout, const uint8_t *s
 }
 
 enum blkif_fault blkif_parse(enum blkif_abi abi, const void *slot,
-			     const struct blkif_limits *limits, struct blkif_request *req)
+			     const struct blkif_limits *limits, struct blk_request *req)
 {
 	const struct layout *layout = &layouts[abi];
 	const uint8_t *bytes = slot;

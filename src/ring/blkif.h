@@ -46,21 +46,21 @@ enum blkif_fault {
 };
 
 /* One page of data: sectors first..last (0..7) of the page behind ref. */
-struct blkif_segment {
+struct blk_segment {
 	uint32_t ref;
 	uint8_t first;
 	uint8_t last;
 	uint16_t zero;
 };
 
-struct blkif_request {
+struct blk_request {
 	uint64_t id;         /* opaque, echoed */
 	uint64_t sector;     /* first one on the medium */
 	uint32_t nr_sectors; /* sum of the segments */
 	uint16_t nr_segments;
 	uint8_t op; /* as received, echoed */
 	uint8_t zero;
-	struct blkif_segment segments[BLKIF_DIRECT_SEGMENTS];
+	struct blk_segment segments[BLKIF_DIRECT_SEGMENTS];
 };
 
 /* What the medium allows. */
@@ -81,15 +81,15 @@ uint32_t blkif_slot_size(enum blkif_abi abi);
  * is fine. Returns BLKIF_FINE or the reason to refuse it.
  */
 enum blkif_fault blkif_parse(enum blkif_abi abi, const void *slot,
-			     const struct blkif_limits *limits, struct blkif_request *ret_req);
+			     const struct blkif_limits *limits, struct blk_request *ret_req);
 
 /* The status that goes with a refusal. */
 enum blkif_status blkif_fault_status(enum blkif_fault fault);
 const char *blkif_fault_name(enum blkif_fault fault);
 
 /* Bytes in one segment, and where they begin in its page. */
-uint32_t blkif_segment_bytes(const struct blkif_segment *segment);
-uint32_t blkif_segment_offset(const struct blkif_segment *segment);
+uint32_t blkif_segment_bytes(const struct blk_segment *segment);
+uint32_t blkif_segment_offset(const struct blk_segment *segment);
 
 /*
  * Lay out a response: at most BLKIF_RESPONSE_MAX bytes with all padding zero (XSA-216).

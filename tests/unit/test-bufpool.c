@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The buddy arena: bounded, aligned, and whole again when everything came back. */
+#include "unit.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "blkback/bufpool.h"
+
+#define MIB ((size_t)1 << 20)
+
+static void buffers_are_page_aligned_and_apart(void **state)
+{
+	struct bufpool *pool = bufpool_new(MIB);
+	uint8_t *bufs[64];
+
+	(void)state;
+	for (unsigned int i = 0; i < 64; i++) {
+		bufs[i] = bufpool_get(pool, 16384);
+		CHECK(bufs[i] && ((uintptr_t)bufs[i] & 4095) == 0);
+		memset(bufs[i], (int)i, 16384);
+	}
+	for (unsigned int i = 0; i < 64; i++)
+		CHECK(bufs[i][0] == i && bufs[i][16383] == i);
+	CHECK(bufpool_get(pool, 1) == NULL);
+	CHECK(bufpool_used(pool) == MIB);
+	bufpool_free(pool);
+}
+
+static void small_ones_never_use_up_the_large_for_good(void **state)
+{
+	struct bufpool *pool = bufpool_new(2 * MIB);
+	void *pages[512];
+
+	(void)state;
+	for (unsigned int i = 0; i < 512; i++)
+		CHECK((pages[i] = bufpool_get(pool, 4096)) != NULL);
+	CHECK(bufpool_get(pool, MIB) == NULL);
+	for (unsigned int i = 0; i < 512; i += 2) /* odd order, so that every merge is met */
+		bufpool_put(pool, pages[i], 4096);
+	for (unsigned int i = 1; i < 512; i += 2)
+		bufpool_put(pool, pages[i], 4096);
+	CHECK(bufpool_used(pool) == 0);
+	CHECK(bufpool_get(pool, MIB) && bufpool_get(pool, MIB));
+	CHECK(bufpool_get(pool, MIB) == NULL);
+	bufpool_free(pool);
+}
+
+/* A walk with a fixed seed through every size, held against a plain count. */
+static void a_long_walk_keeps_the_account(void **state)
+{
+	struct bufpool *pool = bufpool_new(4 * MIB);
+	struct {
+		uint8_t *buf;
+		size_t bytes;
+	} held[64] = { 0 };
+	uint32_t seed = 1;
+
+	(void)state;
+	for (unsigned int i = 0; i < 20000; i++) {
+		unsigned int at;
+
+		seed = seed * 1664525u + 1013904223u;
+		at = (seed >> 16) % 64;
+		if (held[at].buf) {
+			CHECK(held[at].buf[0] == at && held[at].buf[held[at].bytes - 1] == at);
+			bufpool_put(pool, held[at].buf, held[at].bytes);
+			held[at].buf = NULL;
+		} else {
+			held[at].bytes = 512 * (1 + (seed >> 8) % 200);
+			held[at].buf = bufpool_get(pool, held[at].bytes);
+			if (held[at].buf)
+				memset(held[at].buf, (int)at, held[at].bytes);
+		}
+	}
+	for (unsigned int at = 0; at < 64; at++)
+		if (held[at].buf)
+			bufpool_put(pool, held[at].buf, held[at].bytes);
+	CHECK(bufpool_used(pool) == 0);
+	for (unsigned int i = 0; i < 4; i++)
+		CHECK(bufpool_get(pool, MIB) != NULL);
+	bufpool_free(pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buffers_are_page_aligned_and_apart),
+		cmocka_unit_test(small_ones_never_use_up_the_large_for_good),
+		cmocka_unit_test(a_long_walk_keeps_the_account),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop: removal inside callbacks, timers in order, tasks from other threads. */
+#include "unit.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "loop.h"
+
+struct pair {
+	struct loop *loop;
+	struct loop_watch *mine, *other;
+	struct pair *peer;
+	int fd;
+	int calls;
+};
+
+static int ready_fd(void)
+{
+	int fd = eventfd(1, EFD_NONBLOCK);
+
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static void remove_both(void *user, uint32_t events)
+{
+	struct pair *p = user;
+
+	CHECK(events & EPOLLIN);
+	p->calls++;
+	loop_remove(p->loop, p->mine);
+	loop_remove(p->loop, p->other);
+	loop_remove(p->loop, p->other); /* twice is fine */
+	loop_quit(p->loop);
+}
+
+static void a_watch_removed_by_another_callback_is_not_called(void **state)
+{
+	struct loop *loop = loop_new();
+	struct pair a = { .loop = loop, .fd = ready_fd() };
+	struct pair b = { .loop = loop, .fd = ready_fd() };
+
+	(void)state;
+	a.mine = b.other = loop_add(loop, a.fd, EPOLLIN, remove_both, &a);
+	b.mine = a.other = loop_add(loop, b.fd, EPOLLIN, remove_both, &b);
+	CHECK(loop_run(loop) == 0);
+	CHECK(a.calls + b.calls == 1);
+	close(a.fd);
+	close(b.fd);
+	loop_free(loop);
+}
+
+static char order[8];
+static int nr_order;
+
+struct note {
+	struct loop *loop;
+	char letter;
+	bool last;
+};
+
+static void note_it(void *user)
+{
+	struct note *note = user;
+
+	order[nr_order++] = note->letter;
+	if (note->last)
+		loop_quit(note->loop);
+}
+
+static void timers_fire_in_order_of_their_time(void **state)
+{
+	struct loop *loop = loop_new();
+	struct note a = { loop, 'a', true }, b = { loop, 'b', false }, c = { loop, 'c', false };
+	struct loop_timer ta = { 0 }, tb = { 0 }, tc = { 0 };
+
+	(void)state;
+	nr_order = 0;
+	loop_timer_set(loop, &ta, 3000000, note_it, &a);
+	loop_timer_set(loop, &tb, 1000000, note_it, &b);
+	loop_timer_set(loop, &tc, 2000000, note_it, &c);
+	CHECK(loop_run(loop) == 0);
+	CHECK(nr_order == 3 && order[0] == 'b' && order[1] == 'c' && order[2] == 'a');
+	loop_free(loop);
+}
+
+static void a_cancelled_timer_stays_silent(void **state)
+{
+	struct loop *loop = loop_new();
+	struct note a = { loop, 'a', false }, b = { loop, 'b', true };
+	struct loop_timer ta = { 0 }, tb = { 0 };
+
+	(void)state;
+	nr_order = 0;
+	loop_timer_set(loop, &ta, 0, note_it, &a);
+	loop_timer_set(loop, &tb, 1000000, note_it, &b);
+	loop_timer_cancel(&ta);
+	loop_timer_cancel(&ta);
+	CHECK(loop_run(loop) == 0);
+	CHECK(nr_order == 1 && order[0] == 'b');
+	loop_free(loop);
+}
+
+enum { NR_TASKS = 1000 };
+
+struct counted {
+	struct loop_task task;
+	struct loop *loop;
+	int number;
+};
+
+static int next_number;
+
+static void count(struct loop_task *task)
+{
+	struct counted *c = (struct counted *)(void *)task;
+
+	CHECK(c->number == next_number);
+	if (++next_number == NR_TASKS)
+		loop_quit(c->loop);
+}
+
+static void *post_all(void *user)
+{
+	struct counted *tasks = user;
+
+	for (int i = 0; i < NR_TASKS; i++)
+		loop_post(tasks[i].loop, &tasks[i].task);
+	return NULL;
+}
+
+static void tasks_of_another_thread_run_once_and_in_order(void **state)
+{
+	static struct counted tasks[NR_TASKS];
+	struct loop *loop = loop_new();
+	pthread_t thread;
+
+	(void)state;
+	next_number = 0;
+	for (int i = 0; i < NR_TASKS; i++)
+		tasks[i] = (struct counted){ .task.run = count, .loop = loop, .number = i };
+	CHECK(pthread_create(&thread, NULL, post_all, tasks) == 0);
+	CHECK(loop_run(loop) == 0);
+	pthread_join(thread, NULL);
+	CHECK(next_number == NR_TASKS);
+	loop_free(loop);
+}
+
+static int passes;
+
+static bool three_passes(void *user)
+{
+	if (++passes == 3)
+		loop_quit(user);
+	return true;
+}
+
+static void a_pass_that_wants_more_is_not_kept_waiting(void **state)
+{
+	struct loop *loop = loop_new();
+	struct loop_task wake = { 0 };
+	struct counted c = { .task = wake, .loop = loop };
+
+	(void)state;
+	passes = 0;
+	next_number = 0;
+	c.task.run = count;
+	loop_set_pass(loop, three_passes, loop);
+	loop_post(loop, &c.task);
+	CHECK(loop_run(loop) == 0);
+	CHECK(passes == 3);
+	loop_free(loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_watch_removed_by_another_callback_is_not_called),
+		cmocka_unit_test(timers_fire_in_order_of_their_time),
+		cmocka_unit_test(a_cancelled_timer_stays_silent),
+		cmocka_unit_test(tasks_of_another_thread_run_once_and_in_order),
+		cmocka_unit_test(a_pass_that_wants_more_is_not_kept_waiting),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* argv and the configuration file: what is taken, what is refused, and which wins. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+
+static enum options_result parse(struct options *options, const char *a, const char *b)
+{
+	char *argv[] = { (char *)"pvbackd", (char *)a, (char *)b, NULL };
+
+	return options_parse(b ? 3 : a ? 2 : 1, argv, options);
+}
+
+static void defaults_need_nothing(void **state)
+{
+	struct options o;
+
+	(void)state;
+	CHECK(parse(&o, NULL, NULL) == OPTIONS_RUN);
+	CHECK(o.nr_workers == 0 && o.log_level == LOG_LEVEL_INFO && !o.trace);
+	CHECK(!strcmp(o.runtime_dir, "/run/pvbackd"));
+}
+
+static void every_option_is_taken(void **state)
+{
+	struct options o;
+
+	(void)state;
+	CHECK(parse(&o, "--workers=3", "--log-level=debug") == OPTIONS_RUN);
+	CHECK(o.nr_workers == 3 && o.log_level == LOG_LEVEL_DEBUG);
+	CHECK(parse(&o, "--trace-rings", "--runtime-dir=/tmp/x") == OPTIONS_RUN);
+	CHECK(o.trace && !*o.trace_filter && !strcmp(o.runtime_dir, "/tmp/x"));
+	CHECK(parse(&o, "--trace-rings=blk@7/51712", NULL) == OPTIONS_RUN);
+	CHECK(!strcmp(o.trace_filter, "blk@7/51712"));
+}
+
+static void bad_spellings_are_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"--workers=0",
+		"--workers=65",
+		"--workers=two",
+		"--workers=",
+		"--workers=3x",
+		"--log-level=loud",
+		"--trace-rings=disks",
+		"--runtime-dir=",
+		"--bogus",
+		"stray",
+		"--config=/nonexistent/pvbackd.conf",
+	};
+	struct options o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(parse(&o, wrong[i], NULL) == OPTIONS_WRONG);
+}
+
+static enum options_result parse_file(struct options *options, const char *text, const char *also)
+{
+	char path[] = "/tmp/pvbackd-conf.XXXXXX", arg[64];
+	int fd = mkstemp(path);
+	enum options_result result;
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	snprintf(arg, sizeof(arg), "--config=%s", path);
+	result = parse(options, arg, also);
+	unlink(path);
+	return result;
+}
+
+static void the_file_is_read_and_argv_wins(void **state)
+{
+	struct options o;
+
+	(void)state;
+	CHECK(parse_file(&o, "# workers\nworkers = 2\nlog-level = error\n", NULL) == OPTIONS_RUN);
+	CHECK(o.nr_workers == 2 && o.log_level == LOG_LEVEL_ERROR);
+	CHECK(parse_file(&o, "workers = 2\n", "--workers=5") == OPTIONS_RUN);
+	CHECK(o.nr_workers == 5);
+}
+
+static void a_wrong_line_in_the_file_is_refused(void **state)
+{
+	struct options o;
+
+	(void)state;
+	CHECK(parse_file(&o, "wokers = 2\n", NULL) == OPTIONS_WRONG);
+	CHECK(parse_file(&o, "workers = many\n", NULL) == OPTIONS_WRONG);
+	CHECK(parse_file(&o, "[disk]\nworkers = 2\n", NULL) == OPTIONS_WRONG);
+}
+
+static void help_and_version_are_answered(void **state)
+{
+	struct options o;
+
+	(void)state;
+	CHECK(parse(&o, "--help", NULL) == OPTIONS_DONE);
+	CHECK(parse(&o, "--version", NULL) == OPTIONS_DONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_need_nothing),
+		cmocka_unit_test(every_option_is_taken),
+		cmocka_unit_test(bad_spellings_are_refused),
+		cmocka_unit_test(the_file_is_read_and_argv_wins),
+		cmocka_unit_test(a_wrong_line_in_the_file_is_refused),
+		cmocka_unit_test(help_and_version_are_answered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

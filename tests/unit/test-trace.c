@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* --trace-rings: the filter, and the format that pvbackd(8) promises. */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "trace.h"
+
+static void no_filter_means_everything(void **state)
+{
+	(void)state;
+	CHECK(trace_configure(NULL) == 0);
+	CHECK(trace_mask(7, 51712) == TRACE_ALL);
+	CHECK(trace_configure("") == 0);
+	CHECK(trace_mask(1, 0) == TRACE_ALL);
+}
+
+static void categories_are_chosen_by_name(void **state)
+{
+	(void)state;
+	CHECK(trace_configure("ring,blk") == 0);
+	CHECK(trace_mask(7, 51712) == (TRACE_RING | TRACE_BLK));
+	CHECK(trace_configure("net") == 0);
+	CHECK(trace_mask(7, 0) == TRACE_NET);
+	CHECK(trace_configure("bus,grant") == 0);
+	CHECK(trace_mask(7, 0) == (TRACE_BUS | TRACE_GRANT));
+}
+
+static void one_domain_or_one_device_can_be_chosen(void **state)
+{
+	(void)state;
+	CHECK(trace_configure("blk@7") == 0);
+	CHECK(trace_mask(7, 1) == TRACE_BLK && trace_mask(8, 1) == 0);
+	CHECK(trace_configure("@7/51712") == 0);
+	CHECK(trace_mask(7, 51712) == TRACE_ALL && trace_mask(7, 51728) == 0);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	static const char *const wrong[] = { "disk",  "ring,,blk",      "@",      "@x",
+					     "@7/",   "@7/x",           "blk@-1", "ringblk",
+					     "@7/1x", "blk@99999999999" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(trace_configure(wrong[i]) == -EINVAL);
+}
+
+/* What one call writes to stderr. */
+static void capture(char *buf, size_t size, void (*speak)(void))
+{
+	int saved = dup(STDERR_FILENO), pipes[2];
+	ssize_t n;
+
+	CHECK(pipe(pipes) == 0 && saved >= 0);
+	CHECK(dup2(pipes[1], STDERR_FILENO) >= 0);
+	speak();
+	CHECK(dup2(saved, STDERR_FILENO) >= 0);
+	n = read(pipes[0], buf, size - 1);
+	CHECK(n > 0);
+	buf[n] = '\0';
+	close(saved);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static const struct trace_id disk = { .kind = "vbd", .domid = 7, .devid = 51712, .queue = 1 };
+
+static void speak_request(void)
+{
+	trace(TRACE_BLK, TRACE_BLK, &disk, "take op=%s id=%u", "read", 5u);
+}
+
+static void a_line_says_who_and_what_in_one_piece(void **state)
+{
+	char text[512];
+
+	(void)state;
+	capture(text, sizeof(text), speak_request);
+	CHECK(!strcmp(text, "trace vbd 7/51712/1 take op=read id=5\n"));
+}
+
+static int evaluated;
+
+static int costly(void)
+{
+	return ++evaluated;
+}
+
+static void arguments_are_not_evaluated_when_off(void **state)
+{
+	(void)state;
+	evaluated = 0;
+	trace(TRACE_NET, TRACE_BLK, &disk, "take id=%d", costly());
+	CHECK(evaluated == 0);
+}
+
+static void speak_long(void)
+{
+	char much[2000];
+
+	memset(much, 'x', sizeof(much) - 1);
+	much[sizeof(much) - 1] = '\0';
+	trace_line(&disk, "%s", much);
+}
+
+static void an_overlong_line_is_cut_and_still_a_line(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	capture(text, sizeof(text), speak_long);
+	CHECK(strlen(text) < 600 && text[strlen(text) - 1] == '\n');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_filter_means_everything),
+		cmocka_unit_test(categories_are_chosen_by_name),
+		cmocka_unit_test(one_domain_or_one_device_can_be_chosen),
+		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(a_line_says_who_and_what_in_one_piece),
+		cmocka_unit_test(arguments_are_not_evaluated_when_off),
+		cmocka_unit_test(an_overlong_line_is_cut_and_still_a_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
