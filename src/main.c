@@ -16,6 +16,7 @@
 
 #include "blkback/vbd.h"
 #include "log.h"
+#include "netback/vif.h"
 #include "options.h"
 #include "registry.h"
 #include "trace.h"
@@ -36,8 +37,8 @@ struct daemon {
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
 
-static const struct device_ops *const kinds[] = { &vbd_device_ops, NULL };
-static const struct plane *const planes[PLANE_NR] = { &blk_plane, NULL };
+static const struct device_ops *const kinds[] = { &vbd_device_ops, &vif_device_ops, NULL };
+static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 
 /* --- SIGUSR1: what all rings look like --- */
 
