@@ -93,15 +93,22 @@ node() {
 	xenstore-read "$1" 2>/dev/null || echo "(none)"
 }
 
+# leave_out REASON: for a test whose prerequisite is missing; it must return then.
+leave_out() {
+	echo "skipped ($1): $test_name"
+	left_out=1
+}
+
 # run_test FUNCTION: each starts from an empty store.
 run_test() {
 	test_name=$1
 	before=$nr_failed
+	left_out=0
 	for top in backend /local/domain/5 /local/domain/6 /local/domain/7; do
 		xenstore-rm "$top" 2>/dev/null || true
 	done
 	"$1"
-	[ "$nr_failed" -ne "$before" ] || echo "ok: $1"
+	[ "$nr_failed" -ne "$before" ] || [ "$left_out" -eq 1 ] || echo "ok: $1"
 }
 
 finish() {

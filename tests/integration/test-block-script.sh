@@ -225,7 +225,7 @@ remove_has_nothing_to_undo() {
 
 a_block_device_is_connected_by_number() {
 	loop=$(losetup --find --show "$image" 2>/dev/null) || {
-		echo "skipped (needs root and a loop device): $test_name"
+		leave_out "needs root and a loop device"
 		return 0
 	}
 	guest 5 a web
