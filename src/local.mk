@@ -14,5 +14,6 @@ libpvb_a_SOURCES = \
 	src/registry.c src/registry.h \
 	src/store.c src/store.h \
 	src/trace.c src/trace.h \
+	src/watchdog.c src/watchdog.h \
 	src/worker.c src/worker.h \
 	src/xenbus.c src/xenbus.h

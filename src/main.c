@@ -20,6 +20,7 @@
 #include "options.h"
 #include "registry.h"
 #include "trace.h"
+#include "watchdog.h"
 #include "worker.h"
 
 enum { EXIT_USAGE = 2 };
@@ -32,6 +33,7 @@ struct daemon {
 	unsigned int nr_workers; /* of those that are open */
 	struct device_env env;
 	struct registry *registry;
+	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
@@ -232,6 +234,17 @@ static int start_registry(struct daemon *daemon)
 	return -EIO;
 }
 
+static int start_watchdog(struct daemon *daemon)
+{
+	int err;
+
+	daemon->watchdog =
+		watchdog_start(daemon->loop, daemon->workers, daemon->nr_workers, &err);
+	if (err)
+		log_error("systemd's watchdog cannot be fed: %s", strerror(-err));
+	return err;
+}
+
 static int start(struct daemon *daemon)
 {
 	int err;
@@ -248,6 +261,8 @@ static int start(struct daemon *daemon)
 		err = start_workers(daemon);
 	if (!err)
 		err = start_registry(daemon);
+	if (!err)
+		err = start_watchdog(daemon);
 	return err;
 }
 
@@ -256,6 +271,7 @@ static void stop(struct daemon *daemon)
 	registry_free(daemon->registry);
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
 		worker_close(&daemon->workers[i]);
+	watchdog_free(daemon->watchdog);
 	free(daemon->workers);
 	store_close(&daemon->store);
 	if (daemon->loop)

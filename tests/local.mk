@@ -50,3 +50,12 @@ tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h sr
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
 endif
+
+TESTS += tests/lint/layout.sh
+EXTRA_DIST += tests/lint/layout.sh
+
+format:
+	cd '$(top_srcdir)' && find src tests -name '*.[ch]' ! -path 'tests/xen/cache/*' \
+		-exec clang-format -i {} +
+
+.PHONY: format

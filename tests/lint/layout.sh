@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The rules of CONTRIBUTING.md that a machine can hold: layout, who may include what, licences, sizes.
+set -eu
+cd "${top_srcdir:-.}"
+status=0
+complain() {
+	echo "$1"
+	status=1
+}
+
+sources=$(find src tests -name '*.[ch]' ! -path 'tests/xen/cache/*' | sort)
+scripts=$(grep -rlE '^#!/bin/(ba)?sh' tools tests .ci autogen.sh --include='*' --exclude-dir=cache 2>/dev/null | sort)
+
+if command -v clang-format >/dev/null; then
+	# shellcheck disable=SC2086
+	clang-format --dry-run --Werror $sources >/dev/null 2>&1 ||
+		complain "not laid out as .clang-format says; run: make format"
+else
+	echo "clang-format is missing: layout not looked at"
+fi
+if command -v shellcheck >/dev/null; then
+	# shellcheck disable=SC2086
+	shellcheck -x -e SC1091 $scripts || complain "shellcheck has something to say"
+else
+	echo "shellcheck is missing: scripts not looked at"
+fi
+
+for file in $sources $scripts $(find src man systemd tests -name '*.mk' ! -path 'tests/xen/cache/*') configure.ac Makefile.am; do
+	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || complain "$file has no SPDX line"
+done
+for file in src/*.[ch] src/*/*.[ch]; do
+	[ "$(wc -l <"$file")" -le 600 ] || complain "$file is longer than 600 lines: two ideas share it"
+done
+
+# includes FILE...: what they include in quotes, as FILE:NAME
+includes() { grep -Ho '^#include "[^"]*"' "$@" | sed 's/#include "\(.*\)"/\1/'; }
+forbid() {
+	why=$1 pattern=$2
+	shift 2
+	found=$(includes "$@" | grep -E ":($pattern)" || true)
+	[ -z "$found" ] || complain "$why: $found"
+}
+forbid "ring/ sees C headers and itself only" '[^r]|r[^i]' src/ring/*.[ch]
+forbid "xenbus sees C headers and itself only" '[^x]' src/xenbus.[ch]
+forbid "blkback/ never sees netback/" 'netback/' src/blkback/*.[ch]
+forbid "netback/ never sees blkback/" 'blkback/' src/netback/*.[ch]
+forbid "the core reaches disks and NICs through struct device_ops" '(blk|net)back/' \
+	src/device.[ch] src/registry.[ch] src/worker.[ch] src/loop.[ch] src/store.[ch] src/grant.[ch]
+if grep -nE '#include <(xen|libaio|libnl|netlink)' src/ring/*.[ch] src/xenbus.[ch]; then
+	complain "ring/ and xenbus are pure"
+fi
+# shellcheck disable=SC2086
+if grep -nwE 'TODO|FIXME|XXX' $sources; then
+	complain "a promise in a comment: make it an issue, or do it"
+fi
+exit $status
