@@ -28,10 +28,25 @@ tests_sim_libxensim_a_SOURCES = \
 	tests/sim/xsd_watch.c
 
 sim_programs = \
+	tests/sim/simblk \
 	tests/sim/xensim-hv \
-	tests/sim/xensim-xenstored
+	tests/sim/xensim-xenstored \
+	tests/sim/xensim-xl
 check_PROGRAMS += $(sim_programs)
 sim_ldadd = tests/sim/libxensim.a -lxenstore
+tests_sim_simblk_SOURCES = \
+	tests/sim/blk_bus.c \
+	tests/sim/blk_load.c \
+	tests/sim/blk_ring.c \
+	tests/sim/bus.c tests/sim/bus.h \
+	tests/sim/simblk.c tests/sim/simblk.h
+tests_sim_simblk_LDADD = $(sim_ldadd)
+tests_sim_xensim_xl_SOURCES = \
+	tests/sim/xensim-xl.c \
+	tests/sim/xl.h \
+	tests/sim/xl_device.c \
+	tests/sim/xl_domain.c
+tests_sim_xensim_xl_LDADD = $(sim_ldadd)
 tests_sim_xensim_hv_SOURCES = tests/sim/xensim-hv.c
 tests_sim_xensim_hv_LDADD = $(sim_ldadd)
 tests_sim_xensim_xenstored_SOURCES = tests/sim/xensim-xenstored.c

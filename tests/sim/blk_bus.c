@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* blk_bus.c - how different frontends connect and disconnect. */
+#define _GNU_SOURCE
+#include "simblk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util.h"
+
+#define STEP_MS	   10000
+#define CONNECT_MS 30000
+
+static int expect(struct blk_front *f, unsigned int mask, int limit_ms, const char *what)
+{
+	int state = bus_wait(&f->bus, mask, limit_ms);
+
+	if (state < 0)
+		fprintf(stderr, "simblk: the backend is in state %d while waiting for %s\n",
+			bus_back_state(&f->bus), what);
+	return state < 0 ? state : 0;
+}
+
+/* What can be had of what was asked for; before the rings are made. */
+static void negotiate(struct blk_front *f)
+{
+	bool plain = f->opt.profile == BLK_LEGACY || f->opt.profile == BLK_OVMF;
+	uint64_t order = plain ? 0 : bus_read_back(&f->bus, "max-ring-page-order", 0);
+	uint64_t queues = plain ? 1 : bus_read_back(&f->bus, "multi-queue-max-queues", 1);
+
+	if (order > f->opt.ring_order)
+		order = f->opt.ring_order;
+	f->nr_ring_pages = 1u << order;
+	f->nr_queues = queues && queues < f->opt.queues ? (uint32_t)queues : f->opt.queues;
+	f->persistent = f->opt.persistent && bus_read_back(&f->bus, "feature-persistent", 0);
+}
+
+static void write_queue(struct blk_front *f, xs_transaction_t t, uint32_t i)
+{
+	struct blk_queue *q = &f->queue[i];
+	char dir[16] = "", key[64];
+
+	if (f->nr_queues > 1)
+		snprintf(dir, sizeof(dir), "queue-%u/", i);
+	for (uint32_t k = 0; k < q->nr_pages; k++) {
+		if (q->nr_pages == 1)
+			snprintf(key, sizeof(key), "%sring-ref", dir);
+		else
+			snprintf(key, sizeof(key), "%sring-ref%u", dir, k);
+		bus_write(&f->bus, t, key, "%u", q->ref[k]);
+	}
+	snprintf(key, sizeof(key), "%sevent-channel", dir);
+	bus_write(&f->bus, t, key, "%d", q->port);
+}
+
+static void write_keys(struct blk_front *f, xs_transaction_t t)
+{
+	struct bus *bus = &f->bus;
+	uint32_t order = (uint32_t)__builtin_ctz(f->nr_ring_pages);
+
+	if (order)
+		bus_write(bus, t, "ring-page-order", "%u", order);
+	if (f->nr_queues > 1)
+		bus_write(bus, t, "multi-queue-num-queues", "%u", f->nr_queues);
+	for (uint32_t i = 0; i < f->nr_queues; i++)
+		write_queue(f, t, i);
+	if (!f->opt.no_protocol)
+		bus_write(bus, t, "protocol", "%s",
+			  f->opt.abi == BLK_ABI_32 ? "x86_32-abi" : "x86_64-abi");
+	if (f->opt.profile == BLK_LINUX || f->opt.profile == BLK_KEXEC)
+		bus_write(bus, t, "feature-persistent", "%u", f->opt.persistent);
+	if (f->opt.profile == BLK_WINDOWS) {
+		bus_write(bus, t, "target-id", "0");
+		bus_write(bus, t, "feature-surprise-remove", "1");
+		bus_write(bus, t, "feature-online-resize", "1");
+	}
+}
+
+/* Keys, and for those who do it so, the state in the same transaction. */
+static int publish(struct blk_front *f)
+{
+	bool ovmf = f->opt.profile == BLK_OVMF;
+
+	for (;;) {
+		xs_transaction_t t = xs_transaction_start(f->bus.xs);
+
+		if (!t)
+			return -errno;
+		write_keys(f, t);
+		if (ovmf)
+			bus_write(&f->bus, t, "state", "%d", BUS_CONNECTED);
+		if (xs_transaction_end(f->bus.xs, t, false))
+			break;
+		if (errno != EAGAIN)
+			return -errno;
+	}
+	if (!ovmf)
+		bus_switch(&f->bus, BUS_INITIALISED);
+	return 0;
+}
+
+/* The backend is connected: what is this disk? */
+static int read_disk(struct blk_front *f)
+{
+	struct bus *bus = &f->bus;
+	uint64_t segs = bus_read_back(bus, "feature-max-indirect-segments", 0);
+	uint64_t sector_size = bus_read_back(bus, "sector-size", 0);
+
+	f->nr_sectors = bus_read_back(bus, "sectors", 0);
+	if (!f->nr_sectors || sector_size != BLK_SECTOR) {
+		fprintf(stderr, "simblk: sectors=%llu sector-size=%llu\n",
+			(unsigned long long)f->nr_sectors, (unsigned long long)sector_size);
+		return -EPROTO;
+	}
+	f->readonly = bus_read_back(bus, "info", 0) & 4;
+	f->flush = bus_read_back(bus, "feature-flush-cache", 0);
+	f->discard = bus_read_back(bus, "feature-discard", 0);
+	f->max_segs = f->opt.segs;
+	if (segs < BLK_DIRECT_SEGS || f->opt.profile == BLK_OVMF || f->opt.profile == BLK_LEGACY)
+		segs = BLK_DIRECT_SEGS;
+	if (f->max_segs > segs)
+		f->max_segs = (uint32_t)segs;
+	return 0;
+}
+
+/* 5, 6 and back to 1, each confirmed: Windows at every boot, and a kexec kernel. */
+static int reset(struct blk_front *f, bool from_connected)
+{
+	int err;
+
+	bus_switch(&f->bus, BUS_CLOSING);
+	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_CLOSED);
+	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	if (err)
+		return err;
+	if (from_connected)
+		blk_queues_close(f);
+	bus_switch(&f->bus, BUS_INITIALISING);
+	return expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
+}
+
+static int prepare(struct blk_front *f)
+{
+	switch (f->opt.profile) {
+	case BLK_WINDOWS:
+		return reset(f, false);
+	case BLK_KEXEC:
+		/* The old kernel's rings are still there: the new one finds state 4. */
+		if (bus_read_front(&f->bus, "state", 0) == BUS_CONNECTED)
+			return reset(f, true);
+		return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+	case BLK_LEGACY:
+		return 0; /* writes its keys without waiting for anybody */
+	case BLK_LINUX:
+	case BLK_OVMF:
+		break;
+	}
+	return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+}
+
+int blk_connect(struct blk_front *f)
+{
+	int err = prepare(f);
+
+	if (err)
+		return err;
+	negotiate(f);
+	blk_queues_open(f);
+	err = publish(f);
+	if (!err)
+		err = expect(f, BUS_MASK(BUS_CONNECTED), CONNECT_MS, "4");
+	if (!err)
+		err = read_disk(f);
+	if (!err && f->opt.profile != BLK_OVMF)
+		bus_switch(&f->bus, BUS_CONNECTED);
+	return err;
+}
+
+static void remove_keys(struct blk_front *f)
+{
+	bus_remove(&f->bus, XBT_NULL, "ring-ref");
+	bus_remove(&f->bus, XBT_NULL, "event-channel");
+	bus_remove(&f->bus, XBT_NULL, "protocol");
+}
+
+/* OVMF counts a backend that is at 6 before it was at 5 as a failure. */
+static int disconnect_ovmf(struct blk_front *f)
+{
+	int err;
+
+	bus_switch(&f->bus, BUS_CLOSING);
+	err = expect(f, BUS_MASK(BUS_CLOSING), STEP_MS, "5");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_CLOSED);
+	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_INITIALISING);
+	err = expect(f, BUS_MASK(BUS_INITIALISING) | BUS_MASK(BUS_INIT_WAIT) | BUS_MASK(BUS_CLOSED),
+		     STEP_MS, "1, 2 or 6");
+	remove_keys(f);
+	blk_queues_close(f);
+	return err;
+}
+
+int blk_disconnect(struct blk_front *f)
+{
+	int err;
+
+	if (f->opt.profile == BLK_KEXEC)
+		return 0; /* the old kernel just stops */
+	if (f->opt.profile == BLK_OVMF)
+		return disconnect_ovmf(f);
+	bus_switch(&f->bus, BUS_CLOSING);
+	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_CLOSED);
+	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	blk_queues_close(f);
+	if (!err && bus_read_back(&f->bus, "online", 0) == 1)
+		bus_switch(&f->bus, BUS_INITIALISING);
+	return err;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* simblk - a guest's block frontend with a load generator. */
+#define _GNU_SOURCE
+#include "simblk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+static const char usage[] =
+	"usage: simblk [OPTION...] DOMID DEVID\n"
+	"  --profile=linux|windows|ovmf|kexec|legacy   whose habits (default linux)\n"
+	"  --abi=64|32            layout of the ring (default 64)\n"
+	"  --no-protocol          do not write the key that says so\n"
+	"  --ring-order=N         ring of 2^N pages (0-4)\n"
+	"  --queues=N             queues to ask for (1-8)\n"
+	"  --segs=N               most segments of a request (1-256, over 11 indirect)\n"
+	"  --persistent           persistent grants when the backend has them\n"
+	"  --depth=N              requests in flight in each queue (default 32)\n"
+	"  --requests=N           requests of a round (default 2000)\n"
+	"  --rounds=N             connect, load and close so many times (default 1)\n"
+	"  --mix=R:W:F:D          weights of read, write, flush, discard (50:45:4:1)\n"
+	"  --max-sectors=N        largest request (default: what the segments hold)\n"
+	"  --span=N               use the first N sectors only\n"
+	"  --odd                  segments begin and end anywhere in a page\n"
+	"  --verify-all           read everything back at the end of each round\n"
+	"  --hold                 then stay connected until the backend closes\n"
+	"  --seed=N               of the random choices (default 1)\n"
+	"Prints \"connected\", then a line of figures. Exit status 0: all answers were\n"
+	"right; 1: errors, wrong content or a broken protocol; 3: could not connect.\n";
+
+enum { OPT_PROFILE = 256, OPT_ABI, OPT_NO_PROTOCOL, OPT_ORDER, OPT_QUEUES, OPT_SEGS,
+       OPT_PERSISTENT, OPT_DEPTH, OPT_REQUESTS, OPT_ROUNDS, OPT_MIX, OPT_MAX, OPT_SPAN, OPT_ODD,
+       OPT_VERIFY, OPT_HOLD, OPT_SEED, OPT_HELP };
+
+static const struct option long_options[] = {
+	{ "profile", 1, NULL, OPT_PROFILE },   { "abi", 1, NULL, OPT_ABI },
+	{ "no-protocol", 0, NULL, OPT_NO_PROTOCOL }, { "ring-order", 1, NULL, OPT_ORDER },
+	{ "queues", 1, NULL, OPT_QUEUES },     { "segs", 1, NULL, OPT_SEGS },
+	{ "persistent", 0, NULL, OPT_PERSISTENT }, { "depth", 1, NULL, OPT_DEPTH },
+	{ "requests", 1, NULL, OPT_REQUESTS }, { "rounds", 1, NULL, OPT_ROUNDS },
+	{ "mix", 1, NULL, OPT_MIX },	       { "max-sectors", 1, NULL, OPT_MAX },
+	{ "span", 1, NULL, OPT_SPAN },	       { "odd", 0, NULL, OPT_ODD },
+	{ "verify-all", 0, NULL, OPT_VERIFY }, { "hold", 0, NULL, OPT_HOLD },
+	{ "seed", 1, NULL, OPT_SEED },	       { "help", 0, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void bad_usage(void)
+{
+	fputs(usage, stderr);
+	exit(2);
+}
+
+static uint32_t number(const char *text, uint32_t min, uint32_t max)
+{
+	uint32_t n;
+
+	if (sim_parse_u32(text, min, max, &n))
+		bad_usage();
+	return n;
+}
+
+static enum blk_profile profile_parse(const char *name)
+{
+	static const char *const names[] = { [BLK_LINUX] = "linux", [BLK_WINDOWS] = "windows",
+					     [BLK_OVMF] = "ovmf", [BLK_KEXEC] = "kexec",
+					     [BLK_LEGACY] = "legacy" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(names[i], name))
+			return (enum blk_profile)i;
+	bad_usage();
+	return BLK_LINUX;
+}
+
+static void option_apply(struct blk_options *o, int opt)
+{
+	switch (opt) {
+	case OPT_PROFILE: o->profile = profile_parse(optarg); break;
+	case OPT_ABI: o->abi = number(optarg, 32, 64) == 32 ? BLK_ABI_32 : BLK_ABI_64; break;
+	case OPT_NO_PROTOCOL: o->no_protocol = true; break;
+	case OPT_ORDER: o->ring_order = number(optarg, 0, 4); break;
+	case OPT_QUEUES: o->queues = number(optarg, 1, BLK_MAX_QUEUES); break;
+	case OPT_SEGS: o->segs = number(optarg, 1, BLK_MAX_SEGS); break;
+	case OPT_PERSISTENT: o->persistent = true; break;
+	case OPT_DEPTH: o->depth = number(optarg, 1, 512); break;
+	case OPT_REQUESTS: o->requests = number(optarg, 0, UINT32_MAX); break;
+	case OPT_ROUNDS: o->rounds = number(optarg, 1, 10000); break;
+	case OPT_MAX: o->max_sectors = number(optarg, 1, 65536); break;
+	case OPT_SPAN: o->span = number(optarg, 1, UINT32_MAX); break;
+	case OPT_ODD: o->odd = true; break;
+	case OPT_VERIFY: o->verify_all = true; break;
+	case OPT_HOLD: o->hold = true; break;
+	case OPT_SEED: o->seed = number(optarg, 0, UINT32_MAX); break;
+	case OPT_MIX:
+		if (sscanf(optarg, "%u:%u:%u:%u", &o->mix[0], &o->mix[1], &o->mix[2],
+			   &o->mix[3]) != 4)
+			bad_usage();
+		break;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		exit(0);
+	default: bad_usage();
+	}
+}
+
+static void options_parse(struct blk_options *o, int argc, char **argv)
+{
+	int opt;
+
+	*o = (struct blk_options){ .queues = 1, .segs = BLK_DIRECT_SEGS, .depth = 32,
+				   .requests = 2000, .rounds = 1, .mix = { 50, 45, 4, 1 },
+				   .seed = 1 };
+	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		option_apply(o, opt);
+	if (argc - optind != 2)
+		bad_usage();
+	o->domid = number(argv[optind], 1, 0x7fef);
+	o->devid = number(argv[optind + 1], 0, UINT32_MAX);
+	if (!o->max_sectors)
+		o->max_sectors = o->segs * BLK_PAGE_SECTORS;
+}
+
+static void report(const struct blk_front *f, int64_t ms)
+{
+	const struct blk_stats *s = &f->stats;
+	double seconds = (double)(ms ? ms : 1) / 1000;
+
+	printf("requests=%llu errors=%llu unsupported=%llu bad_content=%llu protocol_errors=%llu "
+	       "notifies=%llu seconds=%.3f iops=%.0f MBps=%.1f\n",
+	       (unsigned long long)s->done, (unsigned long long)s->errors,
+	       (unsigned long long)s->unsupported, (unsigned long long)s->bad_content,
+	       (unsigned long long)s->protocol_errors, (unsigned long long)s->notifies, seconds,
+	       (double)s->done / seconds,
+	       (double)(s->sectors_read + s->sectors_written) * BLK_SECTOR / 1e6 / seconds);
+	fflush(stdout);
+}
+
+static int one_round(struct blk_front *f, bool last)
+{
+	int err = blk_connect(f);
+
+	if (err)
+		return err;
+	blk_load_init(f);
+	printf("connected queues=%u pages=%u segs=%u persistent=%d sectors=%llu\n", f->nr_queues,
+	       f->nr_ring_pages, f->max_segs, f->persistent, (unsigned long long)f->nr_sectors);
+	fflush(stdout);
+	err = blk_load_run(f);
+	if (!err && f->opt.verify_all && f->opt.profile != BLK_KEXEC)
+		err = blk_load_verify(f);
+	if (!err && last && f->opt.hold) {
+		puts("holding");
+		fflush(stdout);
+		blk_load_hold(f);
+	}
+	if (err && err != -ECANCELED)
+		return err;
+	return blk_disconnect(f) ? -ETIMEDOUT : err;
+}
+
+/* In the middle of a kexec nobody knows which writes were done. */
+static void forget_in_flight(struct blk_front *f)
+{
+	for (uint64_t i = 0; f->opt.profile == BLK_KEXEC && i < f->span; i++) {
+		if (f->holders[i] == 255)
+			f->generation[i] = 0;
+		f->holders[i] = 0;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct blk_front f;
+	int64_t start;
+	int err;
+
+	options_parse(&f.opt, argc, argv);
+	bus_become(f.opt.domid);
+	err = sim_guest_open(&f.guest, true);
+	if (err)
+		sim_die("domain %u: %s", f.opt.domid, strerror(-err));
+	f.xce = xenevtchn_open(NULL, 0);
+	if (!f.xce)
+		sim_die("event channels: %s", strerror(errno));
+	err = bus_open(&f.bus, "vbd", f.opt.devid);
+	if (err)
+		sim_die("vbd %u: %s", f.opt.devid, strerror(-err));
+	start = sim_now_ms();
+	for (uint32_t i = 0; i < f.opt.rounds && !err; i++) {
+		err = one_round(&f, i + 1 == f.opt.rounds);
+		forget_in_flight(&f);
+	}
+	report(&f, sim_now_ms() - start);
+	bus_close(&f.bus);
+	xenevtchn_close(f.xce);
+	sim_guest_close(&f.guest);
+	if (err && err != -ECANCELED)
+		return f.stats.done ? 1 : 3;
+	return f.stats.errors || f.stats.bad_content || f.stats.protocol_errors;
+}
