@@ -2,14 +2,47 @@
 libpvb_a_SOURCES += \
 	src/netback/checksum.c src/netback/checksum.h \
 	src/netback/frame.c src/netback/frame.h \
-	src/netback/vif_front.c src/netback/vif_front.h \
 	src/netback/offload.c src/netback/offload.h \
+	src/netback/rate.c src/netback/rate.h \
+	src/netback/segment.c src/netback/segment.h \
+	src/netback/tap.c src/netback/tap.h \
+	src/netback/vif.c src/netback/vif.h \
+	src/netback/vif_front.c src/netback/vif_front.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
 	src/netback/vif_queue.c src/netback/vif_queue.h \
-	src/netback/rate.c src/netback/rate.h \
 	src/netback/vif_rx.c \
-	src/netback/segment.c src/netback/segment.h \
 	src/netback/vif_stats.c src/netback/vif_stats.h \
-	src/netback/tap.c src/netback/tap.h \
-	src/netback/vif_tx.c \
-	src/netback/vif.c src/netback/vif.h
+	src/netback/vif_tx.c
+
+if HAVE_CMOCKA
+netback_tests = \
+	tests/unit/test-checksum \
+	tests/unit/test-netif \
+	tests/unit/test-rate \
+	tests/unit/test-tap \
+	tests/unit/test-vif-queue
+check_PROGRAMS += $(netback_tests)
+TESTS += $(netback_tests)
+
+tests_unit_test_checksum_SOURCES = tests/unit/test-checksum.c tests/unit/netframes.h
+tests_unit_test_checksum_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_checksum_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_netif_SOURCES = tests/unit/test-netif.c
+tests_unit_test_netif_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_netif_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_rate_SOURCES = tests/unit/test-rate.c
+tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rate_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_tap_SOURCES = tests/unit/test-tap.c
+tests_unit_test_tap_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tap_LDADD = $(UNIT_LIBS)
+
+# It is its own hypervisor and its own clock.
+tests_unit_test_vif_queue_SOURCES = tests/unit/test-vif-queue.c tests/unit/netframes.h
+tests_unit_test_vif_queue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_vif_queue_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
+tests_unit_test_vif_queue_LDADD = $(UNIT_LIBS)
+endif

@@ -49,6 +49,14 @@ static uint64_t cost_ns(uint64_t limit, uint64_t bytes)
 	return cost > UINT64_MAX / 4 ? UINT64_MAX / 4 : (uint64_t)cost;
 }
 
+/* From when on new bytes are paid: debts of a slower limit, set earlier, are forgiven. */
+static uint64_t start_ns(uint64_t paid, uint64_t now_ns, uint64_t burst_ns)
+{
+	if (paid < now_ns)
+		return now_ns;
+	return paid - now_ns > burst_ns ? now_ns + burst_ns : paid;
+}
+
 uint64_t rate_take(struct rate *rate, uint32_t bytes, uint64_t now_ns)
 {
 	uint64_t limit = atomic_load_explicit(&rate->limit, memory_order_relaxed);
@@ -59,7 +67,7 @@ uint64_t rate_take(struct rate *rate, uint32_t bytes, uint64_t now_ns)
 	burst_ns = cost_ns(limit, limit >> 32 > RATE_MIN_BURST ? limit >> 32 : RATE_MIN_BURST);
 	paid = atomic_load(&rate->paid_ns);
 	do {
-		after = (paid > now_ns ? paid : now_ns) + cost_ns(limit, bytes);
+		after = start_ns(paid, now_ns, burst_ns) + cost_ns(limit, bytes);
 		if (after - now_ns > burst_ns)
 			return after - now_ns - burst_ns;
 	} while (!atomic_compare_exchange_weak(&rate->paid_ns, &paid, after));

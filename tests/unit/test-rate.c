@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* The rate limit: what xl writes, and what it then means. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "netback/rate.h"
+
+#define MSEC UINT64_C(1000000)
+
+/* How many packets of `size` bytes go within `ms` when each goes as soon as it may. */
+static uint64_t send_for(struct rate *rate, uint32_t size, uint64_t from_ms, uint64_t ms)
+{
+	uint64_t now = from_ms * MSEC, end = (from_ms + ms) * MSEC, nr = 0;
+
+	while (now < end) {
+		uint64_t wait = rate_take(rate, size, now);
+
+		now += wait;
+		nr += wait == 0;
+	}
+	return nr;
+}
+
+static void what_xl_writes_is_understood(void **state)
+{
+	uint32_t bytes, usecs;
+
+	(void)state;
+	assert_int_equal(rate_parse("500000,50000", &bytes, &usecs), 0);
+	assert_int_equal(bytes, 500000);
+	assert_int_equal(usecs, 50000);
+	assert_int_equal(rate_parse("0,50000", &bytes, &usecs), 0);
+	assert_int_equal(bytes, 0);
+}
+
+static void more_than_any_nic_is_no_limit(void **state)
+{
+	uint32_t bytes, usecs;
+
+	(void)state;
+	assert_int_equal(rate_parse("4294967296,50000", &bytes, &usecs), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(usecs, 0);
+}
+
+static void anything_else_is_refused(void **state)
+{
+	static const char *const texts[] = { "",
+					     ",",
+					     "1",
+					     "1,",
+					     "1,x",
+					     "-1,1",
+					     "1,-1",
+					     " 1,1",
+					     "1 ,1",
+					     "1,1 ",
+					     "1,1,1",
+					     "0x10,10",
+					     "99999999999999999999,1" };
+	uint32_t bytes, usecs;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_int_equal(rate_parse(texts[i], &bytes, &usecs), -EINVAL);
+}
+
+static void without_a_limit_everything_goes(void **state)
+{
+	struct rate rate = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(rate_take(&rate, 65535, 0), 0);
+}
+
+static void a_burst_goes_at_once_and_no_more(void **state)
+{
+	struct rate rate = { 0 };
+	uint32_t sent = 0;
+
+	(void)state;
+	rate_set(&rate, 1000000, 1000000);
+	while (rate_take(&rate, 1000, 5 * MSEC) == 0)
+		sent += 1000;
+	assert_int_equal(sent, 1000000);
+	rate_set(&rate, 10, 1000000);
+	rate.paid_ns = 0;
+	assert_int_equal(rate_take(&rate, 65535, 5 * MSEC), 0); /* the largest packet always fits */
+}
+
+static void the_average_is_kept_for_small_and_large_packets(void **state)
+{
+	static const uint32_t sizes[] = { 60, 1500, 65535 };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct rate rate = { 0 };
+		uint64_t bytes;
+
+		rate_set(&rate, 500000, 50000); /* 10 MB/s */
+		bytes = send_for(&rate, sizes[i], 1000, 10000) * sizes[i];
+		assert_in_range(bytes, 100000000 - 65535, 100000000 + 500000 + 65535);
+	}
+}
+
+static void a_pause_saves_up_a_burst_and_not_more(void **state)
+{
+	struct rate rate = { 0 };
+	uint64_t bytes;
+
+	(void)state;
+	rate_set(&rate, 500000, 50000);
+	send_for(&rate, 1500, 0, 1000);
+	bytes = send_for(&rate, 1500, 100000, 1000) * 1500;
+	assert_in_range(bytes, 10000000, 10000000 + 500000 + 1500);
+}
+
+static void a_wait_is_exact(void **state)
+{
+	struct rate rate = { 0 };
+	uint64_t now = 1000 * MSEC, wait;
+
+	(void)state;
+	rate_set(&rate, 1000, 1000);
+	while ((wait = rate_take(&rate, 1000, now)) == 0)
+		;
+	assert_true(rate_take(&rate, 1000, now + wait - 1) > 0);
+	assert_int_equal(rate_take(&rate, 1000, now + wait), 0);
+}
+
+static void a_change_works_at_once(void **state)
+{
+	struct rate rate = { 0 };
+
+	(void)state;
+	rate_set(&rate, 1000, 1000);
+	while (rate_take(&rate, 1000, 0) == 0)
+		;
+	rate_set(&rate, 0, 0);
+	assert_int_equal(rate_take(&rate, 65535, 0), 0);
+	/* From a byte per second to a gigabyte: the hours of debt are forgotten. */
+	rate_set(&rate, 1, 1000000);
+	while (rate_take(&rate, 1000, 0) == 0)
+		;
+	rate_set(&rate, 1000000000, 1000000);
+	assert_true(rate_take(&rate, 1000, 0) <= MSEC);
+}
+
+static void extremes_do_not_overflow(void **state)
+{
+	struct rate rate = { 0 };
+	uint64_t now = UINT64_MAX / 8, wait;
+
+	(void)state;
+	rate_set(&rate, 1, UINT32_MAX);
+	assert_int_equal(rate_take(&rate, 65535, now), 0);
+	wait = rate_take(&rate, 65535, now);
+	assert_true(wait == 0 || wait < UINT64_MAX / 2);
+	rate_set(&rate, UINT32_MAX, 1);
+	assert_int_equal(rate_take(&rate, 65535, UINT64_MAX / 2), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_xl_writes_is_understood),
+		cmocka_unit_test(more_than_any_nic_is_no_limit),
+		cmocka_unit_test(anything_else_is_refused),
+		cmocka_unit_test(without_a_limit_everything_goes),
+		cmocka_unit_test(a_burst_goes_at_once_and_no_more),
+		cmocka_unit_test(the_average_is_kept_for_small_and_large_packets),
+		cmocka_unit_test(a_pause_saves_up_a_burst_and_not_more),
+		cmocka_unit_test(a_wait_is_exact),
+		cmocka_unit_test(a_change_works_at_once),
+		cmocka_unit_test(extremes_do_not_overflow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* The tap behind a vif, on the real kernel, in a network namespace of its own. Needs root. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "netback/tap.h"
+#include "rtnl.h"
+
+static struct tap tap;
+static struct rtnl *rtnl;
+
+/* One line of /sys/class/net/NAME/KEY, or "" */
+static const char *attribute(const char *name, const char *key)
+{
+	static char text[128];
+	char path[128];
+	FILE *f;
+
+	text[0] = '\0';
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, key);
+	f = fopen(path, "re");
+	if (f) {
+		if (fgets(text, sizeof(text), f))
+			text[strcspn(text, "\n")] = '\0';
+		fclose(f);
+	}
+	return text;
+}
+
+static bool exists(const char *name)
+{
+	int ifindex;
+
+	return rtnl_get_ifindex(rtnl, name, &ifindex) == 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tap_close(&tap, true);
+	assert_false(exists("vif7.0"));
+	return 0;
+}
+
+static void new_tap_is_as_scripts_and_bridges_expect(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_false(tap.adopted);
+	assert_string_equal(attribute("vif7.0", "address"), "fe:ff:ff:ff:ff:ff");
+	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "256");
+	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
+	assert_string_equal(attribute("vif7.0", "carrier"), "0");
+	assert_int_equal(tap_set_carrier(&tap, true), 0);
+	assert_string_equal(attribute("vif7.0", "carrier"), "1");
+}
+
+static void no_address_appears_on_it_by_itself(void **state)
+{
+	char line[256];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_set_carrier(&tap, true), 0);
+	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
+	f = fopen("/proc/net/if_inet6", "re");
+	while (f && fgets(line, sizeof(line), f))
+		assert_null(strstr(line, "vif7.0"));
+	if (f)
+		fclose(f);
+}
+
+static void it_outlives_us_and_is_taken_over(void **state)
+{
+	int ifindex;
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	ifindex = tap.ifindex;
+	assert_int_equal(tap_set_mtu(&tap, 9000), 0);
+	tap_close(&tap, false);
+	assert_true(exists("vif7.0"));
+	/* Also by a daemon with another number of workers. */
+	for (int multi_queue = 0; multi_queue < 2; multi_queue++) {
+		assert_int_equal(tap_open(&tap, "vif7.0", multi_queue), 0);
+		assert_true(tap.adopted);
+		assert_true(tap.multi_queue);
+		assert_int_equal(tap.ifindex, ifindex);
+		assert_string_equal(attribute("vif7.0", "mtu"), "9000");
+		tap_close(&tap, false);
+	}
+	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+}
+
+static void removal_takes_the_interface_along(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	tap_close(&tap, true);
+	assert_false(exists("vif7.0"));
+	tap_close(&tap, true); /* twice is fine */
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+}
+
+static void a_script_may_rename_it(void **state)
+{
+	char name[IFNAMSIZ];
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(rtnl_rename(rtnl, tap.ifindex, "mail0"), 0);
+	assert_int_equal(tap_name(&tap, name), 0);
+	assert_string_equal(name, "mail0");
+	assert_int_equal(tap_set_queues(&tap, 3), 0);
+	assert_int_equal(tap_set_mtu(&tap, 4000), 0);
+	assert_string_equal(attribute("mail0", "mtu"), "4000");
+	tap_close(&tap, true);
+	assert_false(exists("mail0"));
+}
+
+static void queues_come_and_go(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(tap_set_queues(&tap, TAP_MAX_QUEUES), 0);
+	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
+		assert_true(tap.fds[i] >= 0);
+	assert_int_equal(tap_set_queues(&tap, 2), 0);
+	assert_true(tap.fds[1] >= 0);
+	assert_int_equal(tap.fds[2], -1);
+	assert_int_equal(tap_set_queues(&tap, 1), 0);
+	assert_int_equal(tap.fds[1], -1);
+}
+
+static void one_queue_stays_one_queue(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_set_queues(&tap, 1), 0);
+	assert_int_equal(tap_set_queues(&tap, 2), -EOPNOTSUPP);
+	assert_true(tap.fds[0] >= 0);
+}
+
+static void somebody_elses_interface_is_not_taken(void **state)
+{
+	(void)state;
+	assert_int_not_equal(tap_open(&tap, "lo", false), 0);
+	assert_false(tap.open);
+	assert_true(exists("lo"));
+}
+
+static void offloads_follow_the_frontend(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_set_offload(&tap, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), 0);
+	assert_int_equal(tap_set_offload(&tap, TUN_F_CSUM), 0);
+	assert_int_equal(tap_set_offload(&tap, 0), 0);
+	assert_int_equal(tap_set_offload(&tap, TUN_F_TSO4), -EINVAL);
+}
+
+static void send_from_host(unsigned int nr)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = tap.ifindex };
+	uint8_t frame[1000] = { [12] = 0x88, [13] = 0xb5 }; /* an experimental protocol */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	for (unsigned int i = 0; i < nr; i++)
+		assert_int_equal(
+			sendto(fd, frame, sizeof(frame), 0, (struct sockaddr *)&to, sizeof(to)),
+			sizeof(frame));
+	close(fd);
+}
+
+static void drain_throws_away_what_waits(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_set_carrier(&tap, true), 0);
+	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
+	assert_int_equal(tap_drain(tap.fds[0], 10), 0);
+	send_from_host(5);
+	assert_int_equal(tap_drain(tap.fds[0], 2), 2);
+	assert_int_equal(tap_drain(tap.fds[0], 10), 3);
+	assert_int_equal(tap_drain(tap.fds[0], 10), 0);
+}
+
+/* The data path knows it by that word. */
+static void writing_while_it_is_down_fails_with_eio(void **state)
+{
+	uint8_t frame[sizeof(struct virtio_net_hdr) + 60] = { 0 };
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(write(tap.fds[0], frame, sizeof(frame)), -1);
+	assert_int_equal(errno, EIO);
+}
+
+static bool may_make_taps(void)
+{
+	int fd;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
+		return false;
+	/* /sys shows the namespace in which it was mounted. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
+		return false;
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(new_tap_is_as_scripts_and_bridges_expect, teardown),
+		cmocka_unit_test_teardown(no_address_appears_on_it_by_itself, teardown),
+		cmocka_unit_test_teardown(it_outlives_us_and_is_taken_over, teardown),
+		cmocka_unit_test_teardown(removal_takes_the_interface_along, teardown),
+		cmocka_unit_test_teardown(a_script_may_rename_it, teardown),
+		cmocka_unit_test_teardown(queues_come_and_go, teardown),
+		cmocka_unit_test_teardown(one_queue_stays_one_queue, teardown),
+		cmocka_unit_test_teardown(somebody_elses_interface_is_not_taken, teardown),
+		cmocka_unit_test_teardown(offloads_follow_the_frontend, teardown),
+		cmocka_unit_test_teardown(drain_throws_away_what_waits, teardown),
+		cmocka_unit_test_teardown(writing_while_it_is_down_fails_with_eio, teardown),
+	};
+	int failed;
+
+	if (!may_make_taps() || rtnl_new(&rtnl)) {
+		puts("SKIP: needs root, network namespaces and /dev/net/tun");
+		return 77;
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rtnl_free(rtnl);
+	return failed;
+}

@@ -1,0 +1,1199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A network queue on a real worker, with a socket for its tap and a few arrays for its guest. The Xen
+ * libraries' functions are defined here, and time passes when a test says so.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <xen/grant_table.h>
+
+#include "netback/checksum.h"
+#include "netback/vif.h"
+#include "netback/vif_queue.h"
+#include "netframes.h"
+
+#define PAGES    700
+#define TX_PAGE  600
+#define RX_PAGE  601
+#define TX_PORT  11
+#define RX_PORT  12
+#define NO_GRANT 5000
+
+/* --- the hypervisor --- */
+
+static _Alignas(4096) uint8_t pages[PAGES][4096];
+static bool revoked[PAGES];
+static int nr_mapped, nr_bound, fail_step;
+static int event_fd[2]; /* [0] is the worker's */
+static unsigned int notified[16], nr_copy_calls;
+static uint64_t clock_offset_ns;
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+
+/* Stands still but for what tests add. */
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	(void)id;
+	ts->tv_sec = (time_t)(1000 + clock_offset_ns / 1000000000u);
+	ts->tv_nsec = (long)(clock_offset_ns % 1000000000u);
+	return 0;
+}
+
+static void pass_ms(uint64_t ms)
+{
+	clock_offset_ns += ms * 1000000u;
+}
+
+/* Fails the call that a test has chosen. */
+static bool fails(void)
+{
+	if (fail_step == 0 || --fail_step)
+		return false;
+	errno = EACCES;
+	return true;
+}
+
+xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int flags)
+{
+	(void)logger;
+	(void)flags;
+	return (xengnttab_handle *)(void *)pages;
+}
+
+int xengnttab_close(xengnttab_handle *xgt)
+{
+	(void)xgt;
+	return 0;
+}
+
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32_t domid,
+				      uint32_t *refs, int prot)
+{
+	(void)xgt;
+	(void)domid;
+	(void)prot;
+	if (fails() || nr != 1 || refs[0] >= PAGES)
+		return NULL;
+	nr_mapped++;
+	return pages[refs[0]];
+}
+
+int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
+{
+	(void)xgt;
+	(void)start;
+	(void)nr;
+	nr_mapped--;
+	return 0;
+}
+
+static bool granted(uint32_t ref)
+{
+	return ref < PAGES && !revoked[ref];
+}
+
+int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t nr, xengnttab_grant_copy_segment_t *segs)
+{
+	(void)xgt;
+	nr_copy_calls++;
+	for (uint32_t i = 0; i < nr; i++) {
+		xengnttab_grant_copy_segment_t *s = &segs[i];
+		bool from = s->flags & GNTCOPY_source_gref;
+		uint32_t ref = from ? s->source.foreign.ref : s->dest.foreign.ref;
+		uint32_t offset = from ? s->source.foreign.offset : s->dest.foreign.offset;
+
+		assert_true(s->len > 0 && offset + s->len <= 4096);
+		s->status = granted(ref) ? GNTST_okay : GNTST_bad_gntref;
+		if (!granted(ref))
+			continue;
+		if (from)
+			memcpy(s->dest.virt, pages[ref] + offset, s->len);
+		else
+			memcpy(pages[ref] + offset, s->source.virt, s->len);
+	}
+	return 0;
+}
+
+xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int flags)
+{
+	(void)logger;
+	(void)flags;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, event_fd), 0);
+	return (xenevtchn_handle *)(void *)event_fd;
+}
+
+int xenevtchn_close(xenevtchn_handle *xce)
+{
+	(void)xce;
+	close(event_fd[0]);
+	close(event_fd[1]);
+	return 0;
+}
+
+int xenevtchn_fd(xenevtchn_handle *xce)
+{
+	(void)xce;
+	return event_fd[0];
+}
+
+xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
+						     evtchn_port_t remote)
+{
+	(void)xce;
+	(void)domid;
+	if (fails())
+		return -1;
+	nr_bound++;
+	return (xenevtchn_port_or_error_t)remote;
+}
+
+int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce;
+	(void)port;
+	nr_bound--;
+	return 0;
+}
+
+int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce;
+	notified[port]++;
+	return 0;
+}
+
+/* --- what the queue tells the control thread --- */
+
+static int nr_started, nr_stopped, nr_broke, nr_stall_calls;
+static bool stalled_now;
+
+void vif_queue_started(struct vif_queue *queue)
+{
+	(void)queue;
+	nr_started++;
+}
+
+void vif_queue_stopped(struct vif_queue *queue)
+{
+	(void)queue;
+	nr_stopped++;
+}
+
+void vif_queue_broke(struct vif_queue *queue)
+{
+	(void)queue;
+	nr_broke++;
+}
+
+void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
+{
+	(void)queue;
+	nr_stall_calls++;
+	stalled_now = stalled;
+}
+
+/* --- the rig --- */
+
+static struct worker worker;
+static struct vif_queue *q;
+static struct rate rate;
+static int tap; /* the host's end */
+static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
+
+static void quit(void *user)
+{
+	loop_quit(user);
+}
+
+/* Some turns of the worker's loop; nothing here waits for anybody, so a few are plenty. */
+static void settle(void)
+{
+	struct loop_timer now = { 0 };
+
+	for (int i = 0; i < 12; i++) {
+		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
+		assert_int_equal(loop_run(worker.loop), 0);
+	}
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	__atomic_store_n((uint32_t *)(void *)p, v, __ATOMIC_SEQ_CST);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return __atomic_load_n((const uint32_t *)(const void *)p, __ATOMIC_SEQ_CST);
+}
+
+static void make_ring(uint32_t page)
+{
+	memset(pages[page], 0, 4096);
+	put32(pages[page] + 4, 1);
+	put32(pages[page] + 12, 1);
+}
+
+static void make_queue(bool notify, struct offload_accept accept)
+{
+	static const struct plane *const planes[PLANE_NR] = { [PLANE_NET] = &vif_plane };
+	int fds[2];
+
+	memset(revoked, 0, sizeof(revoked));
+	memset(notified, 0, sizeof(notified));
+	nr_started = nr_stopped = nr_broke = nr_stall_calls = fail_step = 0;
+	nr_copy_calls = 0;
+	stalled_now = false;
+	tx_prod = tx_seen = rx_prod = rx_seen = 0;
+	make_ring(TX_PAGE);
+	make_ring(RX_PAGE);
+	rate_set(&rate, 0, 0);
+	rate.paid_ns = 0;
+	assert_int_equal(worker_open(&worker, 0, planes), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	tap = fds[1];
+	q = calloc(1, sizeof(*q));
+	q->worker = &worker;
+	q->control = worker.loop;
+	q->rate = &rate;
+	q->fd = fds[0];
+	q->rx_notify = notify;
+	q->accept = accept;
+	q->id = (struct trace_id){ .kind = "vif", .domid = 3, .devid = 1 };
+	q->front = (struct vif_front_queue){ TX_PAGE, RX_PAGE, TX_PORT, RX_PORT };
+}
+
+static const struct offload_accept all = {
+	.sg = true, .csum_v4 = true, .csum_v6 = true, .gso_v4 = true, .gso_v6 = true
+};
+
+static void start(void)
+{
+	vif_queue_start(q);
+	settle();
+	assert_int_equal(nr_started, 1);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	make_queue(true, all);
+	start();
+	assert_true(q->started);
+	return 0;
+}
+
+/* Whatever a test did: afterwards nothing is left. */
+static int teardown(void **state)
+{
+	(void)state;
+	vif_queue_stop(q);
+	settle();
+	assert_int_equal(nr_stopped, 1);
+	assert_int_equal(nr_mapped, 0);
+	assert_int_equal(nr_bound, 0);
+	close(q->fd);
+	close(tap);
+	worker_close(&worker);
+	free(q);
+	return 0;
+}
+
+/* --- the guest's transmit side --- */
+
+static void tx_push(const void *slot, size_t size)
+{
+	memcpy(pages[TX_PAGE] + 64 + (tx_prod++ % 256) * 12, slot, size);
+}
+
+static void tx_slot(uint16_t id, uint32_t gref, uint16_t offset, uint16_t size, uint16_t flags)
+{
+	struct netif_tx_request req = {
+		.gref = gref, .offset = offset, .flags = flags, .id = id, .size = size
+	};
+
+	tx_push(&req, sizeof(req));
+}
+
+static void event(uint32_t port)
+{
+	/* Refused when one is pending already: then that one will do. */
+	(void)!write(event_fd[1], &port, sizeof(port));
+}
+
+static void tx_kick(void)
+{
+	put32(pages[TX_PAGE], tx_prod);
+	event(TX_PORT);
+	settle();
+}
+
+static struct netif_tx_response tx_response(void)
+{
+	struct netif_tx_response rsp;
+
+	assert_true(get32(pages[TX_PAGE] + 8) != tx_seen);
+	memcpy(&rsp, pages[TX_PAGE] + 64 + (tx_seen++ % 256) * 12, sizeof(rsp));
+	return rsp;
+}
+
+static void expect_response(uint16_t id, int status)
+{
+	struct netif_tx_response rsp = tx_response();
+
+	assert_int_equal(rsp.status, status);
+	if (status != NETIF_STATUS_NULL)
+		assert_int_equal(rsp.id, id);
+}
+
+static void expect_no_response(void)
+{
+	assert_int_equal(get32(pages[TX_PAGE] + 8), tx_seen);
+}
+
+/* Put a frame into pages from 0, one slot per page, and publish it. */
+static void send_frame(const uint8_t *frame, uint32_t len, uint16_t flags, uint16_t gso_size,
+		       bool v6)
+{
+	for (uint32_t at = 0, i = 0; at < len; at += 4096, i++) {
+		uint32_t part = len - at < 4096 ? len - at : 4096;
+		uint16_t more = at + part < len ? NETIF_TX_MORE_DATA : 0;
+
+		memcpy(pages[i], frame + at, part);
+		if (i == 0 && gso_size)
+			more |= NETIF_TX_EXTRA_INFO;
+		tx_slot((uint16_t)i, i, 0, (uint16_t)(i ? part : len),
+			(uint16_t)((i ? 0 : flags) | more));
+		if (i == 0 && gso_size) {
+			struct netif_extra extra = { .type = NETIF_EXTRA_GSO,
+						     .gso.size = gso_size,
+						     .gso.type = v6 ? 2 : 1 };
+
+			tx_push(&extra, sizeof(extra));
+		}
+	}
+	tx_kick();
+}
+
+static uint8_t got[80000];
+static uint8_t frame[80000];
+static uint8_t work[80000];
+
+/* What the host reads: the header comes apart from the frame. */
+static uint32_t host_reads(struct virtio_net_hdr *hdr)
+{
+	uint8_t buf[80000];
+	ssize_t n = read(tap, buf, sizeof(buf));
+
+	if (n < (ssize_t)sizeof(*hdr))
+		return 0;
+	memcpy(hdr, buf, sizeof(*hdr));
+	memcpy(got, buf + sizeof(*hdr), (size_t)n - sizeof(*hdr));
+	return (uint32_t)((size_t)n - sizeof(*hdr));
+}
+
+/* --- the guest's receive side --- */
+
+/* Post buffers: slot n of the ring has page n, so that the outcome is easy to find. */
+static void rx_post(uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++, rx_prod++) {
+		struct netif_rx_request req = { .id = (uint16_t)(rx_prod % 256 + 300),
+						.gref = rx_prod % 256 };
+
+		memcpy(pages[RX_PAGE] + 64 + (rx_prod % 256) * 8, &req, sizeof(req));
+	}
+	put32(pages[RX_PAGE], rx_prod);
+}
+
+static void rx_post_and_kick(uint32_t nr)
+{
+	uint32_t old = rx_prod, wanted = get32(pages[RX_PAGE] + 4);
+
+	rx_post(nr);
+	/* As an honest frontend does: only when the backend asked for it. */
+	if (rx_prod - wanted < rx_prod - old)
+		event(RX_PORT);
+	settle();
+}
+
+static bool rx_response(struct netif_rx_response *ret)
+{
+	if (get32(pages[RX_PAGE] + 8) == rx_seen)
+		return false;
+	memcpy(ret, pages[RX_PAGE] + 64 + (rx_seen++ % 256) * 8, sizeof(*ret));
+	return true;
+}
+
+struct received {
+	uint32_t len;
+	uint32_t nr_slots; /* data */
+	uint16_t flags;    /* of the first slot */
+	bool failed;
+	struct netif_extra gso; /* type 0: there was none */
+};
+
+/* Put the next frame together from its slots. */
+static bool guest_receives(struct received *ret)
+{
+	struct netif_rx_response rsp;
+	uint32_t page = rx_seen % 256;
+
+	*ret = (struct received){ 0 };
+	if (!rx_response(&rsp))
+		return false;
+	ret->flags = rsp.flags;
+	for (;;) {
+		assert_int_equal(rsp.id, page + 300);
+		ret->nr_slots++;
+		if (rsp.status < 0) {
+			ret->failed = true;
+		} else {
+			assert_in_range(rsp.offset + rsp.status, 0, 4096);
+			memcpy(got + ret->len, pages[page] + rsp.offset, (size_t)rsp.status);
+			ret->len += (uint16_t)rsp.status;
+		}
+		if (ret->nr_slots == 1 && (rsp.flags & NETIF_RX_EXTRA_INFO)) {
+			assert_true(rx_response((struct netif_rx_response *)(void *)&ret->gso));
+			assert_int_equal(ret->gso.flags, 0);
+		}
+		if (!(rsp.flags & NETIF_RX_MORE_DATA))
+			return true;
+		page = rx_seen % 256;
+		assert_true(rx_response(&rsp));
+		assert_int_equal(rsp.flags & ~NETIF_RX_MORE_DATA, 0);
+	}
+}
+
+static void expect_nothing_received(void)
+{
+	assert_int_equal(get32(pages[RX_PAGE] + 8), rx_seen);
+}
+
+/* The host sends a frame as the kernel would, with `gso_size` above 0 as a large one. */
+static void host_writes(const struct spec *s, const struct built *b, bool blank, uint16_t gso_size)
+{
+	struct virtio_net_hdr hdr = { 0 };
+
+	if (blank) {
+		hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		hdr.csum_start = htole16((uint16_t)b->l4);
+		hdr.csum_offset = htole16(s->tcp ? 16 : 6);
+	}
+	if (gso_size) {
+		hdr.gso_type = s->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+		hdr.gso_size = htole16(gso_size);
+		hdr.hdr_len = htole16((uint16_t)b->data);
+	}
+	memcpy(work, &hdr, sizeof(hdr));
+	memcpy(work + sizeof(hdr), frame, b->len);
+	assert_int_equal(write(tap, work, sizeof(hdr) + b->len), sizeof(hdr) + b->len);
+}
+
+static void host_sends(const struct spec *s, const struct built *b, bool blank, uint16_t gso_size)
+{
+	host_writes(s, b, blank, gso_size);
+	settle();
+}
+
+/* --- from the guest --- */
+
+static void guest_frame_reaches_the_host(void **state)
+{
+	struct spec s = { .payload = 100 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	send_frame(frame, b.len, NETIF_TX_CSUM_BLANK | NETIF_TX_DATA_VALIDATED, 0, false);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(hdr.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert_int_equal(le16toh(hdr.csum_start), b.l4);
+	checksum_finish(got, b.len, b.l4, 6);
+	assert_true(csum_is_right(got, &s, &b));
+	expect_response(0, NETIF_STATUS_OKAY);
+	expect_no_response();
+	assert_int_equal(notified[TX_PORT], 1);
+	assert_int_equal(q->stats.tx_packets, 1);
+	assert_int_equal(q->stats.tx_bytes, b.len);
+}
+
+static void large_guest_frame_reaches_the_host_whole(void **state)
+{
+	struct spec s = { .tcp = true, .v6 = true, .payload = 65000 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	send_frame(frame, b.len, NETIF_TX_CSUM_BLANK | NETIF_TX_DATA_VALIDATED, 1440, true);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(hdr.gso_type, VIRTIO_NET_HDR_GSO_TCPV6);
+	assert_memory_equal(got + b.data, frame + b.data, b.len - b.data);
+	expect_response(0, NETIF_STATUS_OKAY);
+	expect_response(0, NETIF_STATUS_NULL); /* the extra's slot, right behind the first */
+	for (uint16_t i = 1; i < 16; i++)
+		expect_response(i, NETIF_STATUS_OKAY);
+	expect_no_response();
+}
+
+static void headers_in_slots_of_one_byte_are_gathered(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 300 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	memcpy(pages[0], frame, b.len);
+	tx_slot(1, 0, 0, (uint16_t)b.len, NETIF_TX_MORE_DATA | NETIF_TX_CSUM_BLANK);
+	for (uint16_t i = 1; i < 17; i++)
+		tx_slot((uint16_t)(i + 1), 0, i, 1, NETIF_TX_MORE_DATA);
+	tx_slot(18, 0, 17, (uint16_t)(b.len - 17), 0);
+	tx_kick();
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(le16toh(hdr.csum_start), b.l4);
+	checksum_finish(got, b.len, b.l4, 16);
+	assert_true(csum_is_right(got, &s, &b));
+	assert_memory_equal(got, frame, b.l4);
+	for (uint16_t i = 1; i < 19; i++)
+		expect_response(i, NETIF_STATUS_OKAY);
+}
+
+static void row_14_empty_slot_is_fine_whatever_its_grant(void **state)
+{
+	struct spec s = { .payload = 100 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	memcpy(pages[0], frame, b.len);
+	tx_slot(1, 0, 0, (uint16_t)b.len, NETIF_TX_MORE_DATA);
+	tx_slot(2, NO_GRANT, 0, 0, 0);
+	tx_kick();
+	assert_int_equal(host_reads(&hdr), b.len);
+	expect_response(1, NETIF_STATUS_OKAY);
+	expect_response(2, NETIF_STATUS_OKAY);
+}
+
+static void row_19_one_failed_copy_spoils_the_packet_and_only_that(void **state)
+{
+	struct spec s = { .payload = 6000 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	tx_slot(1, 0, 0, (uint16_t)b.len, NETIF_TX_MORE_DATA);
+	tx_slot(2, NO_GRANT, 0, 3000, 0);
+	s.payload = 50;
+	b = build_blank(frame, &s);
+	memcpy(pages[5], frame, b.len);
+	tx_slot(3, 5, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	expect_response(1, NETIF_STATUS_OKAY);
+	expect_response(2, NETIF_STATUS_ERROR);
+	expect_response(3, NETIF_STATUS_OKAY);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(host_reads(&hdr), 0);
+	assert_int_equal(q->stats.tx_drop_copy, 1);
+}
+
+static void bad_packets_are_answered_and_the_ring_goes_on(void **state)
+{
+	struct spec s = { .payload = 50 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+	struct netif_extra mcast = { .type = NETIF_EXTRA_MCAST_ADD };
+
+	(void)state;
+	tx_slot(1, 0, 0, 13, 0);                   /* too short */
+	tx_slot(2, 0, 0, 100, NETIF_TX_MORE_DATA); /* too long */
+	tx_slot(3, 0, 0, 101, 0);
+	tx_slot(4, 0, 0, 60, NETIF_TX_EXTRA_INFO); /* not offered */
+	tx_push(&mcast, sizeof(mcast));
+	tx_slot(5, 0, 0, 60, NETIF_TX_CSUM_BLANK); /* zeros have no checksum */
+	memset(pages[0], 0, 4096);
+	memcpy(pages[5], frame, b.len);
+	tx_slot(6, 5, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	for (uint16_t i = 1; i < 5; i++)
+		expect_response(i, NETIF_STATUS_ERROR);
+	expect_response(0, NETIF_STATUS_NULL);
+	expect_response(5, NETIF_STATUS_ERROR);
+	expect_response(6, NETIF_STATUS_OKAY);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(q->stats.tx_drop_short, 1);
+	assert_int_equal(q->stats.tx_drop_long, 1);
+	assert_int_equal(q->stats.tx_drop_mcast, 1);
+	assert_int_equal(q->stats.tx_drop_csum, 1);
+}
+
+static void row_16_gso_on_udp_is_answered_with_an_error(void **state)
+{
+	struct spec s = { .payload = 3000 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	send_frame(frame, b.len, 0, 1448, false);
+	expect_response(0, NETIF_STATUS_ERROR);
+	expect_response(0, NETIF_STATUS_NULL);
+	assert_int_equal(q->stats.tx_drop_gso, 1);
+}
+
+static void row_1_impossible_index_stops_the_queue_for_good(void **state)
+{
+	struct spec s = { .payload = 50 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	memcpy(pages[0], frame, b.len);
+	tx_slot(1, 0, 0, (uint16_t)b.len, 0);
+	tx_prod += 256;
+	tx_kick();
+	assert_int_equal(nr_broke, 1);
+	assert_int_equal(q->err, -EPROTO);
+	expect_no_response();
+	tx_prod = 1; /* too late for remorse */
+	tx_kick();
+	rx_post(10);
+	host_sends(&s, &b, false, 0);
+	event(RX_PORT);
+	settle();
+	expect_no_response();
+	expect_nothing_received();
+	assert_int_equal(nr_broke, 1);
+}
+
+static void row_1_impossible_receive_index_stops_it_too(void **state)
+{
+	(void)state;
+	put32(pages[RX_PAGE], 257);
+	event(RX_PORT);
+	settle();
+	assert_int_equal(nr_broke, 1);
+}
+
+static void fatal_packet_leaves_the_ring_untouched(void **state)
+{
+	(void)state;
+	tx_slot(1, 0, 4000, 97, 0);
+	tx_kick();
+	assert_int_equal(nr_broke, 1);
+	expect_no_response();
+}
+
+static void full_ring_is_served_in_batches(void **state)
+{
+	struct spec s = { .payload = 20 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+	unsigned int seen = 0;
+
+	(void)state;
+	memcpy(pages[0], frame, b.len);
+	for (uint16_t i = 0; i < 256; i++)
+		tx_slot(i, 0, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	for (uint16_t i = 0; i < 256; i++)
+		expect_response(i, NETIF_STATUS_OKAY);
+	while (host_reads(&hdr))
+		seen++;
+	/* A socket holds fewer than a tap; what it refused was dropped and counted. */
+	assert_int_equal(seen + q->stats.tx_drop_tap_busy, 256);
+	assert_true(nr_copy_calls <= 256 / VIF_BATCH);
+}
+
+static void busy_host_drops_and_says_so(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 60000 };
+	struct built b = build_blank(frame, &s);
+	unsigned int dropped = 0;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		send_frame(frame, b.len, NETIF_TX_CSUM_BLANK, 1448, false);
+		dropped += tx_response().status == NETIF_STATUS_DROPPED;
+		while (get32(pages[TX_PAGE] + 8) != tx_seen)
+			tx_response();
+	}
+	assert_true(dropped > 0);
+	assert_int_equal(q->stats.tx_drop_tap_busy, dropped);
+	assert_int_equal(q->stats.tx_packets, 10 - dropped);
+}
+
+static void notification_is_left_out_when_not_asked_for(void **state)
+{
+	struct spec s = { .payload = 50 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	put32(pages[TX_PAGE] + 12, 2); /* rsp_event */
+	send_frame(frame, b.len, 0, 0, false);
+	assert_int_equal(notified[TX_PORT], 0);
+	assert_int_equal(q->stats.notify_suppressed, 1);
+	send_frame(frame, b.len, 0, 0, false);
+	assert_int_equal(notified[TX_PORT], 1);
+}
+
+static void event_is_asked_for_once_the_ring_is_empty(void **state)
+{
+	struct spec s = { .payload = 50 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	send_frame(frame, b.len, 0, 0, false);
+	assert_int_equal(get32(pages[TX_PAGE] + 4), tx_prod + 1);
+}
+
+static void rate_limit_holds_packets_back_and_lets_them_go(void **state)
+{
+	struct spec s = { .payload = 4000 };
+	struct built b = build_blank(frame, &s);
+	unsigned int sent;
+
+	(void)state;
+	memcpy(pages[0], frame, b.len);
+	rate_set(&rate, 50000, 50000); /* a byte per microsecond; bursts of 128 KiB */
+	for (uint16_t i = 0; i < 60; i++)
+		tx_slot(i, 0, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	sent = get32(pages[TX_PAGE] + 8);
+	assert_int_equal(sent, RATE_MIN_BURST / b.len);
+	pass_ms(1); /* 1000 bytes: not enough for one */
+	settle();
+	assert_int_equal(get32(pages[TX_PAGE] + 8), sent);
+	pass_ms(20); /* five or so */
+	settle();
+	assert_in_range(get32(pages[TX_PAGE] + 8), sent + 4, sent + 6);
+	pass_ms(1000);
+	settle();
+	assert_int_equal(get32(pages[TX_PAGE] + 8), 60);
+}
+
+/* --- to the guest --- */
+
+static void host_frame_reaches_the_guest(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post(4);
+	host_sends(&s, &b, true, 0);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	assert_int_equal(r.flags, NETIF_RX_DATA_VALIDATED | NETIF_RX_CSUM_BLANK);
+	assert_memory_equal(got, frame, b.len);
+	assert_int_equal(notified[RX_PORT], 1);
+	expect_nothing_received();
+}
+
+static void large_host_frame_takes_an_extra_and_seventeen_slots(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 65535 - 40 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post(18);
+	host_sends(&s, &b, true, 1448);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, 65549);
+	assert_int_equal(r.nr_slots, 17);
+	assert_int_equal(r.gso.type, NETIF_EXTRA_GSO);
+	assert_int_equal(r.gso.gso.type, NETIF_GSO_TCPV4);
+	assert_int_equal(r.gso.gso.size, 1448);
+	assert_memory_equal(got, frame, b.len);
+	assert_int_equal(get32(pages[RX_PAGE] + 8), 18);
+}
+
+static void frames_wait_for_the_first_slot(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	host_sends(&s, &b, false, 0);
+	host_sends(&s, &b, false, 0);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_starved, 1);
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	expect_nothing_received();
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+}
+
+static void row_24_one_slot_too_few_is_too_few(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 20000 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post_and_kick(5); /* five pages and the extra are six */
+	host_sends(&s, &b, true, 1448);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_held, 1);
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	assert_memory_equal(got, frame, b.len);
+	assert_int_equal(q->stats.rx_packets, 1);
+}
+
+static void order_is_kept_behind_a_held_frame(void **state)
+{
+	struct spec large = { .tcp = true, .payload = 20000 }, small = { .payload = 10 };
+	struct built b = build_offloaded(frame, &large);
+	struct received r;
+
+	(void)state;
+	rx_post_and_kick(5);
+	host_sends(&large, &b, true, 1448);
+	b = build_blank(frame, &small);
+	host_sends(&small, &b, false, 0); /* would fit, but it is not its turn */
+	expect_nothing_received();
+	rx_post_and_kick(3);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.gso.type, NETIF_EXTRA_GSO);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+}
+
+static void check_segments(const struct spec *large, const struct built *lb, uint32_t mss,
+			   uint32_t nr, uint32_t posted)
+{
+	struct received r;
+
+	for (uint32_t k = 0; k < nr; k++) {
+		struct spec s = *large;
+		struct built b = *lb;
+		uint32_t at = lb->data + k * mss;
+
+		while (!guest_receives(&r)) {
+			assert_true(posted < nr);
+			rx_post_and_kick(nr - posted < 64 ? nr - posted : 64);
+			posted += 64;
+		}
+		s.payload = lb->len - at < mss ? lb->len - at : mss;
+		b.len = lb->data + s.payload;
+		assert_int_equal(r.len, b.len);
+		assert_int_equal(r.flags, NETIF_RX_DATA_VALIDATED);
+		assert_int_equal(r.gso.type, 0);
+		assert_true(csum_is_right(got, &s, &b));
+		assert_memory_equal(got + b.data, frame + at, s.payload);
+	}
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_segmented, 1);
+}
+
+static void tagged_large_frame_is_cut_for_the_guest(void **state)
+{
+	struct spec s = { .tcp = true, .nr_tags = 1, .payload = 14480 };
+	struct built b = build_offloaded(frame, &s);
+
+	(void)state;
+	rx_post_and_kick(64);
+	host_sends(&s, &b, true, 1448);
+	check_segments(&s, &b, 1448, 10, 64);
+}
+
+static void frame_of_more_segments_than_slots_is_cut_bit_by_bit(void **state)
+{
+	struct spec s = { .tcp = true, .v6 = true, .nr_tags = 1, .payload = 60000 };
+	struct built b = build_offloaded(frame, &s);
+
+	(void)state;
+	rx_post_and_kick(100);
+	host_sends(&s, &b, true, 88);
+	check_segments(&s, &b, 88, 682, 100);
+}
+
+static void tagged_blank_checksum_is_finished(void **state)
+{
+	struct spec s = { .tcp = true, .nr_tags = 1, .payload = 1000 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post(4);
+	host_sends(&s, &b, true, 0);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.flags, NETIF_RX_DATA_VALIDATED);
+	assert_true(csum_is_right(got, &s, &b));
+	assert_int_equal(q->stats.rx_csum_finished, 1);
+}
+
+static void frame_above_a_page_needs_sg(void **state)
+{
+	struct spec s = { .payload = 5000 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	q->accept.sg = q->accept.gso_v4 = q->accept.gso_v6 = false;
+	rx_post(8);
+	host_sends(&s, &b, false, 0);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_drop_big, 1);
+	s.payload = 1000;
+	b = build_blank(frame, &s);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+}
+
+static void row_20_revoked_buffer_costs_its_slot_only(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	revoked[0] = true;
+	rx_post(4);
+	host_sends(&s, &b, false, 0);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+	assert_true(r.failed);
+	assert_true(guest_receives(&r));
+	assert_false(r.failed);
+	assert_int_equal(r.len, b.len);
+	assert_int_equal(q->stats.rx_drop_copy, 1);
+}
+
+static void old_frames_are_given_up_and_new_ones_get_through(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		host_sends(&s, &b, false, 0);
+	pass_ms(9000);
+	settle();
+	assert_int_equal(q->stats.rx_drop_stalled, 0);
+	pass_ms(2000);
+	settle();
+	assert_int_equal(q->stats.rx_drop_stalled, 3);
+	rx_post_and_kick(10);
+	expect_nothing_received();
+	s.payload = 100;
+	b = build_blank(frame, &s);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	assert_int_equal(nr_stall_calls, 0);
+}
+
+static void row_24_stalled_guest_loses_the_carrier_until_it_recovers(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 20000 };
+	struct built b = build_offloaded(frame, &s);
+
+	(void)state;
+	host_sends(&s, &b, true, 1448);
+	for (int i = 0; i < 62; i++) {
+		pass_ms(1000);
+		settle();
+	}
+	assert_int_equal(nr_stall_calls, 1);
+	assert_true(stalled_now);
+	rx_post_and_kick(1);
+	assert_int_equal(nr_stall_calls, 2);
+	assert_false(stalled_now);
+}
+
+static int setup_silent(void **state)
+{
+	(void)state;
+	make_queue(false, all);
+	start();
+	return 0;
+}
+
+static void silent_frontend_is_looked_at_by_the_clock(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	host_sends(&s, &b, false, 0);
+	expect_nothing_received();
+	rx_post(4); /* and not a word */
+	settle();
+	expect_nothing_received();
+	pass_ms(31);
+	settle();
+	assert_true(guest_receives(&r));
+	for (int i = 0; i < 4; i++)
+		host_sends(&s, &b, false, 0);
+	for (int i = 0; i < 2100; i++) {
+		pass_ms(31);
+		settle();
+	}
+	assert_int_equal(nr_stall_calls, 0); /* it would look stalled all the time */
+}
+
+/* --- life --- */
+
+static int setup_single_channel(void **state)
+{
+	(void)state;
+	make_queue(true, all);
+	q->front.rx_port = 0;
+	start();
+	return 0;
+}
+
+static void one_event_channel_serves_both_directions(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	assert_int_equal(nr_bound, 1);
+	rx_post(4);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+	assert_int_equal(notified[TX_PORT], 1);
+	send_frame(frame, b.len, 0, 0, false);
+	expect_response(0, NETIF_STATUS_OKAY);
+	assert_int_equal(notified[TX_PORT], 2);
+	assert_int_equal(notified[RX_PORT], 0);
+}
+
+static void start_that_fails_anywhere_leaves_nothing(void **state)
+{
+	(void)state;
+	for (int step = 1; step <= 4; step++) {
+		make_queue(true, all);
+		fail_step = step;
+		start();
+		assert_false(q->started);
+		assert_int_equal(q->err, -EACCES);
+		assert_non_null(q->why);
+		assert_int_equal(nr_mapped, 0);
+		assert_int_equal(nr_bound, 0);
+		teardown(NULL); /* stopping what never started is fine as well */
+	}
+}
+
+static void row_3_ring_in_an_impossible_state_is_not_attached(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		make_queue(true, all);
+		put32(pages[i ? RX_PAGE : TX_PAGE], 300);
+		start();
+		assert_false(q->started);
+		assert_int_equal(q->err, -EPROTO);
+		teardown(NULL);
+	}
+}
+
+static void resumed_ring_goes_on_where_it_was(void **state)
+{
+	struct spec s = { .payload = 50 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	make_queue(true, all);
+	q->resume = true;
+	tx_prod = tx_seen = 1000;
+	put32(pages[TX_PAGE] + 8, 1000); /* answered so far */
+	put32(pages[TX_PAGE] + 12, 1001);
+	memcpy(pages[0], frame, b.len);
+	tx_slot(77, 0, 0, (uint16_t)b.len, 0); /* asked while nobody was there */
+	put32(pages[TX_PAGE], tx_prod);
+	start();
+	assert_int_equal(host_reads(&hdr), b.len);
+	expect_response(77, NETIF_STATUS_OKAY);
+	assert_true(notified[TX_PORT] >= 1); /* the last one may have been lost */
+	assert_true(notified[RX_PORT] >= 1);
+	teardown(NULL);
+}
+
+static void frames_for_an_earlier_guest_are_not_delivered(void **state)
+{
+	struct spec s = { .payload = 50 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	make_queue(true, all);
+	host_writes(&s, &b, false, 0);
+	rx_post(4);
+	start();
+	expect_nothing_received();
+	teardown(NULL);
+}
+
+static void vanished_interface_stops_the_queue(void **state)
+{
+	(void)state;
+	close(tap);
+	settle();
+	assert_int_equal(nr_broke, 1);
+	assert_int_equal(q->err, -ENODEV);
+	tap = -1;
+}
+
+#define WITH(test, set_up) cmocka_unit_test_setup_teardown(test, set_up, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH(guest_frame_reaches_the_host, setup),
+		WITH(large_guest_frame_reaches_the_host_whole, setup),
+		WITH(headers_in_slots_of_one_byte_are_gathered, setup),
+		WITH(row_14_empty_slot_is_fine_whatever_its_grant, setup),
+		WITH(row_19_one_failed_copy_spoils_the_packet_and_only_that, setup),
+		WITH(bad_packets_are_answered_and_the_ring_goes_on, setup),
+		WITH(row_16_gso_on_udp_is_answered_with_an_error, setup),
+		WITH(row_1_impossible_index_stops_the_queue_for_good, setup),
+		WITH(row_1_impossible_receive_index_stops_it_too, setup),
+		WITH(fatal_packet_leaves_the_ring_untouched, setup),
+		WITH(full_ring_is_served_in_batches, setup),
+		WITH(busy_host_drops_and_says_so, setup),
+		WITH(notification_is_left_out_when_not_asked_for, setup),
+		WITH(event_is_asked_for_once_the_ring_is_empty, setup),
+		WITH(rate_limit_holds_packets_back_and_lets_them_go, setup),
+		WITH(host_frame_reaches_the_guest, setup),
+		WITH(large_host_frame_takes_an_extra_and_seventeen_slots, setup),
+		WITH(frames_wait_for_the_first_slot, setup),
+		WITH(row_24_one_slot_too_few_is_too_few, setup),
+		WITH(order_is_kept_behind_a_held_frame, setup),
+		WITH(tagged_large_frame_is_cut_for_the_guest, setup),
+		WITH(frame_of_more_segments_than_slots_is_cut_bit_by_bit, setup),
+		WITH(tagged_blank_checksum_is_finished, setup),
+		WITH(frame_above_a_page_needs_sg, setup),
+		WITH(row_20_revoked_buffer_costs_its_slot_only, setup),
+		WITH(old_frames_are_given_up_and_new_ones_get_through, setup),
+		WITH(row_24_stalled_guest_loses_the_carrier_until_it_recovers, setup),
+		WITH(silent_frontend_is_looked_at_by_the_clock, setup_silent),
+		WITH(one_event_channel_serves_both_directions, setup_single_channel),
+		cmocka_unit_test(start_that_fails_anywhere_leaves_nothing),
+		cmocka_unit_test(row_3_ring_in_an_impossible_state_is_not_attached),
+		cmocka_unit_test(resumed_ring_goes_on_where_it_was),
+		cmocka_unit_test(frames_for_an_earlier_guest_are_not_delivered),
+		WITH(vanished_interface_stops_the_queue, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
