@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # `make check`: unit tests and lints; no root, no Xen, no network.
 
-AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; export top_srcdir;
+AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
+	export top_srcdir pvbackd;
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS)
 
@@ -51,8 +52,8 @@ tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
 endif
 
-TESTS += tests/lint/layout.sh
-EXTRA_DIST += tests/lint/layout.sh
+TESTS += tests/lint/layout.sh tests/lint/man.sh
+EXTRA_DIST += tests/lint/layout.sh tests/lint/man.sh
 
 format:
 	cd '$(top_srcdir)' && find src tests -name '*.[ch]' ! -path 'tests/xen/cache/*' \

@@ -81,6 +81,8 @@ static void run_attach(struct loop_task *task)
 	q->limits = (struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
 					   .read_only = q->image->read_only };
 	q->result = attach(q);
+	trace(q->trace, TRACE_GRANT, &q->id, "attach slots=%u rsp_prod=%u port=%u result=%d",
+	      q->ring.nr_slots, q->ring.rsp_prod, q->setup.port, q->result);
 	if (q->result)
 		release(q);
 	else
@@ -107,6 +109,7 @@ static void run_release(struct loop_task *task)
 	struct vbd_queue *q = queue_of(task, order);
 
 	release(q);
+	trace(q->trace, TRACE_GRANT, &q->id, "detach");
 	q->report.run = report_detached;
 	loop_post(q->control, &q->report);
 }

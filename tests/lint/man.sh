@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The man pages are well-formed, and pvbackd(8) names the same options as --help.
+set -eu
+cd "${top_srcdir:-.}"
+binary=${pvbackd:-./pvbackd}
+status=0
+
+for page in man/*.[1-8]; do
+	! grep -q '^\.so ' "$page" || continue # a second name of another page
+	warnings=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+	[ -z "$warnings" ] || { echo "$page: $warnings"; status=1; }
+done
+
+options() { grep -oE -- '--[a-z][a-z-]+' | sort -u; }
+helped=$("$binary" --help | options)
+written=$(man -l man/pvbackd.8 | col -b | sed -n '/^OPTIONS/,/^SIGNALS/p' | grep -E '^ {7}--' | options)
+[ "$helped" = "$written" ] || {
+	printf 'pvbackd --help has:\n%s\npvbackd(8) has:\n%s\n' "$helped" "$written"
+	status=1
+}
+exit $status
