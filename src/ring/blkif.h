@@ -10,11 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BLKIF_SECTOR_SIZE      512u /* every unit on the ring, whatever the medium has */
-#define BLKIF_SECTORS_PER_PAGE 8u
-#define BLKIF_DIRECT_SEGMENTS  11u /* in one slot */
-#define BLKIF_SLOT_MAX         112u
-#define BLKIF_RESPONSE_MAX     16u
+#define BLKIF_SECTOR_SIZE       512u /* every unit on the ring, whatever the medium has */
+#define BLKIF_SECTORS_PER_PAGE  8u
+#define BLKIF_INDIRECT_SEGMENTS 256u /* what we offer; one page holds them */
+#define BLKIF_DIRECT_SEGMENTS   11u  /* in one slot */
+#define BLKIF_SLOT_MAX          112u
+#define BLKIF_RESPONSE_MAX      16u
+#define BLKIF_WIRE_SEGMENT      8u /* bytes of one segment, in a slot or an indirect page */
 
 enum blkif_op {
 	BLKIF_READ = 0,
@@ -54,19 +56,26 @@ struct blk_segment {
 };
 
 struct blk_request {
-	uint64_t id;         /* opaque, echoed */
-	uint64_t sector;     /* first one on the medium */
-	uint32_t nr_sectors; /* sum of the segments */
+	uint64_t id;     /* opaque, echoed */
+	uint64_t sector; /* first one on the medium */
+	uint64_t
+		nr_sectors; /* of a discard; else the sum of the segments, 0 while they are not read */
 	uint16_t nr_segments;
-	uint8_t op; /* as received, echoed */
-	uint8_t zero;
-	struct blk_segment segments[BLKIF_DIRECT_SEGMENTS];
+	uint8_t op;       /* what to do, and what to echo: of an indirect request the inner one */
+	uint8_t indirect; /* the segments are in the page behind indirect_ref */
+	uint32_t secure;  /* discard: nothing may be left to read */
+	union {
+		struct blk_segment segments[BLKIF_DIRECT_SEGMENTS];
+		uint32_t indirect_ref;
+	};
 };
 
 /* What the medium allows. */
 struct blkif_limits {
 	uint64_t nr_sectors;
 	bool read_only;
+	bool discard;        /* offered */
+	bool secure_discard; /* offered */
 };
 
 /* Take the frontend's `protocol` key; NULL means it wrote none. 0, or -EINVAL. */
@@ -82,6 +91,20 @@ uint32_t blkif_slot_size(enum blkif_abi abi);
  */
 enum blkif_fault blkif_parse(enum blkif_abi abi, const void *slot,
 			     const struct blkif_limits *limits, struct blk_request *ret_req);
+
+/*
+ * Check the segments of an indirect request that blkif_parse() found fine so far. `page` is a
+ * private copy of nr_segments * BLKIF_WIRE_SEGMENT bytes; `ret_segments` has room for as many.
+ * Sets req->nr_sectors.
+ */
+enum blkif_fault blkif_parse_indirect(const void *page, const struct blkif_limits *limits,
+				      struct blk_request *req, struct blk_segment *ret_segments);
+
+/*
+ * The same checks on a request that was parsed before, by a process that may have been another
+ * one: nothing is believed of what a journal holds.
+ */
+enum blkif_fault blkif_recheck(const struct blk_request *req, const struct blkif_limits *limits);
 
 /* The status that goes with a refusal. */
 enum blkif_status blkif_fault_status(enum blkif_fault fault);

@@ -7,17 +7,21 @@
 /* Byte offsets in the shared header (xen/io/ring.h, struct sring). */
 enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12 };
 
-/* Acquire: whatever the frontend wrote before it moved the index is visible after. */
+/*
+ * Both directions are sequentially consistent. What the frontend wrote before it moved an index
+ * is visible after we read it, and what we wrote before we move ours is visible to it; and a store
+ * of ours comes before a load of ours that follows, which the two "publish, then look whether the
+ * other side sleeps" idioms of ring.h need a full barrier for. (On x86 that is one locked store.)
+ */
 static uint32_t shared_load(const struct ring *ring, unsigned int offset)
 {
 	return __atomic_load_n((const uint32_t *)(const void *)(ring->shared + offset),
-			       __ATOMIC_ACQUIRE);
+			       __ATOMIC_SEQ_CST);
 }
 
-/* Release: whatever we wrote before is visible to the frontend before the index is. */
 static void shared_store(struct ring *ring, unsigned int offset, uint32_t value)
 {
-	__atomic_store_n((uint32_t *)(void *)(ring->shared + offset), value, __ATOMIC_RELEASE);
+	__atomic_store_n((uint32_t *)(void *)(ring->shared + offset), value, __ATOMIC_SEQ_CST);
 }
 
 static uint8_t *slot_at(const struct ring *ring, uint32_t index)
@@ -109,8 +113,7 @@ bool ring_rearm_beyond(struct ring *ring, uint32_t waiting)
 	uint32_t seen = ring->req_cons + waiting;
 
 	shared_store(ring, REQ_EVENT, seen + 1);
-	/* Our req_event before the frontend's req_prod: pairs with its push-and-check. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* After our req_event: pairs with the frontend's push-and-check. */
 	return shared_load(ring, REQ_PROD) != seen;
 }
 
@@ -129,8 +132,7 @@ bool ring_publish(struct ring *ring)
 		return false;
 	shared_store(ring, RSP_PROD, new);
 	ring->rsp_public = new;
-	/* Our rsp_prod before the frontend's rsp_event: pairs with its final check. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* After our rsp_prod: pairs with the frontend's final check. */
 	return new - shared_load(ring, RSP_EVENT) < new - old;
 }
 

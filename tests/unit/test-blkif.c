@@ -12,8 +12,10 @@
 
 #define NR_SECTORS 1000u
 
-static const struct blkif_limits limits = { .nr_sectors = NR_SECTORS };
-static const struct blkif_limits read_only = { .nr_sectors = NR_SECTORS, .read_only = true };
+static const struct blkif_limits limits = { .nr_sectors = NR_SECTORS, .discard = true };
+static const struct blkif_limits read_only = { .nr_sectors = NR_SECTORS,
+					       .read_only = true,
+					       .discard = true };
 
 /* Our structs have names of their own; the header's is blkif_request_t here. */
 static void put_request(enum blkif_abi abi, const blkif_request_t *in, uint8_t *slot)
@@ -100,6 +102,159 @@ static void zero_segments_are_for_flush_only(void **state)
 	CHECK(req.nr_sectors == 0);
 }
 
+static void put_indirect(enum blkif_abi abi, const struct blkif_request_indirect *in, uint8_t *slot)
+{
+	memset(slot, 0xee, BLKIF_SLOT_MAX);
+	if (abi == BLKIF_ABI_64) {
+		memcpy(slot, in, sizeof(*in));
+		return;
+	}
+	memcpy(slot, in, 4);
+	memcpy(slot + 4, &in->id, 8);
+	memcpy(slot + 12, &in->sector_number, 8);
+	memcpy(slot + 20, &in->handle, 2);
+	memcpy(slot + 24, in->indirect_grefs, sizeof(in->indirect_grefs));
+}
+
+static enum blkif_fault parse_indirect_both(const struct blkif_request_indirect *in,
+					    struct blk_request *req)
+{
+	uint8_t slot[BLKIF_SLOT_MAX];
+	enum blkif_fault wide, narrow;
+
+	put_indirect(BLKIF_ABI_64, in, slot);
+	wide = blkif_parse(BLKIF_ABI_64, slot, &limits, req);
+	CHECK(req->id == in->id);
+	put_indirect(BLKIF_ABI_X86_32, in, slot);
+	narrow = blkif_parse(BLKIF_ABI_X86_32, slot, &limits, req);
+	CHECK(req->id == in->id && wide == narrow);
+	return wide;
+}
+
+static struct blkif_request_indirect good_indirect(void)
+{
+	return (struct blkif_request_indirect){ .operation = BLKIF_OP_INDIRECT,
+						.indirect_op = BLKIF_OP_WRITE,
+						.nr_segments = 256,
+						.id = 42,
+						.sector_number = 3,
+						.indirect_grefs = { 99 } };
+}
+
+static void an_indirect_request_names_its_page_and_echoes_the_inner_operation(void **state)
+{
+	struct blkif_request_indirect in = good_indirect();
+	struct blk_request req;
+
+	(void)state;
+	CHECK(parse_indirect_both(&in, &req) == BLKIF_FINE);
+	CHECK(req.indirect && req.op == BLKIF_WRITE && req.nr_segments == 256);
+	CHECK(req.indirect_ref == 99 && req.sector == 3);
+}
+
+static void an_indirect_request_is_read_or_write_of_one_to_256_segments(void **state)
+{
+	struct blkif_request_indirect in = good_indirect();
+	struct blk_request req;
+
+	(void)state;
+	in.nr_segments = 0;
+	CHECK(parse_indirect_both(&in, &req) == BLKIF_FAULT_SEGMENT_COUNT);
+	in.nr_segments = 257;
+	CHECK(parse_indirect_both(&in, &req) == BLKIF_FAULT_SEGMENT_COUNT);
+	in.nr_segments = UINT16_MAX;
+	CHECK(parse_indirect_both(&in, &req) == BLKIF_FAULT_SEGMENT_COUNT);
+	in.nr_segments = 1;
+	for (unsigned int op = BLKIF_BARRIER; op <= UINT8_MAX; op++) {
+		in.indirect_op = (uint8_t)op;
+		CHECK(parse_indirect_both(&in, &req) == BLKIF_FAULT_OPERATION);
+	}
+}
+
+static void indirect_segments_get_every_check_of_direct_ones(void **state)
+{
+	struct blkif_request_segment page[256];
+	struct blk_segment segments[256];
+	struct blk_request req = { .op = BLKIF_READ, .indirect = 1, .nr_segments = 256 };
+	const struct blkif_limits big = { .nr_sectors = 2048 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 256; i++)
+		page[i] = (struct blkif_request_segment){ .gref = i, .last_sect = 7 };
+	CHECK(blkif_parse_indirect(page, &big, &req, segments) == BLKIF_FINE);
+	CHECK(req.nr_sectors == 2048 && segments[255].ref == 255);
+	CHECK(blkif_parse_indirect(page, &limits, &req, segments) == BLKIF_FAULT_BEYOND_END);
+	req.sector = 1;
+	CHECK(blkif_parse_indirect(page, &big, &req, segments) == BLKIF_FAULT_BEYOND_END);
+	req.sector = 0;
+	page[255].last_sect = 8;
+	CHECK(blkif_parse_indirect(page, &big, &req, segments) == BLKIF_FAULT_SEGMENT_RANGE);
+	page[255] = (struct blkif_request_segment){ .first_sect = 5, .last_sect = 4 };
+	CHECK(blkif_parse_indirect(page, &big, &req, segments) == BLKIF_FAULT_SEGMENT_RANGE);
+}
+
+static void a_discard_is_checked_like_a_write(void **state)
+{
+	blkif_request_discard_t in = { .operation = BLKIF_OP_DISCARD,
+				       .id = 9,
+				       .sector_number = 8,
+				       .nr_sectors = NR_SECTORS - 8 };
+	struct blkif_limits with = limits;
+	uint8_t slot[BLKIF_SLOT_MAX] = { 0 };
+	struct blk_request req;
+
+	(void)state;
+	memcpy(slot, &in, sizeof(in));
+	CHECK(blkif_parse(BLKIF_ABI_64, slot, &with, &req) == BLKIF_FINE);
+	CHECK(req.nr_sectors == NR_SECTORS - 8 && req.nr_segments == 0);
+	with.read_only = true;
+	CHECK(blkif_parse(BLKIF_ABI_64, slot, &with, &req) == BLKIF_FAULT_READ_ONLY);
+	with = limits;
+	with.discard = false;
+	CHECK(blkif_parse(BLKIF_ABI_64, slot, &with, &req) == BLKIF_FAULT_OPERATION);
+	in.flag = BLKIF_DISCARD_SECURE;
+	memcpy(slot, &in, sizeof(in));
+	CHECK(blkif_parse(BLKIF_ABI_64, slot, &limits, &req) == BLKIF_FAULT_OPERATION);
+	in.flag = 0;
+	in.nr_sectors = UINT64_MAX - 7;
+	memcpy(slot, &in, sizeof(in));
+	CHECK(blkif_parse(BLKIF_ABI_64, slot, &limits, &req) == BLKIF_FAULT_BEYOND_END);
+	memset(slot, 0, sizeof(slot)); /* the 32-bit layout: id 4, sector 12, count 20 */
+	slot[0] = BLKIF_OP_DISCARD;
+	slot[4] = 9;
+	slot[12] = 8;
+	slot[20] = 5;
+	CHECK(blkif_parse(BLKIF_ABI_X86_32, slot, &limits, &req) == BLKIF_FINE);
+	CHECK(req.id == 9 && req.sector == 8 && req.nr_sectors == 5);
+}
+
+static void a_request_from_a_journal_is_checked_again(void **state)
+{
+	blkif_request_t in = good_read();
+	struct blk_request good, req;
+
+	(void)state;
+	CHECK(parse_both(&in, &limits, &good) == BLKIF_FINE);
+	CHECK(blkif_recheck(&good, &limits) == BLKIF_FINE);
+	req = good;
+	req.nr_segments = 12;
+	CHECK(blkif_recheck(&req, &limits) != BLKIF_FINE);
+	req = good;
+	req.nr_sectors = 1;
+	CHECK(blkif_recheck(&req, &limits) != BLKIF_FINE);
+	req = good;
+	req.segments[1].last = 8;
+	CHECK(blkif_recheck(&req, &limits) != BLKIF_FINE);
+	req = good;
+	req.sector = NR_SECTORS;
+	CHECK(blkif_recheck(&req, &limits) != BLKIF_FINE);
+	req = good;
+	req.op = BLKIF_INDIRECT;
+	CHECK(blkif_recheck(&req, &limits) != BLKIF_FINE);
+	req.op = 4;
+	CHECK(blkif_recheck(&req, &limits) != BLKIF_FINE);
+}
+
 static void a_backward_segment_is_refused(void **state)
 {
 	blkif_request_t in = good_read();
@@ -171,7 +326,7 @@ static void an_unknown_operation_is_not_supported_and_echoed(void **state)
 	for (unsigned int op = 0; op <= UINT8_MAX; op++) {
 		enum blkif_fault fault;
 
-		if (op == BLKIF_READ || op == BLKIF_WRITE || op == BLKIF_FLUSH)
+		if (op <= BLKIF_FLUSH || op == BLKIF_DISCARD || op == BLKIF_INDIRECT)
 			continue;
 		in.operation = (uint8_t)op;
 		fault = parse_both(&in, &limits, &req);
@@ -228,6 +383,11 @@ int main(void)
 		cmocka_unit_test(a_good_request_comes_through_whole),
 		cmocka_unit_test(more_than_eleven_segments_are_refused),
 		cmocka_unit_test(zero_segments_are_for_flush_only),
+		cmocka_unit_test(an_indirect_request_names_its_page_and_echoes_the_inner_operation),
+		cmocka_unit_test(an_indirect_request_is_read_or_write_of_one_to_256_segments),
+		cmocka_unit_test(indirect_segments_get_every_check_of_direct_ones),
+		cmocka_unit_test(a_discard_is_checked_like_a_write),
+		cmocka_unit_test(a_request_from_a_journal_is_checked_again),
 		cmocka_unit_test(a_backward_segment_is_refused),
 		cmocka_unit_test(a_segment_beyond_its_page_is_refused),
 		cmocka_unit_test(no_sum_of_sectors_can_wrap),
