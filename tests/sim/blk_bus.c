@@ -14,8 +14,13 @@
 
 static int expect(struct blk_front *f, unsigned int mask, int limit_ms, const char *what)
 {
-	int state = bus_wait(&f->bus, mask, limit_ms);
+	unsigned int over = BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED);
+	bool opening = mask == BUS_MASK(BUS_CONNECTED);
+	int state = bus_wait(&f->bus, opening ? mask | over : mask, limit_ms);
 
+	/* A backend that gives up while we connect is not waited for. */
+	if (opening && state >= 0 && state != BUS_CONNECTED)
+		state = -ECONNREFUSED;
 	if (state < 0)
 		fprintf(stderr, "simblk: the backend is in state %d while waiting for %s\n",
 			bus_back_state(&f->bus), what);

@@ -239,6 +239,36 @@ xenevtchn_port_or_error_t xenevtchn_bind_virq(xenevtchn_handle *xce, unsigned in
 	return fail_with(ENOSYS);
 }
 
+/* Does any own port lead to @client? */
+static bool peer_in_use(struct xenevtchn_handle *xce, uint32_t client)
+{
+	for (uint32_t i = 1; i < SIM_MAX_PORTS; i++) {
+		struct sim_port *p = own_port(xce, i), *q = NULL;
+		struct sim_dom *other = NULL;
+
+		if (p && p->state == SIM_PORT_INTERDOMAIN)
+			other = sim_dom_find(xce->conn.shm, p->remote_dom);
+		if (other)
+			q = sim_port_get(other, p->remote_port);
+		if (q && q->client == client)
+			return true;
+	}
+	return client == xce->conn.id;
+}
+
+/* Descriptors kept for speed must not look like a leak of the program's. */
+static void peers_sweep(struct xenevtchn_handle *xce)
+{
+	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++) {
+		struct peer *p = &xce->peer[i];
+
+		if (p->id && !peer_in_use(xce, p->id)) {
+			close(p->fd);
+			p->id = 0;
+		}
+	}
+}
+
 int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
 {
 	struct sim_shm *shm = xce->conn.shm;
@@ -251,6 +281,7 @@ int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
 		sim_port_close(shm, xce->dom, port);
 	else
 		err = ENOTCONN;
+	peers_sweep(xce);
 	sim_unlock(&shm->lock);
 	return err ? fail_with(err) : 0;
 }

@@ -108,3 +108,12 @@ tests_unit_test_sim_hv_SOURCES = tests/unit/test-sim-hv.c
 tests_unit_test_sim_hv_CPPFLAGS = $(sim_unit_cppflags)
 tests_unit_test_sim_hv_LDADD = $(sim_unit_ldadd)
 endif
+
+# The built daemon, unmodified, on the simulated machine.
+sim_tests = \
+	tests/integration/sim-block.sh \
+	tests/integration/sim-block-life.sh
+TESTS += $(sim_tests)
+EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh
+# The shared objects must be there before a test starts.
+$(sim_tests:.sh=.log): $(sim_so) $(sim_programs)

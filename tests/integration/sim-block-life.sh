@@ -1,0 +1,170 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Disks come and go: detach, destroy, crashes and mistakes, with load on them.
+set -eu
+# shellcheck disable=SC2317,SC2154 # test_case calls the functions; sim-lib.sh sets variables
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+# busy_guest NAME: $dom with a load on its disk that goes on until it is stopped.
+busy_guest() {
+	guest_with_disk 32
+	simblk --requests=4000000 "$dom" 51712 >"$XENSIM_DIR/$1" 2>&1 &
+	load=$!
+	wait_line "$XENSIM_DIR/$1" connected
+}
+
+detach_under_load() {
+	busy_guest load
+	xensim-xl block-detach "$dom" xvda
+	wait "$load"
+	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" ||
+		fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+forced_detach() {
+	busy_guest load
+	xensim-xl block-detach "$dom" xvda --force
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held "$fds"
+}
+
+destroy_under_load() {
+	busy_guest load
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held "$fds"
+	! xensim-xl list | grep -q "^$dom " || fail "a zombie domain: $(xensim-xl list)"
+}
+
+# The domain dies and nobody writes a word to xenstore about it.
+death_outside_the_toolstack() {
+	busy_guest load
+	xensim-xl kill "$dom"
+	wait "$load" || :
+	nothing_is_held
+	! xensim-xl list | grep -q "^$dom " || fail "a zombie domain: $(xensim-xl list)"
+	xensim-xl destroy "$dom" || :
+	nothing_is_held "$fds"
+}
+
+# on_crash=preserve: the domain stays as it is, then is destroyed.
+crash_and_preserve() {
+	busy_guest load
+	xensim-xl crash "$dom"
+	daemon_lives
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held "$fds"
+}
+
+# The frontend's process dies without closing; the domain lives on.
+frontend_dies() {
+	busy_guest load
+	kill -9 "$load"
+	wait "$load" || :
+	simblk --profile=kexec --requests=500 "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+attach_and_detach_often() {
+	dom=$(xensim-xl create guest)
+	new_disk disk 8
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+		simblk --requests=100 "$dom" 51712
+		xensim-xl block-detach "$dom" xvda
+	done
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+detach_before_anybody_connected() {
+	guest_with_disk 32
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+destroy_before_the_script_reported() {
+	new_disk disk 8
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda hotplug=none
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+two_guests_two_disks() {
+	new_disk a 16 && new_disk b 16 && new_disk c 16
+	one=$(xensim-xl create one)
+	two=$(xensim-xl create two)
+	xensim-xl block-attach "$one" "$XENSIM_DIR/a" xvda
+	xensim-xl block-attach "$one" "$XENSIM_DIR/b" xvdb
+	xensim-xl block-attach "$two" "$XENSIM_DIR/c" xvda
+	simblk --requests=2000 --verify-all --seed=1 "$one" 51712 &
+	first=$!
+	simblk --requests=2000 --verify-all --seed=2 "$one" 51728 &
+	second=$!
+	simblk --requests=2000 --verify-all --seed=3 "$two" 51712
+	wait "$first"
+	wait "$second"
+	xensim-xl destroy "$one"
+	xensim-xl destroy "$two"
+	nothing_is_held "$fds"
+}
+
+read_only_stays_unchanged() {
+	new_disk disk 8
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda mode=r
+	simblk --requests=500 "$dom" 51712
+	xensim-xl destroy "$dom"
+	cmp -n 8388608 "$XENSIM_DIR/disk" /dev/zero || fail "the image changed"
+	nothing_is_held "$fds"
+}
+
+# The content that the guest wrote is in the image, sector for sector.
+image_holds_the_data() {
+	new_disk disk 8
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	simblk --requests=200 --mix=0:1:0:0 --span=64 --verify-all "$dom" 51712
+	# Word 0 of each sector written is its number: sector 5 at byte 2560.
+	[ "$(od -A n -t u8 -j 2560 -N 8 "$XENSIM_DIR/disk" | tr -d ' ')" = 5 ] || fail "sector 5"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+missing_image() {
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/no-such-image" xvda
+	! simblk "$dom" 51712 || fail "a frontend connected to nothing"
+	xenstore-exists "/local/domain/0/error/backend/vbd/$dom/51712/error" ||
+		fail "no error node: $(tail -n 3 "$log")"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+start_daemon
+guest_with_disk 32
+simblk --requests=100 "$dom" 51712 >/dev/null
+xensim-xl destroy "$dom"
+fds=$(daemon_fds)
+test_case "what the guest writes is in the image" image_holds_the_data
+test_case "a detach under load loses nothing" detach_under_load
+test_case "a forced detach under load gives everything back" forced_detach
+test_case "a destroy under load leaves no zombie" destroy_under_load
+test_case "a domain that dies without a word leaves no zombie" death_outside_the_toolstack
+test_case "a crashed and preserved domain can be destroyed" crash_and_preserve
+test_case "a disk whose frontend vanished serves the next one" frontend_dies
+test_case "attach and detach ten times" attach_and_detach_often
+test_case "a disk nobody connected to is detached at once" detach_before_anybody_connected
+test_case "a disk can go before its script reported" destroy_before_the_script_reported
+test_case "two guests and three disks do not disturb each other" two_guests_two_disks
+test_case "a read-only disk is never written" read_only_stays_unchanged
+test_case "a missing image is an error that says so" missing_image
+finish

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+# sim-lib.sh - sourced by the sim-*.sh tests: the daemon on the simulated machine.
+# shellcheck shell=sh
+#
+# A test sources this file first of all; it is then run again under xensim-run.
+# PVBACKD names the daemon (default: the one in the build folder). Each test is
+# named by a sentence: "test_case SENTENCE FUNCTION".
+set -eu
+
+build=${top_builddir:-$PWD}
+source=${top_srcdir:-$build}
+PVBACKD=${PVBACKD:-$build/pvbackd}
+XENSIM_BUILD=$build/tests/sim
+export PVBACKD XENSIM_BUILD
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+if [ -z "${XENSIM_DIR-}" ]; then
+	[ -x "$PVBACKD" ] || skip "$PVBACKD is not built"
+	[ -x "$XENSIM_BUILD/xensim-hv" ] || skip "xensim is not built (make xensim)"
+	exec "$source/tests/sim/xensim-run" sh "$0" "$@"
+fi
+
+log=$XENSIM_DIR/log
+daemon=
+failed=0
+
+fail() {
+	echo "    $*" >&2
+	return 1
+}
+
+# start_daemon [OPTION...]: returns once the daemon serves.
+start_daemon() {
+	mkdir -p "$XENSIM_DIR/run"
+	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
+	daemon=$!
+}
+
+daemon_lives() {
+	kill -0 "$daemon" 2>/dev/null || fail "the daemon is gone"
+}
+
+# stop_daemon: SIGTERM, and the exit status must be 0.
+stop_daemon() {
+	kill -TERM "$daemon"
+	wait "$daemon" || fail "the daemon left with status $?"
+	daemon=
+}
+
+# Open descriptors and mappings of the daemon, the numbers that must come back.
+daemon_fds() {
+	find "/proc/$daemon/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
+# until_true MS COMMAND...: try until it succeeds; only a failure takes the time.
+until_true() {
+	_left=$(($1 / 20))
+	shift
+	until "$@"; do
+		_left=$((_left - 1))
+		[ "$_left" -gt 0 ] || return 1
+		sleep 0.02
+	done
+}
+
+stat_is() {
+	xensim-xl stat | grep -q "^mapped=$1 ports=$2 "
+}
+
+fds_are() {
+	[ "$(daemon_fds)" -le "$1" ]
+}
+
+# nothing_is_held [FDS]: no grant mapped, no port bound, descriptors as before.
+nothing_is_held() {
+	until_true 10000 stat_is 0 0 || fail "left behind: $(xensim-xl stat)"
+	[ $# -eq 0 ] || until_true 3000 fds_are "$1" ||
+		fail "descriptors: $1 before, $(daemon_fds) now"
+}
+
+backend() { # KIND DOMID DEVID
+	echo "/local/domain/0/backend/$1/$2/$3"
+}
+
+# new_disk NAME MIB
+new_disk() {
+	rm -f "$XENSIM_DIR/$1"
+	truncate -s "$2M" "$XENSIM_DIR/$1"
+}
+
+# guest_with_disk MIB: a guest as $dom with an empty disk xvda (device 51712).
+guest_with_disk() {
+	new_disk disk "$1"
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+}
+
+# wait_line FILE TEXT: until a line with TEXT is in FILE.
+wait_line() {
+	until_true 30000 grep -q "$2" "$1" 2>/dev/null || fail "no \"$2\" in $1"
+}
+
+test_case() { # SENTENCE FUNCTION
+	: >"$XENSIM_DIR/err"
+	if ( set -e; $2 ) >"$XENSIM_DIR/out" 2>"$XENSIM_DIR/err"; then
+		echo "ok: $1"
+	else
+		failed=1
+		echo "FAILED: $1"
+		sed 's/^/    /' "$XENSIM_DIR/out" "$XENSIM_DIR/err"
+		echo "    -- the daemon's log:"
+		tail -n 30 "$log" | sed 's/^/    /'
+	fi
+	if ! kill -0 "$daemon" 2>/dev/null; then
+		echo "FAILED: the daemon died in \"$1\""
+		tail -n 40 "$log" | sed 's/^/    /'
+		exit 1
+	fi
+}
+
+# Every test ends with this.
+finish() {
+	if ! stop_daemon; then
+		tail -n 40 "$log"
+		failed=1
+	fi
+	exit "$failed"
+}
