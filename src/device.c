@@ -329,6 +329,7 @@ bool device_suspend(struct device *dev)
 {
 	if (dev->activity == DEVICE_IDLE)
 		return true;
+	dev->suspending = true;
 	start_detach(dev);
 	return false;
 }

@@ -78,6 +78,7 @@ struct device {
 	bool foreign;             /* a kernel driver or another party serves it */
 	bool broken;              /* until the frontend has closed */
 	bool dead;                /* domain dying */
+	bool suspending;          /* the daemon stops, the frontend stays connected */
 	bool gone;                /* directory vanished: free when idle */
 	bool pending;             /* to be looked at */
 	bool seen;                /* mark and sweep */

@@ -94,12 +94,19 @@ static void run_call(struct grant_batch *batch, xengnttab_handle *xgt, uint32_t 
 
 void grant_batch_run(struct grant_batch *batch, xengnttab_handle *xgt)
 {
-	for (uint32_t from = 0; from < batch->nr; from += CALL_MAX) {
-		uint32_t left = batch->nr - from;
+	while (grant_batch_waits(batch)) {
+		uint32_t left = batch->nr - batch->ran;
+		uint32_t nr = left < CALL_MAX ? left : CALL_MAX;
 
-		run_call(batch, xgt, from, left < CALL_MAX ? left : CALL_MAX);
+		run_call(batch, xgt, batch->ran, nr);
+		batch->ran += nr;
+		batch->nr_copies += nr;
 	}
-	batch->nr_copies += batch->nr;
+}
+
+bool grant_batch_waits(const struct grant_batch *batch)
+{
+	return batch->ran < batch->nr;
 }
 
 bool grant_batch_ok(const struct grant_batch *batch, uint32_t index)
@@ -110,6 +117,7 @@ bool grant_batch_ok(const struct grant_batch *batch, uint32_t index)
 void grant_batch_reset(struct grant_batch *batch)
 {
 	batch->nr = 0;
+	batch->ran = 0;
 }
 
 void grant_batch_done(struct grant_batch *batch)

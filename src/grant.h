@@ -34,6 +34,7 @@ enum grant_direction { GRANT_FROM_GUEST, GRANT_TO_GUEST };
 struct grant_batch {
 	xengnttab_grant_copy_segment_t *segs; /* owned */
 	uint32_t nr;
+	uint32_t ran; /* of these have been made */
 	uint32_t capacity;
 	uint64_t nr_calls; /* counters, for dumps */
 	uint64_t nr_copies;
@@ -57,10 +58,12 @@ struct grant_copy {
  */
 int grant_batch_add(struct grant_batch *batch, const struct grant_copy *copy);
 
-/* Make all copies of the batch. Their outcome is in grant_batch_ok(). */
+/* Make the copies that were added since the last run. Their outcome is in grant_batch_ok(). */
 void grant_batch_run(struct grant_batch *batch, xengnttab_handle *xgt);
+/* Whether any waits to be made. */
+bool grant_batch_waits(const struct grant_batch *batch);
 
-/* Whether copy `index` of the batch that ran last was made. */
+/* Whether copy `index` succeeded; it has been run, and the batch not been reset since. */
 bool grant_batch_ok(const struct grant_batch *batch, uint32_t index);
 
 /* Empty the batch for the next round; keeps its memory. */

@@ -162,8 +162,7 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_
 	timer->fn = fn;
 	timer->user = user;
 	timer->armed = true;
-	LIST_FOREACH(at, &loop->timers, link)
-	{
+	LIST_FOREACH(at, &loop->timers, link) {
 		if (at->due_ns > timer->due_ns)
 			break;
 		before = at;

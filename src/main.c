@@ -238,8 +238,7 @@ static int start_watchdog(struct daemon *daemon)
 {
 	int err;
 
-	daemon->watchdog =
-		watchdog_start(daemon->loop, daemon->workers, daemon->nr_workers, &err);
+	daemon->watchdog = watchdog_start(daemon->loop, daemon->workers, daemon->nr_workers, &err);
 	if (err)
 		log_error("systemd's watchdog cannot be fed: %s", strerror(-err));
 	return err;

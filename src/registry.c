@@ -33,7 +33,7 @@ static unsigned int bucket_of(uint32_t domid, uint32_t devid)
 
 #define for_each_device(registry, dev)                                                             \
 	for (unsigned int bucket_ = 0; bucket_ < DEVICE_BUCKETS; bucket_++)                        \
-	LIST_FOREACH((dev), &(registry)->devices[bucket_], link)
+		LIST_FOREACH((dev), &(registry)->devices[bucket_], link)
 
 static struct device *find(struct registry *registry, const struct device_ops *ops, uint32_t domid,
 			   uint32_t devid)
@@ -41,8 +41,8 @@ static struct device *find(struct registry *registry, const struct device_ops *o
 	struct device *dev;
 
 	LIST_FOREACH(dev, &registry->devices[bucket_of(domid, devid)], link)
-	if (dev->ops == ops && dev->domid == domid && dev->devid == devid)
-		return dev;
+		if (dev->ops == ops && dev->domid == domid && dev->devid == devid)
+			return dev;
 	return NULL;
 }
 
@@ -71,7 +71,9 @@ static bool all_idle(struct registry *registry)
 {
 	struct device *dev;
 
-	for_each_device(registry, dev) if (dev->activity != DEVICE_IDLE) return false;
+	for_each_device(registry, dev)
+		if (dev->activity != DEVICE_IDLE)
+			return false;
 	return true;
 }
 
@@ -91,8 +93,7 @@ static void check_domains(struct registry *registry)
 	struct device *dev;
 
 	registry->check_domains = false;
-	for_each_device(registry, dev)
-	{
+	for_each_device(registry, dev) {
 		if (dev->dead || !domain_is_dead(registry, dev->domid))
 			continue;
 		dev->dead = true;
@@ -195,8 +196,9 @@ static void mark_known(struct registry *registry, const struct device_ops *ops,
 {
 	struct device *dev;
 
-	for_each_device(registry, dev) if (dev->ops == ops && (!domid || dev->domid == *domid))
-		mark(registry, dev);
+	for_each_device(registry, dev)
+		if (dev->ops == ops && (!domid || dev->domid == *domid))
+			mark(registry, dev);
 }
 
 /* Keys whose change can mean a step; the rest are our own echoes. */
@@ -370,7 +372,8 @@ void registry_stop(struct registry *registry)
 	struct device *dev;
 
 	registry->stopping = true;
-	for_each_device(registry, dev) mark(registry, dev);
+	for_each_device(registry, dev)
+		mark(registry, dev);
 }
 
 void registry_dump(struct registry *registry, FILE *out)
@@ -378,8 +381,9 @@ void registry_dump(struct registry *registry, FILE *out)
 	static const char *const activity[] = { "idle", "attaching", "attached", "detaching" };
 	struct device *dev;
 
-	for_each_device(registry, dev) fprintf(
-		out, "%s state=%s rings=%s%s%s%s\n", dev->name, xenbus_state_name(dev->logged),
-		activity[dev->activity], dev->broken ? " broken" : "",
-		dev->foreign ? " foreign" : "", dev->dead ? " dead" : "");
+	for_each_device(registry, dev)
+		fprintf(out, "%s state=%s rings=%s%s%s%s\n", dev->name,
+			xenbus_state_name(dev->logged), activity[dev->activity],
+			dev->broken ? " broken" : "", dev->foreign ? " foreign" : "",
+			dev->dead ? " dead" : "");
 }

@@ -9,7 +9,7 @@
 struct ping {
 	struct loop_task task;
 	struct watchdog *watchdog; /* borrowed */
-	struct worker *worker;	   /* borrowed */
+	struct worker *worker;     /* borrowed */
 };
 
 struct watchdog {
@@ -24,7 +24,7 @@ struct watchdog {
 
 static void answered(struct loop_task *task)
 {
-	struct watchdog *watchdog = ((struct ping *) (void *) task)->watchdog;
+	struct watchdog *watchdog = ((struct ping *)(void *)task)->watchdog;
 
 	if (++watchdog->nr_answers == watchdog->nr_workers)
 		watchdog->feed();
@@ -33,7 +33,7 @@ static void answered(struct loop_task *task)
 /* In the worker: it turns its loop, so it lives. */
 static void asked(struct loop_task *task)
 {
-	struct ping *ping = (struct ping *) (void *) task;
+	struct ping *ping = (struct ping *)(void *)task;
 
 	ping->task.run = answered;
 	loop_post(ping->watchdog->loop, &ping->task);

@@ -162,10 +162,16 @@ static void unmask_ports(struct worker *worker)
 
 /* --- the pass --- */
 
-static void run_copies(struct worker *worker)
+/* What act() adds is copied at once, and acted on: an indirect write takes two rounds. */
+static void copy_and_act(struct worker *worker)
 {
-	if (worker->copies.nr)
+	struct queue *queue;
+
+	do {
 		grant_batch_run(&worker->copies, worker->xgt);
+		TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
+			queue->ops->act(queue);
+	} while (grant_batch_waits(&worker->copies));
 }
 
 static bool pass(void *user)
@@ -179,18 +185,16 @@ static bool pass(void *user)
 
 	grant_batch_reset(&worker->copies);
 	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
-	queue->ops->take(queue);
-	run_copies(worker);
-	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
-	queue->ops->act(queue);
+		queue->ops->take(queue);
+	copy_and_act(worker);
 	for (unsigned int i = 0; i < PLANE_NR; i++)
 		if (worker->planes[i] && worker->planes[i]->submit)
 			worker->planes[i]->submit(worker->plane_ctx[i]);
 
 	grant_batch_reset(&worker->copies);
 	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
-	queue->ops->give(queue);
-	run_copies(worker);
+		queue->ops->give(queue);
+	grant_batch_run(&worker->copies, worker->xgt);
 
 	/* A queue that has more to do goes behind the others. */
 	TAILQ_CONCAT(&batch, &worker->dirty, dirty_link);
@@ -216,7 +220,7 @@ void worker_dump(struct worker *worker, FILE *out)
 		(unsigned long long)worker->copies.nr_copies,
 		(unsigned long long)worker->copies.nr_failed);
 	LIST_FOREACH(queue, &worker->queues, link)
-	queue->ops->dump(queue, out);
+		queue->ops->dump(queue, out);
 }
 
 /* --- life --- */

@@ -9,6 +9,8 @@
  *
  *   take    pop requests, add copies from the guest    -> one grant copy
  *   act     look at those copies, start I/O            -> plane->submit (one io_submit)
+ *           (a copy added here is made at once, and act called again: descriptors
+ *           first, then what they describe)
  *   give    add copies to the guest for finished I/O   -> one grant copy
  *   answer  fill responses, publish, notify once
  *

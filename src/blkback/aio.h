@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "blkback/bufpool.h"
+#include "blkback/slow.h"
 #include "worker.h"
 
 struct aio_request;
@@ -35,6 +36,7 @@ struct aio_waiter {
 
 struct aio {
 	struct bufpool *buffers; /* owned */
+	struct slow *slow;       /* owned */
 	/* the rest is private to aio.c */
 	struct worker *worker; /* borrowed */
 	io_context_t ctx;

@@ -3,13 +3,55 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "blkback/image.h"
 #include "ring/blkif.h"
+
+/* A number from /sys/dev/block/MAJOR:MINOR/queue; a partition's queue is its disk's. 0 when unknown. */
+static unsigned long long queue_limit(dev_t dev, const char *name)
+{
+	static const char *const places[] = { "", "/.." };
+	unsigned long long value = 0;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		char path[128];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/%s", major(dev),
+			 minor(dev), places[i], name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%llu", &value) != 1)
+			value = 0;
+		fclose(file);
+		break;
+	}
+	return value;
+}
+
+/* Holes can be punched into files; a block device says what it can. */
+static void learn_discard(struct image *image, const struct stat *st)
+{
+	unsigned long long granularity;
+
+	if (S_ISREG(st->st_mode)) {
+		image->discard = true;
+		image->discard_granularity = (uint32_t)st->st_blksize;
+		return;
+	}
+	granularity = queue_limit(st->st_rdev, "discard_granularity");
+	image->discard = queue_limit(st->st_rdev, "discard_max_bytes") > 0 && granularity > 0 &&
+			 granularity <= UINT32_MAX;
+	image->discard_granularity = (uint32_t)granularity;
+	image->secure_discard = queue_limit(st->st_rdev, "secure_erase_max_bytes") > 0;
+}
 
 static int measure(struct image *image)
 {
@@ -19,6 +61,7 @@ static int measure(struct image *image)
 	if (fstat(image->fd, &st) < 0)
 		return -errno;
 	image->physical_block = BLKIF_SECTOR_SIZE;
+	learn_discard(image, &st);
 	if (S_ISREG(st.st_mode)) {
 		image->bytes = (uint64_t)st.st_size;
 		return 0;
@@ -96,4 +139,31 @@ int image_settle(const struct image *image)
 	if (!image->read_only && fsync(image->fd) < 0)
 		return -errno;
 	return -posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* Whole sectors of the device only: what is not covered whole is left as it is. */
+static int discard_range(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
+{
+	uint64_t unit = image->physical_block;
+	uint64_t from = (offset + unit - 1) / unit * unit;
+	uint64_t range[2] = { from, 0 };
+
+	if (offset + bytes <= from)
+		return 0;
+	range[1] = (offset + bytes - from) / unit * unit;
+	if (range[1] == 0)
+		return 0;
+	return ioctl(image->fd, secure ? BLKSECDISCARD : BLKDISCARD, range) < 0 ? -errno : 0;
+}
+
+int image_discard(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
+{
+	if (bytes == 0)
+		return 0;
+	if (image->block_device)
+		return discard_range(image, offset, bytes, secure);
+	return fallocate(image->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			 (off_t)bytes) < 0
+		       ? -errno
+		       : 0;
 }

@@ -13,6 +13,9 @@ struct image {
 	bool direct;             /* O_DIRECT: nothing of it stays in our page cache */
 	bool block_device;
 	bool read_only;
+	bool discard; /* space can be given back */
+	bool secure_discard;
+	uint32_t discard_granularity; /* bytes */
 };
 
 #define IMAGE_CLOSED                                                                               \
@@ -27,6 +30,12 @@ struct image {
  */
 int image_open(struct image *image, const char *path, bool read_only);
 void image_close(struct image *image);
+
+/*
+ * Give back the space of a range that lies inside the medium; it may block for long. `secure` only
+ * where the image has it. 0; -EOPNOTSUPP when the medium cannot; else -errno.
+ */
+int image_discard(const struct image *image, uint64_t offset, uint64_t bytes, bool secure);
 
 /*
  * At the hand-over from QEMU's emulated disk: what it wrote through the page

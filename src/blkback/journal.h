@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The request pool of one block ring, as a file mapping below the runtime
- * directory: what is in flight survives the process (design, "The journal").
+ * directory: what is in flight survives the process.
  *
  * An entry holds the checked copy of a request from the moment it leaves the
- * ring until its response is public. The file's shape is versioned; a file of
- * another shape, size or device is never used.
+ * ring until its response is public. A daemon that starts later takes the ring's
+ * rsp_prod as the base and replays what was taken and not answered.
+ *
+ * No response may be lost and none sent twice, so a batch of responses becomes
+ * public in steps, each a release store, and recovery can tell between any two of
+ * them what has happened (only the process dies, never the memory):
+ *
+ *   1. header.rsp_next = new rsp_prod             what comes next, if we get there
+ *   2. entry.state = ANSWERED                     for each of the batch
+ *   3. the ring's rsp_prod = new                  the frontend sees them
+ *   4. header.rsp_prod = new                      we did get there
+ *   5. entry.state = FREE                         for each of the batch
+ *
+ * If the ring's rsp_prod equals header.rsp_next, step 3 was done, and ANSWERED means
+ * answered; if it equals header.rsp_prod (and not rsp_next), ANSWERED means not yet.
+ * Any other value was written by the guest, and nothing can be concluded.
+ *
+ * The old process's I/O is over before this one begins: the kernel ends a process's
+ * aio before it closes its files, and with them the lock on the directory.
  */
 #ifndef PVB_JOURNAL_H
 #define PVB_JOURNAL_H
@@ -16,28 +33,36 @@
 
 #include "ring/blkif.h"
 
-#define JOURNAL_MAGIC   0x4c4e4a4256500001ull /* also says the byte order */
-#define JOURNAL_VERSION 1u
+#define JOURNAL_MAGIC       0x4c4e4a4256500001ull /* also says the byte order */
+#define JOURNAL_VERSION     1u
+#define JOURNAL_MAX_ENTRIES 512u /* slots of the largest ring */
 
 enum journal_state {
 	JOURNAL_FREE = 0,
-	JOURNAL_TAKEN = 1, /* off the ring, not answered */
+	JOURNAL_TAKEN = 1,    /* off the ring, not answered */
+	JOURNAL_ANSWERED = 2, /* its response is filled in, public or about to be */
 };
 
 struct journal_entry {
-	uint32_t state; /* enum journal_state; stored last when taken */
+	uint32_t state; /* enum journal_state; stored last */
+	uint32_t sum;   /* over index and req; 0 while free */
 	uint32_t index; /* req_cons when it was taken: the order of replay */
+	uint32_t zero;
 	struct blk_request req;
 };
 
 struct journal_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t entry_size;
+	uint32_t shape; /* a checksum over sizes and offsets */
 	uint32_t nr_entries;
 	uint32_t domid;
 	uint32_t devid;
 	uint32_t queue;
+	uint32_t abi;
+	uint32_t req_cons; /* stored after the entry is TAKEN */
+	uint32_t rsp_prod;
+	uint32_t rsp_next;
 };
 
 struct journal {
@@ -52,20 +77,39 @@ struct journal_id {
 	uint32_t domid;
 	uint32_t devid;
 	uint32_t queue;
+	enum blkif_abi abi;
 };
 
-/* Make an empty journal for a fresh ring, over whatever was there. 0 or -errno. */
-int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries);
+/*
+ * Make an empty journal for a fresh ring whose responses begin at `rsp_prod`, over whatever was
+ * there. 0 or -errno.
+ */
+int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
+		   uint32_t rsp_prod);
 
 /*
- * Whether a previous life left requests of this queue unanswered: their number, 0 when there
- * is no journal or none is open, -EBADMSG when the file cannot be ours.
+ * Open the journal that an earlier life left. 0; -ENOENT when there is none; -EBADMSG when it is not
+ * this queue's, or not of a shape that this daemon reads; else -errno.
  */
-int journal_count_left(const struct journal_id *id);
+int journal_open(struct journal *journal, const struct journal_id *id, uint32_t nr_entries);
 
-/* Record that a request left the ring; everything of the entry but its state is filled in. */
-void journal_take(struct journal_entry *entry);
-/* Its response is public. */
+/*
+ * Bring an opened journal to rest: free what had been answered, and find what had not. `rsp_prod` is
+ * the ring's; `ret_order` has room for nr_entries. Returns the number of entries to replay, with their
+ * numbers in `ret_order`, oldest first; -EBADMSG when the journal contradicts itself or the ring:
+ * then nothing may be concluded from it.
+ */
+int journal_recover(struct journal *journal, uint32_t rsp_prod, uint32_t *ret_order);
+
+/* Record that entry->req left the ring as request number `index`. */
+void journal_take(struct journal *journal, struct journal_entry *entry, uint32_t index);
+/* Step 1. */
+void journal_announce(struct journal *journal, uint32_t rsp_prod);
+/* Step 2. */
+void journal_answer(struct journal_entry *entry);
+/* Step 4. */
+void journal_published(struct journal *journal, uint32_t rsp_prod);
+/* Step 5. */
 void journal_release(struct journal_entry *entry);
 
 /* Unmap; `remove` deletes the file, when nothing is in flight. Idempotent. */

@@ -37,21 +37,57 @@ static int vbd_probe(struct device *dev)
 
 	vbd->image = (struct image)IMAGE_CLOSED;
 	vbd->cdrom = !read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
+	vbd->discard = read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
 	vbd->removable = !read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
 	return 0;
 }
 
+static int write_features(struct vbd *vbd, xs_transaction_t t, const char *const *keys)
+{
+	int err = 0;
+
+	for (; *keys && !err; keys++)
+		err = store_write(vbd->dev.env->store, t, vbd->dev.be_path, *keys, "1");
+	return err;
+}
+
+/* What holds whatever the image turns out to be; some frontends look at state 2 already. */
 static int vbd_advertise(struct device *dev, xs_transaction_t t)
 {
+	static const char *const features[] = { "feature-flush-cache", "feature-barrier", NULL };
 	struct store *store = dev->env->store;
 	const char *dir = dev->be_path;
-	int err = store_write(store, t, dir, "feature-flush-cache", "1");
+	int err = write_features(vbd_of(dev), t, features);
 
 	if (!err)
 		err = store_writef(store, t, dir, "max-ring-page-order", "%u", VBD_MAX_RING_ORDER);
 	if (!err)
+		err = store_writef(store, t, dir, "feature-max-indirect-segments", "%u",
+				   BLKIF_INDIRECT_SEGMENTS);
+	if (!err)
 		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
 				   max_queues(vbd_of(dev)));
+	return err;
+}
+
+static int publish_discard(struct vbd *vbd, xs_transaction_t t)
+{
+	static const char *const features[] = { "feature-discard", NULL };
+	struct store *store = vbd->dev.env->store;
+	const char *dir = vbd->dev.be_path;
+	int err;
+
+	if (!vbd->discard || !vbd->image.discard)
+		return 0;
+	err = write_features(vbd, t, features);
+	if (!err)
+		err = store_writef(store, t, dir, "discard-granularity", "%u",
+				   vbd->image.discard_granularity);
+	if (!err)
+		err = store_write(store, t, dir, "discard-alignment", "0");
+	if (!err)
+		err = store_writef(store, t, dir, "discard-secure", "%d",
+				   vbd->image.secure_discard);
 	return err;
 }
 
@@ -199,6 +235,20 @@ static void roll_back(struct vbd *vbd)
 		all_reported(vbd);
 }
 
+static const char *attach_problem(int err)
+{
+	switch (err) {
+	case -EPROTO:
+		return "its indices are impossible";
+	case -EBADMSG:
+		return "the journal that an earlier pvbackd left is damaged or not of this version";
+	case -ENOENT:
+		return "requests are in flight and no journal of them is left";
+	default:
+		return strerror(-err);
+	}
+}
+
 static void queue_attached(struct vbd_queue *q, int err)
 {
 	struct vbd *vbd = q->owner;
@@ -206,7 +256,7 @@ static void queue_attached(struct vbd_queue *q, int err)
 	if (err && !vbd->attach_err) {
 		vbd->attach_err = err;
 		device_reason(&vbd->dev, err, "ring %u cannot be attached: %s", q->id.queue,
-			      err == -EPROTO ? "its indices are impossible" : strerror(-err));
+			      attach_problem(err));
 	}
 	if (--vbd->nr_reports)
 		return;
@@ -237,6 +287,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index,
 				   .queue = index };
 	q->trace = vbd->dev.trace;
 	q->setup.resume = resume;
+	q->discard = vbd->discard && vbd->image.discard;
 	q->owner = vbd;
 	q->attached = queue_attached;
 	q->detached = queue_detached;
@@ -259,25 +310,6 @@ static int start_queues(struct vbd *vbd, const struct vbd_front *front, bool res
 	return 0;
 }
 
-/* Requests of a previous life that were never answered: taking the ring over would lose them. */
-static int check_left(struct vbd *vbd, unsigned int nr_queues)
-{
-	for (unsigned int i = 0; i < nr_queues; i++) {
-		struct journal_id id = { .dir = vbd->dev.env->runtime_dir,
-					 .domid = vbd->dev.domid,
-					 .devid = vbd->dev.devid,
-					 .queue = i };
-		int left = journal_count_left(&id);
-
-		if (left == 0)
-			continue;
-		device_reason(&vbd->dev, -EBUSY,
-			      "pvbackd died with %d requests of ring %u unanswered", left, i);
-		return left < 0 ? left : -EBUSY;
-	}
-	return 0;
-}
-
 static int vbd_attach(struct device *dev, bool resume)
 {
 	struct vbd *vbd = vbd_of(dev);
@@ -292,12 +324,10 @@ static int vbd_attach(struct device *dev, bool resume)
 		device_reason(dev, err, "%s", why);
 		return err;
 	}
-	if (resume)
-		err = check_left(vbd, front.nr_queues);
-	else if (image_settle(&vbd->image))
+	if (!resume && image_settle(&vbd->image))
 		device_log(dev, LOG_LEVEL_WARNING,
 			   "what the emulated disk wrote may not be on the medium");
-	return err ? err : start_queues(vbd, &front, resume);
+	return start_queues(vbd, &front, resume);
 }
 
 static int vbd_publish(struct device *dev, xs_transaction_t t)
@@ -310,6 +340,8 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 			    (vbd->image.read_only ? INFO_READ_ONLY : 0u);
 	int err = vbd_advertise(dev, t);
 
+	if (!err)
+		err = publish_discard(vbd, t);
 	if (!err)
 		err = store_writef(store, t, dir, "sectors", "%llu",
 				   (unsigned long long)(vbd->image.bytes / BLKIF_SECTOR_SIZE));
@@ -328,8 +360,10 @@ static void vbd_detach(struct device *dev)
 	struct vbd *vbd = vbd_of(dev);
 
 	vbd->nr_reports = vbd->nr_queues;
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
+		vbd->queues[i].keep_journal = dev->suspending;
 		vbd_queue_detach(&vbd->queues[i]);
+	}
 }
 
 static void vbd_done(struct device *dev, bool removed)

@@ -18,6 +18,7 @@ struct vbd {
 	struct image image;
 	bool cdrom;
 	bool removable;
+	bool discard;             /* the toolstack does not forbid it */
 	struct vbd_queue *queues; /* owned array; NULL when nothing is attached */
 	unsigned int nr_queues;
 	unsigned int nr_reports; /* still expected from workers */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The life of a request: take (copy its data in), act (start the I/O), give
- * (copy data out), answer. Worker thread only.
- */
+/* A ring's part in the worker's pass: take, act, give, answer. Worker thread only. */
 #include <errno.h>
 
 #include "blkback/vbd_queue.h"
@@ -14,159 +11,41 @@ static struct vbd_queue *vbd_queue_of(struct queue *queue)
 	return (struct vbd_queue *)(void *)queue;
 }
 
-static bool moves_data_in(const struct vbd_io *io)
-{
-	return io->bytes && io->entry->req.op != BLKIF_READ;
-}
-
-static void finish(struct vbd_io *io, enum blkif_status status)
-{
-	io->status = status;
-	STAILQ_INSERT_TAIL(&io->queue->finished, io, link);
-}
-
-/* --- I/O --- */
-
-static void transfer_done(struct aio_request *aio, long result)
-{
-	struct vbd_io *io = (struct vbd_io *)(void *)aio;
-	struct vbd_queue *q = io->queue;
-	const struct blk_request *req = &io->entry->req;
-
-	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
-	      (unsigned long long)req->id, result);
-	queue_mark(&q->queue);
-	if (result != (long)io->bytes) {
-		q->stats.io_errors++;
-		finish(io, BLKIF_ERROR);
-	} else if (req->op == BLKIF_READ) {
-		STAILQ_INSERT_TAIL(&q->fetched, io, link);
-	} else {
-		q->stats.bytes_written += io->bytes;
-		finish(io, BLKIF_OKAY);
-	}
-}
-
-static void start_write(struct vbd_io *io)
-{
-	struct vbd_queue *q = io->queue;
-
-	aio_write(q->aio, &io->aio, q->image->fd, io->buf, io->bytes,
-		  io->entry->req.sector * BLKIF_SECTOR_SIZE, transfer_done);
-}
-
-/* A flush with segments: what was answered before goes to the medium first, then its own data. */
-static void flush_done(struct aio_request *aio, long result)
-{
-	struct vbd_io *io = (struct vbd_io *)(void *)aio;
-
-	if (result == 0 && io->bytes) {
-		start_write(io);
-		queue_mark(&io->queue->queue); /* so that a pass submits it */
-		return;
-	}
-	io->bytes = 0;
-	transfer_done(aio, result);
-}
-
-static void start_io(struct vbd_io *io)
-{
-	struct vbd_queue *q = io->queue;
-	const struct blk_request *req = &io->entry->req;
-
-	switch (req->op) {
-	case BLKIF_READ:
-		aio_read(q->aio, &io->aio, q->image->fd, io->buf, io->bytes,
-			 req->sector * BLKIF_SECTOR_SIZE, transfer_done);
-		break;
-	case BLKIF_FLUSH:
-		aio_flush(q->aio, &io->aio, q->image->fd, flush_done);
-		break;
-	default:
-		start_write(io);
-		break;
-	}
-}
-
-/* --- copies --- */
-
-/* Add a copy for every segment. False when the batch cannot take them. */
-static bool add_copies(struct vbd_io *io, enum grant_direction direction)
-{
-	struct grant_batch *batch = &io->queue->worker->copies;
-	const struct blk_request *req = &io->entry->req;
-	uint8_t *at = io->buf;
-
-	io->first_copy = batch->nr;
-	for (unsigned int i = 0; i < req->nr_segments; i++) {
-		const struct blk_segment *segment = &req->segments[i];
-		struct grant_copy copy = {
-			.direction = direction,
-			.domid = io->queue->id.domid,
-			.ref = segment->ref,
-			.offset = blkif_segment_offset(segment),
-			.len = blkif_segment_bytes(segment),
-			.local = at,
-		};
-
-		if (grant_batch_add(batch, &copy) < 0)
-			return false;
-		at += copy.len;
-	}
-	return true;
-}
-
-static bool copies_ok(const struct vbd_io *io)
-{
-	const struct grant_batch *batch = &io->queue->worker->copies;
-
-	for (unsigned int i = 0; i < io->entry->req.nr_segments; i++)
-		if (!grant_batch_ok(batch, io->first_copy + i))
-			return false;
-	return true;
-}
-
-static void copy_failed(struct vbd_io *io)
-{
-	io->queue->stats.copy_errors++;
-	finish(io, BLKIF_ERROR);
-}
-
 /* --- take --- */
 
-/* A request that is in the journal and fine, with its buffer: on its way. */
+static void count(struct vbd_queue *q, const struct blk_request *req)
+{
+	q->stats.requests[req->op]++;
+	if (req->indirect)
+		q->stats.requests[BLKIF_INDIRECT]++;
+}
+
+static void prepare(struct vbd_io *io)
+{
+	const struct blk_request *req = &io->entry->req;
+
+	count(io->queue, req);
+	io->segments = req->indirect ? NULL : req->segments;
+	io->bytes = req->indirect || req->op == BLKIF_DISCARD
+			    ? 0
+			    : (uint32_t)req->nr_sectors * BLKIF_SECTOR_SIZE;
+	io->step = 0;
+}
+
+/* A fine request starts its way, unless it must wait for a buffer or for those before it. */
 static void begin(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
 
-	if (!moves_data_in(io))
-		start_io(io);
-	else if (add_copies(io, GRANT_FROM_GUEST))
-		STAILQ_INSERT_TAIL(&q->copying, io, link);
-	else
-		copy_failed(io);
-}
-
-/* False when it must wait for a buffer; then it is held, and nothing behind it is taken. */
-static bool find_buffer(struct vbd_io *io)
-{
-	struct vbd_queue *q = io->queue;
-
-	if (io->bytes)
-		io->buf = aio_get_buffer(q->aio, io->bytes, &q->waiter);
-	if (io->bytes && !io->buf) {
-		q->held = io;
-		q->stats.starved++;
-		return false;
-	}
-	io->buf_bytes = io->bytes;
-	q->held = NULL;
-	begin(io);
-	return true;
+	prepare(io);
+	if (io->entry->req.op == BLKIF_BARRIER)
+		q->barrier = io;
+	else if (!STAILQ_EMPTY(&q->waiting) || !vbd_io_advance(io))
+		STAILQ_INSERT_TAIL(&q->waiting, io, link);
 }
 
 /* The checked copy goes into the journal before anything is done with it. */
-static bool admit(struct vbd_queue *q, const uint8_t *slot)
+static void admit(struct vbd_queue *q, const uint8_t *slot)
 {
 	struct vbd_io *io = STAILQ_FIRST(&q->idle);
 	struct blk_request *req = &io->entry->req;
@@ -175,22 +54,40 @@ static bool admit(struct vbd_queue *q, const uint8_t *slot)
 	STAILQ_REMOVE_HEAD(&q->idle, link);
 	q->in_flight++;
 	fault = blkif_parse(q->setup.abi, slot, &q->limits, req);
-	io->entry->index = q->ring.req_cons - 1;
-	io->buf = NULL;
-	io->bytes = req->nr_sectors * BLKIF_SECTOR_SIZE;
-	journal_take(io->entry);
+	journal_take(&q->journal, io->entry, q->ring.req_cons - 1);
 	trace(q->trace, TRACE_BLK, &q->id,
-	      "take op=%s id=%llu sector=%llu bytes=%u segments=%u fault=%s",
+	      "take op=%s id=%llu sector=%llu sectors=%llu segments=%u indirect=%u fault=%s",
 	      blkif_op_name(req->op), (unsigned long long)req->id, (unsigned long long)req->sector,
-	      io->bytes, req->nr_segments, blkif_fault_name(fault));
+	      (unsigned long long)req->nr_sectors, req->nr_segments, req->indirect,
+	      blkif_fault_name(fault));
+	if (!fault) {
+		begin(io);
+		return;
+	}
+	q->stats.faults[fault]++;
+	vbd_io_finish(io, blkif_fault_status(fault));
+}
+
+/* Nothing is believed of what the journal held. Called before the first pass: no batch is open yet. */
+void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
+{
+	enum blkif_fault fault = blkif_recheck(&io->entry->req, &q->limits);
+
+	q->in_flight++;
+	trace(q->trace, TRACE_BLK, &q->id, "replay op=%s id=%llu fault=%s",
+	      blkif_op_name(io->entry->req.op), (unsigned long long)io->entry->req.id,
+	      blkif_fault_name(fault));
 	if (fault) {
 		q->stats.faults[fault]++;
-		io->bytes = 0;
-		finish(io, blkif_fault_status(fault));
-		return true;
+		io->status = blkif_fault_status(fault);
+		STAILQ_INSERT_TAIL(&q->finished, io, link);
+		return;
 	}
-	q->stats.requests[req->op]++;
-	return find_buffer(io);
+	prepare(io);
+	if (io->entry->req.op == BLKIF_BARRIER)
+		q->barrier = io;
+	else
+		STAILQ_INSERT_TAIL(&q->waiting, io, link);
 }
 
 static void report_broken(struct loop_task *task)
@@ -211,7 +108,26 @@ static void fail_ring(struct vbd_queue *q)
 
 static bool may_take(const struct vbd_queue *q)
 {
-	return !q->stopping && !q->failed && !STAILQ_EMPTY(&q->idle);
+	return !q->stopping && !q->failed && !q->barrier && STAILQ_EMPTY(&q->waiting) &&
+	       !STAILQ_EMPTY(&q->idle);
+}
+
+/* Those that wait for a buffer go first, in their order. False when one still waits. */
+static bool resume_waiting(struct vbd_queue *q)
+{
+	struct vbd_io *io;
+
+	while ((io = STAILQ_FIRST(&q->waiting))) {
+		if (!vbd_io_advance(io))
+			return false;
+		STAILQ_REMOVE_HEAD(&q->waiting, link);
+	}
+	return true;
+}
+
+static bool barrier_is_next(const struct vbd_queue *q)
+{
+	return q->barrier && !q->barrier_runs && q->in_flight == 1;
 }
 
 static void take(struct queue *queue)
@@ -219,15 +135,18 @@ static void take(struct queue *queue)
 	struct vbd_queue *q = vbd_queue_of(queue);
 	uint8_t slot[BLKIF_SLOT_MAX];
 
-	if (q->held && !find_buffer(q->held))
+	if (!resume_waiting(q))
 		return;
+	if (barrier_is_next(q))
+		q->barrier_runs = vbd_io_advance(q->barrier);
 	for (unsigned int i = 0; i < TAKE_BUDGET && may_take(q); i++) {
 		int ret = ring_take(&q->ring, slot, q->ring.slot_size);
 
 		if (ret < 0)
 			fail_ring(q);
-		if (ret <= 0 || !admit(q, slot))
+		if (ret <= 0)
 			return;
+		admit(q, slot);
 	}
 }
 
@@ -236,14 +155,13 @@ static void take(struct queue *queue)
 static void act(struct queue *queue)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
+	struct vbd_io_list copied = STAILQ_HEAD_INITIALIZER(copied);
 	struct vbd_io *io;
 
-	while ((io = STAILQ_FIRST(&q->copying))) {
-		STAILQ_REMOVE_HEAD(&q->copying, link);
-		if (copies_ok(io))
-			start_io(io);
-		else
-			copy_failed(io);
+	STAILQ_CONCAT(&copied, &q->copying); /* what it adds again belongs to the next round */
+	while ((io = STAILQ_FIRST(&copied))) {
+		STAILQ_REMOVE_HEAD(&copied, link);
+		vbd_io_copied_in(io);
 	}
 }
 
@@ -254,29 +172,11 @@ static void give(struct queue *queue)
 
 	while ((io = STAILQ_FIRST(&q->fetched))) {
 		STAILQ_REMOVE_HEAD(&q->fetched, link);
-		if (add_copies(io, GRANT_TO_GUEST))
-			STAILQ_INSERT_TAIL(&q->giving, io, link);
-		else
-			copy_failed(io);
+		vbd_io_give(io);
 	}
 }
 
 /* --- answer --- */
-
-static void settle_given(struct vbd_queue *q)
-{
-	struct vbd_io *io;
-
-	while ((io = STAILQ_FIRST(&q->giving))) {
-		STAILQ_REMOVE_HEAD(&q->giving, link);
-		if (copies_ok(io)) {
-			q->stats.bytes_read += io->bytes;
-			finish(io, BLKIF_OKAY);
-		} else {
-			copy_failed(io);
-		}
-	}
-}
 
 static void respond(struct vbd_io *io)
 {
@@ -286,6 +186,7 @@ static void respond(struct vbd_io *io)
 	size_t size = blkif_response(q->setup.abi, req->id, req->op, io->status, rsp);
 
 	ring_put(&q->ring, rsp, size);
+	journal_answer(io->entry);
 	trace(q->trace, TRACE_BLK, &q->id, "answer op=%s id=%llu status=%d", blkif_op_name(req->op),
 	      (unsigned long long)req->id, (int)io->status);
 }
@@ -294,9 +195,11 @@ static void recycle(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
 
-	if (io->buf)
-		aio_put_buffer(q->aio, io->buf, io->buf_bytes);
-	io->buf = NULL;
+	vbd_io_release(io);
+	if (q->barrier == io) {
+		q->barrier = NULL;
+		q->barrier_runs = false;
+	}
 	journal_release(io->entry);
 	STAILQ_INSERT_HEAD(&q->idle, io, link);
 	q->in_flight--;
@@ -304,9 +207,10 @@ static void recycle(struct vbd_io *io)
 
 static void publish(struct vbd_queue *q)
 {
-	bool notify = ring_publish(&q->ring);
+	bool notify = ring_publish(&q->ring) || q->kick;
 	struct ring_indices at;
 
+	q->kick = false;
 	if (notify) {
 		q->stats.notified++;
 		worker_notify(q->worker, &q->port);
@@ -323,16 +227,22 @@ static void publish(struct vbd_queue *q)
 		   notify);
 }
 
-/* Everything finished in this pass becomes public with one store and at most one notification. */
+/*
+ * Everything finished in this pass becomes public with one store and at most one notification. The
+ * order of the journal's steps is what makes it safe to die in between; see journal.h.
+ */
 static void respond_all(struct vbd_queue *q)
 {
+	uint32_t end = q->ring.rsp_prod;
 	struct vbd_io *io;
 
-	if (STAILQ_EMPTY(&q->finished))
-		return;
 	STAILQ_FOREACH(io, &q->finished, link)
-	respond(io);
+		end++;
+	journal_announce(&q->journal, end);
+	STAILQ_FOREACH(io, &q->finished, link)
+		respond(io);
 	publish(q);
+	journal_published(&q->journal, end);
 	while ((io = STAILQ_FIRST(&q->finished))) {
 		STAILQ_REMOVE_HEAD(&q->finished, link);
 		recycle(io);
@@ -342,22 +252,50 @@ static void respond_all(struct vbd_queue *q)
 static bool answer(struct queue *queue)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
+	struct vbd_io *io;
 
-	settle_given(q);
-	respond_all(q);
+	while ((io = STAILQ_FIRST(&q->giving))) {
+		STAILQ_REMOVE_HEAD(&q->giving, link);
+		vbd_io_given(io);
+	}
+	if (!STAILQ_EMPTY(&q->finished) || q->kick)
+		respond_all(q);
 	if (q->stopping && q->in_flight == 0 && !q->drained) {
 		q->drained = true;
 		vbd_queue_drained(q);
 	}
-	if (!may_take(q) || q->held)
+	if (barrier_is_next(q) && !q->waiter.waiting)
+		return true; /* its turn has come */
+	if (!may_take(q))
 		return false; /* a completion or a buffer brings us back */
 	return ring_rearm(&q->ring);
+}
+
+/* --- dump --- */
+
+static void dump_counters(const struct vbd_queue *q, FILE *out)
+{
+	const struct vbd_queue_stats *s = &q->stats;
+
+	for (unsigned int op = 0; op <= BLKIF_INDIRECT; op++)
+		if (op != 4) /* no such operation */
+			fprintf(out, " %s=%llu", blkif_op_name((uint8_t)op),
+				(unsigned long long)s->requests[op]);
+	fprintf(out,
+		" bytes_read=%llu bytes_written=%llu io_errors=%llu copy_errors=%llu "
+		"notified=%llu silent=%llu starved=%llu replayed=%u",
+		(unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
+		(unsigned long long)s->io_errors, (unsigned long long)s->copy_errors,
+		(unsigned long long)s->notified, (unsigned long long)s->silent,
+		(unsigned long long)s->starved, q->nr_replayed);
+	for (unsigned int i = BLKIF_FINE + 1; i < BLKIF_NR_FAULTS; i++)
+		fprintf(out, " %s=%llu", blkif_fault_name((enum blkif_fault)i),
+			(unsigned long long)s->faults[i]);
 }
 
 static void dump(struct queue *queue, FILE *out)
 {
 	const struct vbd_queue *q = vbd_queue_of(queue);
-	const struct vbd_queue_stats *s = &q->stats;
 	struct ring_indices at;
 
 	ring_indices(&q->ring, &at);
@@ -367,19 +305,8 @@ static void dump(struct queue *queue, FILE *out)
 		q->id.domid, q->id.devid, q->id.queue, q->ring.nr_slots, at.req_prod, at.req_cons,
 		at.req_event, at.rsp_prod, at.rsp_filled, at.rsp_event, q->in_flight,
 		q->stopping ? " stopping" : "", q->failed ? " failed" : "");
-	fprintf(out,
-		"vbd %u/%u/%u count reads=%llu writes=%llu flushes=%llu bytes_read=%llu "
-		"bytes_written=%llu io_errors=%llu copy_errors=%llu notified=%llu silent=%llu "
-		"starved=%llu",
-		q->id.domid, q->id.devid, q->id.queue, (unsigned long long)s->requests[BLKIF_READ],
-		(unsigned long long)s->requests[BLKIF_WRITE],
-		(unsigned long long)s->requests[BLKIF_FLUSH], (unsigned long long)s->bytes_read,
-		(unsigned long long)s->bytes_written, (unsigned long long)s->io_errors,
-		(unsigned long long)s->copy_errors, (unsigned long long)s->notified,
-		(unsigned long long)s->silent, (unsigned long long)s->starved);
-	for (unsigned int i = BLKIF_FINE + 1; i < BLKIF_NR_FAULTS; i++)
-		fprintf(out, " %s=%llu", blkif_fault_name((enum blkif_fault)i),
-			(unsigned long long)s->faults[i]);
+	fprintf(out, "vbd %u/%u/%u count", q->id.domid, q->id.devid, q->id.queue);
+	dump_counters(q, out);
 	fputc('\n', out);
 }
 

@@ -24,23 +24,64 @@ static void release(struct vbd_queue *q)
 
 static int make_pool(struct vbd_queue *q)
 {
-	struct journal_id id = { .dir = q->runtime_dir,
-				 .domid = q->id.domid,
-				 .devid = q->id.devid,
-				 .queue = q->id.queue };
-	int err = journal_create(&q->journal, &id, q->ring.nr_slots);
-
-	if (err)
-		return err;
 	q->ios = calloc(q->ring.nr_slots, sizeof(q->ios[0]));
 	if (!q->ios)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < q->ring.nr_slots; i++) {
 		q->ios[i].queue = q;
 		q->ios[i].entry = &q->journal.entries[i];
-		STAILQ_INSERT_TAIL(&q->idle, &q->ios[i], link);
+		if (q->ios[i].entry->state == JOURNAL_FREE)
+			STAILQ_INSERT_TAIL(&q->idle, &q->ios[i], link);
 	}
 	return 0;
+}
+
+/* What an earlier life took and never answered comes before anything new, in its order. */
+static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		vbd_queue_replay(q, &q->ios[order[i]]);
+	ring_consume(&q->ring, nr);
+	q->nr_replayed = nr;
+	q->kick = true; /* published, but perhaps not notified */
+}
+
+static int begin_ring(struct vbd_queue *q, const struct journal_id *id)
+{
+	int err = journal_create(&q->journal, id, q->ring.nr_slots, q->ring.rsp_prod);
+
+	return err ? err : make_pool(q);
+}
+
+/* Without a journal only a ring with nothing on it can be joined: -ENOENT else. */
+static int join_ring(struct vbd_queue *q, const struct journal_id *id)
+{
+	uint32_t order[JOURNAL_MAX_ENTRIES], waiting;
+	int nr, err = journal_open(&q->journal, id, q->ring.nr_slots);
+
+	if (err == -ENOENT && ring_peek(&q->ring, &waiting) == 0 && waiting == 0)
+		return begin_ring(q, id);
+	if (err)
+		return err;
+	nr = journal_recover(&q->journal, q->ring.rsp_prod, order);
+	if (nr < 0)
+		return nr;
+	err = make_pool(q);
+	if (err)
+		return err;
+	replay(q, order, (uint32_t)nr);
+	return ring_peek(&q->ring, &waiting);
+}
+
+static int open_journal(struct vbd_queue *q)
+{
+	struct journal_id id = { .dir = q->runtime_dir,
+				 .domid = q->id.domid,
+				 .devid = q->id.devid,
+				 .queue = q->id.queue,
+				 .abi = q->setup.abi };
+
+	return q->setup.resume ? join_ring(q, &id) : begin_ring(q, &id);
 }
 
 static int attach(struct vbd_queue *q)
@@ -53,7 +94,7 @@ static int attach(struct vbd_queue *q)
 			  blkif_slot_size(q->setup.abi));
 	if (err)
 		return err;
-	err = make_pool(q);
+	err = open_journal(q);
 	if (err)
 		return err;
 	worker_attach(q->worker, &q->queue, &vbd_queue_ops);
@@ -74,12 +115,16 @@ static void run_attach(struct loop_task *task)
 	q->aio = q->worker->plane_ctx[PLANE_BLK];
 	q->waiter = (struct aio_waiter){ .queue = &q->queue };
 	STAILQ_INIT(&q->idle);
+	STAILQ_INIT(&q->waiting);
 	STAILQ_INIT(&q->copying);
 	STAILQ_INIT(&q->fetched);
 	STAILQ_INIT(&q->giving);
 	STAILQ_INIT(&q->finished);
-	q->limits = (struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
-					   .read_only = q->image->read_only };
+	q->limits =
+		(struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
+				       .read_only = q->image->read_only,
+				       .discard = q->discard,
+				       .secure_discard = q->discard && q->image->secure_discard };
 	q->result = attach(q);
 	trace(q->trace, TRACE_GRANT, &q->id, "attach slots=%u rsp_prod=%u port=%u result=%d",
 	      q->ring.nr_slots, q->ring.rsp_prod, q->setup.port, q->result);

@@ -22,23 +22,28 @@
 
 struct vbd_queue;
 
-/* Where a request is between take and answer. */
+/* A request on its way from take to answer. */
 struct vbd_io {
 	struct aio_request aio; /* first */
+	struct slow_request slow;
 	STAILQ_ENTRY(vbd_io) link;
-	struct vbd_queue *queue;     /* borrowed */
-	struct journal_entry *entry; /* borrowed: the checked request */
-	uint8_t *buf;                /* from the worker's arena; NULL when it has no data */
-	uint32_t buf_bytes;          /* what it was asked for */
-	uint32_t bytes;              /* of data to move */
-	uint32_t first_copy;         /* of this pass's batch */
+	struct vbd_queue *queue;            /* borrowed */
+	struct journal_entry *entry;        /* borrowed: the checked request */
+	const struct blk_segment *segments; /* the entry's, or in `page`; NULL while not read */
+	uint8_t *page;                      /* one page for indirect segments, or NULL */
+	uint8_t *buf;                       /* its data, or NULL */
+	uint32_t buf_bytes;                 /* what it was asked for */
+	uint32_t bytes;                     /* of data to move */
+	uint32_t first_copy;                /* of this pass's batch */
+	int discard_result;
+	uint8_t step; /* enum vbd_step */
 	enum blkif_status status;
 };
 
 STAILQ_HEAD(vbd_io_list, vbd_io);
 
 struct vbd_queue_stats {
-	uint64_t requests[BLKIF_INDIRECT + 1]; /* by operation */
+	uint64_t requests[BLKIF_INDIRECT + 1]; /* by operation; the last counts indirect ones */
 	uint64_t bytes_read, bytes_written;
 	uint64_t faults[BLKIF_NR_FAULTS];
 	uint64_t copy_errors, io_errors;
@@ -52,7 +57,7 @@ struct vbd_queue_setup {
 	uint32_t refs[VBD_MAX_RING_PAGES];
 	uint32_t nr_pages;
 	uint32_t port;
-	bool resume;
+	bool resume; /* the ring is live; what the journal holds is replayed */
 };
 
 struct vbd_queue {
@@ -62,6 +67,7 @@ struct vbd_queue {
 	struct loop *control;      /* borrowed */
 	const struct image *image; /* borrowed; constant while attached */
 	const char *runtime_dir;   /* borrowed */
+	bool discard;              /* offered to this frontend */
 	struct trace_id id;
 	unsigned int trace;
 	struct vbd_queue_setup setup;
@@ -84,15 +90,20 @@ struct vbd_queue {
 	struct journal journal;
 	struct vbd_io *ios; /* owned; one per slot */
 	struct vbd_io_list idle;
-	struct vbd_io_list copying;  /* writes whose data is on the way in */
+	struct vbd_io_list
+		waiting; /* for a buffer, or to be replayed; nothing is taken meanwhile */
+	struct vbd_io_list copying;  /* segments or data on the way in */
 	struct vbd_io_list fetched;  /* reads whose data is on the way out */
 	struct vbd_io_list giving;   /* of this pass */
 	struct vbd_io_list finished; /* to be answered */
 	uint32_t in_flight;
-	bool stopping;       /* takes nothing more; ends when nothing is in flight */
-	bool failed;         /* impossible ring */
-	bool drained;        /* the worker was told */
-	struct vbd_io *held; /* waits for a buffer; nothing behind it is taken */
+	bool stopping; /* takes nothing more; ends when nothing is in flight */
+	bool failed;   /* impossible ring */
+	bool drained;  /* the worker was told */
+	bool kick;     /* resumed: the frontend may have missed a notification */
+	bool barrier_runs;
+	struct vbd_io *barrier; /* waits for all before it; nothing is taken behind it */
+	uint32_t nr_replayed;
 	struct vbd_queue_stats stats;
 };
 
@@ -106,7 +117,26 @@ void vbd_queue_attach(struct vbd_queue *q);
  */
 void vbd_queue_detach(struct vbd_queue *q);
 
-/* Worker thread: everything is answered and the queue is to stop. */
+/* --- the worker's, shared between its three files --- */
+
+/* vbd_queue.c: everything is answered and the queue is to stop. */
 void vbd_queue_drained(struct vbd_queue *q);
+
+/*
+ * vbd_io.c: bring a request forward: read its segments, find a buffer, copy its data in, start its
+ * I/O; as far as it goes now. False when it must wait for a buffer.
+ */
+bool vbd_io_advance(struct vbd_io *io);
+/* The copies of this pass that concern it were made. */
+void vbd_io_copied_in(struct vbd_io *io);
+/* Add the copies that give a read's data to the guest. */
+void vbd_io_give(struct vbd_io *io);
+void vbd_io_given(struct vbd_io *io);
+void vbd_io_finish(struct vbd_io *io, enum blkif_status status);
+/* Give back its memory. */
+void vbd_io_release(struct vbd_io *io);
+
+/* vbd_pass.c: start a request that an earlier life had taken. */
+void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,45 +16,124 @@
 static char dir[] = "/tmp/pvbackd-journal.XXXXXX";
 static struct journal_id id = { .dir = dir, .domid = 7, .devid = 51712, .queue = 0 };
 
-static void no_journal_means_nothing_open(void **state)
+#define NR   32u
+#define BASE 0xfffffff0u /* so that every index wraps on the way */
+
+static struct journal journal;
+static uint32_t order[NR];
+
+static void fresh(void)
 {
-	(void)state;
-	CHECK(journal_count_left(&id) == 0);
+	CHECK(journal_create(&journal, &id, NR, BASE) == 0);
 }
 
-static void an_open_request_is_counted_until_it_is_released(void **state)
+/* The process dies and another one looks. */
+static int look_again(uint32_t rsp_prod)
 {
-	struct journal journal;
+	int err;
 
-	(void)state;
-	CHECK(journal_create(&journal, &id, 32) == 0);
-	CHECK(journal_count_left(&id) == 0);
-	journal.entries[3].req.id = 99;
-	journal_take(&journal.entries[3]);
-	journal_take(&journal.entries[31]);
-	CHECK(journal_count_left(&id) == 2);
-	journal_release(&journal.entries[3]);
-	CHECK(journal_count_left(&id) == 1);
-	journal_close(&journal, false); /* the process dies */
-	CHECK(journal_count_left(&id) == 1);
-}
-
-static void a_new_ring_begins_with_an_empty_journal(void **state)
-{
-	struct journal journal;
-
-	(void)state;
-	CHECK(journal_create(&journal, &id, 32) == 0);
-	journal_take(&journal.entries[0]);
 	journal_close(&journal, false);
-	CHECK(journal_create(&journal, &id, 32) == 0);
-	CHECK(journal_count_left(&id) == 0);
-	journal_close(&journal, true);
-	CHECK(access(journal.path[0] ? journal.path : dir, F_OK) == 0); /* the folder stays */
-	CHECK(journal_count_left(&id) == 0);
+	err = journal_open(&journal, &id, NR);
+	return err ? err : journal_recover(&journal, rsp_prod, order);
 }
 
-static void damage(off_t offset, const void *bytes, size_t size)
+static void take(uint32_t entry, uint32_t index)
+{
+	journal.entries[entry].req = (struct blk_request){
+		.id = index, .op = BLKIF_READ, .nr_segments = 1, .nr_sectors = 1
+	};
+	journal_take(&journal, &journal.entries[entry], BASE + index);
+}
+
+static void no_journal_is_told_apart_from_an_empty_one(void **state)
+{
+	(void)state;
+	CHECK(journal_open(&journal, &id, NR) == -ENOENT);
+	fresh();
+	CHECK(look_again(BASE) == 0);
+}
+
+static void what_was_taken_is_replayed_oldest_first(void **state)
+{
+	(void)state;
+	fresh();
+	for (uint32_t i = 0; i < NR; i++)
+		take((i * 7 + 3) % NR, i);
+	CHECK(look_again(BASE) == (int)NR);
+	for (uint32_t i = 0; i < NR; i++)
+		CHECK(journal.entries[order[i]].req.id == i);
+	CHECK(look_again(BASE) == (int)NR); /* and again, had that one died too */
+}
+
+/* Two taken, the second answered: stop after each step of publishing in turn. */
+static int die_after_step(unsigned int step, uint32_t shared)
+{
+	fresh();
+	take(5, 0);
+	take(9, 1);
+	if (step >= 1)
+		journal_announce(&journal, BASE + 1);
+	if (step >= 2)
+		journal_answer(&journal.entries[9]);
+	if (step >= 4)
+		journal_published(&journal, BASE + 1);
+	if (step >= 5)
+		journal_release(&journal.entries[9]);
+	return look_again(shared);
+}
+
+static void a_response_is_public_or_replayed_and_never_both(void **state)
+{
+	(void)state;
+	for (unsigned int step = 0; step < 3; step++) {
+		CHECK(die_after_step(step, BASE) == 2);
+		CHECK(order[0] == 5 && order[1] == 9);
+	}
+	for (unsigned int step = 3; step <= 5; step++) {
+		CHECK(die_after_step(step, BASE + 1) == 1);
+		CHECK(order[0] == 5);
+	}
+}
+
+static void an_index_of_the_guests_own_making_ends_it(void **state)
+{
+	(void)state;
+	CHECK(die_after_step(5, BASE + 2) == -EBADMSG);
+	CHECK(die_after_step(5, BASE + 77) == -EBADMSG);
+	CHECK(die_after_step(2, BASE - 1) == -EBADMSG);
+}
+
+static void dying_before_the_header_knows_of_a_request_is_fine(void **state)
+{
+	(void)state;
+	fresh();
+	take(0, 0);
+	take(1, 1);
+	journal.header->req_cons = BASE + 1; /* as if the last store had not come */
+	CHECK(look_again(BASE) == 2);
+	journal.header->req_cons = BASE;
+	CHECK(look_again(BASE) == -EBADMSG); /* two behind cannot be */
+}
+
+static void a_busy_run_leaves_nothing(void **state)
+{
+	uint32_t rsp = BASE;
+
+	(void)state;
+	fresh();
+	for (uint32_t i = 0; i < 1000; i++) {
+		take(i % NR, i);
+		journal_announce(&journal, rsp + 1);
+		journal_answer(&journal.entries[i % NR]);
+		journal_published(&journal, ++rsp);
+		journal_release(&journal.entries[i % NR]);
+	}
+	CHECK(look_again(rsp) == 0);
+}
+
+/* --- damage --- */
+
+static void patch(off_t offset, const void *bytes, size_t size)
 {
 	char path[128];
 	int fd;
@@ -68,34 +148,88 @@ static void damage(off_t offset, const void *bytes, size_t size)
 	close(fd);
 }
 
-static void fresh_file(void)
+static void some_in_flight(void)
 {
-	struct journal journal;
-
-	CHECK(journal_create(&journal, &id, 32) == 0);
-	journal_close(&journal, false);
+	fresh();
+	for (uint32_t i = 0; i < 20; i++)
+		take(i, i);
+	journal_announce(&journal, BASE + 4);
+	for (uint32_t i = 3; i < 7; i++)
+		journal_answer(&journal.entries[i]);
+	journal_published(&journal, BASE + 4);
+	for (uint32_t i = 3; i < 7; i++)
+		journal_release(&journal.entries[i]);
 }
 
-static void a_damaged_journal_is_not_believed(void **state)
+static bool is_the_truth(int nr)
 {
-	uint32_t wrong = 77;
+	if (nr != 16)
+		return false;
+	for (unsigned int i = 0; i < 16; i++) {
+		const struct blk_request *req = &journal.entries[order[i]].req;
+
+		if (req->id != (i < 3 ? i : i + 4) || req->op != BLKIF_READ || req->sector ||
+		    req->nr_sectors != 1 || req->nr_segments != 1 || req->indirect)
+			return false;
+	}
+	return true;
+}
+
+/* Every byte in turn, in ways a fault may change it: the whole truth or a refusal, never a guess. */
+static void a_damaged_byte_never_gives_a_wrong_answer(void **state)
+{
+	static const uint8_t flips[] = { 0x01, 0x02, 0x03, 0x80, 0xff };
+	size_t size = sizeof(struct journal_header) + NR * sizeof(struct journal_entry);
+	unsigned int refused = 0;
 
 	(void)state;
-	for (off_t field = 0; field < (off_t)sizeof(struct journal_header); field += 4) {
-		fresh_file();
-		damage(field, &wrong, sizeof(wrong));
-		CHECK(journal_count_left(&id) == -EBADMSG);
+	for (size_t at = 0; at < size; at++)
+		for (unsigned int i = 0; i < sizeof(flips); i++) {
+			int nr;
+
+			some_in_flight();
+			((uint8_t *)journal.header)[at] ^= flips[i];
+			nr = look_again(BASE + 4);
+			CHECK(nr == -EBADMSG || is_the_truth(nr));
+			refused += nr < 0;
+		}
+	CHECK(refused > 10000); /* more than half of the file is in use */
+}
+
+static void a_journal_of_another_size_is_refused(void **state)
+{
+	(void)state;
+	for (off_t size = 0; size < 4400; size += 97) {
+		fresh();
+		patch(size, NULL, 0);
+		CHECK(look_again(BASE) == -EBADMSG);
 	}
-	for (off_t size = 0; size < 300; size += 7) {
-		fresh_file();
-		damage(size, NULL, 0);
-		CHECK(journal_count_left(&id) == -EBADMSG);
-	}
+	fresh();
+	journal_close(&journal, false);
+	CHECK(journal_open(&journal, &id, NR * 2) == -EBADMSG);
+}
+
+static void a_journal_of_another_queue_is_refused(void **state)
+{
+	struct journal_id other = id;
+	char from[128], to[128];
+
+	(void)state;
+	fresh();
+	journal_close(&journal, false);
+	other.devid = 51728;
+	snprintf(from, sizeof(from), "%s/vbd-7-51712-0.journal", dir);
+	snprintf(to, sizeof(to), "%s/vbd-7-51728-0.journal", dir);
+	CHECK(rename(from, to) == 0);
+	CHECK(journal_open(&journal, &other, NR) == -EBADMSG);
+	CHECK(rename(to, from) == 0);
+	other = id;
+	other.abi = BLKIF_ABI_X86_32;
+	CHECK(journal_open(&journal, &other, NR) == -EBADMSG);
 }
 
 static void a_planted_link_is_not_followed(void **state)
 {
-	struct journal journal;
 	char path[128], victim[128];
 	struct stat st;
 	int fd;
@@ -108,10 +242,11 @@ static void a_planted_link_is_not_followed(void **state)
 	close(fd);
 	unlink(path);
 	CHECK(symlink(victim, path) == 0);
-	CHECK(journal_count_left(&id) < 0);
-	CHECK(journal_create(&journal, &id, 32) == 0);
+	CHECK(journal_open(&journal, &id, NR) == -EBADMSG);
+	fresh(); /* takes the link's place */
 	CHECK(stat(victim, &st) == 0 && st.st_size == 0);
 	journal_close(&journal, true);
+	CHECK(access(path, F_OK) < 0);
 	unlink(victim);
 }
 
@@ -134,10 +269,15 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_journal_means_nothing_open),
-		cmocka_unit_test(an_open_request_is_counted_until_it_is_released),
-		cmocka_unit_test(a_new_ring_begins_with_an_empty_journal),
-		cmocka_unit_test(a_damaged_journal_is_not_believed),
+		cmocka_unit_test(no_journal_is_told_apart_from_an_empty_one),
+		cmocka_unit_test(what_was_taken_is_replayed_oldest_first),
+		cmocka_unit_test(a_response_is_public_or_replayed_and_never_both),
+		cmocka_unit_test(an_index_of_the_guests_own_making_ends_it),
+		cmocka_unit_test(dying_before_the_header_knows_of_a_request_is_fine),
+		cmocka_unit_test(a_busy_run_leaves_nothing),
+		cmocka_unit_test(a_damaged_byte_never_gives_a_wrong_answer),
+		cmocka_unit_test(a_journal_of_another_size_is_refused),
+		cmocka_unit_test(a_journal_of_another_queue_is_refused),
 		cmocka_unit_test(a_planted_link_is_not_followed),
 	};
 

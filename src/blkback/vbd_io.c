@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* One request's way: segments, buffer, data in, I/O, data out. Worker thread only. */
+#include <errno.h>
+#include <string.h>
+
+#include "blkback/vbd_queue.h"
+
+/* What an operation consists of, in this order; has_step() says which it has. */
+enum vbd_step { STEP_FLUSH_BEFORE, STEP_DATA, STEP_FLUSH_AFTER, STEP_END };
+
+#define PAGE GRANT_PAGE_SIZE
+
+void vbd_io_finish(struct vbd_io *io, enum blkif_status status)
+{
+	io->status = status;
+	STAILQ_INSERT_TAIL(&io->queue->finished, io, link);
+}
+
+void vbd_io_release(struct vbd_io *io)
+{
+	struct aio *aio = io->queue->aio;
+
+	if (io->page)
+		aio_put_buffer(aio, io->page, PAGE);
+	if (io->buf)
+		aio_put_buffer(aio, io->buf, io->buf_bytes);
+	io->page = NULL;
+	io->buf = NULL;
+	io->segments = NULL;
+}
+
+static bool moves_data_in(const struct vbd_io *io)
+{
+	return io->bytes && io->entry->req.op != BLKIF_READ;
+}
+
+/* --- I/O, step by step --- */
+
+static bool has_step(const struct vbd_io *io, unsigned int step)
+{
+	uint8_t op = io->entry->req.op;
+
+	if (step == STEP_FLUSH_BEFORE) /* what was answered before reaches the medium first */
+		return op == BLKIF_FLUSH || op == BLKIF_BARRIER;
+	if (step == STEP_FLUSH_AFTER)
+		return op == BLKIF_BARRIER;
+	return io->bytes > 0;
+}
+
+static void step_done(struct aio_request *aio, long result);
+
+static void start_data(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+	uint64_t offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
+
+	if (io->entry->req.op == BLKIF_READ)
+		aio_read(q->aio, &io->aio, q->image->fd, io->buf, io->bytes, offset, step_done);
+	else
+		aio_write(q->aio, &io->aio, q->image->fd, io->buf, io->bytes, offset, step_done);
+}
+
+static void all_done(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+
+	if (io->entry->req.op == BLKIF_READ) {
+		STAILQ_INSERT_TAIL(&q->fetched, io, link);
+		return;
+	}
+	q->stats.bytes_written += io->bytes;
+	vbd_io_finish(io, BLKIF_OKAY);
+}
+
+static void next_step(struct vbd_io *io)
+{
+	while (io->step < STEP_END && !has_step(io, io->step))
+		io->step++;
+	if (io->step == STEP_END)
+		all_done(io);
+	else if (io->step == STEP_DATA)
+		start_data(io);
+	else
+		aio_flush(io->queue->aio, &io->aio, io->queue->image->fd, step_done);
+}
+
+static void step_done(struct aio_request *aio, long result)
+{
+	struct vbd_io *io = (struct vbd_io *)(void *)aio;
+	struct vbd_queue *q = io->queue;
+	const struct blk_request *req = &io->entry->req;
+	long wanted = io->step == STEP_DATA ? (long)io->bytes : 0;
+
+	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
+	      (unsigned long long)req->id, result);
+	queue_mark(&q->queue);
+	if (result != wanted) {
+		q->stats.io_errors++;
+		vbd_io_finish(io, BLKIF_ERROR);
+		return;
+	}
+	io->step++;
+	next_step(io);
+}
+
+/* --- discard, in a thread of its own --- */
+
+static struct vbd_io *io_of_slow(struct slow_request *slow)
+{
+	return (struct vbd_io *)(void *)((char *)slow - offsetof(struct vbd_io, slow));
+}
+
+static void discard_work(struct slow_request *slow)
+{
+	struct vbd_io *io = io_of_slow(slow);
+	const struct blk_request *req = &io->entry->req;
+
+	io->discard_result = image_discard(io->queue->image, req->sector * BLKIF_SECTOR_SIZE,
+					   req->nr_sectors * BLKIF_SECTOR_SIZE, req->secure != 0);
+}
+
+static void discard_done(struct slow_request *slow)
+{
+	struct vbd_io *io = io_of_slow(slow);
+	int result = io->discard_result;
+
+	queue_mark(&io->queue->queue);
+	if (result && result != -EOPNOTSUPP)
+		io->queue->stats.io_errors++;
+	vbd_io_finish(io, result == 0             ? BLKIF_OKAY
+			  : result == -EOPNOTSUPP ? BLKIF_NOT_SUPPORTED
+						  : BLKIF_ERROR);
+}
+
+static void start_discard(struct vbd_io *io)
+{
+	io->slow.work = discard_work;
+	io->slow.done = discard_done;
+	if (slow_run(io->queue->aio->slow, &io->slow)) {
+		io->queue->stats.io_errors++;
+		vbd_io_finish(io, BLKIF_ERROR);
+	}
+}
+
+/* --- copies --- */
+
+static void copy_failed(struct vbd_io *io)
+{
+	io->queue->stats.copy_errors++;
+	vbd_io_finish(io, BLKIF_ERROR);
+}
+
+/* Add a copy for every segment. False when the batch cannot take them. */
+static bool add_copies(struct vbd_io *io, enum grant_direction direction)
+{
+	struct grant_batch *batch = &io->queue->worker->copies;
+	uint8_t *at = io->buf;
+
+	io->first_copy = batch->nr;
+	for (unsigned int i = 0; i < io->entry->req.nr_segments; i++) {
+		struct grant_copy copy = {
+			.direction = direction,
+			.domid = io->queue->id.domid,
+			.ref = io->segments[i].ref,
+			.offset = blkif_segment_offset(&io->segments[i]),
+			.len = blkif_segment_bytes(&io->segments[i]),
+			.local = at,
+		};
+
+		if (grant_batch_add(batch, &copy) < 0)
+			return false;
+		at += copy.len;
+	}
+	return true;
+}
+
+static bool copies_ok(const struct vbd_io *io, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (!grant_batch_ok(&io->queue->worker->copies, io->first_copy + i))
+			return false;
+	return true;
+}
+
+static void fetch_data(struct vbd_io *io)
+{
+	if (add_copies(io, GRANT_FROM_GUEST))
+		STAILQ_INSERT_TAIL(&io->queue->copying, io, link);
+	else
+		copy_failed(io);
+}
+
+/* The page of indirect segments comes into private memory before anything looks at it. */
+static void fetch_segments(struct vbd_io *io)
+{
+	const struct blk_request *req = &io->entry->req;
+	struct grant_copy copy = {
+		.direction = GRANT_FROM_GUEST,
+		.domid = io->queue->id.domid,
+		.ref = req->indirect_ref,
+		.len = req->nr_segments * BLKIF_WIRE_SEGMENT,
+		.local = io->page,
+	};
+
+	io->first_copy = io->queue->worker->copies.nr;
+	if (grant_batch_add(&io->queue->worker->copies, &copy) < 0)
+		copy_failed(io);
+	else
+		STAILQ_INSERT_TAIL(&io->queue->copying, io, link);
+}
+
+/* The checked form has the wire's size and replaces it in place. */
+static void segments_came(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+	struct blk_segment checked[BLKIF_INDIRECT_SEGMENTS];
+	struct blk_request req = io->entry->req; /* the journal's copy stays as it was taken */
+	enum blkif_fault fault = blkif_parse_indirect(io->page, &q->limits, &req, checked);
+
+	if (fault) {
+		q->stats.faults[fault]++;
+		vbd_io_finish(io, blkif_fault_status(fault));
+		return;
+	}
+	memcpy(io->page, checked, req.nr_segments * sizeof(checked[0]));
+	io->segments = (const struct blk_segment *)(const void *)io->page;
+	io->bytes = (uint32_t)req.nr_sectors * BLKIF_SECTOR_SIZE;
+	if (!vbd_io_advance(io))
+		STAILQ_INSERT_TAIL(&q->waiting, io, link);
+}
+
+void vbd_io_copied_in(struct vbd_io *io)
+{
+	bool described = io->segments != NULL;
+
+	if (!copies_ok(io, described ? io->entry->req.nr_segments : 1))
+		copy_failed(io);
+	else if (described)
+		next_step(io);
+	else
+		segments_came(io);
+}
+
+void vbd_io_give(struct vbd_io *io)
+{
+	if (add_copies(io, GRANT_TO_GUEST))
+		STAILQ_INSERT_TAIL(&io->queue->giving, io, link);
+	else
+		copy_failed(io);
+}
+
+void vbd_io_given(struct vbd_io *io)
+{
+	if (!copies_ok(io, io->entry->req.nr_segments)) {
+		copy_failed(io);
+		return;
+	}
+	io->queue->stats.bytes_read += io->bytes;
+	vbd_io_finish(io, BLKIF_OKAY);
+}
+
+/* --- forward --- */
+
+static bool find_buffer(struct vbd_io *io, uint8_t **buf, uint32_t bytes)
+{
+	*buf = aio_get_buffer(io->queue->aio, bytes, &io->queue->waiter);
+	if (!*buf)
+		io->queue->stats.starved++;
+	return *buf != NULL;
+}
+
+bool vbd_io_advance(struct vbd_io *io)
+{
+	const struct blk_request *req = &io->entry->req;
+
+	if (req->op == BLKIF_DISCARD) {
+		start_discard(io);
+		return true;
+	}
+	if (!io->segments) {
+		if (!find_buffer(io, &io->page, PAGE))
+			return false;
+		fetch_segments(io);
+		return true;
+	}
+	if (io->bytes) {
+		if (!find_buffer(io, &io->buf, io->bytes))
+			return false;
+		io->buf_bytes = io->bytes;
+	}
+	if (moves_data_in(io))
+		fetch_data(io);
+	else
+		next_step(io);
+	return true;
+}
