@@ -6,7 +6,8 @@
 # text:WORD.
 
 ALL_PARTS=(packages-amd64 packages-i386 tree-amd64 tree-i386 xen linux-amd64 linux-i386
-	dom0.cpio guest-amd64.cpio guest-i386.cpio guest-root.ext4 guests.ext4)
+	dom0.cpio guest-amd64.cpio guest-i386.cpio guest-small.cpio
+	guest-root.ext4 guests.ext4)
 
 KERNEL_PACKAGE_amd64=linux-image-amd64
 KERNEL_PACKAGE_i386=linux-image-686-pae
@@ -239,9 +240,10 @@ part_dom0_cpio() {
 	rm -rf "$root"
 }
 
-# A guest's initramfs: busybox, the agent, the load generators.
-make_guest_cpio() {
-	local arch=$1 root="$CACHE/guest-$1.root" tree="$CACHE/tree-$1" applet
+# make_guest_root ARCH DIR PROGRAM...: a guest's initramfs: busybox, modules, init and agent, programs
+make_guest_root() {
+	local arch=$1 root=$2 tree="$CACHE/tree-$1" applet
+	shift 2
 	rm -rf "$root"
 	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,root,etc,usr/bin,usr/sbin,usr/lib,usr/lib64}
 	for applet in bin sbin lib lib64; do
@@ -251,22 +253,36 @@ make_guest_cpio() {
 		ln -s busybox "$root/usr/bin/$applet"
 	done
 	cp --remove-destination "$tree/usr/bin/busybox" "$root/usr/bin/busybox"
-	copy_with_libraries "$tree" "$root" $GUEST_PROGRAMS
+	[ $# -eq 0 ] || copy_with_libraries "$tree" "$root" "$@"
 	copy_modules "$arch" "$root" $GUEST_MODULES
-	cp "$LAB/guest/init" "$root/init"
-	cp "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
-	chmod +x "$root/init" "$root/usr/sbin/lab-agent"
-	pack_cpio "$root" "$CACHE/guest-$arch.cpio"
-	rm -rf "$root"
+	install -m 755 "$LAB/guest/init" "$root/init"
+	install -m 755 "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
 }
-inputs_guest_amd64_cpio() {
-	printf '%s\n' tree-amd64 file:guest/init file:guest/agent fn:make_guest_cpio fn:copy_modules fn:libraries_of $(text "$GUEST_MODULES $GUEST_PROGRAMS")
+inputs_of_guest() {
+	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:libraries_of
+	text "$GUEST_MODULES $GUEST_PROGRAMS"
 }
+make_guest_cpio() {
+	make_guest_root "$1" "$CACHE/guest-$1.root" $GUEST_PROGRAMS
+	pack_cpio "$CACHE/guest-$1.root" "$CACHE/guest-$1.cpio"
+	rm -rf "$CACHE/guest-$1.root"
+}
+inputs_guest_amd64_cpio() { inputs_of_guest amd64; }
 part_guest_amd64_cpio() { make_guest_cpio amd64; }
-inputs_guest_i386_cpio() {
-	printf '%s\n' tree-i386 file:guest/init file:guest/agent fn:make_guest_cpio fn:copy_modules fn:libraries_of $(text "$GUEST_MODULES $GUEST_PROGRAMS")
-}
+inputs_guest_i386_cpio() { inputs_of_guest i386; }
 part_guest_i386_cpio() { make_guest_cpio i386; }
+
+# An HVM guest gets its initramfs byte by byte from the device model: as small as can be, it goes on to
+# the root file system.
+inputs_guest_small_cpio() { inputs_of_guest amd64; }
+part_guest_small_cpio() {
+	local root="$CACHE/guest-small.root"
+	make_guest_root amd64 "$root"
+	rm -f "$root"/usr/lib/modules/*/modules.*
+	pack_cpio "$root" "$root.cpio"
+	xz --check=crc32 -c "$root.cpio" >"$CACHE/guest-small.cpio"
+	rm -rf "$root" "$root.cpio"
+}
 
 # The root file system of the HVM guest: Debian's programs unpacked, with the agent as its service.
 inputs_guest_root_ext4() { printf '%s\n' tree-amd64 file:guest/agent; }
@@ -285,7 +301,7 @@ part_guest_root_ext4() {
 }
 
 # What Dom0 hands to guests, as one file system on a disk of its own.
-inputs_guests_ext4() { printf '%s\n' linux-amd64 linux-i386 guest-amd64.cpio guest-i386.cpio; }
+inputs_guests_ext4() { printf '%s\n' linux-amd64 linux-i386 guest-amd64.cpio guest-i386.cpio guest-small.cpio; }
 part_guests_ext4() {
 	local root="$CACHE/guests.root" arch
 	rm -rf "$root"
@@ -295,6 +311,7 @@ part_guests_ext4() {
 		ln "$CACHE/linux-$arch/vmlinux" "$root/vmlinux-$arch"
 		ln "$CACHE/guest-$arch.cpio" "$root/guest-$arch.cpio"
 	done
+	ln "$CACHE/guest-small.cpio" "$root/guest-small.cpio"
 	mke2fs -q -t ext4 -L lab-guests -d "$root" "$CACHE/guests.ext4" 512M
 	rm -rf "$root"
 }

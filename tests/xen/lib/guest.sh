@@ -9,19 +9,19 @@ REQUEST=0
 # guest_config NAME TYPE [LINE...]: writes /run/NAME.cfg. TYPE is hvm, pvh or pvh-i386; the lines are
 # config as xl reads it, and win over these.
 guest_config() {
-	local name=$1 type=$2 arch=amd64 kernel
+	local name=$1 type=$2 arch=amd64 kernel initramfs
 	shift 2
 	case $type in
 	*-i386) arch=i386 ;;
 	esac
-	kernel=/guests/vmlinux-$arch
-	[ "${type%-i386}" = pvh ] || kernel=/guests/vmlinuz-$arch
+	kernel=/guests/vmlinux-$arch initramfs=/guests/guest-$arch.cpio
+	[ "${type%-i386}" = pvh ] || kernel=/guests/vmlinuz-$arch initramfs=/guests/guest-small.cpio
 	{
 		cat <<-EOF
 			name = "$name"
 			type = "${type%-i386}"
 			kernel = "$kernel"
-			ramdisk = "/guests/guest-$arch.cpio"
+			ramdisk = "$initramfs"
 			cmdline = "console=hvc0 quiet"
 			memory = 384
 			vcpus = 1

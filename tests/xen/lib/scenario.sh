@@ -7,5 +7,6 @@ set -u
 . /lab/lib/guest.sh
 . /lab/lib/backend.sh
 . /lab/lib/net.sh
+. /lab/lib/load.sh
 # shellcheck source=/dev/null
 . "$1"

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Work for a guest's devices: small amounts of it, always verified.
+
+# fio_line DEVICE [OPTION...]: a command that writes, syncs, reads back and compares
+fio_line() {
+	local device=$1
+	shift
+	echo "fio --name=verify --filename=$device --size=16M --rw=randwrite --bsrange=4k-128k --ioengine=libaio" \
+		"--iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 --do_verify=1 --fsync=16 --end_fsync=1" \
+		"--random_generator=tausworthe64 $*"
+}
+
+# busy_disk_line DEVICE: writes and verifies until it is killed, or something is wrong
+busy_disk_line() { fio_line "$1" --size=4M --loops=1000; }
+
+# iperf GUEST ADDRESS MB [OPTION...]: TCP to an iperf3 server in Dom0; prints its summary
+iperf() {
+	local guest=$1 address=$2 megabytes=$3
+	shift 3
+	iperf_server && guest_run "$guest" "iperf3 -c $address -n ${megabytes}M -i 0 -f m $*" 120 | grep -E 'receiver|sender|error'
+	[ "${PIPESTATUS[0]}" -eq 0 ]
+}
+
+# send_file GUEST ADDRESS: eight megabytes from the guest's memory to Dom0 and back, compared by their
+# sums. (busybox's nc ends the conversation when its input ends, so both ends read a FIFO nobody writes.)
+send_file() {
+	local sums
+	guest_run "$1" "head -c 8388608 /dev/urandom >/tmp/sent; [ -e /tmp/never ] || mkfifo /tmp/never" || return
+	busybox nc -l -p 9001 >/run/received <>/run/nap &
+	wait_for 10 grep -q ':2329 ' /proc/net/tcp /proc/net/tcp6
+	guest_run "$1" "busybox nc $2 9001 </tmp/sent" 120 || return
+	wait $!
+	busybox nc -l -p 9002 </run/received &
+	wait_for 10 grep -q ':232A ' /proc/net/tcp /proc/net/tcp6
+	guest_run "$1" "busybox nc $2 9002 <>/tmp/never >/tmp/back" 120 || return
+	wait $!
+	sums=$(guest_run "$1" "md5sum </tmp/sent; md5sum </tmp/back" && md5sum </run/received)
+	is "$(sort -u <<<"$sums" | grep -c -- -)" 1
+}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# An HVM guest as people configure it: its root file system is on hda, its emulated devices give way to
+# the frontends. What the guest prints is kept in guest.txt.
+# limit: 600
+
+# show COMMAND [SECONDS]: in the guest, kept for the reader
+show() {
+	printf '\n# %s\n' "$1" >>"$LOG/guest.txt"
+	guest_run hvm "$@" >"$LOG/show.out" || { cat "$LOG/show.out"; return 1; }
+	tee -a "$LOG/guest.txt" <"$LOG/show.out"
+}
+shown_has() {
+	local out
+	out=$(show "$1") && has "$out" "$2"
+}
+
+scripts own
+bridge_up xenbr0 77
+need "the backend starts" backend_start
+truncate -s 64M /scratch/second.img
+mke2fs -q -t ext4 /scratch/second.img
+if backend_is_kernel; then second=''; else second=',script=block-pvbackd'; fi
+guest_config hvm hvm 'cmdline = "console=hvc0 quiet lab.root=/dev/xvda"' 'memory = 512' \
+	"vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
+	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second']"
+need "an HVM guest boots from hda" guest_start hvm 240
+
+check "its root file system is on xvda" shown_has "mount | grep \" / \"" '^/dev/xvda on / type ext4'
+check "the kernel unplugged the emulated disks for blkfront" shown_has "dmesg | grep -i -e unplug -e blkfront" 'unplug emulated disks'
+check "the kernel unplugged the emulated NIC for netfront" shown_has "dmesg | grep -i -e unplug -e netfront" 'unplug emulated NICs'
+check "blkfront drives xvda" shown_has "dmesg | grep xvda" 'blkfront: xvda'
+check "/proc/partitions shows xvda" shown_has "cat /proc/partitions" 'xvda$'
+check "/proc/partitions shows no emulated disk" eval 'hasnt "$(guest_run hvm "cat /proc/partitions")" "[sh]d[ab]"'
+check "ethtool says that eth0 is driven by vif" shown_has "ethtool -i eth0" '^driver: vif'
+
+check "fio on the root file system reads back what it wrote" show "$(fio_line /root/fio.dat --size=8M)" 180
+check "fio on the second disk reads back what it wrote" show "$(fio_line /dev/xvdb --offset=40M)" 180
+show 'fio --name=randread --filename=/dev/xvda --rw=randread --bs=4k --iodepth=32 --ioengine=libaio --direct=1 --number_ios=1500 --readonly' 120 |
+	grep IOPS
+check "files on the second file system survive a remount" show \
+	'mount /dev/xvdb /mnt && head -c 4000000 /dev/urandom >/mnt/a && seq 1 40000 >/mnt/b && sync && cd /mnt && md5sum a b >sums && cd / && umount /mnt && mount /dev/xvdb /mnt && cd /mnt && md5sum -c sums'
+check "a file on the root file system is written and synced" show \
+	'cd /root && head -c 2000000 /dev/urandom >kept && md5sum kept >kept.sum && sync'
+
+check "eth0 comes up" guest_net hvm eth0 10.77.0.2
+check "the guest pings Dom0" show "/usr/bin/ping -c 5 -i 0.2 10.77.0.1"
+check "a file crosses the network and comes back the same" send_file hvm 10.77.0.1
+to_dom0() { iperf_server && show "iperf3 -c 10.77.0.1 -n 24M -i 0" 120; }
+from_dom0() { iperf_server && show "iperf3 -c 10.77.0.1 -n 24M -i 0 -R" 120; }
+check "iperf3 sends TCP to Dom0" to_dom0
+check "iperf3 receives TCP from Dom0" from_dom0
+small_udp() {
+	local out
+	iperf_server && out=$(show "iperf3 -c 10.77.0.1 -u -l 18 -b 200k -k 1000 -i 0" 60) && has "$out" ' 0/1000 \(0%\)'
+}
+check "64-byte UDP frames arrive, every one" small_udp
+
+tagged() {
+	ip link add link xenbr0 name xenbr0.7 type vlan id 7 && ip addr add 10.78.0.1/24 dev xenbr0.7 &&
+		ip link set xenbr0.7 up && guest_run hvm "ip link add link eth0 name eth0.7 type vlan id 7" &&
+		guest_net hvm eth0.7 10.78.0.2 && iperf_server && show "iperf3 -c 10.78.0.1 -n 4M -i 0" 120 &&
+		iperf_server && show "iperf3 -c 10.78.0.1 -n 4M -i 0 -R" 120
+}
+check "a VLAN-tagged stream passes both ways" tagged
+jumbo() {
+	ip link set xenbr0 mtu 9000 && ip link set "vif$(guest_id hvm).0" mtu 9000 && guest_run hvm "ip link set eth0 mtu 9000" &&
+		show "/usr/bin/ping -c 3 -i 0.2 -M do -s 8972 10.77.0.1" && iperf_server && show "iperf3 -c 10.77.0.1 -n 8M -i 0" 120
+}
+check "frames of MTU 9000 pass" jumbo
+
+guest_run hvm "umount /mnt; sync; mount -o remount,ro / ; sync" 60
+guest_run hvm "dmesg" >"$LOG/guest-dmesg.txt"
+check "the guest is destroyed" guest_stop hvm
+sums_hold() {
+	mount -o ro,loop /scratch/second.img /mnt && (cd /mnt && md5sum -c sums)
+	local status=$?
+	umount /mnt
+	return $status
+}
+check "Dom0 reads the same files from the second image" sums_hold
+root_sums_hold() {
+	mount -o ro,noload /dev/nvme0n1 /mnt && (cd /mnt/root && md5sum -c kept.sum)
+	local status=$?
+	umount /mnt
+	return $status
+}
+check "Dom0 reads the same file from the root image" root_sums_hold
+check "no guest is left over" no_guests
