@@ -60,3 +60,5 @@ format:
 		-exec clang-format -i {} +
 
 .PHONY: format
+
+include tests/sim/local.mk

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* blk_bus.c - how different frontends connect and disconnect. */
-#define _GNU_SOURCE
 #include "simblk.h"
 
 #include <errno.h>

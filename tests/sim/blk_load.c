@@ -7,7 +7,6 @@
  * tell lost, stale, misplaced and torn writes. Around what a read may write in
  * a page lies a pattern that must survive.
  */
-#define _GNU_SOURCE
 #include "simblk.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* blk_ring.c - the frontend's half of a blkif ring. */
-#define _GNU_SOURCE
 #include "simblk.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* bus.c - a frontend's dealings with xenstore. */
-#define _GNU_SOURCE
 #include "bus.h"
 
 #include <errno.h>

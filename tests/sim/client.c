@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* client.c - the way from a process to the simulated hypervisor. */
-#define _GNU_SOURCE
 #include "client.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* ctrl.c - the part of libxenctrl that a backend uses: which domains there are. */
-#define _GNU_SOURCE
 #include <xenctrl.h> /* first: it must be the one to include xen/xen.h */
 
 #include "client.h"

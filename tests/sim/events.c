@@ -6,7 +6,6 @@
  * until its owner writes it back, and an event that comes in between waits.
  * So each port is at most once in its owner's socket.
  */
-#define _GNU_SOURCE
 #include "events.h"
 
 #include <errno.h>

@@ -7,7 +7,6 @@
  * readable while ports are pending. A notifier writes the port straight into
  * the receiver's socket; the hypervisor process only serves the unmasks.
  */
-#define _GNU_SOURCE
 #include "client.h"
 #include "events.h"
 

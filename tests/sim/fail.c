@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* fail.c - library calls that fail on request. */
-#define _GNU_SOURCE
 #include "client.h"
 
 #include <errno.h>

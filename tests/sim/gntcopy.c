@@ -7,7 +7,6 @@
  * makes the whole call EINVAL, after earlier batches were carried out and
  * without the batch being filled. Everything else is a status per segment.
  */
-#define _GNU_SOURCE
 #include "gnttab.h"
 
 #include <errno.h>

@@ -5,7 +5,6 @@
  * Copying is in gntcopy.c. The sharing side (gntshr) and dma-buf are not
  * simulated and say ENOSYS.
  */
-#define _GNU_SOURCE
 #include "gnttab.h"
 
 #include <errno.h>

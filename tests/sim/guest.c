@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* guest.c - a guest's own memory and grant table. */
-#define _GNU_SOURCE
 #include "guest.h"
 
 #include <errno.h>

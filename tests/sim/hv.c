@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* hv.c - domains, clients and late events of the simulated hypervisor. */
-#define _GNU_SOURCE
 #include "hv.h"
 
 #include <errno.h>

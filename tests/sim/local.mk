@@ -60,7 +60,7 @@ sim_so = \
 	tests/sim/lib/libxenctrl.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
 sim_so_headers = tests/sim/client.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
-sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -fPIC -pthread -std=gnu11 -O2 -g \
+sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
 	$(WARN_CFLAGS) $(XEN_CFLAGS)
 EXTRA_DIST += tests/sim/libxengnttab.map tests/sim/libxenevtchn.map tests/sim/README.md \
 	tests/sim/xensim-run

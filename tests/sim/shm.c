@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* shm.c - layout and locks of the simulated machine; grant pinning. */
-#define _GNU_SOURCE
 #include "shm.h"
 
 #include <errno.h>

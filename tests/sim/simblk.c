@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* simblk - a guest's block frontend with a load generator. */
-#define _GNU_SOURCE
 #include "simblk.h"
 
 #include <errno.h>

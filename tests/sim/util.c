@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* util.c - allocation, numbers, and the event loop of xensim's servers. */
-#define _GNU_SOURCE
 #include "util.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xensim-xl - the toolstack of the simulated machine. */
-#define _GNU_SOURCE
 #include "xl.h"
 
 #include <errno.h>

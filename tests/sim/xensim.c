@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xensim.c - a whole simulated machine in a thread of the test itself. */
-#define _GNU_SOURCE
 #include "hv.h"
 
 #include <errno.h>

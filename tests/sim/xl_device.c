@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xl_device.c - the life of a PV device as libxl handles it. */
-#define _GNU_SOURCE
 #include "xl.h"
 
 #include <errno.h>

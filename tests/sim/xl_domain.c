@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xl_domain.c - creating and destroying domains, attaching and detaching. */
-#define _GNU_SOURCE
 #include "xl.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xsd_conn.c - sockets, messages in and out, and the server's life cycle. */
-#define _GNU_SOURCE
 #include "xsd_impl.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xsd_dom.c - the domains that the store knows, and their quotas. */
-#define _GNU_SOURCE
 #include "xsd_impl.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xsd_ops.c - the requests of the wire protocol that read and change nodes. */
-#define _GNU_SOURCE
 #include "xsd_impl.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xsd_perm.c - who may see and change what, and what a valid path is. */
-#define _GNU_SOURCE
 #include "xsd_impl.h"
 
 #include <errno.h>

@@ -7,7 +7,6 @@
  * A transaction has a table of its own: the first access copies the record
  * there together with its generation, and later accesses stay in that copy.
  */
-#define _GNU_SOURCE
 #include "xsd_impl.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* xsd_watch.c - watches and their events. */
-#define _GNU_SOURCE
 #include "xsd_impl.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulated hypervisor, through the API of the Xen libraries. */
-#define _GNU_SOURCE
 #include <xenctrl.h>
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulated xenstore, asked through the real libxenstore. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>

@@ -226,6 +226,7 @@ static void settle(void)
 		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
 		assert_int_equal(loop_run(worker.loop), 0);
 	}
+	assert_false(q->queue.dirty); /* whatever it waits for, it does not spin */
 }
 
 static void put32(uint8_t *p, uint32_t v)
