@@ -25,7 +25,7 @@ struct tap {
 
 /*
  * Create the tap `name`, or take over one that a previous life of the daemon left. A new one
- * has MAC fe:ff:ff:ff:ff:ff, a short queue, no automatic IPv6 address, and no carrier.
+ * has MAC fe:ff:ff:ff:ff:ff, no automatic IPv6 address, and no carrier.
  * 0, or -errno with nothing open: -EBUSY when another process holds it, -EINVAL when the name is
  * some other interface's, -ENOENT without /dev/net/tun.
  */
@@ -36,6 +36,12 @@ int tap_set_queues(struct tap *tap, unsigned int nr);
 
 /* What the kernel may leave undone in frames that we read (TUN_F_*). 0 or -errno. */
 int tap_set_offload(struct tap *tap, unsigned int flags);
+
+/*
+ * How many frames may wait in the kernel, per queue, for a guest that takes none. With segmentation
+ * offload (`large`) each can be 64 KiB: then fewer, or it would be 64 MB for each vif (XSA-392).
+ */
+int tap_set_queue_len(struct tap *tap, bool large);
 
 int tap_set_carrier(struct tap *tap, bool on);
 int tap_set_mtu(struct tap *tap, unsigned int mtu);

@@ -196,13 +196,23 @@ static void forget_queues(struct vif *vif)
 	vif->nr_stalled = 0;
 }
 
+static int prepare_tap(struct vif *vif)
+{
+	const struct offload_accept *accept = &vif->front.accept;
+	int err = tap_set_queues(&vif->tap, vif->front.nr_queues);
+
+	if (!err)
+		err = tap_set_offload(&vif->tap, offload_tap_flags(accept));
+	if (!err)
+		err = tap_set_queue_len(&vif->tap, accept->gso_v4 || accept->gso_v6);
+	return err;
+}
+
 static int prepare(struct vif *vif, bool resume)
 {
 	unsigned int nr = vif->front.nr_queues;
-	int err = tap_set_queues(&vif->tap, nr);
+	int err = prepare_tap(vif);
 
-	if (!err)
-		err = tap_set_offload(&vif->tap, offload_tap_flags(&vif->front.accept));
 	if (err) {
 		device_reason(&vif->dev, err, "the tap cannot be set up for %u queues: %s", nr,
 			      strerror(-err));

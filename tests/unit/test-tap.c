@@ -190,6 +190,17 @@ static void send_from_host(unsigned int nr)
 	close(fd);
 }
 
+static void queue_is_short_when_frames_are_large(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "256");
+	assert_int_equal(tap_set_queue_len(&tap, false), 0);
+	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "1000");
+	assert_int_equal(tap_set_queue_len(&tap, true), 0);
+	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "256");
+}
+
 static void drain_throws_away_what_waits(void **state)
 {
 	(void)state;
@@ -243,6 +254,7 @@ int main(void)
 		cmocka_unit_test_teardown(one_queue_stays_one_queue, teardown),
 		cmocka_unit_test_teardown(somebody_elses_interface_is_not_taken, teardown),
 		cmocka_unit_test_teardown(offloads_follow_the_frontend, teardown),
+		cmocka_unit_test_teardown(queue_is_short_when_frames_are_large, teardown),
 		cmocka_unit_test_teardown(drain_throws_away_what_waits, teardown),
 		cmocka_unit_test_teardown(writing_while_it_is_down_fails_with_eio, teardown),
 	};
