@@ -13,7 +13,7 @@
 
 /*
  * Short enough to bound the kernel's memory. Small frames come in bursts of a whole cut-up large
- * one: 256 of them lost one in ten on a TCP stream to a guest without segmentation offload.
+ * one: 256 of them lost one in fifteen on a TCP stream to a guest without segmentation offload.
  */
 #define QUEUE_LEN_LARGE 256
 #define QUEUE_LEN_SMALL 1000
