@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# One boot after the other: packs Dom0, starts QEMU, follows what Dom0 reports.
+# One boot after the other: packs Dom0, starts QEMU, follows what Dom0 reports. Uses what run has read
+# from its command line: destdir, backend, shell, logs, scenarios; and work, a folder for this run.
+# shellcheck disable=SC2154,SC2034
 
 passed=0 failed=0 skipped=0 boots=0
 
@@ -19,7 +21,7 @@ copy_build() {
 		[ ! -d "$1/$file" ] || [ -h "$1/$file" ] || { cp -a "$1/$file" "$1/usr/" && rm -rf "${1:?}/$file"; }
 	done
 	for file in "$destdir"/usr/sbin/* "$destdir"/usr/bin/* "$destdir"/etc/xen/scripts/*; do
-		[ -f "$file" ] && ldd "$file" 2>/dev/null || continue
+		[ ! -f "$file" ] || ldd "$file" 2>/dev/null || :
 	done | awk '$2 == "=>" && $3 ~ "^/" { print $3 }' | sort -u | while IFS= read -r path; do
 		[ -e "$CACHE/tree-amd64$path" ] || [ -e "$CACHE/tree-amd64/usr$path" ] ||
 			{ mkdir -p "$1/usr/lib/x86_64-linux-gnu" && cp -L "$path" "$1/usr/lib/x86_64-linux-gnu/"; }
@@ -50,7 +52,7 @@ pack_boot() {
 # disk_options FILE[,OPTION]...: one NVMe namespace each, in this order
 disk_options() {
 	local n=0 disk
-	disks=(-device nvme,id=nvme,serial=lab)
+	disks=(-device "nvme,id=nvme,serial=lab")
 	for disk; do
 		n=$((n + 1))
 		disks+=(-drive "if=none,id=disk$n,format=raw,file=$disk" -device "nvme-ns,bus=nvme,drive=disk$n,nsid=$n")

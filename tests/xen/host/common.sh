@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 # What build and run share on the host: where things are, and how they talk.
+# shellcheck disable=SC2034
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XEN_LAB_CACHE:-$LAB/cache}

@@ -13,24 +13,24 @@ KERNEL_PACKAGE_amd64=linux-image-amd64
 KERNEL_PACKAGE_i386=linux-image-686-pae
 
 # What a guest has in its initramfs (with its libraries), and in its root file system.
-GUEST_PACKAGES="bash dash base-files coreutils mount util-linux grep sed mawk findutils procps kmod iproute2 iputils-ping
-	ethtool fio iperf3 e2fsprogs busybox-static tar gzip"
-DOM0_PACKAGES="xen-utils-4.17 xenstore-utils qemu-system-xen seabios libaio1 libnl-3-200
-	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils"
-PACKAGES_amd64="$KERNEL_PACKAGE_amd64 xen-hypervisor-4.17-amd64 $GUEST_PACKAGES $DOM0_PACKAGES"
-PACKAGES_i386="$KERNEL_PACKAGE_i386 $GUEST_PACKAGES"
+GUEST_PACKAGES=(bash dash base-files coreutils mount util-linux grep sed mawk findutils procps kmod iproute2 iputils-ping
+	ethtool fio iperf3 e2fsprogs busybox-static tar gzip)
+DOM0_PACKAGES=(xen-utils-4.17 xenstore-utils qemu-system-xen seabios libaio1 libnl-3-200
+	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils)
+PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" xen-hypervisor-4.17-amd64 "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}")
+PACKAGES_i386=("$KERNEL_PACKAGE_i386" "${GUEST_PACKAGES[@]}")
 
 # Modules, with what they depend on.
-DOM0_MODULES="xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge 8021q veth loop nvme ext4
-	crc32c_generic null_blk xen-blkback xen-netback"
-GUEST_MODULES="xen-blkfront xen-netfront 8021q ext4 crc32c_generic"
+DOM0_MODULES=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge 8021q veth loop nvme ext4
+	crc32c_generic null_blk xen-blkback xen-netback)
+GUEST_MODULES=(xen-blkfront xen-netfront 8021q ext4 crc32c_generic)
 # Programs in the guest's initramfs beside busybox.
-GUEST_PROGRAMS="usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin/ip usr/sbin/mke2fs usr/sbin/e2fsck"
+GUEST_PROGRAMS=(usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin/ip usr/sbin/mke2fs usr/sbin/e2fsck)
 
 # ---- the machinery ----
 
-# text WORDS: as inputs, one a line
-text() { printf 'text:%s\n' $1; }
+# text WORD...: as inputs, one a line
+text() { printf 'text:%s\n' "$@"; }
 
 # part_key NAME: a hash over all that decides how the part turns out
 part_key() {
@@ -99,10 +99,10 @@ fetch_packages() {
 	mkdir "$CACHE/packages-$arch"
 	mv "$CACHE/apt-$arch/cache/archives"/*.deb "$CACHE/packages-$arch/"
 }
-inputs_packages_amd64() { text "$PACKAGES_amd64"; }
-part_packages_amd64() { fetch_packages amd64 $PACKAGES_amd64; }
-inputs_packages_i386() { text "$PACKAGES_i386"; }
-part_packages_i386() { fetch_packages i386 $PACKAGES_i386; }
+inputs_packages_amd64() { text "${PACKAGES_amd64[@]}"; }
+part_packages_amd64() { fetch_packages amd64 "${PACKAGES_amd64[@]}"; }
+inputs_packages_i386() { text "${PACKAGES_i386[@]}"; }
+part_packages_i386() { fetch_packages i386 "${PACKAGES_i386[@]}"; }
 
 # unpack_package TREE DEB: without what no lab machine reads
 unpack_package() {
@@ -226,7 +226,10 @@ copy_modules() {
 pack_cpio() { (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -o -0 -H newc -R 0:0 --reproducible) >"$2"; }
 
 # Dom0's root but for what a run lays over it (its init, the build under test, the scenarios).
-inputs_dom0_cpio() { printf '%s\n' tree-amd64 fn:copy_modules $(text "$DOM0_MODULES"); }
+inputs_dom0_cpio() {
+	printf '%s\n' tree-amd64 fn:copy_modules
+	text "${DOM0_MODULES[@]}"
+}
 part_dom0_cpio() {
 	local root="$CACHE/dom0.root"
 	rm -rf "$root"
@@ -234,7 +237,7 @@ part_dom0_cpio() {
 	(cd "$CACHE/tree-amd64" && find . -path ./boot -prune -o -path ./usr/lib/modules -prune -o -print0 |
 		cpio --quiet -p -d -0 -l "$root")
 	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,var/log/xen,var/lib/xen,root}
-	copy_modules amd64 "$root" $DOM0_MODULES
+	copy_modules amd64 "$root" "${DOM0_MODULES[@]}"
 	rm -rf "$root"/usr/lib/udev/rules.d "$root"/etc/xen/xl.conf
 	pack_cpio "$root" "$CACHE/dom0.cpio"
 	rm -rf "$root"
@@ -254,16 +257,16 @@ make_guest_root() {
 	done
 	cp --remove-destination "$tree/usr/bin/busybox" "$root/usr/bin/busybox"
 	[ $# -eq 0 ] || copy_with_libraries "$tree" "$root" "$@"
-	copy_modules "$arch" "$root" $GUEST_MODULES
+	copy_modules "$arch" "$root" "${GUEST_MODULES[@]}"
 	install -m 755 "$LAB/guest/init" "$root/init"
 	install -m 755 "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
 }
 inputs_of_guest() {
 	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:libraries_of
-	text "$GUEST_MODULES $GUEST_PROGRAMS"
+	text "${GUEST_MODULES[@]}" "${GUEST_PROGRAMS[@]}"
 }
 make_guest_cpio() {
-	make_guest_root "$1" "$CACHE/guest-$1.root" $GUEST_PROGRAMS
+	make_guest_root "$1" "$CACHE/guest-$1.root" "${GUEST_PROGRAMS[@]}"
 	pack_cpio "$CACHE/guest-$1.root" "$CACHE/guest-$1.cpio"
 	rm -rf "$CACHE/guest-$1.root"
 }

@@ -36,14 +36,24 @@ backend_stop() {
 }
 process_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
-# disk TARGET VDEV MODE: an entry of disk=[] through our own script
-disk() {
+# image FILE MEGABYTES: a sparse image file
+image() { rm -f "$1" && truncate -s "$2M" "$1"; }
+
+# disk_words TARGET VDEV MODE: as xl block-attach takes it, through our own script. The kernel's backend
+# and the stock script know no files, so there they go through a loop device.
+disk_words() {
+	local target=$1
 	if backend_is_kernel; then
-		printf "'phy:%s,%s,%s'" "$1" "$2" "$3"
+		[ -b "$target" ] || target=$(losetup -j "$1" -O NAME -n | head -n 1)
+		[ -n "$target" ] || target=$(losetup -f --show "$1")
+		printf 'phy:%s,%s,%s' "$target" "$2" "$3"
 	else
-		printf "'format=raw, vdev=%s, access=%s, script=block-pvbackd, target=%s'" "$2" "$3" "$1"
+		printf 'format=raw,vdev=%s,access=%s,script=block-pvbackd,target=%s' "$2" "$3" "$1"
 	fi
 }
+
+# disk TARGET VDEV MODE: the same as an entry of disk=[]
+disk() { printf "'%s'" "$(disk_words "$@")"; }
 
 # vif NUMBER [MORE]: an entry of vif=[] with a mac made of the number
 vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
@@ -81,7 +91,7 @@ lab_clean() {
 		*) xl destroy "$name" ;;
 		esac
 	done < <(xl list)
-	! backend_runs || { kill "$(backend_pid)"; wait_for 10 process_gone "$(backend_pid)" || kill -9 "$(backend_pid)"; }
+	backend_runs && { kill "$(backend_pid)"; wait_for 10 process_gone "$(backend_pid)" || kill -9 "$(backend_pid)"; }
 	rm -f "$PIDFILE"
 	modprobe -r xen-blkback xen-netback 2>/dev/null
 	for name in /sys/class/net/xenbr*; do

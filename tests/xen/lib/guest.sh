@@ -40,6 +40,7 @@ guest_create() {
 	local log=/lab/log/console/guest-$1.log
 	[ -e "$log" ] || : >"$log"
 	[ -n "${CONSOLE_FD[$1]:-}" ] || {
+		# shellcheck disable=SC1083,SC2093
 		exec {CONSOLE_FD[$1]}<"$log"
 		cat <&"${CONSOLE_FD[$1]}" >/dev/null
 	}

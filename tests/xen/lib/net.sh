@@ -15,6 +15,5 @@ guest_net() { guest_run "$1" "ip addr add $3/24 dev $2 && ip link set $2 up"; }
 # iperf_server [OPTION...]: in Dom0, for one client
 iperf_server() {
 	iperf3 -s -1 "$@" >>"$LOG/iperf3-server.log" 2>&1 &
-	IPERF=$!
 	wait_for 10 grep -q ':1451 ' /proc/net/tcp6 /proc/net/tcp
 }

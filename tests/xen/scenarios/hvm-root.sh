@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # An HVM guest as people configure it: its root file system is on hda, its emulated devices give way to
-# the frontends. What the guest prints is kept in guest.txt.
+# the frontends. What the guest prints is kept in guest.out.
 # limit: 600
 
 # show COMMAND [SECONDS]: in the guest, kept for the reader
 show() {
-	printf '\n# %s\n' "$1" >>"$LOG/guest.txt"
+	printf '\n# %s\n' "$1" >>"$LOG/guest.out"
 	guest_run hvm "$@" >"$LOG/show.out" || { cat "$LOG/show.out"; return 1; }
-	tee -a "$LOG/guest.txt" <"$LOG/show.out"
+	tee -a "$LOG/guest.out" <"$LOG/show.out"
 }
 shown_has() {
 	local out

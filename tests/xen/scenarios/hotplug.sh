@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Disks and NICs come and go twenty times while others of the same guest are busy.
+# limit: 500
+
+scripts own
+bridge_up xenbr0 77
+bridge_up xenbr1 78
+need "the backend starts" backend_start
+image /scratch/hot.img 32
+guest_config hot pvh "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]"
+need "a PVH guest boots" guest_start hot 120
+guest_net hot eth0 10.77.0.2
+guest_job hot disk "$(busy_disk_line /dev/xvda)"
+guest_job hot net "/usr/bin/ping -q -i 0.01 -c 1000000 10.77.0.1"
+footprint=$(backend_footprint)
+note "before: $footprint"
+
+in_guest() { guest_run hot "$1" >/dev/null; }
+disk_round() {
+	xl block-attach hot "$(disk_words /scratch/hot.img xvdb w)" && wait_for 20 in_guest "test -b /dev/xvdb" &&
+		guest_run hot "dd if=/dev/urandom of=/tmp/mark bs=4096 count=4 2>/dev/null && dd if=/tmp/mark of=/dev/xvdb bs=4096 oflag=direct 2>/dev/null && dd if=/dev/xvdb bs=4096 count=4 iflag=direct 2>/dev/null | cmp - /tmp/mark" &&
+		xl block-detach hot xvdb && wait_for 20 in_guest "test ! -e /dev/xvdb"
+}
+net_round() {
+	xl network-attach hot mac=00:16:5e:02:09:01 bridge=xenbr1 && wait_for 20 in_guest "test -e /sys/class/net/eth1" &&
+		guest_net hot eth1 10.78.0.2 && wait_for 20 in_guest "/usr/bin/ping -c 1 -W 2 10.78.0.1" &&
+		xl network-detach hot 1 && wait_for 20 in_guest "test ! -e /sys/class/net/eth1"
+}
+rounds() {
+	local n
+	for n in {1..20}; do
+		"$1" || { echo "in round $n"; return 1; }
+	done
+}
+check "a disk is attached, used and detached twenty times" rounds disk_round
+check "a NIC is attached, used and detached twenty times" rounds net_round
+check "the busy disk was never disturbed" guest_job_runs hot disk
+check "the busy NIC was never disturbed" guest_job_runs hot net
+check "the backend holds what it held before" wait_for 10 footprint_is "$footprint"
+note "after: $(backend_footprint)"
+lost() {
+	local out
+	guest_run hot "killall -INT ping"
+	out=$(guest_job_end hot net 20)
+	has "$out" ' 0% packet loss'
+}
+check "the busy NIC lost nothing" lost
+check "the guest is destroyed" guest_stop hot

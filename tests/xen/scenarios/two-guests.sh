@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Two guests at once, two disks and two NICs each, all of it busy at the same time.
+# limit: 500
+
+scripts own
+bridge_up xenbr0 77
+bridge_up xenbr1 78
+need "the backend starts" backend_start
+image /scratch/a.img 64
+image /scratch/b.img 64
+guest_config one pvh "disk=[$(disk /dev/nvme0n2 xvda w),$(disk /scratch/a.img xvdb w)]" \
+	"vif=[$(vif 1),'mac=00:16:5e:02:08:01,bridge=xenbr1']"
+guest_config two pvh "disk=[$(disk /dev/nvme0n3 xvda w),$(disk /scratch/b.img xvdb w)]" \
+	"vif=[$(vif 2),'mac=00:16:5e:02:08:02,bridge=xenbr1']"
+need "the first guest is created" guest_create one
+need "the second guest is created" guest_create two
+need "the first guest boots" guest_ready one 150
+need "the second guest boots" guest_ready two 150
+networks() {
+	guest_net one eth0 10.77.0.2 && guest_net one eth1 10.78.0.2 && guest_net two eth0 10.77.0.3 && guest_net two eth1 10.78.0.3
+}
+need "four NICs come up" networks
+
+servers() { guest_run "$1" "iperf3 -s -D -p 5201 && iperf3 -s -D -p 5202"; }
+need "iperf3 serves in the second guest" servers two
+guest_job one disk-a "$(fio_line /dev/xvda --loops=2)"
+guest_job one disk-b "$(fio_line /dev/xvdb)"
+guest_job two disk-a "$(fio_line /dev/xvda)"
+guest_job two disk-b "$(fio_line /dev/xvdb --loops=2)"
+guest_job one net-a "iperf3 -c 10.77.0.3 -p 5201 -n 16M -i 0"
+guest_job one net-b "iperf3 -c 10.78.0.3 -p 5202 -n 16M -i 0 -R"
+for job in disk-a disk-b; do
+	check "the first guest's $job reads back what it wrote" guest_job_end one $job 240
+	check "the second guest's $job reads back what it wrote" guest_job_end two $job 240
+done
+check "TCP passes from guest to guest on the first bridge" guest_job_end one net-a 120
+check "TCP passes from guest to guest on the second bridge" guest_job_end one net-b 120
+check "the first guest is destroyed while the second runs" guest_stop one
+check "the second guest's disks still work" guest_run two "$(fio_line /dev/xvdb --size=4M)" 120
+check "the second guest's NICs still work" guest_run two "/usr/bin/ping -c 3 -i 0.2 10.77.0.1 && /usr/bin/ping -c 3 -i 0.2 10.78.0.1"
+check "the second guest is destroyed" guest_stop two
+check "no guest is left over" no_guests
