@@ -105,15 +105,22 @@ wait_line() {
 }
 
 test_case() { # SENTENCE FUNCTION
-	: >"$XENSIM_DIR/err"
-	if ( set -e; $2 ) >"$XENSIM_DIR/out" 2>"$XENSIM_DIR/err"; then
+	# Not as a condition: there "set -e" would have no effect within.
+	set +e
+	(
+		set -e
+		"$2"
+	) >"$XENSIM_DIR/out" 2>"$XENSIM_DIR/err"
+	status=$?
+	set -e
+	if [ "$status" = 0 ]; then
 		echo "ok: $1"
 	else
 		failed=1
 		echo "FAILED: $1"
 		sed 's/^/    /' "$XENSIM_DIR/out" "$XENSIM_DIR/err"
 		echo "    -- the daemon's log:"
-		tail -n 30 "$log" | sed 's/^/    /'
+		tail -n 15 "$log" | sed 's/^/    /'
 	fi
 	if ! kill -0 "$daemon" 2>/dev/null; then
 		echo "FAILED: the daemon died in \"$1\""

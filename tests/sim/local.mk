@@ -29,6 +29,8 @@ tests_sim_libxensim_a_SOURCES = \
 
 sim_programs = \
 	tests/sim/simblk \
+	tests/sim/simnet \
+	tests/sim/simpeer \
 	tests/sim/xensim-hv \
 	tests/sim/xensim-xenstored \
 	tests/sim/xensim-xl
@@ -41,6 +43,15 @@ tests_sim_simblk_SOURCES = \
 	tests/sim/bus.c tests/sim/bus.h \
 	tests/sim/simblk.c tests/sim/simblk.h
 tests_sim_simblk_LDADD = $(sim_ldadd)
+tests_sim_simnet_SOURCES = \
+	tests/sim/bus.c \
+	tests/sim/net_bus.c \
+	tests/sim/net_ring.c \
+	tests/sim/netframe.c tests/sim/netframe.h \
+	tests/sim/simnet.c tests/sim/simnet.h
+tests_sim_simnet_LDADD = $(sim_ldadd)
+tests_sim_simpeer_SOURCES = tests/sim/netframe.c tests/sim/simpeer.c
+tests_sim_simpeer_LDADD = $(sim_ldadd)
 tests_sim_xensim_xl_SOURCES = \
 	tests/sim/xensim-xl.c \
 	tests/sim/xl.h \
@@ -112,7 +123,8 @@ endif
 # The built daemon, unmodified, on the simulated machine.
 sim_tests = \
 	tests/integration/sim-block.sh \
-	tests/integration/sim-block-life.sh
+	tests/integration/sim-block-life.sh \
+	tests/integration/sim-restart.sh
 TESTS += $(sim_tests)
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh
 # The shared objects must be there before a test starts.

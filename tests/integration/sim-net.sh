@@ -1,0 +1,184 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# NICs: every kind of frame, feature and frontend, each byte checked both ways;
+# and what happens when they go away under load.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+
+# A network namespace of our own, as root or by a user namespace.
+if [ -z "${SIM_NET_NAMESPACE-}" ]; then
+	share=-n
+	[ "$(id -u)" = 0 ] || share=-rn
+	for need in "test -r /dev/net/tun -a -w /dev/net/tun" "unshare $share true"; do
+		$need 2>/dev/null || { echo "SKIP: no \"$need\" here"; exit 77; }
+	done
+	SIM_NET_NAMESPACE=yes exec unshare "$share" sh "$0" "$@"
+fi
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+peer=
+
+# guest_with_nic [ATTACH-OPTION...]: $dom with vif 0 and a peer at its other end.
+guest_with_nic() {
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0 "$@"
+	start_peer
+}
+
+start_peer() { # [OPTION...]
+	: >"$XENSIM_DIR/peer"
+	simpeer "$@" "vif$dom.0" >"$XENSIM_DIR/peer" 2>&1 &
+	peer=$!
+	wait_line "$XENSIM_DIR/peer" ready
+}
+
+# The peer must have found every frame right.
+stop_peer() {
+	kill "$peer"
+	wait "$peer" || fail "the peer: $(cat "$XENSIM_DIR/peer")"
+}
+
+end_guest() {
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+	until_true 5000 no_tap || fail "a tap is left behind: $(ip -o link show type tun)"
+}
+
+no_tap() {
+	! ip link show "vif$dom.0" >/dev/null 2>&1
+}
+
+load() {
+	guest_with_nic
+	simnet "$@" "$dom" 0 || fail "simnet $*"
+	end_guest
+}
+
+peer_saw() { # PATTERN: in the peer's figures
+	grep -q "$1" "$XENSIM_DIR/peer" || fail "no \"$1\": $(cat "$XENSIM_DIR/peer")"
+}
+
+udp() { load --kinds=udp4,udp6; }
+tcp() { load --kinds=tcp4,tcp6; }
+others() { load --kinds=raw,vlan,udp4; }
+pieces() { load --kinds=udp4,tcp6,raw --slots=18 --size=200:1514; }
+tiny() { load --kinds=raw,udp4 --size=20:80 --slots=1; }
+gso4() { load --kinds=gso4 --frames=500; peer_saw "gso=50"; }
+gso6() { load --kinds=gso6 --csum6 --frames=500; peer_saw "gso=50"; }
+gso_and_small() { load --kinds=gso4,gso6,udp4,tcp6,raw,vlan --csum6 --slots=18; }
+gso6_cut_by_the_host() { load --kinds=gso6 --window=1 --frames=100; }
+no_gso() { load --kinds=tcp4,tcp6,udp4 --no-gso; }
+no_sg() { load --kinds=udp4,udp6,tcp4,raw --no-sg; }
+single_channel() { load --single-channel --kinds=udp4,tcp4,gso4; }
+queues() { load --queues=4 --kinds=udp4,udp6,gso4 --csum6; }
+no_csum4() { load --no-csum4 --kinds=udp4,tcp4; }
+csum6() { load --csum6 --kinds=udp6,tcp6; }
+windows() { load --windows --rounds=3 --frames=300; }
+again() { load --rounds=5 --frames=200; }
+one_by_one() { load --window=1 --frames=500; }
+
+jumbo() {
+	guest_with_nic mtu=9000
+	simnet --kinds=udp4,udp6,raw,vlan --size=60:9000 --slots=6 "$dom" 0
+	end_guest
+}
+
+# The host fills checksums in before it sends: nothing may be blank or worse.
+host_without_offload() {
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0
+	start_peer --software
+	simnet --kinds=udp4,udp6,tcp4,tcp6,raw "$dom" 0
+	end_guest
+}
+
+busy_guest() {
+	guest_with_nic
+	simnet --frames=400000000 --kinds=udp4,gso4,raw "$dom" 0 >"$XENSIM_DIR/load" 2>&1 &
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+
+detach_under_load() {
+	busy_guest
+	xensim-xl network-detach "$dom" 0
+	wait "$load" || :
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	grep -q "bad=0 .*protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+	until_true 5000 no_tap || fail "a tap is left behind"
+}
+
+destroy_under_load() {
+	busy_guest
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	nothing_is_held "$fds"
+	until_true 5000 no_tap || fail "a tap is left behind"
+	! xensim-xl list | grep -q "^$dom " || fail "a zombie domain: $(xensim-xl list)"
+}
+
+death_outside_the_toolstack() {
+	busy_guest
+	xensim-xl kill "$dom"
+	wait "$load" || :
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	nothing_is_held
+	! xensim-xl list | grep -q "^$dom " || fail "a zombie domain: $(xensim-xl list)"
+	xenstore-rm "/local/domain/0/backend/vif/$dom"
+	until_true 5000 no_tap || fail "a tap is left behind"
+	nothing_is_held "$fds"
+}
+
+attach_and_detach_often() {
+	dom=$(xensim-xl create guest)
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		xensim-xl network-attach "$dom" 0
+		start_peer
+		simnet --frames=50 "$dom" 0
+		stop_peer
+		xensim-xl network-detach "$dom" 0
+	done
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+start_daemon
+guest_with_nic
+simnet --frames=20 "$dom" 0 >/dev/null
+stop_peer
+xensim-xl destroy "$dom"
+nothing_is_held
+fds=$(daemon_fds)
+test_case "UDP comes back right, v4 and v6" udp
+test_case "TCP comes back right, v4 and v6" tcp
+test_case "unknown ethertypes and tagged frames pass" others
+test_case "a frame may come in 18 pieces of any size" pieces
+test_case "frames shorter than Ethernet's minimum pass" tiny
+test_case "large TCPv4 frames stay whole both ways" gso4
+test_case "large TCPv6 frames stay whole both ways" gso6
+test_case "large and small frames mix" gso_and_small
+test_case "a guest without IPv6 checksum offload gets its TCPv6 cut" gso6_cut_by_the_host
+test_case "a guest without GSO is served" no_gso
+test_case "a guest without scatter-gather gets no chains" no_sg
+test_case "one event channel for both rings works" single_channel
+test_case "several queues work" queues
+test_case "a guest that wants no blank IPv4 checksums gets none" no_csum4
+test_case "a guest that takes blank IPv6 checksums gets them right" csum6
+test_case "Windows' close and reopen at every start works" windows
+test_case "a frontend may close and connect again and again" again
+test_case "one frame at a time is never stuck" one_by_one
+test_case "jumbo frames pass" jumbo
+test_case "a host without offloads is served" host_without_offload
+test_case "a detach under load is clean" detach_under_load
+test_case "a destroy under load leaves neither zombie nor tap" destroy_under_load
+test_case "a domain that dies without a word leaves no zombie" death_outside_the_toolstack
+test_case "attach and detach ten times" attach_and_detach_often
+finish

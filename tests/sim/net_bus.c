@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* net_bus.c - connecting and disconnecting a network frontend. */
+#define _GNU_SOURCE
+#include "simnet.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "util.h"
+
+#define STEP_MS	   10000
+#define CONNECT_MS 30000
+
+static int expect(struct net_front *f, unsigned int mask, int limit_ms, const char *what)
+{
+	unsigned int over = BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED);
+	bool opening = mask == BUS_MASK(BUS_CONNECTED);
+	int state = bus_wait(&f->bus, opening ? mask | over : mask, limit_ms);
+
+	if (opening && state >= 0 && state != BUS_CONNECTED)
+		state = -ECONNREFUSED;
+	if (state < 0)
+		fprintf(stderr, "simnet: the backend is in state %d while waiting for %s\n",
+			bus_back_state(&f->bus), what);
+	return state < 0 ? state : 0;
+}
+
+static void negotiate(struct net_front *f)
+{
+	struct bus *bus = &f->bus;
+	uint64_t queues = bus_read_back(bus, "multi-queue-max-queues", 1);
+
+	f->nr_queues = queues && queues < f->opt.queues ? (uint32_t)queues : f->opt.queues;
+	f->split = f->opt.split && bus_read_back(bus, "feature-split-event-channels", 0);
+	f->sg = f->opt.sg && bus_read_back(bus, "feature-sg", 0);
+	f->gso4 = f->sg && f->opt.gso4 && bus_read_back(bus, "feature-gso-tcpv4", 0);
+	f->gso6 = f->sg && f->opt.gso6 && bus_read_back(bus, "feature-gso-tcpv6", 0);
+	f->csum6 = bus_read_back(bus, "feature-ipv6-csum-offload", 0);
+}
+
+static void write_queue(struct net_front *f, xs_transaction_t t, uint32_t i)
+{
+	struct net_queue *q = &f->queue[i];
+	char dir[16] = "", key[64];
+
+	if (f->nr_queues > 1)
+		snprintf(dir, sizeof(dir), "queue-%u/", i);
+	snprintf(key, sizeof(key), "%stx-ring-ref", dir);
+	bus_write(&f->bus, t, key, "%u", q->tx_ref);
+	snprintf(key, sizeof(key), "%srx-ring-ref", dir);
+	bus_write(&f->bus, t, key, "%u", q->rx_ref);
+	if (!f->split) {
+		snprintf(key, sizeof(key), "%sevent-channel", dir);
+		bus_write(&f->bus, t, key, "%d", q->tx_port);
+		return;
+	}
+	snprintf(key, sizeof(key), "%sevent-channel-tx", dir);
+	bus_write(&f->bus, t, key, "%d", q->tx_port);
+	snprintf(key, sizeof(key), "%sevent-channel-rx", dir);
+	bus_write(&f->bus, t, key, "%d", q->rx_port);
+}
+
+static void write_keys(struct net_front *f, xs_transaction_t t)
+{
+	struct bus *bus = &f->bus;
+
+	if (bus_read_back(bus, "multi-queue-max-queues", 0))
+		bus_write(bus, t, "multi-queue-num-queues", "%u", f->nr_queues);
+	for (uint32_t i = 0; i < f->nr_queues; i++)
+		write_queue(f, t, i);
+	bus_write(bus, t, "request-rx-copy", "1");
+	bus_write(bus, t, "feature-rx-notify", "1");
+	bus_write(bus, t, "feature-sg", "%d", f->opt.sg);
+	bus_write(bus, t, "feature-gso-tcpv4", "%d", f->opt.gso4);
+	bus_write(bus, t, "feature-gso-tcpv6", "%d", f->opt.gso6);
+	bus_write(bus, t, "feature-ipv6-csum-offload", "%d", f->opt.csum6);
+	if (f->opt.no_csum4)
+		bus_write(bus, t, "feature-no-csum-offload", "1");
+}
+
+static int publish(struct net_front *f)
+{
+	for (;;) {
+		xs_transaction_t t = xs_transaction_start(f->bus.xs);
+
+		if (!t)
+			return -errno;
+		write_keys(f, t);
+		if (xs_transaction_end(f->bus.xs, t, false))
+			return 0;
+		if (errno != EAGAIN)
+			return -errno;
+	}
+}
+
+static int reset(struct net_front *f)
+{
+	int err;
+
+	bus_switch(&f->bus, BUS_CLOSING);
+	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_CLOSED);
+	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_INITIALISING);
+	return expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
+}
+
+int net_connect(struct net_front *f)
+{
+	int err = f->opt.windows ? reset(f)
+				 : expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+
+	if (err)
+		return err;
+	negotiate(f);
+	net_queues_open(f);
+	err = publish(f);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < f->nr_queues; i++)
+		net_rx_refill(f, &f->queue[i]);
+	bus_switch(&f->bus, BUS_CONNECTED);
+	return expect(f, BUS_MASK(BUS_CONNECTED), CONNECT_MS, "4");
+}
+
+int net_disconnect(struct net_front *f)
+{
+	int err;
+
+	bus_switch(&f->bus, BUS_CLOSING);
+	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
+	if (err)
+		return err;
+	bus_switch(&f->bus, BUS_CLOSED);
+	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	net_queues_close(f);
+	if (!err && bus_read_back(&f->bus, "online", 0) == 1)
+		bus_switch(&f->bus, BUS_INITIALISING);
+	return err;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * simnet.h - a network frontend of a simulated guest, written from netif.h
+ * with layouts of its own.
+ */
+#ifndef SIM_SIMNET_H
+#define SIM_SIMNET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <xenevtchn.h>
+
+#include "bus.h"
+#include "guest.h"
+#include "netframe.h"
+
+#define NET_RING_SIZE  256u /* entries of a one-page ring, both directions */
+#define NET_MAX_QUEUES 4u
+#define NET_MAX_SLOTS  18u
+
+/* Flags and statuses, from netif.h; two flags have other bits per direction. */
+enum { TX_CSUM_BLANK = 1, TX_DATA_VALIDATED = 2, TX_MORE_DATA = 4, TX_EXTRA_INFO = 8 };
+enum { RX_DATA_VALIDATED = 1, RX_CSUM_BLANK = 2, RX_MORE_DATA = 4, RX_EXTRA_INFO = 8 };
+enum { NET_OKAY = 0, NET_ERROR = -1, NET_DROPPED = -2, NET_NULL = 1 };
+enum { EXTRA_GSO = 1, EXTRA_FLAG_MORE = 1 };
+enum { GSO_TCPV4 = 1, GSO_TCPV6 = 2 };
+
+struct net_options {
+	uint32_t domid, devid, queues;
+	bool split, sg, gso4, gso6, csum6, no_csum4, windows;
+	uint64_t frames;
+	uint32_t rounds, window;
+	size_t min_len, max_len;
+	bool kind[NET_NR_KINDS];
+	uint32_t max_slots;
+	bool hold;
+	uint32_t seed;
+};
+
+/* A slot in flight towards the backend; page and grant of it. */
+struct net_tx_slot {
+	bool busy, is_extra;
+	uint32_t gfn, ref;
+};
+
+struct net_rx_slot {
+	uint32_t gfn, ref;
+	uint16_t id;
+};
+
+struct net_queue {
+	uint32_t tx_gfn, tx_ref, rx_gfn, rx_ref;
+	int tx_port, rx_port; /* the same with one channel */
+	uint32_t tx_prod, tx_cons, tx_published;
+	uint32_t rx_prod, rx_cons, rx_published;
+	struct net_tx_slot tx[NET_RING_SIZE]; /* by request id */
+	struct net_rx_slot rx[NET_RING_SIZE]; /* by ring index */
+};
+
+struct net_stats {
+	uint64_t sent, received, bytes, lost, bad, tx_errors, protocol_errors, segments;
+};
+
+/* A frame received, put together. */
+struct net_packet {
+	size_t len;
+	bool blank, validated;
+	uint32_t gso_type, gso_size;
+	uint8_t data[NET_FRAME_MAX];
+};
+
+struct net_front {
+	struct net_options opt;
+	struct sim_guest guest;
+	struct bus bus;
+	xenevtchn_handle *xce;
+	uint32_t nr_queues;
+	bool split, sg, gso4, gso6, csum6; /* agreed on, guest to backend */
+	struct net_queue queue[NET_MAX_QUEUES];
+	uint8_t mac[6];
+	uint64_t random;
+	struct net_stats stats;
+	struct net_packet packet;
+};
+
+/* net_ring.c */
+void net_queues_open(struct net_front *f);
+void net_queues_close(struct net_front *f);
+/* Slots that a frame may use right now. */
+uint32_t net_tx_room(const struct net_queue *q);
+/* Put a frame on the ring in @nr_slots pieces; @gso_size 0: no GSO. */
+void net_tx_put(struct net_front *f, struct net_queue *q, const uint8_t *data,
+		const struct net_frame *frame, uint32_t nr_slots, bool blank, uint32_t gso_size);
+void net_tx_push(struct net_front *f, struct net_queue *q);
+/* Take the answers that are there. */
+void net_tx_reap(struct net_front *f, struct net_queue *q);
+/* The next whole frame into f->packet. False when there is none. */
+bool net_rx_take(struct net_front *f, struct net_queue *q);
+/* Give all consumed buffers back to the backend. */
+void net_rx_refill(struct net_front *f, struct net_queue *q);
+/* Ask for events; true when something is there already. */
+bool net_wait_wanted(struct net_front *f, struct net_queue *q);
+void net_protocol_error(struct net_front *f, const char *what, uint64_t value);
+
+/* net_bus.c */
+int net_connect(struct net_front *f);
+int net_disconnect(struct net_front *f);
+
+#endif
