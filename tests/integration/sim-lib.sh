@@ -33,11 +33,15 @@ fail() {
 	return 1
 }
 
+serves() { [ "$(grep -c " serves with " "$log" 2>/dev/null)" -gt "$1" ]; }
+
 # start_daemon [OPTION...]: returns once the daemon serves.
 start_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
+	_started=$(grep -c " serves with " "$log" 2>/dev/null || :)
 	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
 	daemon=$!
+	until_true 20000 serves "${_started:-0}" || fail "the daemon does not start: $(tail -n 3 "$log")"
 }
 
 daemon_lives() {
