@@ -8,9 +8,13 @@
 #include <sys/time.h>
 
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/addr.h>
+#include <netlink/attr.h>
 #include <netlink/errno.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/inet6.h>
@@ -285,6 +289,25 @@ int rtnl_set_mtu(struct rtnl *rtnl, int ifindex, unsigned int mtu)
 int rtnl_set_txqueuelen(struct rtnl *rtnl, int ifindex, unsigned int nr_packets)
 {
 	return link_change(rtnl, ifindex, edit_txqueuelen, &nr_packets);
+}
+
+int rtnl_set_noqueue(struct rtnl *rtnl, int ifindex)
+{
+	struct tcmsg tcm = { .tcm_family = AF_UNSPEC,
+			     .tcm_ifindex = ifindex,
+			     .tcm_parent = TC_H_ROOT };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
+	int err;
+
+	if (!msg)
+		return -ENOMEM;
+	if (nlmsg_append(msg, &tcm, sizeof(tcm), NLMSG_ALIGNTO) ||
+	    nla_put_string(msg, TCA_KIND, "noqueue")) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	err = nl_send_sync(rtnl->sock, msg); /* frees msg */
+	return errno_from_nl(err);
 }
 
 int rtnl_rename(struct rtnl *rtnl, int ifindex, const char *name)

@@ -82,6 +82,9 @@ int rtnl_rename(struct rtnl *rtnl, int ifindex, const char *name);
 /* Length of its transmit queue in packets. */
 int rtnl_set_txqueuelen(struct rtnl *rtnl, int ifindex, unsigned int nr_packets);
 
+/* No queueing discipline in front of the driver's own queue. */
+int rtnl_set_noqueue(struct rtnl *rtnl, int ifindex);
+
 /*
  * Make the host take no automatic IPv6 address on it. Success too where the kernel has no IPv6:
  * then there is nothing to prevent. To be set before the interface first comes up.

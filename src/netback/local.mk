@@ -20,6 +20,7 @@ netback_tests = \
 	tests/unit/test-netif \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
+	tests/unit/test-vif-front \
 	tests/unit/test-vif-queue
 check_PROGRAMS += $(netback_tests)
 TESTS += $(netback_tests)
@@ -39,6 +40,10 @@ tests_unit_test_rate_LDADD = $(UNIT_LIBS)
 tests_unit_test_tap_SOURCES = tests/unit/test-tap.c
 tests_unit_test_tap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tap_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_vif_front_SOURCES = tests/unit/test-vif-front.c
+tests_unit_test_vif_front_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_vif_front_LDADD = $(UNIT_LIBS)
 
 # It is its own hypervisor and its own clock.
 tests_unit_test_vif_queue_SOURCES = tests/unit/test-vif-queue.c tests/unit/netframes.h

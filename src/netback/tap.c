@@ -78,6 +78,12 @@ static int set_link(struct tap *tap, struct rtnl *rtnl)
 
 	if (!err)
 		err = rtnl_set_txqueuelen(rtnl, tap->ifindex, QUEUE_LEN_LARGE);
+	/*
+	 * The driver takes every frame at once, so a qdisc would never hold one; and an interface for
+	 * several queues comes with 256 of them, which is 2 MB and more of kernel memory for each vif.
+	 */
+	if (!err)
+		err = rtnl_set_noqueue(rtnl, tap->ifindex);
 	if (!err)
 		err = rtnl_set_addr_gen_mode_none(rtnl, tap->ifindex);
 	if (!err)

@@ -71,6 +71,26 @@ static void new_tap_is_as_scripts_and_bridges_expect(void **state)
 	assert_string_equal(attribute("vif7.0", "carrier"), "1");
 }
 
+/* The kernel says "noqueue" for no qdisc in the answer to a plain link query. */
+static void no_qdisc_holds_memory(void **state)
+{
+	char line[256] = "";
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
+
+	f = popen("ip -o link show vif7.0", "re");
+	assert_non_null(f);
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0'; /* there is no iproute2 here */
+	pclose(f);
+	if (!*line)
+		skip();
+	assert_non_null(strstr(line, "qdisc noqueue"));
+}
+
 static void no_address_appears_on_it_by_itself(void **state)
 {
 	char line[256];
@@ -246,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(new_tap_is_as_scripts_and_bridges_expect, teardown),
+		cmocka_unit_test_teardown(no_qdisc_holds_memory, teardown),
 		cmocka_unit_test_teardown(no_address_appears_on_it_by_itself, teardown),
 		cmocka_unit_test_teardown(it_outlives_us_and_is_taken_over, teardown),
 		cmocka_unit_test_teardown(removal_takes_the_interface_along, teardown),
