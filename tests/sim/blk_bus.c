@@ -18,8 +18,10 @@ static int expect(struct blk_front *f, unsigned int mask, int limit_ms, const ch
 	int state = bus_wait(&f->bus, opening ? mask | over : mask, limit_ms);
 
 	/* A backend that gives up while we connect is not waited for. */
-	if (opening && state >= 0 && state != BUS_CONNECTED)
+	if (opening && state >= 0 && state != BUS_CONNECTED) {
+		bus_switch(&f->bus, BUS_CLOSED);
 		state = -ECONNREFUSED;
+	}
 	if (state < 0)
 		fprintf(stderr, "simblk: the backend is in state %d while waiting for %s\n",
 			bus_back_state(&f->bus), what);

@@ -59,7 +59,8 @@ int sim_client_call(struct sim_client_conn *c, const struct sim_msg *msg, uint32
 /*
  * Fault injection: $XENSIM_FAIL is "call:i[:errno]", several separated by
  * commas; the i-th use (from 1) of the library call fails, with EIO unless an
- * errno is given by number or name. Returns that errno once, else 0.
+ * errno is given by number or name. Returns that errno once, with a line on
+ * stderr that tells a test that the use was reached, else 0.
  */
 int sim_fail(const char *call);
 

@@ -54,9 +54,11 @@ int sim_fail(const char *call)
 	for (unsigned int i = 0; i < nr_faults; i++) {
 		struct fault *f = &faults[i];
 
-		if (!strcmp(f->call, call) &&
-		    __atomic_add_fetch(&f->used, 1, __ATOMIC_RELAXED) == f->at)
-			return f->err;
+		if (strcmp(f->call, call) ||
+		    __atomic_add_fetch(&f->used, 1, __ATOMIC_RELAXED) != f->at)
+			continue;
+		fprintf(stderr, "xensim: use %u of %s fails on purpose\n", f->at, call);
+		return f->err;
 	}
 	return 0;
 }

@@ -124,6 +124,7 @@ endif
 sim_tests = \
 	tests/integration/sim-block.sh \
 	tests/integration/sim-block-life.sh \
+	tests/integration/sim-faults.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-restart.sh
 TESTS += $(sim_tests)

@@ -18,8 +18,10 @@ static int expect(struct net_front *f, unsigned int mask, int limit_ms, const ch
 	bool opening = mask == BUS_MASK(BUS_CONNECTED);
 	int state = bus_wait(&f->bus, opening ? mask | over : mask, limit_ms);
 
-	if (opening && state >= 0 && state != BUS_CONNECTED)
+	if (opening && state >= 0 && state != BUS_CONNECTED) {
+		bus_switch(&f->bus, BUS_CLOSED);
 		state = -ECONNREFUSED;
+	}
 	if (state < 0)
 		fprintf(stderr, "simnet: the backend is in state %d while waiting for %s\n",
 			bus_back_state(&f->bus), what);

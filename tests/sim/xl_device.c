@@ -297,9 +297,9 @@ static bool ask_close(struct xl *xl, xs_transaction_t t, const struct xl_device 
 
 	if (force)
 		path_cleanup(xl, t, dev->fe_path);
-	if (state && strcmp(state, "6"))
+	if (state) /* libxl 4.17: `online` in any case, the state only if it is not closed yet */
 		ok = put(xl, t, dev->be_path, "online", "0") &&
-		     put(xl, t, dev->be_path, "state", "5");
+		     (!strcmp(state, "6") || put(xl, t, dev->be_path, "state", "5"));
 	free(state);
 	free(node);
 	return ok;
