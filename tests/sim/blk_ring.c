@@ -22,14 +22,12 @@ static const struct layout {
 
 #define RING_HEADER 64u
 
-enum { REQ_PROD = 0, REQ_EVENT = 1, RSP_PROD = 2, RSP_EVENT = 3 };
-
-static uint32_t *ring_word(struct blk_front *f, struct blk_queue *q, unsigned int which)
+uint32_t *blk_ring_word(struct blk_front *f, struct blk_queue *q, unsigned int which)
 {
 	return (uint32_t *)sim_guest_addr(&f->guest, q->gfn) + which;
 }
 
-static uint8_t *ring_slot(struct blk_front *f, struct blk_queue *q, uint32_t index)
+uint8_t *blk_ring_slot(struct blk_front *f, struct blk_queue *q, uint32_t index)
 {
 	uint8_t *ring = sim_guest_addr(&f->guest, q->gfn);
 
@@ -81,8 +79,8 @@ static void queue_open(struct blk_front *f, struct blk_queue *q)
 	for (uint32_t i = 0; i < q->nr_pages; i++)
 		must(sim_guest_grant(&f->guest, back, q->gfn + i, false, &q->ref[i]), "grant");
 	q->nr_slots = slots_for(q->nr_pages * SIM_PAGE_SIZE, layouts[f->opt.abi].size);
-	*ring_word(f, q, REQ_EVENT) = 1;
-	*ring_word(f, q, RSP_EVENT) = 1;
+	*blk_ring_word(f, q, REQ_EVENT) = 1;
+	*blk_ring_word(f, q, RSP_EVENT) = 1;
 	q->port = xenevtchn_bind_unbound_port(f->xce, back);
 	if (q->port < 0)
 		sim_die("event channel: %s", strerror(errno));
@@ -210,7 +208,7 @@ static void put_indirect(struct blk_front *f, uint8_t *slot, struct blk_req *r, 
 void blk_ring_put(struct blk_front *f, struct blk_queue *q, struct blk_req *r)
 {
 	const struct layout *l = &layouts[f->opt.abi];
-	uint8_t *slot = ring_slot(f, q, q->req_prod);
+	uint8_t *slot = blk_ring_slot(f, q, q->req_prod);
 	uint64_t id = (uint64_t)(r - q->req);
 
 	memset(slot, 0, l->size);
@@ -227,14 +225,14 @@ void blk_ring_put(struct blk_front *f, struct blk_queue *q, struct blk_req *r)
 
 void blk_ring_push(struct blk_front *f, struct blk_queue *q)
 {
-	uint32_t old = __atomic_load_n(ring_word(f, q, REQ_PROD), __ATOMIC_RELAXED);
+	uint32_t old = __atomic_load_n(blk_ring_word(f, q, REQ_PROD), __ATOMIC_RELAXED);
 	uint32_t event;
 
 	if (old == q->req_prod)
 		return;
-	__atomic_store_n(ring_word(f, q, REQ_PROD), q->req_prod, __ATOMIC_RELEASE);
+	__atomic_store_n(blk_ring_word(f, q, REQ_PROD), q->req_prod, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	event = __atomic_load_n(ring_word(f, q, REQ_EVENT), __ATOMIC_RELAXED);
+	event = __atomic_load_n(blk_ring_word(f, q, REQ_EVENT), __ATOMIC_RELAXED);
 	if (q->req_prod - event < q->req_prod - old) {
 		xenevtchn_notify(f->xce, (evtchn_port_t)q->port);
 		f->stats.notifies++;
@@ -258,8 +256,8 @@ static void request_release(struct blk_front *f, struct blk_queue *q, struct blk
 
 struct blk_req *blk_ring_take(struct blk_front *f, struct blk_queue *q, int *ret_status)
 {
-	uint32_t prod = __atomic_load_n(ring_word(f, q, RSP_PROD), __ATOMIC_ACQUIRE);
-	const uint8_t *slot = ring_slot(f, q, q->rsp_cons);
+	uint32_t prod = __atomic_load_n(blk_ring_word(f, q, RSP_PROD), __ATOMIC_ACQUIRE);
+	const uint8_t *slot = blk_ring_slot(f, q, q->rsp_cons);
 	struct blk_req *r;
 	int16_t status;
 	uint64_t id;
@@ -290,8 +288,8 @@ bool blk_ring_wait_wanted(struct blk_front *f, struct blk_queue *q)
 {
 	uint32_t prod;
 
-	__atomic_store_n(ring_word(f, q, RSP_EVENT), q->rsp_cons + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(blk_ring_word(f, q, RSP_EVENT), q->rsp_cons + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	prod = __atomic_load_n(ring_word(f, q, RSP_PROD), __ATOMIC_RELAXED);
+	prod = __atomic_load_n(blk_ring_word(f, q, RSP_PROD), __ATOMIC_RELAXED);
 	return prod != q->rsp_cons;
 }

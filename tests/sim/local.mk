@@ -37,6 +37,7 @@ sim_programs = \
 check_PROGRAMS += $(sim_programs)
 sim_ldadd = tests/sim/libxensim.a -lxenstore
 tests_sim_simblk_SOURCES = \
+	tests/sim/blk_attack.c \
 	tests/sim/blk_bus.c \
 	tests/sim/blk_load.c \
 	tests/sim/blk_ring.c \
@@ -125,6 +126,7 @@ sim_tests = \
 	tests/integration/sim-block.sh \
 	tests/integration/sim-block-life.sh \
 	tests/integration/sim-faults.sh \
+	tests/integration/sim-hostile.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-restart.sh
 TESTS += $(sim_tests)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* net_bus.c - connecting and disconnecting a network frontend. */
-#define _GNU_SOURCE
 #include "simnet.h"
 
 #include <errno.h>

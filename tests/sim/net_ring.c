@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* net_ring.c - the frontend's half of the netif rings. */
-#define _GNU_SOURCE
 #include "simnet.h"
 
 #include <errno.h>

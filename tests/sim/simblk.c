@@ -29,13 +29,14 @@ static const char usage[] =
 	"  --odd                  segments begin and end anywhere in a page\n"
 	"  --verify-all           read everything back at the end of each round\n"
 	"  --hold                 then stay connected until the backend closes\n"
+	"  --attack=NAME          misbehave instead (--attack=list prints the names)\n"
 	"  --seed=N               of the random choices (default 1)\n"
 	"Prints \"connected\", then a line of figures. Exit status 0: all answers were\n"
 	"right; 1: errors, wrong content or a broken protocol; 3: could not connect.\n";
 
 enum { OPT_PROFILE = 256, OPT_ABI, OPT_NO_PROTOCOL, OPT_ORDER, OPT_QUEUES, OPT_SEGS,
        OPT_PERSISTENT, OPT_DEPTH, OPT_REQUESTS, OPT_ROUNDS, OPT_MIX, OPT_MAX, OPT_SPAN, OPT_ODD,
-       OPT_VERIFY, OPT_HOLD, OPT_SEED, OPT_HELP };
+       OPT_VERIFY, OPT_HOLD, OPT_SEED, OPT_ATTACK, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "profile", 1, NULL, OPT_PROFILE },   { "abi", 1, NULL, OPT_ABI },
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
 	{ "mix", 1, NULL, OPT_MIX },	       { "max-sectors", 1, NULL, OPT_MAX },
 	{ "span", 1, NULL, OPT_SPAN },	       { "odd", 0, NULL, OPT_ODD },
 	{ "verify-all", 0, NULL, OPT_VERIFY }, { "hold", 0, NULL, OPT_HOLD },
+	{ "attack", 1, NULL, OPT_ATTACK },
 	{ "seed", 1, NULL, OPT_SEED },	       { "help", 0, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 }
 };
@@ -97,6 +99,7 @@ static void option_apply(struct blk_options *o, int opt)
 	case OPT_VERIFY: o->verify_all = true; break;
 	case OPT_HOLD: o->hold = true; break;
 	case OPT_SEED: o->seed = number(optarg, 0, UINT32_MAX); break;
+	case OPT_ATTACK: o->attack = optarg; break;
 	case OPT_MIX:
 		if (sscanf(optarg, "%u:%u:%u:%u", &o->mix[0], &o->mix[1], &o->mix[2],
 			   &o->mix[3]) != 4)
@@ -118,6 +121,10 @@ static void options_parse(struct blk_options *o, int argc, char **argv)
 				   .seed = 1 };
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		option_apply(o, opt);
+	if (o->attack && !strcmp(o->attack, "list")) {
+		blk_attack_list();
+		exit(0);
+	}
 	if (argc - optind != 2)
 		bad_usage();
 	o->domid = number(argv[optind], 1, 0x7fef);
@@ -191,6 +198,11 @@ int main(int argc, char **argv)
 	err = bus_open(&f.bus, "vbd", f.opt.devid);
 	if (err)
 		sim_die("vbd %u: %s", f.opt.devid, strerror(-err));
+	if (f.opt.attack) {
+		err = blk_attack(&f);
+		printf("attack %s: %s\n", f.opt.attack, err ? "not answered as it must" : "ok");
+		return err ? 1 : 0;
+	}
 	start = sim_now_ms();
 	for (uint32_t i = 0; i < f.opt.rounds && !err; i++) {
 		err = one_round(&f, i + 1 == f.opt.rounds);

@@ -46,6 +46,7 @@ struct blk_options {
 	uint64_t span; /* sectors used from the start of the disk, 0 = all */
 	bool odd;      /* segments that begin and end anywhere in a page */
 	bool verify_all;
+	const char *attack; /* do this instead of a load */
 	bool hold; /* once done stay connected until the backend closes */
 	uint32_t seed;
 };
@@ -109,6 +110,10 @@ void blk_queues_open(struct blk_front *f);
  * still holds is a protocol error. Harmless when nothing is open.
  */
 void blk_queues_close(struct blk_front *f);
+/* A word of the shared header, and the entry that an index falls on. */
+enum { REQ_PROD, REQ_EVENT, RSP_PROD, RSP_EVENT };
+uint32_t *blk_ring_word(struct blk_front *f, struct blk_queue *q, unsigned int which);
+uint8_t *blk_ring_slot(struct blk_front *f, struct blk_queue *q, uint32_t index);
 /* Put a filled request on the ring (op, sector, segments). */
 void blk_ring_put(struct blk_front *f, struct blk_queue *q, struct blk_req *r);
 /* Publish what was put and notify if the backend asked for it. */
@@ -123,6 +128,16 @@ uint32_t blk_grant(struct blk_front *f, struct blk_req *r, uint32_t page);
 /* blk_bus.c: profiles. */
 int blk_connect(struct blk_front *f);
 int blk_disconnect(struct blk_front *f);
+
+/* blk_attack.c: what no honest guest does. */
+
+/*
+ * Carry out f->opt.attack. Returns 0 when the backend answered as it must;
+ * connects and disconnects as the attack needs. -EINVAL: no such attack.
+ */
+int blk_attack(struct blk_front *f);
+/* Print the names, one a line. */
+void blk_attack_list(void);
 
 /* blk_load.c: the load and its verification. */
 void blk_load_init(struct blk_front *f);

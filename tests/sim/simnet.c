@@ -3,7 +3,6 @@
  * simnet - a guest's network frontend. It sends frames, which simpeer on the
  * other side of the vif checks and sends back, and checks what returns.
  */
-#define _GNU_SOURCE
 #include "simnet.h"
 
 #include <errno.h>

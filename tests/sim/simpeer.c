@@ -9,7 +9,6 @@
  * of figures. --software: fill checksums in and send nothing that needs GSO.
  * Exit status 1 when a frame was wrong. Needs CAP_NET_RAW and CAP_NET_ADMIN.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
