@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "blkback/vbd.h"
@@ -24,6 +25,7 @@
 #include "worker.h"
 
 enum { EXIT_USAGE = 2 };
+enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
 
 struct daemon {
 	struct options options;
@@ -142,10 +144,26 @@ static int take_signals(struct daemon *daemon)
 	return daemon->signal_watch ? 0 : -errno;
 }
 
+/*
+ * A predecessor that was killed holds the lock until the kernel has ended its I/O: its writes must
+ * not overtake our replays. So a busy lock is worth a little patience.
+ */
+static int take_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	for (unsigned int i = 0; i < LOCK_TRIES; i++) {
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
+}
+
 static int take_runtime_dir(struct daemon *daemon)
 {
 	const char *dir = daemon->options.runtime_dir;
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[PATH_MAX];
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
@@ -159,7 +177,7 @@ static int take_runtime_dir(struct daemon *daemon)
 		log_error("cannot open %s: %s", path, strerror(errno));
 		return -errno;
 	}
-	if (fcntl(daemon->lock_fd, F_OFD_SETLK, &lock) < 0) {
+	if (take_lock(daemon->lock_fd)) {
 		log_error("another pvbackd is running in %s", dir);
 		return -EBUSY;
 	}
@@ -227,6 +245,7 @@ static int start_registry(struct daemon *daemon)
 		.nr_workers = daemon->nr_workers,
 		.runtime_dir = daemon->options.runtime_dir,
 	};
+	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);
 	daemon->registry = registry_new(&daemon->env, kinds);
 	if (daemon->registry)
 		return 0;

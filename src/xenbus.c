@@ -3,6 +3,9 @@
 
 static enum xenbus_action from_init_wait(const struct xenbus_view *v)
 {
+	/* A detach that read our 6 just before we left it for a returning frontend waits for it. */
+	if (!v->online && !v->attached)
+		return XENBUS_DO_CLOSED;
 	switch (v->front) {
 	case XENBUS_INITIALISED:
 	case XENBUS_CONNECTED:

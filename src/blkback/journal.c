@@ -171,11 +171,14 @@ static uint32_t sum_of(const struct journal_entry *entry)
 	return (uint32_t)(sum ^ sum >> 32) | 1; /* never that of a free entry */
 }
 
-/* By age: `user` is the journal; indices wrap, so count from where the oldest possible one is. */
+/*
+ * By age. Indices wrap, so count from half the number space back: a slow request may be any number of
+ * others behind.
+ */
 static int by_index(const void *a, const void *b, void *user)
 {
 	const struct journal *journal = user;
-	uint32_t oldest = journal->header->req_cons - journal->header->nr_entries;
+	uint32_t oldest = journal->header->req_cons - (1u << 31);
 	uint32_t left = journal->entries[*(const uint32_t *)a].index - oldest;
 	uint32_t right = journal->entries[*(const uint32_t *)b].index - oldest;
 
@@ -215,7 +218,7 @@ static bool adds_up(const struct journal *journal, uint32_t rsp_prod, const uint
 	for (int i = 0; i < nr; i++) {
 		uint32_t index = journal->entries[order[i]].index;
 
-		if (end - 1 - index >= journal->header->nr_entries)
+		if (end - 1 - index >= 1u << 31)
 			return false;
 		if (i && index == journal->entries[order[i - 1]].index)
 			return false;

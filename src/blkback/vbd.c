@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "blkback/vbd.h"
 
@@ -364,6 +366,28 @@ static void vbd_detach(struct device *dev)
 		vbd->queues[i].keep_journal = dev->suspending;
 		vbd_queue_detach(&vbd->queues[i]);
 	}
+}
+
+void vbd_sweep_journals(struct store *store, const char *runtime_dir)
+{
+	DIR *dir = opendir(runtime_dir);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		unsigned int domid, devid, queue;
+		char be_path[64];
+		int end = 0;
+
+		if (sscanf(entry->d_name, "vbd-%u-%u-%u.journal%n", &domid, &devid, &queue, &end) !=
+			    3 ||
+		    end == 0 || entry->d_name[end])
+			continue;
+		snprintf(be_path, sizeof(be_path), "backend/vbd/%u/%u", domid, devid);
+		if (!store_exists(store, XBT_NULL, be_path, "state"))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static void vbd_done(struct device *dev, bool removed)

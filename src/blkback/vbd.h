@@ -39,6 +39,11 @@ struct vbd_front {
 int vbd_front_read(struct device *dev, unsigned int max_queues, struct vbd_front *ret_front,
 		   char *why, size_t size);
 
+/*
+ * Remove the journals of disks that went away while no daemon ran. Before any device is looked at.
+ */
+void vbd_sweep_journals(struct store *store, const char *runtime_dir);
+
 extern const struct device_ops vbd_device_ops;
 
 #endif

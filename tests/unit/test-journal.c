@@ -131,6 +131,25 @@ static void a_busy_run_leaves_nothing(void **state)
 	CHECK(look_again(rsp) == 0);
 }
 
+static void a_slow_request_may_be_far_behind_the_others(void **state)
+{
+	uint32_t rsp = BASE;
+
+	(void)state;
+	fresh();
+	take(0, 0);
+	for (uint32_t i = 1; i < 1000; i++) {
+		take(1, i);
+		journal_announce(&journal, rsp + 1);
+		journal_answer(&journal.entries[1]);
+		journal_published(&journal, ++rsp);
+		journal_release(&journal.entries[1]);
+	}
+	take(7, 1000);
+	CHECK(look_again(rsp) == 2);
+	CHECK(order[0] == 0 && order[1] == 7);
+}
+
 /* --- damage --- */
 
 static void patch(off_t offset, const void *bytes, size_t size)
@@ -275,6 +294,7 @@ int main(void)
 		cmocka_unit_test(an_index_of_the_guests_own_making_ends_it),
 		cmocka_unit_test(dying_before_the_header_knows_of_a_request_is_fine),
 		cmocka_unit_test(a_busy_run_leaves_nothing),
+		cmocka_unit_test(a_slow_request_may_be_far_behind_the_others),
 		cmocka_unit_test(a_damaged_byte_never_gives_a_wrong_answer),
 		cmocka_unit_test(a_journal_of_another_size_is_refused),
 		cmocka_unit_test(a_journal_of_another_queue_is_refused),

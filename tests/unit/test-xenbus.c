@@ -102,6 +102,11 @@ static void an_offline_device_is_not_advertised_again(void **state)
 	CHECK(xenbus_next(&v) == XENBUS_DO_NOTHING);
 	v.own = XENBUS_INITIALISING;
 	CHECK(xenbus_next(&v) == XENBUS_DO_CLOSED);
+	v.own = XENBUS_INIT_WAIT; /* taken offline between our 6 and our 2 */
+	CHECK(xenbus_next(&v) == XENBUS_DO_CLOSED);
+	v.front = XENBUS_CONNECTED;
+	v.plugged = true;
+	CHECK(xenbus_next(&v) == XENBUS_DO_CLOSED);
 }
 
 static void a_live_ring_of_an_earlier_life_is_resumed_once(void **state)

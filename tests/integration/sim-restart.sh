@@ -1,0 +1,133 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The daemon stops, is killed, and comes back under guests in full flight: they notice nothing.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+
+serves() { [ "$(grep -c ' serves with ' "$log")" -ge "$1" ]; }
+
+# serve: a daemon that is ready, after any number of others
+serve() {
+	_before=$(grep -c ' serves with ' "$log" || :)
+	start_daemon "$@"
+	until_true 20000 serves $((_before + 1)) || fail "the daemon does not start"
+}
+
+kill_daemon() {
+	kill -9 "$daemon"
+	wait "$daemon" || :
+}
+
+# load_with OPTION...: a verifying load in the background, connected
+load_with() {
+	simblk "$@" "$dom" 51712 >"$XENSIM_DIR/load" 2>&1 &
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+
+load_is_clean() {
+	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
+	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+}
+
+give_back() {
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+	journals_left=$(find "$XENSIM_DIR/run" -name '*.journal' | wc -l)
+	[ "$journals_left" -eq 0 ] || fail "$journals_left journals are left"
+}
+
+# kill_often TIMES OPTION...: as long as the load runs
+kill_often() {
+	_times=$1
+	shift
+	serve
+	guest_with_disk 32
+	load_with --verify-all "$@"
+	while [ "$_times" -gt 0 ] && kill -0 "$load" 2>/dev/null; do
+		kill_daemon
+		serve
+		_times=$((_times - 1))
+	done
+	load_is_clean
+	give_back
+}
+
+terms() {
+	serve
+	guest_with_disk 32
+	load_with --requests=20000 --verify-all
+	for _ in 1 2 3 4 5; do
+		stop_daemon
+		serve
+	done
+	load_is_clean
+	! grep -q "replayed=[1-9]" "$log" || fail "a clean stop left something to replay"
+	give_back
+}
+
+deep() { kill_often 20 --requests=12000; }
+shallow() { kill_often 10 --requests=4000 --depth=1; }
+queues() { kill_often 15 --requests=12000 --queues=2 --ring-order=2 --depth=128; }
+indirect() { kill_often 15 --requests=4000 --segs=64 --odd; }
+narrow() { kill_often 10 --requests=8000 --abi=32 --odd; }
+mixed() { kill_often 15 --requests=8000 --mix=30:40:20:10; }
+
+# The frontend goes while nobody looks; what follows must be as if somebody had.
+detached_meanwhile() {
+	serve
+	guest_with_disk 32
+	load_with --requests=4000000
+	kill_daemon
+	xensim-xl destroy "$dom" || :
+	wait "$load" || :
+	serve
+	nothing_is_held
+	guest_with_disk 32
+	simblk --requests=500 "$dom" 51712
+	give_back
+}
+
+damage() {
+	serve
+	guest_with_disk 32
+	load_with --requests=4000000
+	kill_daemon
+	for _file in "$XENSIM_DIR"/run/*.journal; do
+		printf 'XXXX' | dd of="$_file" bs=1 seek=8 conv=notrunc status=none
+	done
+	serve
+	wait_line "$log" "journal that an earlier pvbackd left is damaged"
+	wait "$load" || :
+	simblk --profile=kexec --requests=500 "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
+second_daemon() {
+	serve
+	if "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" 2>"$XENSIM_DIR/second"; then
+		fail "two daemons run in one directory"
+	fi
+	grep -q "another pvbackd is running" "$XENSIM_DIR/second" || fail "$(cat "$XENSIM_DIR/second")"
+	stop_daemon
+}
+
+test_case "five clean stops under load leave nothing to replay" terms
+test_case "SIGKILL with a full ring loses and doubles nothing" deep
+test_case "SIGKILL with one request at a time loses nothing" shallow
+test_case "SIGKILL of several queues of several pages loses nothing" queues
+test_case "SIGKILL amid indirect requests loses nothing" indirect
+test_case "SIGKILL under the 32-bit layout loses nothing" narrow
+test_case "SIGKILL amid flushes and discards loses nothing" mixed
+test_case "a guest that went while nobody looked is let go" detached_meanwhile
+test_case "a damaged journal is an error, and the disk works again after a reconnect" damage
+test_case "a second daemon in the same directory says why it ends" second_daemon
+exit "$failed"
