@@ -318,7 +318,7 @@ static int backward_producer(struct blk_front *f)
 	return err ? err : must_leave(f);
 }
 
-static volatile bool flip_stop;
+static bool flip_stop; /* atomic */
 
 /* Change slots all the time; what is in them when they are read is anybody's guess. */
 static void *flip_slots(void *arg)
@@ -327,7 +327,7 @@ static void *flip_slots(void *arg)
 	struct blk_queue *q = &f->queue[0];
 	uint64_t x = 88172645463325252ull;
 
-	while (!flip_stop) {
+	while (!__atomic_load_n(&flip_stop, __ATOMIC_RELAXED)) {
 		uint8_t *slot;
 
 		x ^= x << 13;
@@ -368,11 +368,11 @@ static int changing_slots(struct blk_front *f)
 	pthread_t thread;
 	int err;
 
-	flip_stop = false;
+	__atomic_store_n(&flip_stop, false, __ATOMIC_RELAXED);
 	if (pthread_create(&thread, NULL, flip_slots, f))
 		return -errno;
 	err = flood(f, 20000);
-	flip_stop = true;
+	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	return err ? err : still_works(f);
 }
@@ -383,7 +383,7 @@ static void *flip_grant(void *arg)
 	grant_entry_v1_t *e = &sim_dom_grants(f->guest.conn.shm, f->guest.dom)[page_ref];
 	uint32_t gfn = e->frame;
 
-	while (!flip_stop) {
+	while (!__atomic_load_n(&flip_stop, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&e->flags, (uint16_t)0, __ATOMIC_SEQ_CST);
 		e->frame = UINT32_MAX;
 		__atomic_store_n(&e->flags, (uint16_t)GTF_permit_access, __ATOMIC_SEQ_CST);
@@ -399,11 +399,11 @@ static int revoked_grants(struct blk_front *f)
 	pthread_t thread;
 	int err;
 
-	flip_stop = false;
+	__atomic_store_n(&flip_stop, false, __ATOMIC_RELAXED);
 	if (pthread_create(&thread, NULL, flip_grant, f))
 		return -errno;
 	err = flood(f, 20000);
-	flip_stop = true;
+	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	return err ? err : still_works(f);
 }

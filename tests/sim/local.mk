@@ -46,6 +46,7 @@ tests_sim_simblk_SOURCES = \
 tests_sim_simblk_LDADD = $(sim_ldadd)
 tests_sim_simnet_SOURCES = \
 	tests/sim/bus.c \
+	tests/sim/net_attack.c \
 	tests/sim/net_bus.c \
 	tests/sim/net_ring.c \
 	tests/sim/netframe.c tests/sim/netframe.h \
@@ -127,6 +128,7 @@ sim_tests = \
 	tests/integration/sim-block-life.sh \
 	tests/integration/sim-faults.sh \
 	tests/integration/sim-hostile.sh \
+	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-restart.sh
 TESTS += $(sim_tests)

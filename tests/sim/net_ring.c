@@ -9,18 +9,14 @@
 #include "util.h"
 
 #define RING_HEADER 64u
-#define TX_ENTRY    12u
-#define RX_ENTRY    8u
 #define GUARD	    0x5a
 
-enum { REQ_PROD, REQ_EVENT, RSP_PROD, RSP_EVENT };
-
-static uint32_t *word(struct net_front *f, uint32_t gfn, unsigned int which)
+uint32_t *net_ring_word(struct net_front *f, uint32_t gfn, unsigned int which)
 {
 	return (uint32_t *)sim_guest_addr(&f->guest, gfn) + which;
 }
 
-static uint8_t *entry(struct net_front *f, uint32_t gfn, uint32_t size, uint32_t index)
+uint8_t *net_ring_entry(struct net_front *f, uint32_t gfn, uint32_t size, uint32_t index)
 {
 	return (uint8_t *)sim_guest_addr(&f->guest, gfn) + RING_HEADER +
 	       (size_t)(index % NET_RING_SIZE) * size;
@@ -57,8 +53,8 @@ static void ring_open(struct net_front *f, uint32_t *gfn, uint32_t *ref)
 {
 	must(sim_guest_alloc(&f->guest, 1, gfn), "guest memory");
 	must(sim_guest_grant(&f->guest, f->bus.back_domid, *gfn, false, ref), "grant");
-	*word(f, *gfn, REQ_EVENT) = 1;
-	*word(f, *gfn, RSP_EVENT) = 1;
+	*net_ring_word(f, *gfn, REQ_EVENT) = 1;
+	*net_ring_word(f, *gfn, RSP_EVENT) = 1;
 }
 
 static int port_open(struct net_front *f)
@@ -136,7 +132,7 @@ static uint16_t tx_id(struct net_queue *q)
 static void tx_request(struct net_front *f, struct net_queue *q, const uint8_t *data, uint32_t len,
 		       uint32_t size, uint32_t flags)
 {
-	uint8_t *e = entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod);
+	uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod);
 	uint16_t id = tx_id(q);
 	struct net_tx_slot *s = &q->tx[id];
 	uint32_t offset = (uint32_t)(f->random % (SIM_PAGE_SIZE - len + 1));
@@ -156,7 +152,7 @@ static void tx_request(struct net_front *f, struct net_queue *q, const uint8_t *
 
 static void tx_extra_gso(struct net_front *f, struct net_queue *q, uint32_t type, uint32_t size)
 {
-	uint8_t *e = entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod);
+	uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod);
 
 	memset(e, 0, TX_ENTRY);
 	e[0] = EXTRA_GSO;
@@ -207,9 +203,9 @@ static void push(struct net_front *f, uint32_t gfn, uint32_t prod, uint32_t *pub
 
 	if (old == prod)
 		return;
-	__atomic_store_n(word(f, gfn, REQ_PROD), prod, __ATOMIC_RELEASE);
+	__atomic_store_n(net_ring_word(f, gfn, REQ_PROD), prod, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	event = __atomic_load_n(word(f, gfn, REQ_EVENT), __ATOMIC_RELAXED);
+	event = __atomic_load_n(net_ring_word(f, gfn, REQ_EVENT), __ATOMIC_RELAXED);
 	*published = prod;
 	if (prod - event < prod - old)
 		xenevtchn_notify(f->xce, (evtchn_port_t)port);
@@ -222,7 +218,7 @@ void net_tx_push(struct net_front *f, struct net_queue *q)
 
 static void tx_response(struct net_front *f, struct net_queue *q)
 {
-	const uint8_t *e = entry(f, q->tx_gfn, TX_ENTRY, q->tx_cons);
+	const uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_cons);
 	uint16_t id = get16(e);
 	int16_t status = (int16_t)get16(e + 2);
 	struct net_tx_slot *s;
@@ -243,7 +239,7 @@ static void tx_response(struct net_front *f, struct net_queue *q)
 
 void net_tx_reap(struct net_front *f, struct net_queue *q)
 {
-	uint32_t prod = __atomic_load_n(word(f, q->tx_gfn, RSP_PROD), __ATOMIC_ACQUIRE);
+	uint32_t prod = __atomic_load_n(net_ring_word(f, q->tx_gfn, RSP_PROD), __ATOMIC_ACQUIRE);
 
 	if (prod - q->tx_cons > q->tx_prod - q->tx_cons) {
 		net_protocol_error(f, "more tx responses than requests: rsp_prod", prod);
@@ -257,7 +253,7 @@ void net_rx_refill(struct net_front *f, struct net_queue *q)
 {
 	while (q->rx_prod - q->rx_cons < NET_RING_SIZE) {
 		struct net_rx_slot *s = &q->rx[q->rx_prod % NET_RING_SIZE];
-		uint8_t *e = entry(f, q->rx_gfn, RX_ENTRY, q->rx_prod);
+		uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, q->rx_prod);
 
 		memset(sim_guest_addr(&f->guest, s->gfn), GUARD, SIM_PAGE_SIZE);
 		must(sim_guest_grant(&f->guest, f->bus.back_domid, s->gfn, false, &s->ref),
@@ -274,7 +270,7 @@ void net_rx_refill(struct net_front *f, struct net_queue *q)
 /* An extra takes the place of a response; only GSO is expected. */
 static bool rx_extra(struct net_front *f, struct net_queue *q, struct net_packet *p)
 {
-	const uint8_t *e = entry(f, q->rx_gfn, RX_ENTRY, q->rx_cons);
+	const uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, q->rx_cons);
 	bool more = e[1] & EXTRA_FLAG_MORE;
 
 	if (e[0] == EXTRA_GSO) {
@@ -291,7 +287,7 @@ static bool rx_extra(struct net_front *f, struct net_queue *q, struct net_packet
 /* One data response: its bytes are appended to the packet. Returns its flags. */
 static uint16_t rx_data(struct net_front *f, struct net_queue *q, struct net_packet *p)
 {
-	const uint8_t *e = entry(f, q->rx_gfn, RX_ENTRY, q->rx_cons);
+	const uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, q->rx_cons);
 	struct net_rx_slot *s = &q->rx[q->rx_cons % NET_RING_SIZE];
 	const uint8_t *page = sim_guest_addr(&f->guest, s->gfn);
 	uint32_t offset = get16(e + 2), len;
@@ -332,7 +328,7 @@ static void rx_judge(struct net_front *f, const struct net_packet *p, uint32_t n
 
 bool net_rx_take(struct net_front *f, struct net_queue *q)
 {
-	uint32_t prod = __atomic_load_n(word(f, q->rx_gfn, RSP_PROD), __ATOMIC_ACQUIRE);
+	uint32_t prod = __atomic_load_n(net_ring_word(f, q->rx_gfn, RSP_PROD), __ATOMIC_ACQUIRE);
 	struct net_packet *p = &f->packet;
 	uint32_t nr_slots = 1;
 	uint16_t flags;
@@ -361,9 +357,9 @@ bool net_rx_take(struct net_front *f, struct net_queue *q)
 
 static bool armed_ring_has_more(struct net_front *f, uint32_t gfn, uint32_t cons)
 {
-	__atomic_store_n(word(f, gfn, RSP_EVENT), cons + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(net_ring_word(f, gfn, RSP_EVENT), cons + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __atomic_load_n(word(f, gfn, RSP_PROD), __ATOMIC_RELAXED) != cons;
+	return __atomic_load_n(net_ring_word(f, gfn, RSP_PROD), __ATOMIC_RELAXED) != cons;
 }
 
 bool net_wait_wanted(struct net_front *f, struct net_queue *q)

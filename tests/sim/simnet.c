@@ -33,13 +33,14 @@ static const char usage[] =
 	"  --no-csum4           take no IPv4 frames with a blank checksum\n"
 	"  --windows            close and reopen at every start\n"
 	"  --hold               once done stay connected until the backend closes\n"
+	"  --attack=NAME        misbehave instead (--attack=list prints the names)\n"
 	"  --seed=N             of the random choices\n"
 	"Prints \"connected\", then a line of figures. Exit status 0: every frame came\n"
 	"back right; 1: losses, wrong frames or a broken protocol; 3: not connected.\n";
 
 enum { OPT_KINDS = 256, OPT_FRAMES, OPT_ROUNDS, OPT_WINDOW, OPT_SIZE, OPT_SLOTS, OPT_QUEUES,
        OPT_SINGLE, OPT_NO_SG, OPT_NO_GSO, OPT_CSUM6, OPT_NO_CSUM4, OPT_WINDOWS, OPT_HOLD,
-       OPT_SEED, OPT_HELP };
+       OPT_SEED, OPT_ATTACK, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "kinds", 1, NULL, OPT_KINDS },   { "frames", 1, NULL, OPT_FRAMES },
@@ -49,7 +50,7 @@ static const struct option long_options[] = {
 	{ "no-sg", 0, NULL, OPT_NO_SG },   { "no-gso", 0, NULL, OPT_NO_GSO },
 	{ "csum6", 0, NULL, OPT_CSUM6 },   { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
 	{ "windows", 0, NULL, OPT_WINDOWS }, { "hold", 0, NULL, OPT_HOLD },
-	{ "seed", 1, NULL, OPT_SEED },	   { "help", 0, NULL, OPT_HELP },
+	{ "attack", 1, NULL, OPT_ATTACK }, { "seed", 1, NULL, OPT_SEED },	   { "help", 0, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -117,6 +118,7 @@ static void option_apply(struct net_options *o, int opt)
 	case OPT_WINDOWS: o->windows = true; break;
 	case OPT_HOLD: o->hold = true; break;
 	case OPT_SEED: o->seed = number(optarg, 0, UINT32_MAX); break;
+	case OPT_ATTACK: o->attack = optarg; break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(0);
@@ -134,6 +136,10 @@ static void options_parse(struct net_options *o, int argc, char **argv)
 	o->kind[NET_UDP4] = true;
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		option_apply(o, opt);
+	if (o->attack && !strcmp(o->attack, "list")) {
+		net_attack_list();
+		exit(0);
+	}
 	if (argc - optind != 2)
 		bad_usage();
 	o->domid = number(argv[optind], 1, 0x7fef);
@@ -437,6 +443,11 @@ int main(int argc, char **argv)
 	if (err)
 		sim_die("vif %u: %s", f.opt.devid, strerror(-err));
 	read_mac(&f);
+	if (f.opt.attack) {
+		err = net_attack(&f);
+		printf("attack %s: %s\n", f.opt.attack, err ? "not answered as it must" : "ok");
+		return err ? 1 : 0;
+	}
 	start = sim_now_ms();
 	for (uint32_t i = 0; i < f.opt.rounds && !err; i++)
 		err = one_round(&f, i + 1 == f.opt.rounds);

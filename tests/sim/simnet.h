@@ -34,6 +34,7 @@ struct net_options {
 	bool kind[NET_NR_KINDS];
 	uint32_t max_slots;
 	bool hold;
+	const char *attack; /* do this instead of a load */
 	uint32_t seed;
 };
 
@@ -84,6 +85,13 @@ struct net_front {
 };
 
 /* net_ring.c */
+
+/* A word of a ring's shared header, and the entry that an index falls on. */
+enum { REQ_PROD, REQ_EVENT, RSP_PROD, RSP_EVENT };
+#define TX_ENTRY 12u
+#define RX_ENTRY 8u
+uint32_t *net_ring_word(struct net_front *f, uint32_t gfn, unsigned int which);
+uint8_t *net_ring_entry(struct net_front *f, uint32_t gfn, uint32_t size, uint32_t index);
 void net_queues_open(struct net_front *f);
 void net_queues_close(struct net_front *f);
 /* Slots that a frame may use right now. */
@@ -101,6 +109,10 @@ void net_rx_refill(struct net_front *f, struct net_queue *q);
 /* Ask for events; true when something is there already. */
 bool net_wait_wanted(struct net_front *f, struct net_queue *q);
 void net_protocol_error(struct net_front *f, const char *what, uint64_t value);
+
+/* net_attack.c: what no honest guest does; as blk_attack(). */
+int net_attack(struct net_front *f);
+void net_attack_list(void);
 
 /* net_bus.c */
 int net_connect(struct net_front *f);

@@ -35,6 +35,13 @@ const char *__lsan_default_suppressions(void)
 	return "leak:libxenstore.so\n";
 }
 
+/* Attacks race on purpose, in threads whose functions are called flip_...(). */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:flip_\n";
+}
+
 void *sim_alloc(size_t size)
 {
 	void *p = calloc(1, size ? size : 1);

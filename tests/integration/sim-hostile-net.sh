@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Hostile network frontends, beside another guest's verified traffic.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+
+# A network namespace of our own, as root or by a user namespace.
+if [ -z "${SIM_NET_NAMESPACE-}" ]; then
+	share=-n
+	[ "$(id -u)" = 0 ] || share=-rn
+	for need in "test -r /dev/net/tun -a -w /dev/net/tun" "unshare $share true"; do
+		$need 2>/dev/null || { echo "SKIP: no \"$need\" here"; exit 77; }
+	done
+	SIM_NET_NAMESPACE=yes exec unshare "$share" sh "$0" "$@"
+fi
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+most_lines=30
+
+peer_of() { # DOMID: $peer echoes what comes out of its vif 0
+	: >"$XENSIM_DIR/peer$1"
+	simpeer "vif$1.0" >"$XENSIM_DIR/peer$1" 2>&1 &
+	peer=$!
+	wait_line "$XENSIM_DIR/peer$1" ready
+}
+
+victim_begins() {
+	victim=$(xensim-xl create victim)
+	xensim-xl network-attach "$victim" 0
+	peer_of "$victim"
+	victim_peer=$peer
+	simnet --frames=400000000 --window=8 --kinds=udp4,tcp4,gso4 "$victim" 0 >"$XENSIM_DIR/victim.log" 2>&1 &
+	load=$!
+	wait_line "$XENSIM_DIR/victim.log" connected
+	xensim-xl stat >"$XENSIM_DIR/before"
+}
+
+victim_ends_well() {
+	xensim-xl network-detach "$victim" 0
+	wait "$load" || :
+	kill "$victim_peer" || :
+	wait "$victim_peer" || :
+	grep -q " bad=0 tx_errors=0 protocol_errors=0" "$XENSIM_DIR/victim.log" ||
+		fail "the victim: $(tail -n 5 "$XENSIM_DIR/victim.log")"
+	xensim-xl destroy "$victim"
+	nothing_is_held "$fds"
+}
+
+as_before() {
+	[ "$(xensim-xl stat | cut -d ' ' -f 1,2)" = "$(cut -d ' ' -f 1,2 "$XENSIM_DIR/before")" ]
+}
+
+attack_with() { # NAME
+	dom=$(xensim-xl create evil)
+	xensim-xl network-attach "$dom" 0
+	peer_of "$dom"
+	_lines=$(wc -l <"$log")
+	_bad=
+	timeout 60 simnet --csum6 --attack="$1" "$dom" 0 || _bad=yes
+	_lines=$(($(wc -l <"$log") - _lines))
+	kill "$peer" || :
+	wait "$peer" || :
+	xensim-xl destroy "$dom"
+	[ -z "$_bad" ] || fail "simnet --attack=$1"
+	[ "$_lines" -le "$most_lines" ] || fail "$_lines lines in the log"
+	until_true 10000 as_before || fail "left behind: $(xensim-xl stat), before: $(cat "$XENSIM_DIR/before")"
+	kill -0 "$load" || fail "the victim stopped: $(tail -n 5 "$XENSIM_DIR/victim.log")"
+}
+
+one_attack() {
+	case $attack in
+	junk-keys | flapping-states) most_lines=2000 ;; # a line for each connection
+	esac
+	attack_with "$attack"
+}
+
+start_daemon
+dom=$(xensim-xl create guest)
+xensim-xl network-attach "$dom" 0
+peer_of "$dom"
+simnet --frames=20 "$dom" 0 >/dev/null
+kill "$peer"
+wait "$peer"
+xensim-xl destroy "$dom"
+nothing_is_held
+fds=$(daemon_fds)
+victim_begins
+for attack in $(simnet --attack=list); do
+	test_case "a network guest attacks by $attack" one_attack
+done
+victim_ends_well || failed=1
+finish

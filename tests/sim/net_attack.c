@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net_attack.c - a hostile network frontend.
+ *
+ * Each case is a list of transmit slots and the verdict that the design's table
+ * asks for: the slots are answered (with an error where that is due) and the
+ * vif works on, or the ring is impossible and the backend leaves it.
+ */
+#define _GNU_SOURCE
+#include "simnet.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+#define ANSWER_MS 10000
+#define MAX_CASE  24
+
+enum verdict {
+	MUST_WORK,   /* every slot is answered OKAY (extras NULL) */
+	MUST_ERROR,  /* answered, none of the data slots OKAY */
+	MUST_ANSWER, /* answered, whatever it says */
+	MUST_LEAVE,  /* the backend closes */
+};
+
+/* A transmit slot; extras have a type instead of a reference. */
+struct slot {
+	uint32_t offset, size, flags;
+	bool is_extra, bad_ref;
+	uint8_t extra_type, extra_flags, gso_type;
+	uint16_t gso_size;
+};
+
+static uint32_t page_gfn, page_ref;
+
+static int open_page(struct net_front *f)
+{
+	int err = sim_guest_alloc(&f->guest, 1, &page_gfn);
+
+	return err ? err : sim_guest_grant(&f->guest, 0, page_gfn, false, &page_ref);
+}
+
+static void put16(uint8_t *at, uint32_t v)
+{
+	uint16_t w = (uint16_t)v;
+
+	memcpy(at, &w, 2);
+}
+
+static void put_slot(struct net_front *f, const struct slot *s, uint16_t id)
+{
+	struct net_queue *q = &f->queue[0];
+	uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod++);
+	uint32_t ref = s->bad_ref ? 30000 : page_ref;
+
+	memset(e, 0, TX_ENTRY);
+	if (s->is_extra) {
+		e[0] = s->extra_type;
+		e[1] = s->extra_flags;
+		put16(e + 2, s->gso_size);
+		e[4] = s->gso_type;
+		return;
+	}
+	memcpy(e, &ref, 4);
+	put16(e + 4, s->offset);
+	put16(e + 6, s->flags);
+	put16(e + 8, id);
+	put16(e + 10, s->size);
+}
+
+static uint32_t answered(struct net_front *f)
+{
+	return __atomic_load_n(net_ring_word(f, f->queue[0].tx_gfn, RSP_PROD), __ATOMIC_ACQUIRE);
+}
+
+/* Wait until all that was sent is answered. -ECANCELED: the backend left. */
+static int wait_answers(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+	int64_t end = sim_now_ms() + ANSWER_MS;
+
+	while (answered(f) != q->tx_prod) {
+		bus_drain(&f->bus);
+		if (bus_back_state(&f->bus) != BUS_CONNECTED)
+			return -ECANCELED;
+		if (sim_now_ms() > end)
+			return -ETIMEDOUT;
+		poll(NULL, 0, 1);
+	}
+	return 0;
+}
+
+static int must_leave(struct net_front *f)
+{
+	int state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), ANSWER_MS);
+
+	return state < 0 ? state : 0;
+}
+
+/* Judge the answers to the last @nr slots. */
+static int judge(struct net_front *f, const struct slot *slots, unsigned int nr,
+		 enum verdict verdict)
+{
+	struct net_queue *q = &f->queue[0];
+
+	for (unsigned int i = 0; i < nr; i++) {
+		const uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod - nr + i);
+		uint16_t id;
+		int16_t status;
+
+		memcpy(&id, e, 2);
+		memcpy(&status, e + 2, 2);
+		if (slots[i].is_extra ? status != NET_NULL : id != 1000 + i)
+			return -EPROTO;
+		if (slots[i].is_extra)
+			continue;
+		if ((verdict == MUST_WORK && status != NET_OKAY) ||
+		    (verdict == MUST_ERROR && status >= 0))
+			return -EPROTO;
+	}
+	return 0;
+}
+
+static int try_slots(struct net_front *f, const struct slot *slots, unsigned int nr,
+		     enum verdict verdict)
+{
+	int err;
+
+	for (unsigned int i = 0; i < nr; i++)
+		put_slot(f, &slots[i], (uint16_t)(1000 + i));
+	net_tx_push(f, &f->queue[0]);
+	if (verdict == MUST_LEAVE)
+		return must_leave(f);
+	err = wait_answers(f);
+	return err ? err : judge(f, slots, nr, verdict);
+}
+
+static void honest_frame(struct net_front *f, enum net_kind kind, size_t len, bool blank)
+{
+	static const uint8_t peer[6] = { 2, 0, 0, 0, 0, 1 };
+	static uint8_t buf[NET_FRAME_MAX];
+	struct net_frame frame = { .kind = kind, .len = len, .number = 1 };
+
+	net_frame_build(buf, &frame, f->mac, peer, blank);
+	memcpy(sim_guest_addr(&f->guest, page_gfn), buf, len < SIM_PAGE_SIZE ? len : SIM_PAGE_SIZE);
+}
+
+static int still_works(struct net_front *f)
+{
+	const struct slot good = { .size = 100 };
+
+	honest_frame(f, NET_UDP4, 100, false);
+	return try_slots(f, &good, 1, MUST_WORK);
+}
+
+/* --- one table of slot lists --- */
+
+#define SLOT(...)  { __VA_ARGS__ }
+#define EXTRA(...) { .is_extra = true, __VA_ARGS__ }
+#define MORE	   .flags = TX_MORE_DATA
+#define WITH	   .flags = TX_EXTRA_INFO
+
+static const struct {
+	const char *name;
+	enum verdict verdict;
+	unsigned int nr;
+	struct slot slot[MAX_CASE];
+} cases[] = {
+	{ "no-extra-behind-its-flag", MUST_LEAVE, 1, { SLOT(.size = 100, WITH) } },
+	{ "extra-type-0", MUST_LEAVE, 2, { SLOT(.size = 100, WITH), EXTRA(.extra_type = 0) } },
+	{ "extra-type-255", MUST_LEAVE, 2, { SLOT(.size = 100, WITH), EXTRA(.extra_type = 255) } },
+	{ "extras-without-end", MUST_LEAVE, 12,
+	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .extra_flags = 1, .gso_type = 1),
+	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
+	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
+	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
+	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
+	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1) } },
+	{ "more-data-behind-the-end", MUST_LEAVE, 2,
+	  { SLOT(.size = 200, MORE), SLOT(.size = 100, MORE) } },
+	{ "gso-size-0", MUST_LEAVE, 2,
+	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .gso_type = 1, .gso_size = 0) } },
+	{ "gso-type-9", MUST_LEAVE, 2,
+	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .gso_type = 9, .gso_size = 500) } },
+	{ "page-crossing", MUST_LEAVE, 1, { SLOT(.offset = 4000, .size = 97) } },
+	{ "page-crossing-by-wrap", MUST_LEAVE, 1, { SLOT(.offset = 65535, .size = 65535) } },
+	{ "page-crossing-fragment", MUST_LEAVE, 2,
+	  { SLOT(.size = 300, MORE), SLOT(.offset = 4095, .size = 100) } },
+	{ "fragment-larger-than-the-rest", MUST_ERROR, 2,
+	  { SLOT(.size = 100, MORE), SLOT(.size = 200) } },
+	{ "fragments-that-wrap", MUST_ERROR, 3,
+	  { SLOT(.size = 100, MORE), SLOT(.size = 4096, MORE), SLOT(.size = 4096) } },
+	{ "frame-of-13-bytes", MUST_ERROR, 1, { SLOT(.size = 13) } },
+	{ "frame-of-0-bytes", MUST_ERROR, 1, { SLOT(.size = 0) } },
+	{ "bad-grant", MUST_ERROR, 1, { SLOT(.size = 100, .bad_ref = true) } },
+	{ "bad-grant-in-a-chain", MUST_ANSWER, 3,
+	  { SLOT(.size = 300, MORE), SLOT(.size = 100, MORE, .bad_ref = true),
+	    SLOT(.size = 100) } },
+	{ "zero-length-fragment", MUST_ANSWER, 3,
+	  { SLOT(.size = 200, MORE), SLOT(.size = 0, MORE, .bad_ref = true),
+	    SLOT(.size = 100) } },
+	{ "nineteen-slots", MUST_ERROR, 19,
+	  { SLOT(.size = 190, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10) } },
+	{ "twenty-two-slots", MUST_LEAVE, 22,
+	  { SLOT(.size = 220, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10) } },
+};
+#define NR_CASES (sizeof(cases) / sizeof(cases[0]))
+
+/* --- attacks that are more than a list of slots --- */
+
+/* Frames whose headers lie; with the checksum to be filled in, or as GSO. */
+static int lying_headers(struct net_front *f)
+{
+	static const struct {
+		enum net_kind kind;
+		uint32_t at;
+		uint8_t value;
+	} lies[] = {
+		{ NET_TCP4, 14, 0x4f }, { NET_TCP4, 14, 0x40 }, { NET_TCP4, 14, 0x65 },
+		{ NET_TCP4, 23, 50 },	{ NET_TCP4, 20, 0x20 }, { NET_TCP4, 21, 1 },
+		{ NET_TCP4, 46, 0xf0 }, { NET_TCP4, 46, 0 },	{ NET_TCP4, 16, 0xff },
+		{ NET_TCP4, 12, 0x86 }, { NET_UDP4, 38, 0xff }, { NET_UDP4, 12, 0x81 },
+		{ NET_TCP6, 20, 0 },	{ NET_TCP6, 20, 43 },	{ NET_TCP6, 20, 44 },
+		{ NET_TCP6, 20, 60 },	{ NET_TCP6, 18, 0xff }, { NET_TCP6, 66, 0xf0 },
+		{ NET_RAW, 12, 8 },	{ NET_RAW, 12, 0xff },
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]) && !err; i++) {
+		const struct slot blank = { .size = 120,
+					    .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED };
+		const struct slot gso[2] = {
+			{ .size = 120, .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED | TX_EXTRA_INFO },
+			{ .is_extra = true, .extra_type = EXTRA_GSO, .gso_size = 20,
+			  .gso_type = lies[i].kind == NET_TCP6 ? GSO_TCPV6 : GSO_TCPV4 },
+		};
+
+		honest_frame(f, lies[i].kind, 120, true);
+		((uint8_t *)sim_guest_addr(&f->guest, page_gfn))[lies[i].at] = lies[i].value;
+		err = try_slots(f, &blank, 1, MUST_ANSWER);
+		if (!err)
+			err = try_slots(f, gso, 2, MUST_ANSWER);
+		if (err)
+			fprintf(stderr, "simnet: lie %zu: %s\n", i, strerror(-err));
+	}
+	return err ? err : still_works(f);
+}
+
+static int same_ids(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+	const struct slot good = { .size = 100 };
+	int err;
+
+	honest_frame(f, NET_UDP4, 100, false);
+	for (unsigned int i = 0; i < NET_RING_SIZE; i++)
+		put_slot(f, &good, 77);
+	net_tx_push(f, q);
+	err = wait_answers(f);
+	return err ? err : still_works(f);
+}
+
+static void publish(struct net_front *f, uint32_t gfn, uint32_t prod, int port)
+{
+	__atomic_store_n(net_ring_word(f, gfn, REQ_PROD), prod, __ATOMIC_SEQ_CST);
+	xenevtchn_notify(f->xce, (evtchn_port_t)port);
+}
+
+static int runaway_tx(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+
+	publish(f, q->tx_gfn, q->tx_prod + NET_RING_SIZE + 1, q->tx_port);
+	return must_leave(f);
+}
+
+static int backward_tx(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+	int err = still_works(f);
+
+	publish(f, q->tx_gfn, q->tx_prod - 1, q->tx_port);
+	return err ? err : must_leave(f);
+}
+
+static int runaway_rx(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+
+	publish(f, q->rx_gfn, q->rx_prod + NET_RING_SIZE + 1, q->rx_port);
+	return must_leave(f);
+}
+
+/* Receive buffers that are no buffers: the sender's frames are lost, no more. */
+static int bad_rx_grants(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+
+	for (uint32_t i = 0; i < NET_RING_SIZE; i++) {
+		uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, i);
+		uint32_t ref = 30000 + i;
+
+		put16(e, 4711);
+		memcpy(e + 4, &ref, 4);
+	}
+	return still_works(f); /* the peer sends this frame back into them */
+}
+
+static bool flip_stop; /* atomic */
+
+static void *flip_slots(void *arg)
+{
+	struct net_front *f = arg;
+	uint64_t x = 88172645463325252ull;
+
+	while (!__atomic_load_n(&flip_stop, __ATOMIC_RELAXED)) {
+		uint8_t *e;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		e = net_ring_entry(f, f->queue[0].tx_gfn, TX_ENTRY, (uint32_t)x);
+		e[(x >> 40) % TX_ENTRY] = (uint8_t)(x >> 52);
+	}
+	return NULL;
+}
+
+/* It may leave (slots that cannot be) or go on, but it must not hang or die. */
+static int changing_slots(struct net_front *f)
+{
+	const struct slot chain[3] = { { .size = 300, MORE }, { .size = 100, MORE },
+				       { .size = 100 } };
+	pthread_t thread;
+	int err = 0;
+
+	honest_frame(f, NET_UDP4, 100, false);
+	__atomic_store_n(&flip_stop, false, __ATOMIC_RELAXED);
+	if (pthread_create(&thread, NULL, flip_slots, f))
+		return -errno;
+	for (int i = 0; i < 3000 && !err; i++) {
+		for (uint16_t k = 0; k < 60; k++)
+			put_slot(f, &chain[k % 3], k);
+		net_tx_push(f, &f->queue[0]);
+		err = wait_answers(f);
+	}
+	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	return err == -ECANCELED ? 0 : err;
+}
+
+static int event_storm(struct net_front *f)
+{
+	for (int i = 0; i < 150000; i++) {
+		xenevtchn_notify(f->xce, (evtchn_port_t)f->queue[0].tx_port);
+		xenevtchn_notify(f->xce, (evtchn_port_t)f->queue[0].rx_port);
+	}
+	return still_works(f);
+}
+
+static int start_over(struct net_front *f)
+{
+	int state;
+
+	bus_switch(&f->bus, BUS_CLOSED);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), ANSWER_MS);
+	if (state < 0)
+		return state;
+	net_queues_close(f);
+	bus_switch(&f->bus, BUS_INITIALISING);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), ANSWER_MS);
+	return state < 0 ? state : 0;
+}
+
+static int connects_again(struct net_front *f)
+{
+	int err = net_connect(f);
+
+	if (!err)
+		err = still_works(f);
+	return err ? err : net_disconnect(f);
+}
+
+static int one_junk(struct net_front *f, const char *key, const char *value)
+{
+	int err = start_over(f);
+
+	if (err)
+		return err;
+	bus_write(&f->bus, XBT_NULL, "tx-ring-ref", "8");
+	bus_write(&f->bus, XBT_NULL, "rx-ring-ref", "9");
+	bus_write(&f->bus, XBT_NULL, "event-channel", "1");
+	bus_write(&f->bus, XBT_NULL, "request-rx-copy", "1");
+	bus_write(&f->bus, XBT_NULL, key, "%s", value);
+	bus_switch(&f->bus, BUS_CONNECTED);
+	err = bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) |
+					BUS_MASK(BUS_CLOSED),
+		       ANSWER_MS);
+	bus_remove(&f->bus, XBT_NULL, key);
+	if (err < 0)
+		fprintf(stderr, "simnet: %s=\"%s\" leaves the backend in state %d\n", key, value,
+			bus_back_state(&f->bus));
+	return err < 0 ? err : 0;
+}
+
+static int junk_keys(struct net_front *f)
+{
+	static const char *const keys[] = { "tx-ring-ref", "rx-ring-ref", "event-channel",
+					    "event-channel-tx", "multi-queue-num-queues",
+					    "request-rx-copy", "feature-sg", "mac" };
+	static const char *const junk[] = { "", "0", "-1", "4294967295", "4294967296", "0x10",
+					    "8 ", "eight", "99999999999999999999999999" };
+	int err = 0;
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)
+		for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]) && !err; i++)
+			err = one_junk(f, keys[k], junk[i]);
+	if (!err)
+		err = start_over(f);
+	return err ? err : connects_again(f);
+}
+
+static int flapping_states(struct net_front *f)
+{
+	uint64_t x = 1;
+
+	for (int i = 0; i < 2000; i++) {
+		x = x * 6364136223846793005ull + 1442695040888963407ull;
+		if (x >> 60)
+			bus_write(&f->bus, XBT_NULL, "state", "%u", (unsigned int)(x >> 33) % 10);
+		else
+			bus_remove(&f->bus, XBT_NULL, "state");
+	}
+	return start_over(f) ? -ETIMEDOUT : connects_again(f);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct net_front *f);
+	bool connected;
+} attacks[] = {
+	{ "lying-headers", lying_headers, true },
+	{ "same-ids", same_ids, true },
+	{ "runaway-tx", runaway_tx, true },
+	{ "backward-tx", backward_tx, true },
+	{ "runaway-rx", runaway_rx, true },
+	{ "bad-rx-grants", bad_rx_grants, true },
+	{ "changing-slots", changing_slots, true },
+	{ "event-storm", event_storm, true },
+	{ "junk-keys", junk_keys, false },
+	{ "flapping-states", flapping_states, false },
+};
+#define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
+
+void net_attack_list(void)
+{
+	for (size_t i = 0; i < NR_CASES; i++)
+		puts(cases[i].name);
+	for (size_t i = 0; i < NR_ATTACKS; i++)
+		puts(attacks[i].name);
+}
+
+static int run_case(struct net_front *f, size_t i)
+{
+	int err = net_connect(f);
+
+	if (err)
+		return err;
+	honest_frame(f, NET_UDP4, 100, false);
+	err = try_slots(f, cases[i].slot, cases[i].nr, cases[i].verdict);
+	if (err || cases[i].verdict == MUST_LEAVE)
+		return err;
+	return still_works(f);
+}
+
+int net_attack(struct net_front *f)
+{
+	int err = open_page(f);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < NR_CASES; i++)
+		if (!strcmp(cases[i].name, f->opt.attack))
+			return run_case(f, i);
+	for (size_t i = 0; i < NR_ATTACKS; i++) {
+		if (strcmp(attacks[i].name, f->opt.attack))
+			continue;
+		err = attacks[i].connected ? net_connect(f) : 0;
+		return err ? err : attacks[i].run(f);
+	}
+	return -EINVAL;
+}
