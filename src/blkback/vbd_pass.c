@@ -118,9 +118,11 @@ static bool resume_waiting(struct vbd_queue *q)
 	struct vbd_io *io;
 
 	while ((io = STAILQ_FIRST(&q->waiting))) {
-		if (!vbd_io_advance(io))
+		STAILQ_REMOVE_HEAD(&q->waiting, link); /* it goes on to another list */
+		if (!vbd_io_advance(io)) {
+			STAILQ_INSERT_HEAD(&q->waiting, io, link);
 			return false;
-		STAILQ_REMOVE_HEAD(&q->waiting, link);
+		}
 	}
 	return true;
 }
