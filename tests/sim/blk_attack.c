@@ -6,7 +6,6 @@
  * id. A ring that is impossible must be left (state 5). Nothing may bring the
  * backend down. The rows are those of blkif's checks in the design.
  */
-#define _GNU_SOURCE
 #include "simblk.h"
 
 #include <errno.h>

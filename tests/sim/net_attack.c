@@ -6,7 +6,6 @@
  * asks for: the slots are answered (with an error where that is due) and the
  * vif works on, or the ring is impossible and the backend leaves it.
  */
-#define _GNU_SOURCE
 #include "simnet.h"
 
 #include <errno.h>
