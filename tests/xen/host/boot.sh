@@ -10,7 +10,7 @@ passed=0 failed=0 skipped=0 boots=0
 # Why each of these is as it is: tests/xen/README.md, "Traps".
 CPU=EPYC,-smap,-monitor,-rdtscp,-avx,-avx2,-f16c,-fma,-xsave,-xsaveopt,-xsavec,-xgetbv1
 XEN_LINE="console=com1 com1=115200,8n1 dom0_mem=3G dom0_max_vcpus=2 cpuidle=0 noreboot=1 spec-ctrl=no"
-LINUX_LINE="console=hvc0 rdinit=/init quiet loglevel=4 mitigations=off"
+LINUX_LINE="console=hvc0 rdinit=/init quiet loglevel=4 mitigations=off cryptomgr.notests audit=0 apparmor=0"
 
 # copy_build ROOT: the build under test, and the libraries it needs that Dom0 has not (sanitizers')
 copy_build() {
@@ -62,8 +62,8 @@ disk_options() {
 # start_qemu SERIAL-OPTION...: in the foreground
 qemu_run() {
 	local disks
-	disk_options "$CACHE/guest-root.ext4,snapshot=on" "$work/data1" "$work/data2" "$work/scratch" \
-		"$CACHE/guests.ext4,readonly=on" "$work/logs"
+	disk_options "$CACHE/root-amd64.ext4,snapshot=on" "$work/data1" "$work/data2" "$work/scratch" \
+		"$CACHE/guests.ext4,readonly=on" "$work/logs" "$CACHE/root-i386.ext4,snapshot=on"
 	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 -accel tcg,thread=multi -cpu "$CPU" -m 6G -smp 2 \
 		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE" \
 		-initrd "$CACHE/linux-amd64/vmlinuz $LINUX_LINE,$work/dom0.cpio" "$@"

@@ -12,7 +12,7 @@ mkdir -p "$LOG"
 # report WORDS: a line for the host (see dom0/init) and for the log
 report() {
 	printf '%s\n' "$*" >/dev/ttyS1
-	printf '=== %s\n' "$*"
+	printf '=== %3d s: %s\n' "$SECONDS" "$*"
 }
 
 # nap SECONDS: without a fork, which is slow here

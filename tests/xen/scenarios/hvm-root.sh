@@ -21,7 +21,7 @@ need "the backend starts" backend_start
 truncate -s 64M /scratch/second.img
 mke2fs -q -t ext4 /scratch/second.img
 if backend_is_kernel; then second=''; else second=',script=block-pvbackd'; fi
-guest_config hvm hvm 'cmdline = "console=hvc0 quiet lab.root=/dev/xvda"' 'memory = 512' \
+guest_config hvm hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" 'memory = 512' \
 	"vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
 	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second']"
 need "an HVM guest boots from hda" guest_start hvm 240

@@ -8,7 +8,7 @@ bridge_up xenbr0 77
 need "the backend starts" backend_start
 image /scratch/plain.img 64
 mke2fs -q -t ext4 /dev/nvme0n3
-guest_config pvh pvh "disk=[$(disk /scratch/plain.img xvda w),$(disk /dev/nvme0n3 xvdb w),$(disk /guests/guest-small.cpio xvdc r)]" \
+guest_config pvh pvh "disk=[$(disk /scratch/plain.img xvda w),$(disk /dev/nvme0n3 xvdb w),$(disk /guests/small-amd64.cpio xvdc r)]" \
 	"vif=[$(vif 1)]"
 need "a PVH guest boots" guest_start pvh 120
 
@@ -31,9 +31,9 @@ read_only() {
 check "a read-only disk refuses writes" read_only
 reads_same() {
 	local size sum
-	size=$(($(stat -c %s /guests/guest-small.cpio) / 512))
+	size=$(($(stat -c %s /guests/small-amd64.cpio) / 512))
 	sum=$(guest_run pvh "dd if=/dev/xvdc bs=512 count=$size | md5sum")
-	is "$(grep -o '^[0-9a-f]\{32\}' <<<"$sum")" "$(head -c $((size * 512)) /guests/guest-small.cpio | md5sum | cut -d' ' -f1)"
+	is "$(grep -o '^[0-9a-f]\{32\}' <<<"$sum")" "$(head -c $((size * 512)) /guests/small-amd64.cpio | md5sum | cut -d' ' -f1)"
 }
 check "a read-only disk reads as the file does" reads_same
 check "a discard of a region succeeds or is not offered" guest_run pvh \
