@@ -15,10 +15,11 @@
 
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 {
+	struct log_limit *limit = level <= LOG_LEVEL_WARNING ? &dev->trouble : &dev->talk;
 	char text[512];
 	va_list ap;
 
-	if (!log_enabled(level) || !log_allow(&dev->limit))
+	if (!log_enabled(level) || !log_allow(limit, dev->name))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);

@@ -84,7 +84,8 @@ struct device {
 	bool seen;                /* mark and sweep */
 	unsigned int trace;       /* trace_mask() */
 	enum xenbus_state logged; /* last state told to the log */
-	struct log_limit limit;
+	struct log_limit talk;    /* for what is normal */
+	struct log_limit trouble; /* for warnings and errors */
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };

@@ -62,13 +62,13 @@ void log_line(enum log_level level, const char *fmt, ...)
 	errno = saved;
 }
 
-bool log_allow(struct log_limit *limit)
+bool log_allow(struct log_limit *limit, const char *who)
 {
 	uint64_t now = loop_now_ns();
 
 	if (limit->window_start_ns == 0 || now - limit->window_start_ns >= LIMIT_WINDOW_NS) {
 		if (limit->suppressed)
-			log_warning("%u lines like the next were left out", limit->suppressed);
+			log_warning("%s: %u lines were left out", who, limit->suppressed);
 		*limit = (struct log_limit){ .window_start_ns = now };
 	}
 	if (limit->lines >= LIMIT_BURST) {

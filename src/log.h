@@ -29,8 +29,11 @@ bool log_enabled(enum log_level level);
 /* One line; errno is preserved. Safe from any thread. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* True when the next line under this limit may be written; counts it. */
-bool log_allow(struct log_limit *limit);
+/*
+ * True when the next line under this limit may be written; counts it. `who` is named when lines were
+ * left out before.
+ */
+bool log_allow(struct log_limit *limit, const char *who);
 
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)

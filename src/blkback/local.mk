@@ -6,6 +6,7 @@ libpvb_a_SOURCES += \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
+	src/blkback/vbd_attach.c \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_io.c \
 	src/blkback/vbd_pass.c \

@@ -13,12 +13,12 @@
 enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 }; /* blkif.h, VDISK_* */
 enum { LOOP_MAJOR = 7 };
 
-static struct vbd *vbd_of(struct device *dev)
+struct vbd *vbd_of(struct device *dev)
 {
 	return (struct vbd *)(void *)dev;
 }
 
-static unsigned int max_queues(const struct vbd *vbd)
+unsigned int vbd_max_queues(const struct vbd *vbd)
 {
 	unsigned int nr = vbd->dev.env->nr_workers;
 
@@ -68,7 +68,7 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 				   BLKIF_INDIRECT_SEGMENTS);
 	if (!err)
 		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
-				   max_queues(vbd_of(dev)));
+				   vbd_max_queues(vbd_of(dev)));
 	return err;
 }
 
@@ -170,7 +170,7 @@ static int image_path(struct vbd *vbd, char *path, size_t size)
 	return 0;
 }
 
-static int open_image(struct vbd *vbd)
+int vbd_open_image(struct vbd *vbd)
 {
 	char path[STORE_VALUE_MAX + 8], mode[8];
 	bool read_only;
@@ -198,140 +198,6 @@ static int open_image(struct vbd *vbd)
 	return 0;
 }
 
-/* --- attach --- */
-
-/* All workers have answered. */
-static void all_reported(struct vbd *vbd)
-{
-	int err = vbd->attach_err;
-
-	free(vbd->queues);
-	vbd->queues = NULL;
-	vbd->nr_queues = 0;
-	vbd->attach_err = 0;
-	image_close(&vbd->image); /* whoever takes the device away next must not find it busy */
-	if (err)
-		device_attached(&vbd->dev, err);
-	else
-		device_detached(&vbd->dev);
-}
-
-static void queue_detached(struct vbd_queue *q)
-{
-	struct vbd *vbd = q->owner;
-
-	if (--vbd->nr_reports == 0)
-		all_reported(vbd);
-}
-
-/* Take back the queues that did attach while another failed. */
-static void roll_back(struct vbd *vbd)
-{
-	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
-		if (vbd->queues[i].result)
-			continue;
-		vbd->nr_reports++;
-		vbd_queue_detach(&vbd->queues[i]);
-	}
-	if (vbd->nr_reports == 0)
-		all_reported(vbd);
-}
-
-static const char *attach_problem(int err)
-{
-	switch (err) {
-	case -EPROTO:
-		return "its indices are impossible";
-	case -EBADMSG:
-		return "the journal that an earlier pvbackd left is damaged or not of this version";
-	case -ENOENT:
-		return "requests are in flight and no journal of them is left";
-	default:
-		return strerror(-err);
-	}
-}
-
-static void queue_attached(struct vbd_queue *q, int err)
-{
-	struct vbd *vbd = q->owner;
-
-	if (err && !vbd->attach_err) {
-		vbd->attach_err = err;
-		device_reason(&vbd->dev, err, "ring %u cannot be attached: %s", q->id.queue,
-			      attach_problem(err));
-	}
-	if (--vbd->nr_reports)
-		return;
-	if (vbd->attach_err)
-		roll_back(vbd);
-	else
-		device_attached(&vbd->dev, 0);
-}
-
-static void queue_broken(struct vbd_queue *q, int err)
-{
-	struct vbd *vbd = q->owner;
-
-	device_broken(&vbd->dev, err, "the frontend published an impossible ring index");
-}
-
-static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index, bool resume)
-{
-	const struct device_env *env = vbd->dev.env;
-
-	q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) % env->nr_workers];
-	q->control = env->loop;
-	q->image = &vbd->image;
-	q->runtime_dir = env->runtime_dir;
-	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
-				   .domid = vbd->dev.domid,
-				   .devid = vbd->dev.devid,
-				   .queue = index };
-	q->trace = vbd->dev.trace;
-	q->setup.resume = resume;
-	q->discard = vbd->discard && vbd->image.discard;
-	q->owner = vbd;
-	q->attached = queue_attached;
-	q->detached = queue_detached;
-	q->broken = queue_broken;
-}
-
-static int start_queues(struct vbd *vbd, const struct vbd_front *front, bool resume)
-{
-	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
-	if (!vbd->queues)
-		return -ENOMEM;
-	vbd->nr_queues = front->nr_queues;
-	vbd->nr_reports = front->nr_queues;
-	vbd->attach_err = 0;
-	for (unsigned int i = 0; i < front->nr_queues; i++) {
-		vbd->queues[i].setup = front->queues[i];
-		fill_queue(vbd, &vbd->queues[i], i, resume);
-		vbd_queue_attach(&vbd->queues[i]);
-	}
-	return 0;
-}
-
-static int vbd_attach(struct device *dev, bool resume)
-{
-	struct vbd *vbd = vbd_of(dev);
-	struct vbd_front front = { 0 };
-	char why[160];
-	int err = open_image(vbd);
-
-	if (err)
-		return err;
-	err = vbd_front_read(dev, max_queues(vbd), &front, why, sizeof(why));
-	if (err) {
-		device_reason(dev, err, "%s", why);
-		return err;
-	}
-	if (!resume && image_settle(&vbd->image))
-		device_log(dev, LOG_LEVEL_WARNING,
-			   "what the emulated disk wrote may not be on the medium");
-	return start_queues(vbd, &front, resume);
-}
-
 static int vbd_publish(struct device *dev, xs_transaction_t t)
 {
 	struct vbd *vbd = vbd_of(dev);
@@ -355,17 +221,6 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 		err = store_writef(store, t, dir, "physical-sector-size", "%u",
 				   vbd->image.physical_block);
 	return err;
-}
-
-static void vbd_detach(struct device *dev)
-{
-	struct vbd *vbd = vbd_of(dev);
-
-	vbd->nr_reports = vbd->nr_queues;
-	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
-		vbd->queues[i].keep_journal = dev->suspending;
-		vbd_queue_detach(&vbd->queues[i]);
-	}
 }
 
 void vbd_sweep_journals(struct store *store, const char *runtime_dir)

@@ -23,7 +23,10 @@ struct vbd {
 	unsigned int nr_queues;
 	unsigned int nr_reports; /* still expected from workers */
 	unsigned int nr_attached;
-	int attach_err;
+	int attach_err; /* of this attempt */
+	char why[160];  /* its words */
+	bool resume;    /* the ring is live */
+	bool plain;     /* second attempt: one queue, one page */
 };
 
 /* What the frontend asked for, checked. */
@@ -34,10 +37,23 @@ struct vbd_front {
 };
 
 /*
- * Read the frontend's keys: hostile text. 0, or -errno with `why` (at most `size` bytes) for the admin.
+ * vbd_front.c: read the frontend's keys: hostile text. `plain`: take the ring of one queue and one page,
+ * whatever other keys say. 0, or -errno with `why` (at most `size` bytes) for the admin.
  */
-int vbd_front_read(struct device *dev, unsigned int max_queues, struct vbd_front *ret_front,
-		   char *why, size_t size);
+int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain,
+		   struct vbd_front *ret_front, char *why, size_t size);
+/* Whether there are keys of a plain ring beside others. */
+bool vbd_front_has_plain(struct device *dev);
+
+/* vbd.c */
+struct vbd *vbd_of(struct device *dev);
+unsigned int vbd_max_queues(const struct vbd *vbd);
+/* Open the image unless it is open. 0, or -errno after device_reason(). */
+int vbd_open_image(struct vbd *vbd);
+
+/* vbd_attach.c: as in struct device_ops. */
+int vbd_attach(struct device *dev, bool resume);
+void vbd_detach(struct device *dev);
 
 /*
  * Remove the journals of disks that went away while no daemon ran. Before any device is looked at.

@@ -93,8 +93,17 @@ static int enter_queue(struct reader *r, unsigned int index)
 	return n < 0 || (size_t)n >= sizeof(r->dir) ? -ENAMETOOLONG : 0;
 }
 
-int vbd_front_read(struct device *dev, unsigned int max_queues, struct vbd_front *front, char *why,
-		   size_t size)
+bool vbd_front_has_plain(struct device *dev)
+{
+	struct store *store = dev->env->store;
+
+	return store_exists(store, XBT_NULL, dev->fe_path, "ring-ref") &&
+	       (store_exists(store, XBT_NULL, dev->fe_path, "ring-page-order") ||
+		store_exists(store, XBT_NULL, dev->fe_path, "multi-queue-num-queues"));
+}
+
+int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain, struct vbd_front *front,
+		   char *why, size_t size)
 {
 	struct reader r = { .dev = dev, .why = why, .why_size = size };
 	uint32_t order = UINT32_MAX, nr_queues = 1;
@@ -102,9 +111,9 @@ int vbd_front_read(struct device *dev, unsigned int max_queues, struct vbd_front
 
 	memcpy(r.dir, dev->fe_path, sizeof(r.dir));
 	err = read_abi(&r, &front->abi);
-	if (!err)
+	if (!err && !plain)
 		err = read_optional(&r, "ring-page-order", 0, VBD_MAX_RING_ORDER, &order);
-	if (!err)
+	if (!err && !plain)
 		err = read_optional(&r, "multi-queue-num-queues", 1, max_queues, &nr_queues);
 	for (unsigned int i = 0; i < nr_queues && !err; i++) {
 		struct vbd_queue_setup *setup = &front->queues[i];

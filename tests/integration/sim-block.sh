@@ -44,7 +44,7 @@ kexec() {
 firmware_then_linux() {
 	guest_with_disk 32
 	simblk --requests=300 --profile=ovmf "$dom" 51712
-	simblk --requests=300 --profile=linux "$dom" 51712
+	simblk --requests=300 --profile=linux --queues=2 "$dom" 51712
 	simblk --requests=300 --profile=windows "$dom" 51712
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handing a disk's rings to the workers and taking them back. Control thread only; each worker
+ * answers through the control loop's mailbox.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blkback/vbd.h"
+
+static void start(struct vbd *vbd);
+
+static void __attribute__((format(printf, 3, 4)))
+remember(struct vbd *vbd, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (vbd->attach_err)
+		return;
+	vbd->attach_err = err;
+	va_start(ap, fmt);
+	vsnprintf(vbd->why, sizeof(vbd->why), fmt, ap);
+	va_end(ap);
+}
+
+static void free_queues(struct vbd *vbd)
+{
+	free(vbd->queues);
+	vbd->queues = NULL;
+	vbd->nr_queues = 0;
+}
+
+/*
+ * Nothing is attached. The keys of an earlier frontend (several queues, a larger ring) stay behind
+ * when the next one in the domain writes a plain ring only: worth a second look before giving up.
+ */
+static void attach_failed(struct vbd *vbd)
+{
+	int err = vbd->attach_err;
+
+	free_queues(vbd);
+	if (!vbd->plain && !vbd->resume && vbd_front_has_plain(&vbd->dev)) {
+		vbd->plain = true;
+		start(vbd);
+		return;
+	}
+	image_close(&vbd->image);
+	device_reason(&vbd->dev, err, "%s", vbd->why);
+	device_attached(&vbd->dev, err);
+}
+
+/* All workers have let go. */
+static void all_detached(struct vbd *vbd)
+{
+	if (vbd->attach_err) {
+		attach_failed(vbd);
+		return;
+	}
+	free_queues(vbd);
+	image_close(&vbd->image); /* whoever takes the device away next must not find it busy */
+	device_detached(&vbd->dev);
+}
+
+static void queue_detached(struct vbd_queue *q)
+{
+	struct vbd *vbd = q->owner;
+
+	if (--vbd->nr_reports == 0)
+		all_detached(vbd);
+}
+
+/* Take back the queues that did attach while another failed. */
+static void roll_back(struct vbd *vbd)
+{
+	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
+		if (vbd->queues[i].result)
+			continue;
+		vbd->nr_reports++;
+		vbd_queue_detach(&vbd->queues[i]);
+	}
+	if (vbd->nr_reports == 0)
+		all_detached(vbd);
+}
+
+static const char *attach_problem(int err)
+{
+	switch (err) {
+	case -EPROTO:
+		return "its indices are impossible";
+	case -EBADMSG:
+		return "the journal that an earlier pvbackd left is damaged or not of this version";
+	case -ENOENT:
+		return "requests are in flight and no journal of them is left";
+	default:
+		return strerror(-err);
+	}
+}
+
+static void queue_attached(struct vbd_queue *q, int err)
+{
+	struct vbd *vbd = q->owner;
+
+	if (err)
+		remember(vbd, err, "ring %u cannot be attached: %s", q->id.queue,
+			 attach_problem(err));
+	if (--vbd->nr_reports)
+		return;
+	if (vbd->attach_err)
+		roll_back(vbd);
+	else
+		device_attached(&vbd->dev, 0);
+}
+
+static void queue_broken(struct vbd_queue *q, int err)
+{
+	struct vbd *vbd = q->owner;
+
+	device_broken(&vbd->dev, err, "the frontend published an impossible ring index");
+}
+
+static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
+{
+	const struct device_env *env = vbd->dev.env;
+
+	q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) % env->nr_workers];
+	q->control = env->loop;
+	q->image = &vbd->image;
+	q->runtime_dir = env->runtime_dir;
+	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
+				   .domid = vbd->dev.domid,
+				   .devid = vbd->dev.devid,
+				   .queue = index };
+	q->trace = vbd->dev.trace;
+	q->setup.resume = vbd->resume;
+	q->discard = vbd->discard && vbd->image.discard;
+	q->owner = vbd;
+	q->attached = queue_attached;
+	q->detached = queue_detached;
+	q->broken = queue_broken;
+}
+
+static int start_queues(struct vbd *vbd, const struct vbd_front *front)
+{
+	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
+	if (!vbd->queues)
+		return -ENOMEM;
+	vbd->nr_queues = front->nr_queues;
+	vbd->nr_reports = front->nr_queues;
+	for (unsigned int i = 0; i < front->nr_queues; i++) {
+		vbd->queues[i].setup = front->queues[i];
+		fill_queue(vbd, &vbd->queues[i], i);
+		vbd_queue_attach(&vbd->queues[i]);
+	}
+	return 0;
+}
+
+/* Ends in device_attached(), at once or when the workers have answered. */
+static void start(struct vbd *vbd)
+{
+	struct vbd_front front = { 0 };
+	char why[sizeof(vbd->why)];
+	int err;
+
+	vbd->attach_err = 0;
+	err = vbd_front_read(&vbd->dev, vbd_max_queues(vbd), vbd->plain, &front, why, sizeof(why));
+	if (err) {
+		remember(vbd, err, "%s", why);
+		attach_failed(vbd);
+		return;
+	}
+	err = start_queues(vbd, &front);
+	if (!err)
+		return;
+	remember(vbd, err, "%s", strerror(-err));
+	attach_failed(vbd);
+}
+
+int vbd_attach(struct device *dev, bool resume)
+{
+	struct vbd *vbd = vbd_of(dev);
+	int err = vbd_open_image(vbd);
+
+	if (err)
+		return err;
+	if (!resume && image_settle(&vbd->image))
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "what the emulated disk wrote may not be on the medium");
+	vbd->resume = resume;
+	vbd->plain = false;
+	start(vbd);
+	return 0;
+}
+
+void vbd_detach(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	vbd->attach_err = 0;
+	vbd->nr_reports = vbd->nr_queues;
+	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
+		vbd->queues[i].keep_journal = dev->suspending;
+		vbd_queue_detach(&vbd->queues[i]);
+	}
+}
