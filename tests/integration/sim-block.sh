@@ -8,8 +8,8 @@ set -eu
 
 # One guest, one load, a gentle detach and a destroy; all must be given back.
 load() {
-	guest_with_disk 32
-	simblk --requests=1500 --verify-all "$@" "$dom" 51712 || fail "simblk $*"
+	guest_with_disk 16
+	simblk --requests=700 --verify-all "$@" "$dom" 51712 || fail "simblk $*"
 	xensim-xl block-detach "$dom" xvda
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
@@ -25,24 +25,24 @@ windows() { load --profile=windows --rounds=3; }
 ovmf() { load --profile=ovmf --rounds=3; }
 legacy() { load --profile=legacy --abi=32; }
 again() { load --rounds=5; }
-big_ring() { load --ring-order=4 --depth=512 --span=40000; }
+big_ring() { load --ring-order=4 --depth=512 --span=30000; }
 queues() { load --queues=4 --ring-order=1 --depth=64 --odd; }
 indirect() { load --segs=32 --odd; }
 most_indirect() { load --segs=256 --depth=8; }
 persistent() { load --persistent --segs=32; }
-flushes() { load --mix=20:20:50:10; }
+flushes() { load --mix=40:40:15:5; }
 
 # The guest's kernel is replaced while requests are in flight: the pages of the
 # old one must be free before the new one is let in.
 kexec() {
-	guest_with_disk 32
-	simblk --requests=1500 --profile=kexec --rounds=4 "$dom" 51712
+	guest_with_disk 16
+	simblk --requests=700 --profile=kexec --rounds=4 "$dom" 51712
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
 }
 
 firmware_then_linux() {
-	guest_with_disk 32
+	guest_with_disk 16
 	simblk --requests=300 --profile=ovmf "$dom" 51712
 	simblk --requests=300 --profile=linux --queues=2 "$dom" 51712
 	simblk --requests=300 --profile=windows "$dom" 51712
@@ -51,7 +51,7 @@ firmware_then_linux() {
 }
 
 start_daemon
-guest_with_disk 32
+guest_with_disk 16
 simblk --requests=100 "$dom" 51712 >/dev/null
 xensim-xl destroy "$dom"
 fds=$(daemon_fds)

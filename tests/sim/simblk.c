@@ -23,7 +23,7 @@ static const char usage[] =
 	"  --depth=N              requests in flight in each queue (default 32)\n"
 	"  --requests=N           requests of a round (default 2000)\n"
 	"  --rounds=N             connect, load and close so many times (default 1)\n"
-	"  --mix=R:W:F:D          weights of read, write, flush, discard (50:45:4:1)\n"
+	"  --mix=R:W:F:D          weights of read, write, flush, discard (50:48:1:1)\n"
 	"  --max-sectors=N        largest request (default: what the segments hold)\n"
 	"  --span=N               use the first N sectors only\n"
 	"  --odd                  segments begin and end anywhere in a page\n"
@@ -117,7 +117,7 @@ static void options_parse(struct blk_options *o, int argc, char **argv)
 	int opt;
 
 	*o = (struct blk_options){ .queues = 1, .segs = BLK_DIRECT_SEGS, .depth = 32,
-				   .requests = 2000, .rounds = 1, .mix = { 50, 45, 4, 1 },
+				   .requests = 2000, .rounds = 1, .mix = { 50, 48, 1, 1 },
 				   .seed = 1 };
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		option_apply(o, opt);
