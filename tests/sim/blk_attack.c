@@ -17,7 +17,7 @@
 #include "util.h"
 
 #define ANSWER_MS 10000
-#define ANY	  0x7fff /* any status will do */
+#define ANY       0x7fff /* any status will do */
 
 /* Native layouts: attacks speak the 64-bit ABI. */
 struct raw_seg {
@@ -150,8 +150,8 @@ static int bad_segments(struct blk_front *f)
 {
 	const struct {
 		uint8_t nr, first, last;
-	} rows[] = { { 0, 0, 7 }, { 12, 0, 7 }, { 255, 0, 7 }, { 1, 5, 4 }, { 1, 0, 8 },
-		     { 1, 255, 255 }, { 1, 7, 0 } };
+	} rows[] = { { 0, 0, 7 }, { 12, 0, 7 },    { 255, 0, 7 }, { 1, 5, 4 },
+		     { 1, 0, 8 }, { 1, 255, 255 }, { 1, 7, 0 } };
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !err; i++) {
@@ -167,8 +167,8 @@ static int bad_segments(struct blk_front *f)
 
 static int bad_sectors(struct blk_front *f)
 {
-	const uint64_t rows[] = { f->nr_sectors, f->nr_sectors - 7, UINT64_MAX, UINT64_MAX - 7,
-				  1ull << 63, (1ull << 55) - 4 };
+	const uint64_t rows[] = { f->nr_sectors,  f->nr_sectors - 7, UINT64_MAX,
+				  UINT64_MAX - 7, 1ull << 63,        (1ull << 55) - 4 };
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !err; i++) {
@@ -185,13 +185,17 @@ static int bad_discards(struct blk_front *f)
 {
 	const struct {
 		uint64_t sector, nr;
-	} rows[] = { { 0, f->nr_sectors + 1 }, { f->nr_sectors, 1 }, { UINT64_MAX, 2 },
-		     { 8, UINT64_MAX - 7 }, { 0, UINT64_MAX } };
+	} rows[] = { { 0, f->nr_sectors + 1 },
+		     { f->nr_sectors, 1 },
+		     { UINT64_MAX, 2 },
+		     { 8, UINT64_MAX - 7 },
+		     { 0, UINT64_MAX } };
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !err; i++) {
-		struct raw_discard r = { .op = BLK_DISCARD, .id = i, .sector = rows[i].sector,
-					 .nr = rows[i].nr };
+		struct raw_discard r = {
+			.op = BLK_DISCARD, .id = i, .sector = rows[i].sector, .nr = rows[i].nr
+		};
 
 		err = ask(f, &r, sizeof(r), r.id, f->discard ? BLK_ERROR : ANY,
 			  "discard beyond the end");
@@ -205,17 +209,18 @@ static int bad_indirect(struct blk_front *f)
 		uint8_t inner;
 		uint16_t nr;
 		uint32_t ref;
-	} rows[] = { { BLK_READ, 0, page_ref }, { BLK_READ, 257, page_ref },
-		     { BLK_READ, 4097, page_ref }, { BLK_READ, 65535, page_ref },
-		     { BLK_READ, 16, 0xffffffff }, { BLK_FLUSH, 16, page_ref },
+	} rows[] = { { BLK_READ, 0, page_ref },      { BLK_READ, 257, page_ref },
+		     { BLK_READ, 4097, page_ref },   { BLK_READ, 65535, page_ref },
+		     { BLK_READ, 16, 0xffffffff },   { BLK_FLUSH, 16, page_ref },
 		     { BLK_INDIRECT, 16, page_ref }, { BLK_DISCARD, 16, page_ref },
 		     { 255, 16, page_ref } };
 	int err = 0;
 
 	memset(sim_guest_addr(&f->guest, page_gfn), 0xff, SIM_PAGE_SIZE);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !err; i++) {
-		struct raw_indirect r = { .op = BLK_INDIRECT, .inner = rows[i].inner,
-					  .nr_segs = rows[i].nr, .id = i };
+		struct raw_indirect r = {
+			.op = BLK_INDIRECT, .inner = rows[i].inner, .nr_segs = rows[i].nr, .id = i
+		};
 
 		for (int k = 0; k < 8; k++)
 			r.ref[k] = rows[i].ref;
@@ -334,10 +339,18 @@ static void *flip_slots(void *arg)
 		x ^= x << 17;
 		slot = blk_ring_slot(f, q, (uint32_t)x);
 		switch (x >> 40 & 3) {
-		case 0: slot[0] = (uint8_t)(x >> 48 & 7); break;
-		case 1: slot[1] = (uint8_t)(x >> 48); break;
-		case 2: slot[24 + (x >> 48) % 88] = (uint8_t)(x >> 56); break;
-		default: memcpy(slot + 16, &x, 8); break;
+		case 0:
+			slot[0] = (uint8_t)(x >> 48 & 7);
+			break;
+		case 1:
+			slot[1] = (uint8_t)(x >> 48);
+			break;
+		case 2:
+			slot[24 + (x >> 48) % 88] = (uint8_t)(x >> 56);
+			break;
+		default:
+			memcpy(slot + 16, &x, 8);
+			break;
 		}
 	}
 	return NULL;
@@ -456,9 +469,22 @@ static void put_text(struct blk_front *f, const char *key, const char *value)
 	put_key(f, key, value, (unsigned int)strlen(value));
 }
 
-static const char *const junk[] = { "", "0", "-1", "1", "4294967295", "4294967296",
-				    "18446744073709551616", "31", "32", "64", "0x10", "8 ", " 8",
-				    "8\n", "eight", "99999999999999999999999999999999" };
+static const char *const junk[] = { "",
+				    "0",
+				    "-1",
+				    "1",
+				    "4294967295",
+				    "4294967296",
+				    "18446744073709551616",
+				    "31",
+				    "32",
+				    "64",
+				    "0x10",
+				    "8 ",
+				    " 8",
+				    "8\n",
+				    "eight",
+				    "99999999999999999999999999999999" };
 #define NR_JUNK (sizeof(junk) / sizeof(junk[0]))
 
 /* Back to the start of everything, so that the next try is a fresh one. */
@@ -477,10 +503,11 @@ static int start_over(struct blk_front *f)
 
 static void remove_keys(struct blk_front *f)
 {
-	static const char *const keys[] = { "ring-ref", "ring-ref0", "ring-ref1", "event-channel",
+	static const char *const keys[] = { "ring-ref",        "ring-ref0",
+					    "ring-ref1",       "event-channel",
 					    "ring-page-order", "multi-queue-num-queues",
-					    "protocol", "feature-persistent", "queue-0",
-					    "queue-1" };
+					    "protocol",        "feature-persistent",
+					    "queue-0",         "queue-1" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		bus_remove(&f->bus, XBT_NULL, keys[i]);
@@ -512,8 +539,8 @@ static int one_junk(struct blk_front *f, const char *key, const char *value)
 	put_text(f, key, value);
 	bus_switch(&f->bus, BUS_INITIALISED);
 	/* Whether it likes the value or not, it must come to an end. */
-	err = bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) |
-					BUS_MASK(BUS_CLOSED),
+	err = bus_wait(&f->bus,
+		       BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED),
 		       ANSWER_MS);
 	if (err < 0)
 		fprintf(stderr, "simblk: %s=\"%s\" leaves the backend in state %d\n", key, value,
@@ -523,9 +550,9 @@ static int one_junk(struct blk_front *f, const char *key, const char *value)
 
 static int junk_keys(struct blk_front *f)
 {
-	static const char *const keys[] = { "ring-ref", "event-channel", "ring-page-order",
-					    "multi-queue-num-queues", "protocol",
-					    "feature-persistent" };
+	static const char *const keys[] = { "ring-ref",        "event-channel",
+					    "ring-page-order", "multi-queue-num-queues",
+					    "protocol",        "feature-persistent" };
 	int err = 0;
 
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)

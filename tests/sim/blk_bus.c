@@ -8,7 +8,7 @@
 
 #include "util.h"
 
-#define STEP_MS	   10000
+#define STEP_MS    10000
 #define CONNECT_MS 30000
 
 static int expect(struct blk_front *f, unsigned int mask, int limit_ms, const char *what)

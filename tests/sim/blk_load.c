@@ -17,7 +17,7 @@
 
 #include "util.h"
 
-#define GUARD	0xa5
+#define GUARD   0xa5
 #define IDLE_MS 20000 /* no response for so long is a hang */
 
 static uint64_t mix64(uint64_t x)
@@ -156,8 +156,7 @@ static bool range_take(struct blk_front *f, uint64_t sector, uint32_t nr, bool w
 static void range_drop(struct blk_front *f, uint64_t sector, uint32_t nr)
 {
 	for (uint64_t i = sector; i < sector + nr; i++)
-		f->holders[i] = f->holders[i] == HELD_BY_WRITE ? 0
-							       : (uint8_t)(f->holders[i] - 1);
+		f->holders[i] = f->holders[i] == HELD_BY_WRITE ? 0 : (uint8_t)(f->holders[i] - 1);
 }
 
 static uint8_t pick_op(struct blk_front *f)
@@ -166,8 +165,9 @@ static uint8_t pick_op(struct blk_front *f)
 	uint32_t weight[4], sum = 0, at;
 
 	for (uint32_t i = 0; i < 4; i++) {
-		bool able = ops[i] == BLK_READ || (!f->readonly && (ops[i] == BLK_WRITE ||
-				(ops[i] == BLK_FLUSH ? f->flush : f->discard)));
+		bool able = ops[i] == BLK_READ ||
+			    (!f->readonly && (ops[i] == BLK_WRITE ||
+					      (ops[i] == BLK_FLUSH ? f->flush : f->discard)));
 
 		weight[i] = able ? f->opt.mix[i] : 0;
 		sum += weight[i];

@@ -12,8 +12,8 @@
 /* Where things are in an entry, per ABI (blkif.h compiled for each). */
 static const struct layout {
 	uint32_t size;
-	uint32_t id, sector, seg;	   /* read, write, flush */
-	uint32_t discard_nr;		   /* discard */
+	uint32_t id, sector, seg;                          /* read, write, flush */
+	uint32_t discard_nr;                               /* discard */
 	uint32_t ind_id, ind_sector, ind_handle, ind_refs; /* indirect */
 } layouts[] = {
 	[BLK_ABI_64] = { 112, 8, 16, 24, 24, 8, 16, 24, 28 },
@@ -31,8 +31,7 @@ uint8_t *blk_ring_slot(struct blk_front *f, struct blk_queue *q, uint32_t index)
 {
 	uint8_t *ring = sim_guest_addr(&f->guest, q->gfn);
 
-	return ring + RING_HEADER + (size_t)(index & (q->nr_slots - 1)) *
-					    layouts[f->opt.abi].size;
+	return ring + RING_HEADER + (size_t)(index & (q->nr_slots - 1)) * layouts[f->opt.abi].size;
 }
 
 static void put_bytes(uint8_t *at, const void *value, size_t len)
@@ -172,8 +171,7 @@ static void put_direct(const struct layout *l, uint8_t *slot, const struct blk_r
 		put_segment(slot + l->seg + i * 8, &r->seg[i]);
 }
 
-static void put_discard(const struct layout *l, uint8_t *slot, const struct blk_req *r,
-			uint64_t id)
+static void put_discard(const struct layout *l, uint8_t *slot, const struct blk_req *r, uint64_t id)
 {
 	uint64_t nr = r->nr_sectors;
 

@@ -14,15 +14,15 @@
 #define SIM_CLIENT_INDEX(id) ((id) % SIM_MAX_CLIENTS)
 
 enum sim_op {
-	SIM_OP_HELLO,	     /* domid, is_vcpu -> client id; memory fd */
-	SIM_OP_EVENTS,	     /* -> the event channel fd of this client */
-	SIM_OP_PEER,	     /* client id -> fd that delivers ports to it */
-	SIM_OP_RETRY,	     /* client id: deliver what is pending for it */
+	SIM_OP_HELLO,        /* domid, is_vcpu -> client id; memory fd */
+	SIM_OP_EVENTS,       /* -> the event channel fd of this client */
+	SIM_OP_PEER,         /* client id -> fd that delivers ports to it */
+	SIM_OP_RETRY,        /* client id: deliver what is pending for it */
 	SIM_OP_DOM_CREATE,   /* nr_pages, is_hvm -> domid */
 	SIM_OP_DOM_DESTROY,  /* domid */
 	SIM_OP_DOM_SHUTDOWN, /* domid, reason */
 	SIM_OP_DOM_PAUSE,    /* domid, 1 pause or 0 unpause */
-	SIM_OP_REAP,	     /* look for dying domains whose last map is gone */
+	SIM_OP_REAP,         /* look for dying domains whose last map is gone */
 };
 
 struct sim_msg {

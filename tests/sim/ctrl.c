@@ -50,9 +50,8 @@ static void info_fill(const struct sim_dom *d, xc_domaininfo_t *info)
 	if (d->paused)
 		info->flags |= XEN_DOMINF_paused;
 	if (d->shutdown)
-		info->flags |= XEN_DOMINF_shutdown |
-			       (d->shutdown_reason & XEN_DOMINF_shutdownmask)
-				       << XEN_DOMINF_shutdownshift;
+		info->flags |= XEN_DOMINF_shutdown | (d->shutdown_reason & XEN_DOMINF_shutdownmask)
+							     << XEN_DOMINF_shutdownshift;
 	if (!(info->flags & (XEN_DOMINF_dying | XEN_DOMINF_paused | XEN_DOMINF_shutdown)))
 		info->flags |= XEN_DOMINF_blocked;
 	info->tot_pages = info->max_pages = d->nr_pages;

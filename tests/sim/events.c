@@ -25,7 +25,8 @@ int sim_port_alloc(struct sim_dom *dom, uint32_t client, uint32_t remote)
 
 		if (p->state != SIM_PORT_FREE)
 			continue;
-		*p = (struct sim_port){ .state = SIM_PORT_UNBOUND, .client = client,
+		*p = (struct sim_port){ .state = SIM_PORT_UNBOUND,
+					.client = client,
 					.remote_dom = remote };
 		return (int)i;
 	}

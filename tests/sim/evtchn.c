@@ -24,8 +24,8 @@ struct peer {
 
 struct xenevtchn_handle {
 	struct sim_client_conn conn;
-	struct sim_dom *dom; /* of this process; borrowed from conn.shm */
-	int fd;		     /* ports in, unmasks out */
+	struct sim_dom *dom;               /* of this process; borrowed from conn.shm */
+	int fd;                            /* ports in, unmasks out */
 	struct peer peer[SIM_MAX_CLIENTS]; /* shm->lock protects it */
 };
 

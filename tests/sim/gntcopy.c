@@ -17,7 +17,7 @@
 
 typedef struct xengnttab_grant_copy_segment segment;
 
-/* One side of a copy, ready to use; gref sides are pinned. */
+/* One side of a copy, ready to use. */
 struct side {
 	char *addr;
 	struct sim_dom *dom; /* NULL for local memory */
@@ -25,6 +25,10 @@ struct side {
 	bool write;
 };
 
+/*
+ * Its domain's lock is held from here to side_close(), so that a process that is killed in a copy
+ * leaves nothing behind: on a real machine nobody dies within a hypercall.
+ */
 static int side_open(struct xengntdev_handle *xgt, union xengnttab_copy_ptr *ptr, bool is_gref,
 		     bool write, struct side *s)
 {
@@ -42,18 +46,23 @@ static int side_open(struct xengntdev_handle *xgt, union xengnttab_copy_ptr *ptr
 	s->dom = sim_dom_find(shm, domid);
 	if (!s->dom)
 		return GNTST_bad_domain;
+	sim_lock(&s->dom->lock);
 	status = sim_grant_pin(shm, s->dom, s->ref, xgt->conn.domid, write, &gfn);
-	if (status != GNTST_okay)
-		s->dom = NULL;
-	else
+	if (status == GNTST_okay) {
 		s->addr = (char *)sim_page_addr(shm, s->dom, gfn) + ptr->foreign.offset;
+		return status;
+	}
+	sim_unlock(&s->dom->lock);
+	s->dom = NULL;
 	return status;
 }
 
 static void side_close(struct xengntdev_handle *xgt, struct side *s)
 {
-	if (s->dom)
-		sim_grant_unpin(xgt->conn.shm, s->dom, s->ref, s->write);
+	if (!s->dom)
+		return;
+	sim_grant_unpin(xgt->conn.shm, s->dom, s->ref, s->write);
+	sim_unlock(&s->dom->lock);
 }
 
 /*

@@ -68,27 +68,54 @@ int xengnttab_set_max_grants(xengnttab_handle *xgt, uint32_t nr_grants)
 	return err ? fail_with(err) : 0;
 }
 
-/* Account for one mapped grant. Returns the entry's number or 0: table full. */
-static uint32_t map_entry_take(struct sim_shm *shm, const struct sim_map *map)
+static uint32_t map_entry_find(struct sim_shm *shm)
 {
 	static uint32_t hint;
 	uint32_t at = __atomic_load_n(&hint, __ATOMIC_RELAXED), ret = 0;
 
-	sim_lock(&shm->lock);
 	for (uint32_t i = 0; i < SIM_MAX_MAPS && !ret; i++) {
 		at = at % (SIM_MAX_MAPS - 1) + 1;
 		if (!shm->map[at].client)
 			ret = at;
 	}
-	if (ret) {
-		shm->map[ret] = *map;
+	__atomic_store_n(&hint, ret, __ATOMIC_RELAXED);
+	return ret;
+}
+
+static int pin(struct sim_shm *shm, const struct sim_map *map, uint32_t user, uint32_t *ret_gfn)
+{
+	struct sim_dom *dom = &shm->dom[map->slot];
+	int status;
+
+	sim_lock(&dom->lock);
+	status = sim_grant_pin(shm, dom, map->ref, user, map->writable, ret_gfn);
+	sim_unlock(&dom->lock);
+	return status;
+}
+
+/*
+ * Pin one grant and account for it, in one piece as far as others can see. 0 with the
+ * entry's number, -EINVAL or -ENOSPC.
+ */
+static int map_entry_take(struct sim_shm *shm, const struct sim_map *map, uint32_t user,
+			  uint32_t *ret_gfn, uint32_t *ret_entry)
+{
+	int err = 0;
+
+	sim_lock(&shm->lock);
+	*ret_entry = map_entry_find(shm);
+	if (!*ret_entry)
+		err = -ENOSPC;
+	else if (pin(shm, map, user, ret_gfn) != GNTST_okay)
+		err = -EINVAL; /* gntdev turns every status but "try again" into this */
+	if (!err) {
+		shm->map[*ret_entry] = *map;
 		shm->nr_maps++;
 		shm->stats.maps++;
 		shm->dom[map->slot].nr_maps++;
 	}
 	sim_unlock(&shm->lock);
-	__atomic_store_n(&hint, ret, __ATOMIC_RELAXED);
-	return ret;
+	return err;
 }
 
 static void map_entry_drop(struct xengntdev_handle *xgt, uint32_t entry)
@@ -99,8 +126,10 @@ static void map_entry_drop(struct xengntdev_handle *xgt, uint32_t entry)
 	struct sim_dom *dom = &shm->dom[map.slot];
 	bool last;
 
-	sim_grant_unpin(shm, dom, map.ref, map.writable);
 	sim_lock(&shm->lock);
+	sim_lock(&dom->lock);
+	sim_grant_unpin(shm, dom, map.ref, map.writable);
+	sim_unlock(&dom->lock);
 	shm->map[entry].client = 0;
 	shm->nr_maps--;
 	shm->stats.unmaps++;
@@ -111,30 +140,28 @@ static void map_entry_drop(struct xengntdev_handle *xgt, uint32_t entry)
 }
 
 /* Map one grant at @addr. Returns 0 with its entry, or -errno. */
-static int map_one(struct xengntdev_handle *xgt, char *addr, uint32_t domid, uint32_t ref,
-		   int prot, uint32_t *ret_entry)
+static int map_one(struct xengntdev_handle *xgt, char *addr, uint32_t domid, uint32_t ref, int prot,
+		   uint32_t *ret_entry)
 {
 	struct sim_shm *shm = xgt->conn.shm;
 	struct sim_dom *dom = sim_dom_find(shm, domid);
-	struct sim_map map = { .client = xgt->conn.id, .ref = ref,
+	struct sim_map map = { .client = xgt->conn.id,
+			       .ref = ref,
 			       .writable = (prot & PROT_WRITE) != 0 };
 	uint32_t gfn;
+	int err;
 
-	/* gntdev turns every status but "try again" into EINVAL. */
-	if (!dom || dom->state != SIM_DOM_ALIVE ||
-	    sim_grant_pin(shm, dom, ref, xgt->conn.domid, map.writable, &gfn) != GNTST_okay)
+	if (!dom || dom->state != SIM_DOM_ALIVE)
 		return -EINVAL;
 	map.slot = sim_dom_slot(shm, dom);
+	err = map_entry_take(shm, &map, xgt->conn.domid, &gfn, ret_entry);
+	if (err)
+		return err;
 	if (mmap(addr, SIM_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, xgt->conn.mem_fd,
-		 (off_t)sim_page_offset(shm, dom, gfn)) == MAP_FAILED) {
-		sim_grant_unpin(shm, dom, ref, map.writable);
-		return -ENOMEM;
-	}
-	*ret_entry = map_entry_take(shm, &map);
-	if (*ret_entry)
+		 (off_t)sim_page_offset(shm, dom, gfn)) != MAP_FAILED)
 		return 0;
-	sim_grant_unpin(shm, dom, ref, map.writable);
-	return -ENOSPC;
+	map_entry_drop(xgt, *ret_entry);
+	return -ENOMEM;
 }
 
 static void mapping_free(struct xengntdev_handle *xgt, struct mapping *m, uint32_t nr_mapped)
@@ -159,15 +186,15 @@ static void *map_all(struct xengntdev_handle *xgt, uint32_t count, const uint32_
 	if (!m)
 		return NULL;
 	m->count = count;
-	m->addr = mmap(NULL, (size_t)count * SIM_PAGE_SIZE, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	m->addr = mmap(NULL, (size_t)count * SIM_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	if (m->addr == MAP_FAILED) {
 		free(m);
 		return NULL;
 	}
 	for (i = 0; i < count && !err; i++)
-		err = map_one(xgt, m->addr + (size_t)i * SIM_PAGE_SIZE, domids[i * stride],
-			      refs[i], prot, &m->entry[i]);
+		err = map_one(xgt, m->addr + (size_t)i * SIM_PAGE_SIZE, domids[i * stride], refs[i],
+			      prot, &m->entry[i]);
 	if (err) {
 		mapping_free(xgt, m, i - 1);
 		return fail_null(-err);
@@ -202,8 +229,8 @@ void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t count, uin
 	return err ? fail_null(err) : map_all(xgt, count, &domid, 0, refs, prot);
 }
 
-void *xengnttab_map_grant_ref_notify(xengnttab_handle *xgt, uint32_t domid, uint32_t ref,
-				     int prot, uint32_t notify_offset, evtchn_port_t notify_port)
+void *xengnttab_map_grant_ref_notify(xengnttab_handle *xgt, uint32_t domid, uint32_t ref, int prot,
+				     uint32_t notify_offset, evtchn_port_t notify_port)
 {
 	(void)xgt, (void)domid, (void)ref, (void)prot, (void)notify_offset, (void)notify_port;
 	return fail_null(ENOSYS);

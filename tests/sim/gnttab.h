@@ -11,7 +11,7 @@ struct mapping;
 
 struct xengntdev_handle {
 	struct sim_client_conn conn;
-	pthread_mutex_t lock;	  /* protects mappings */
+	pthread_mutex_t lock;     /* protects mappings */
 	struct mapping *mappings; /* owned */
 };
 

@@ -2,7 +2,9 @@
 /* hv.c - domains, clients and late events of the simulated hypervisor. */
 #include "hv.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,7 +35,7 @@ struct hv_client {
 
 struct hv {
 	struct sim_loop *loop; /* borrowed */
-	struct xsd *xs;	       /* borrowed, may be NULL */
+	struct xsd *xs;        /* borrowed, may be NULL */
 	char *socket_path;
 	int listen_fd;
 	struct sim_watch *listen_watch;
@@ -88,11 +90,13 @@ static void client_release(struct hv_client *c)
 
 		if (m->client != c->id)
 			continue;
-		sim_grant_unpin(shm, &shm->dom[m->slot], m->ref, m->writable);
 		m->client = 0;
 		shm->nr_maps--;
 		shm->dom[m->slot].nr_maps--;
 	}
+	for (uint32_t i = 0; i < SIM_MAX_DOMS; i++)
+		if (shm->dom[i].state != SIM_DOM_FREE)
+			sim_grants_recount(shm, &shm->dom[i]);
 	shm->client[SIM_CLIENT_INDEX(c->id)].used = false;
 	sim_unlock(&shm->lock);
 }
@@ -268,6 +272,49 @@ static void dom_signal(struct hv *hv, uint32_t domid, int sig)
 			kill(c->pid, sig);
 }
 
+/* Has every thread of the process come to its stop? A process that is gone has. */
+static bool is_stopped(pid_t pid)
+{
+	char path[300], line[512], *state;
+	struct dirent *entry;
+	bool stopped = true;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	while (tasks && stopped && (entry = readdir(tasks))) {
+		FILE *file;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+		stopped = !state || strchr("TtZX", state[2]);
+		fclose(file);
+	}
+	if (tasks)
+		closedir(tasks);
+	return stopped;
+}
+
+/*
+ * A vCPU is never stopped within a hypercall: hold the machine's lock until all have
+ * stopped, so that none of them holds it meanwhile.
+ */
+static void dom_stop(struct hv *hv, uint32_t domid)
+{
+	sim_lock(&hv->shm->lock);
+	dom_signal(hv, domid, SIGSTOP);
+	for (struct hv_client *c = hv->clients; c; c = c->next)
+		if (!c->dead && c->id && c->is_vcpu && c->domid == domid && c->pid != getpid())
+			while (!is_stopped(c->pid))
+				sched_yield();
+	sim_unlock(&hv->shm->lock);
+}
+
 static void doms_reap(struct hv *hv)
 {
 	for (uint32_t i = 1; i < SIM_MAX_DOMS; i++) {
@@ -302,7 +349,7 @@ static int dom_shutdown(struct hv *hv, uint32_t domid, uint32_t reason)
 
 	if (!d || !domid || d->state != SIM_DOM_ALIVE || reason > 0xff)
 		return -ESRCH;
-	dom_signal(hv, domid, SIGSTOP);
+	dom_stop(hv, domid);
 	d->shutdown_reason = reason;
 	d->shutdown = true;
 	if (hv->xs)
@@ -317,7 +364,10 @@ static int dom_pause(struct hv *hv, uint32_t domid, bool pause)
 	if (!d || !domid || d->state != SIM_DOM_ALIVE)
 		return -ESRCH;
 	d->paused = pause;
-	dom_signal(hv, domid, pause ? SIGSTOP : SIGCONT);
+	if (pause)
+		dom_stop(hv, domid);
+	else
+		dom_signal(hv, domid, SIGCONT);
 	return 0;
 }
 

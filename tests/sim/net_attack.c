@@ -158,10 +158,16 @@ static int still_works(struct net_front *f)
 
 /* --- one table of slot lists --- */
 
-#define SLOT(...)  { __VA_ARGS__ }
-#define EXTRA(...) { .is_extra = true, __VA_ARGS__ }
-#define MORE	   .flags = TX_MORE_DATA
-#define WITH	   .flags = TX_EXTRA_INFO
+#define SLOT(...)                                                                                  \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
+#define EXTRA(...)                                                                                 \
+	{                                                                                          \
+		.is_extra = true, __VA_ARGS__                                                      \
+	}
+#define MORE .flags = TX_MORE_DATA
+#define WITH .flags = TX_EXTRA_INFO
 
 static const struct {
 	const char *name;
@@ -172,37 +178,56 @@ static const struct {
 	{ "no-extra-behind-its-flag", MUST_LEAVE, 1, { SLOT(.size = 100, WITH) } },
 	{ "extra-type-0", MUST_LEAVE, 2, { SLOT(.size = 100, WITH), EXTRA(.extra_type = 0) } },
 	{ "extra-type-255", MUST_LEAVE, 2, { SLOT(.size = 100, WITH), EXTRA(.extra_type = 255) } },
-	{ "extras-without-end", MUST_LEAVE, 12,
+	{ "extras-without-end",
+	  MUST_LEAVE,
+	  12,
 	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .extra_flags = 1, .gso_type = 1),
 	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
 	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
 	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
 	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1),
 	    EXTRA(.extra_type = 1, .extra_flags = 1), EXTRA(.extra_type = 1, .extra_flags = 1) } },
-	{ "more-data-behind-the-end", MUST_LEAVE, 2,
+	{ "more-data-behind-the-end",
+	  MUST_LEAVE,
+	  2,
 	  { SLOT(.size = 200, MORE), SLOT(.size = 100, MORE) } },
-	{ "gso-size-0", MUST_LEAVE, 2,
+	{ "gso-size-0",
+	  MUST_LEAVE,
+	  2,
 	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .gso_type = 1, .gso_size = 0) } },
-	{ "gso-type-9", MUST_LEAVE, 2,
+	{ "gso-type-9",
+	  MUST_LEAVE,
+	  2,
 	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .gso_type = 9, .gso_size = 500) } },
 	{ "page-crossing", MUST_LEAVE, 1, { SLOT(.offset = 4000, .size = 97) } },
 	{ "page-crossing-by-wrap", MUST_LEAVE, 1, { SLOT(.offset = 65535, .size = 65535) } },
-	{ "page-crossing-fragment", MUST_LEAVE, 2,
+	{ "page-crossing-fragment",
+	  MUST_LEAVE,
+	  2,
 	  { SLOT(.size = 300, MORE), SLOT(.offset = 4095, .size = 100) } },
-	{ "fragment-larger-than-the-rest", MUST_ERROR, 2,
+	{ "fragment-larger-than-the-rest",
+	  MUST_ERROR,
+	  2,
 	  { SLOT(.size = 100, MORE), SLOT(.size = 200) } },
-	{ "fragments-that-wrap", MUST_ERROR, 3,
+	{ "fragments-that-wrap",
+	  MUST_ERROR,
+	  3,
 	  { SLOT(.size = 100, MORE), SLOT(.size = 4096, MORE), SLOT(.size = 4096) } },
 	{ "frame-of-13-bytes", MUST_ERROR, 1, { SLOT(.size = 13) } },
 	{ "frame-of-0-bytes", MUST_ERROR, 1, { SLOT(.size = 0) } },
 	{ "bad-grant", MUST_ERROR, 1, { SLOT(.size = 100, .bad_ref = true) } },
-	{ "bad-grant-in-a-chain", MUST_ANSWER, 3,
+	{ "bad-grant-in-a-chain",
+	  MUST_ANSWER,
+	  3,
 	  { SLOT(.size = 300, MORE), SLOT(.size = 100, MORE, .bad_ref = true),
 	    SLOT(.size = 100) } },
-	{ "zero-length-fragment", MUST_ANSWER, 3,
-	  { SLOT(.size = 200, MORE), SLOT(.size = 0, MORE, .bad_ref = true),
-	    SLOT(.size = 100) } },
-	{ "nineteen-slots", MUST_ERROR, 19,
+	{ "zero-length-fragment",
+	  MUST_ANSWER,
+	  3,
+	  { SLOT(.size = 200, MORE), SLOT(.size = 0, MORE, .bad_ref = true), SLOT(.size = 100) } },
+	{ "nineteen-slots",
+	  MUST_ERROR,
+	  19,
 	  { SLOT(.size = 190, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
 	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
 	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
@@ -210,14 +235,16 @@ static const struct {
 	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
 	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
 	    SLOT(.size = 10) } },
-	{ "twenty-two-slots", MUST_LEAVE, 22,
+	{ "twenty-two-slots",
+	  MUST_LEAVE,
+	  22,
 	  { SLOT(.size = 220, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
-	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
-	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
-	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
-	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
-	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
-	    SLOT(.size = 10, MORE), SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE),  SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE),  SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE),  SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE),  SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE),  SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
+	    SLOT(.size = 10, MORE),  SLOT(.size = 10, MORE), SLOT(.size = 10, MORE),
 	    SLOT(.size = 10) } },
 };
 #define NR_CASES (sizeof(cases) / sizeof(cases[0]))
@@ -233,12 +260,12 @@ static int lying_headers(struct net_front *f)
 		uint8_t value;
 	} lies[] = {
 		{ NET_TCP4, 14, 0x4f }, { NET_TCP4, 14, 0x40 }, { NET_TCP4, 14, 0x65 },
-		{ NET_TCP4, 23, 50 },	{ NET_TCP4, 20, 0x20 }, { NET_TCP4, 21, 1 },
-		{ NET_TCP4, 46, 0xf0 }, { NET_TCP4, 46, 0 },	{ NET_TCP4, 16, 0xff },
+		{ NET_TCP4, 23, 50 },   { NET_TCP4, 20, 0x20 }, { NET_TCP4, 21, 1 },
+		{ NET_TCP4, 46, 0xf0 }, { NET_TCP4, 46, 0 },    { NET_TCP4, 16, 0xff },
 		{ NET_TCP4, 12, 0x86 }, { NET_UDP4, 38, 0xff }, { NET_UDP4, 12, 0x81 },
-		{ NET_TCP6, 20, 0 },	{ NET_TCP6, 20, 43 },	{ NET_TCP6, 20, 44 },
-		{ NET_TCP6, 20, 60 },	{ NET_TCP6, 18, 0xff }, { NET_TCP6, 66, 0xf0 },
-		{ NET_RAW, 12, 8 },	{ NET_RAW, 12, 0xff },
+		{ NET_TCP6, 20, 0 },    { NET_TCP6, 20, 43 },   { NET_TCP6, 20, 44 },
+		{ NET_TCP6, 20, 60 },   { NET_TCP6, 18, 0xff }, { NET_TCP6, 66, 0xf0 },
+		{ NET_RAW, 12, 8 },     { NET_RAW, 12, 0xff },
 	};
 	int err = 0;
 
@@ -247,7 +274,9 @@ static int lying_headers(struct net_front *f)
 					    .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED };
 		const struct slot gso[2] = {
 			{ .size = 120, .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED | TX_EXTRA_INFO },
-			{ .is_extra = true, .extra_type = EXTRA_GSO, .gso_size = 20,
+			{ .is_extra = true,
+			  .extra_type = EXTRA_GSO,
+			  .gso_size = 20,
 			  .gso_type = lies[i].kind == NET_TCP6 ? GSO_TCPV6 : GSO_TCPV4 },
 		};
 
@@ -344,7 +373,8 @@ static void *flip_slots(void *arg)
 /* It may leave (slots that cannot be) or go on, but it must not hang or die. */
 static int changing_slots(struct net_front *f)
 {
-	const struct slot chain[3] = { { .size = 300, MORE }, { .size = 100, MORE },
+	const struct slot chain[3] = { { .size = 300, MORE },
+				       { .size = 100, MORE },
 				       { .size = 100 } };
 	pthread_t thread;
 	int err = 0;
@@ -408,8 +438,8 @@ static int one_junk(struct net_front *f, const char *key, const char *value)
 	bus_write(&f->bus, XBT_NULL, "request-rx-copy", "1");
 	bus_write(&f->bus, XBT_NULL, key, "%s", value);
 	bus_switch(&f->bus, BUS_CONNECTED);
-	err = bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) |
-					BUS_MASK(BUS_CLOSED),
+	err = bus_wait(&f->bus,
+		       BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED),
 		       ANSWER_MS);
 	bus_remove(&f->bus, XBT_NULL, key);
 	if (err < 0)
@@ -420,11 +450,19 @@ static int one_junk(struct net_front *f, const char *key, const char *value)
 
 static int junk_keys(struct net_front *f)
 {
-	static const char *const keys[] = { "tx-ring-ref", "rx-ring-ref", "event-channel",
-					    "event-channel-tx", "multi-queue-num-queues",
-					    "request-rx-copy", "feature-sg", "mac" };
-	static const char *const junk[] = { "", "0", "-1", "4294967295", "4294967296", "0x10",
-					    "8 ", "eight", "99999999999999999999999999" };
+	static const char *const keys[] = { "tx-ring-ref",
+					    "rx-ring-ref",
+					    "event-channel",
+					    "event-channel-tx",
+					    "multi-queue-num-queues",
+					    "request-rx-copy",
+					    "feature-sg",
+					    "mac" };
+	static const char *const junk[] = {
+		"",           "0",          "-1",
+		"4294967295", "4294967296", "0x10",
+		"8 ",         "eight",      "99999999999999999999999999"
+	};
 	int err = 0;
 
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)
@@ -454,16 +492,11 @@ static const struct {
 	int (*run)(struct net_front *f);
 	bool connected;
 } attacks[] = {
-	{ "lying-headers", lying_headers, true },
-	{ "same-ids", same_ids, true },
-	{ "runaway-tx", runaway_tx, true },
-	{ "backward-tx", backward_tx, true },
-	{ "runaway-rx", runaway_rx, true },
-	{ "bad-rx-grants", bad_rx_grants, true },
-	{ "changing-slots", changing_slots, true },
-	{ "event-storm", event_storm, true },
-	{ "junk-keys", junk_keys, false },
-	{ "flapping-states", flapping_states, false },
+	{ "lying-headers", lying_headers, true },   { "same-ids", same_ids, true },
+	{ "runaway-tx", runaway_tx, true },         { "backward-tx", backward_tx, true },
+	{ "runaway-rx", runaway_rx, true },         { "bad-rx-grants", bad_rx_grants, true },
+	{ "changing-slots", changing_slots, true }, { "event-storm", event_storm, true },
+	{ "junk-keys", junk_keys, false },          { "flapping-states", flapping_states, false },
 };
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
 

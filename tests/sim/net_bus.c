@@ -8,7 +8,7 @@
 
 #include "util.h"
 
-#define STEP_MS	   10000
+#define STEP_MS    10000
 #define CONNECT_MS 30000
 
 static int expect(struct net_front *f, unsigned int mask, int limit_ms, const char *what)
@@ -113,8 +113,7 @@ static int reset(struct net_front *f)
 
 int net_connect(struct net_front *f)
 {
-	int err = f->opt.windows ? reset(f)
-				 : expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+	int err = f->opt.windows ? reset(f) : expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
 
 	if (err)
 		return err;

@@ -9,7 +9,7 @@
 #include "util.h"
 
 #define RING_HEADER 64u
-#define GUARD	    0x5a
+#define GUARD       0x5a
 
 uint32_t *net_ring_word(struct net_front *f, uint32_t gfn, unsigned int which)
 {

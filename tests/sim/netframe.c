@@ -4,13 +4,13 @@
 
 #include <string.h>
 
-#define ETH_LEN	  14u
+#define ETH_LEN   14u
 #define VLAN_LEN  4u
-#define UDP_LEN	  8u
-#define TCP_LEN	  20u
-#define TAG_LEN	  8u /* magic and number in UDP and raw payload */
-#define MAGIC	  0x7358454eu
-#define PORT	  7777u
+#define UDP_LEN   8u
+#define TCP_LEN   20u
+#define TAG_LEN   8u /* magic and number in UDP and raw payload */
+#define MAGIC     0x7358454eu
+#define PORT      7777u
 #define TYPE_IP4  0x0800u
 #define TYPE_IP6  0x86ddu
 #define TYPE_VLAN 0x8100u

@@ -31,11 +31,11 @@ enum net_kind {
 
 struct net_frame {
 	enum net_kind kind;
-	uint16_t number;    /* of the frame */
-	size_t len;	    /* with the Ethernet header */
-	uint32_t l4_offset; /* 0 when there is no checksum to fill in */
+	uint16_t number;      /* of the frame */
+	size_t len;           /* with the Ethernet header */
+	uint32_t l4_offset;   /* 0 when there is no checksum to fill in */
 	uint32_t csum_offset; /* of the field within the L4 header */
-	size_t payload;	    /* bytes that count towards the frame's total */
+	size_t payload;       /* bytes that count towards the frame's total */
 };
 
 /* The smallest length that a frame of this kind can have. */

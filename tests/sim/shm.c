@@ -33,8 +33,8 @@ static void lock_init(pthread_mutex_t *lock)
 
 static struct sim_shm *shm_map(int fd)
 {
-	void *p = mmap(NULL, SIM_MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-		       fd, 0);
+	void *p = mmap(NULL, SIM_MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		       0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -136,8 +136,8 @@ static int entry_claim(grant_entry_v1_t *e, uint32_t user, bool write, bool pinn
 	return GNTST_general_error;
 }
 
-int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32_t user,
-		  bool write, uint32_t *ret_gfn)
+int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32_t user, bool write,
+		  uint32_t *ret_gfn)
 {
 	grant_entry_v1_t *e;
 	uint32_t gfn;
@@ -146,13 +146,11 @@ int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32
 	if (ref >= SIM_NR_GRANTS)
 		return GNTST_bad_gntref;
 	e = &sim_dom_grants(shm, dom)[ref];
-	sim_lock(&dom->lock);
 	status = entry_claim(e, user, write, dom->pins[ref] != 0);
 	if (status == GNTST_okay) {
 		dom->pins[ref]++;
 		dom->write_pins[ref] += write;
 	}
-	sim_unlock(&dom->lock);
 	if (status != GNTST_okay)
 		return status;
 	gfn = __atomic_load_n(&e->frame, __ATOMIC_SEQ_CST);
@@ -164,19 +162,42 @@ int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32
 	return GNTST_okay;
 }
 
-void sim_grant_unpin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, bool write)
+static void drop_unused(struct sim_dom *dom, grant_entry_v1_t *e, uint32_t ref)
 {
-	grant_entry_v1_t *e = &sim_dom_grants(shm, dom)[ref];
 	uint16_t drop = 0;
 
-	sim_lock(&dom->lock);
-	dom->pins[ref]--;
-	dom->write_pins[ref] -= write;
 	if (!dom->write_pins[ref])
 		drop |= GTF_writing;
 	if (!dom->pins[ref])
 		drop |= GTF_reading;
 	if (drop)
 		__atomic_and_fetch(&e->flags, (uint16_t)~drop, __ATOMIC_SEQ_CST);
+}
+
+void sim_grant_unpin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, bool write)
+{
+	dom->pins[ref]--;
+	dom->write_pins[ref] -= write;
+	drop_unused(dom, &sim_dom_grants(shm, dom)[ref], ref);
+}
+
+void sim_grants_recount(struct sim_shm *shm, struct sim_dom *dom)
+{
+	grant_entry_v1_t *grants = sim_dom_grants(shm, dom);
+	uint32_t slot = sim_dom_slot(shm, dom);
+
+	sim_lock(&dom->lock);
+	memset(dom->pins, 0, sizeof(dom->pins));
+	memset(dom->write_pins, 0, sizeof(dom->write_pins));
+	for (uint32_t i = 1; i < SIM_MAX_MAPS; i++) {
+		const struct sim_map *m = &shm->map[i];
+
+		if (!m->client || m->slot != slot)
+			continue;
+		dom->pins[m->ref]++;
+		dom->write_pins[m->ref] += m->writable;
+	}
+	for (uint32_t ref = 0; ref < SIM_NR_GRANTS; ref++)
+		drop_unused(dom, &grants[ref], ref);
 	sim_unlock(&dom->lock);
 }

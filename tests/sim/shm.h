@@ -19,17 +19,17 @@
 #include <xen/xen.h>
 #include <xen/grant_table.h>
 
-#define SIM_PAGE_SIZE 4096u
-#define SIM_MAX_DOMS  32u
-#define SIM_MAX_PORTS 1024u
-#define SIM_NR_GRANTS 32768u /* 64 frames of 512, Xen's default limit */
-#define SIM_MAX_PAGES 32768u /* 128 MiB a domain */
-#define SIM_MAX_MAPS  65536u
+#define SIM_PAGE_SIZE   4096u
+#define SIM_MAX_DOMS    32u
+#define SIM_MAX_PORTS   1024u
+#define SIM_NR_GRANTS   32768u /* 64 frames of 512, Xen's default limit */
+#define SIM_MAX_PAGES   32768u /* 128 MiB a domain */
+#define SIM_MAX_MAPS    65536u
 #define SIM_MAX_CLIENTS 1024u
-#define SIM_DOM_BYTES (SIM_NR_GRANTS * 8ul + (unsigned long)SIM_MAX_PAGES * SIM_PAGE_SIZE)
-#define SIM_HDR_BYTES (16ul << 20)
-#define SIM_MEM_BYTES (SIM_HDR_BYTES + SIM_MAX_DOMS * SIM_DOM_BYTES)
-#define SIM_MAGIC     0x78656e73696d3031ull
+#define SIM_DOM_BYTES   (SIM_NR_GRANTS * 8ul + (unsigned long)SIM_MAX_PAGES * SIM_PAGE_SIZE)
+#define SIM_HDR_BYTES   (16ul << 20)
+#define SIM_MEM_BYTES   (SIM_HDR_BYTES + SIM_MAX_DOMS * SIM_DOM_BYTES)
+#define SIM_MAGIC       0x78656e73696d3031ull
 
 enum sim_port_state {
 	SIM_PORT_FREE,
@@ -42,8 +42,8 @@ struct sim_port {
 	uint32_t remote_dom;
 	uint32_t remote_port;
 	uint32_t client; /* id of the handle that gets its events, 0 = none */
-	bool pending;	 /* an event waits for the unmask */
-	bool masked;	 /* delivered and not yet unmasked */
+	bool pending;    /* an event waits for the unmask */
+	bool masked;     /* delivered and not yet unmasked */
 };
 
 enum sim_dom_state {
@@ -62,8 +62,8 @@ struct sim_dom {
 	uint32_t nr_maps; /* grants of this domain mapped by others now */
 	uint8_t handle[16];
 	struct sim_port port[SIM_MAX_PORTS];
-	uint32_t pins[SIM_NR_GRANTS];	    /* mappings and copies now */
-	uint32_t write_pins[SIM_NR_GRANTS]; /* those that may write */
+	uint32_t pins[SIM_NR_GRANTS];         /* mappings and copies now */
+	uint32_t write_pins[SIM_NR_GRANTS];   /* those that may write */
 	uint16_t grant_client[SIM_NR_GRANTS]; /* guest allocator: who holds it */
 	uint16_t page_client[SIM_MAX_PAGES];
 };
@@ -118,10 +118,13 @@ void *sim_page_addr(struct sim_shm *shm, const struct sim_dom *dom, uint32_t gfn
 /*
  * Use grant @ref of @dom on behalf of domain @user, as a copy or a mapping
  * does. Returns GNTST_okay with the frame in *ret_gfn, or the status that Xen
- * gives. Undo with sim_grant_unpin().
+ * gives. Undo with sim_grant_unpin(). Both with dom->lock held: pins outlive it
+ * only where a struct sim_map says so.
  */
-int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32_t user,
-		  bool write, uint32_t *ret_gfn);
+int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32_t user, bool write,
+		  uint32_t *ret_gfn);
 void sim_grant_unpin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, bool write);
+/* After a process died, perhaps within a copy: pins are what the maps say. With shm->lock held. */
+void sim_grants_recount(struct sim_shm *shm, struct sim_dom *dom);
 
 #endif

@@ -34,23 +34,48 @@ static const char usage[] =
 	"Prints \"connected\", then a line of figures. Exit status 0: all answers were\n"
 	"right; 1: errors, wrong content or a broken protocol; 3: could not connect.\n";
 
-enum { OPT_PROFILE = 256, OPT_ABI, OPT_NO_PROTOCOL, OPT_ORDER, OPT_QUEUES, OPT_SEGS,
-       OPT_PERSISTENT, OPT_DEPTH, OPT_REQUESTS, OPT_ROUNDS, OPT_MIX, OPT_MAX, OPT_SPAN, OPT_ODD,
-       OPT_VERIFY, OPT_HOLD, OPT_SEED, OPT_ATTACK, OPT_HELP };
-
-static const struct option long_options[] = {
-	{ "profile", 1, NULL, OPT_PROFILE },   { "abi", 1, NULL, OPT_ABI },
-	{ "no-protocol", 0, NULL, OPT_NO_PROTOCOL }, { "ring-order", 1, NULL, OPT_ORDER },
-	{ "queues", 1, NULL, OPT_QUEUES },     { "segs", 1, NULL, OPT_SEGS },
-	{ "persistent", 0, NULL, OPT_PERSISTENT }, { "depth", 1, NULL, OPT_DEPTH },
-	{ "requests", 1, NULL, OPT_REQUESTS }, { "rounds", 1, NULL, OPT_ROUNDS },
-	{ "mix", 1, NULL, OPT_MIX },	       { "max-sectors", 1, NULL, OPT_MAX },
-	{ "span", 1, NULL, OPT_SPAN },	       { "odd", 0, NULL, OPT_ODD },
-	{ "verify-all", 0, NULL, OPT_VERIFY }, { "hold", 0, NULL, OPT_HOLD },
-	{ "attack", 1, NULL, OPT_ATTACK },
-	{ "seed", 1, NULL, OPT_SEED },	       { "help", 0, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 }
+enum {
+	OPT_PROFILE = 256,
+	OPT_ABI,
+	OPT_NO_PROTOCOL,
+	OPT_ORDER,
+	OPT_QUEUES,
+	OPT_SEGS,
+	OPT_PERSISTENT,
+	OPT_DEPTH,
+	OPT_REQUESTS,
+	OPT_ROUNDS,
+	OPT_MIX,
+	OPT_MAX,
+	OPT_SPAN,
+	OPT_ODD,
+	OPT_VERIFY,
+	OPT_HOLD,
+	OPT_SEED,
+	OPT_ATTACK,
+	OPT_HELP
 };
+
+static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE },
+					      { "abi", 1, NULL, OPT_ABI },
+					      { "no-protocol", 0, NULL, OPT_NO_PROTOCOL },
+					      { "ring-order", 1, NULL, OPT_ORDER },
+					      { "queues", 1, NULL, OPT_QUEUES },
+					      { "segs", 1, NULL, OPT_SEGS },
+					      { "persistent", 0, NULL, OPT_PERSISTENT },
+					      { "depth", 1, NULL, OPT_DEPTH },
+					      { "requests", 1, NULL, OPT_REQUESTS },
+					      { "rounds", 1, NULL, OPT_ROUNDS },
+					      { "mix", 1, NULL, OPT_MIX },
+					      { "max-sectors", 1, NULL, OPT_MAX },
+					      { "span", 1, NULL, OPT_SPAN },
+					      { "odd", 0, NULL, OPT_ODD },
+					      { "verify-all", 0, NULL, OPT_VERIFY },
+					      { "hold", 0, NULL, OPT_HOLD },
+					      { "attack", 1, NULL, OPT_ATTACK },
+					      { "seed", 1, NULL, OPT_SEED },
+					      { "help", 0, NULL, OPT_HELP },
+					      { NULL, 0, NULL, 0 } };
 
 static void bad_usage(void)
 {
@@ -69,8 +94,10 @@ static uint32_t number(const char *text, uint32_t min, uint32_t max)
 
 static enum blk_profile profile_parse(const char *name)
 {
-	static const char *const names[] = { [BLK_LINUX] = "linux", [BLK_WINDOWS] = "windows",
-					     [BLK_OVMF] = "ovmf", [BLK_KEXEC] = "kexec",
+	static const char *const names[] = { [BLK_LINUX] = "linux",
+					     [BLK_WINDOWS] = "windows",
+					     [BLK_OVMF] = "ovmf",
+					     [BLK_KEXEC] = "kexec",
 					     [BLK_LEGACY] = "legacy" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -83,32 +110,67 @@ static enum blk_profile profile_parse(const char *name)
 static void option_apply(struct blk_options *o, int opt)
 {
 	switch (opt) {
-	case OPT_PROFILE: o->profile = profile_parse(optarg); break;
-	case OPT_ABI: o->abi = number(optarg, 32, 64) == 32 ? BLK_ABI_32 : BLK_ABI_64; break;
-	case OPT_NO_PROTOCOL: o->no_protocol = true; break;
-	case OPT_ORDER: o->ring_order = number(optarg, 0, 4); break;
-	case OPT_QUEUES: o->queues = number(optarg, 1, BLK_MAX_QUEUES); break;
-	case OPT_SEGS: o->segs = number(optarg, 1, BLK_MAX_SEGS); break;
-	case OPT_PERSISTENT: o->persistent = true; break;
-	case OPT_DEPTH: o->depth = number(optarg, 1, 512); break;
-	case OPT_REQUESTS: o->requests = number(optarg, 0, UINT32_MAX); break;
-	case OPT_ROUNDS: o->rounds = number(optarg, 1, 10000); break;
-	case OPT_MAX: o->max_sectors = number(optarg, 1, 65536); break;
-	case OPT_SPAN: o->span = number(optarg, 1, UINT32_MAX); break;
-	case OPT_ODD: o->odd = true; break;
-	case OPT_VERIFY: o->verify_all = true; break;
-	case OPT_HOLD: o->hold = true; break;
-	case OPT_SEED: o->seed = number(optarg, 0, UINT32_MAX); break;
-	case OPT_ATTACK: o->attack = optarg; break;
+	case OPT_PROFILE:
+		o->profile = profile_parse(optarg);
+		break;
+	case OPT_ABI:
+		o->abi = number(optarg, 32, 64) == 32 ? BLK_ABI_32 : BLK_ABI_64;
+		break;
+	case OPT_NO_PROTOCOL:
+		o->no_protocol = true;
+		break;
+	case OPT_ORDER:
+		o->ring_order = number(optarg, 0, 4);
+		break;
+	case OPT_QUEUES:
+		o->queues = number(optarg, 1, BLK_MAX_QUEUES);
+		break;
+	case OPT_SEGS:
+		o->segs = number(optarg, 1, BLK_MAX_SEGS);
+		break;
+	case OPT_PERSISTENT:
+		o->persistent = true;
+		break;
+	case OPT_DEPTH:
+		o->depth = number(optarg, 1, 512);
+		break;
+	case OPT_REQUESTS:
+		o->requests = number(optarg, 0, UINT32_MAX);
+		break;
+	case OPT_ROUNDS:
+		o->rounds = number(optarg, 1, 10000);
+		break;
+	case OPT_MAX:
+		o->max_sectors = number(optarg, 1, 65536);
+		break;
+	case OPT_SPAN:
+		o->span = number(optarg, 1, UINT32_MAX);
+		break;
+	case OPT_ODD:
+		o->odd = true;
+		break;
+	case OPT_VERIFY:
+		o->verify_all = true;
+		break;
+	case OPT_HOLD:
+		o->hold = true;
+		break;
+	case OPT_SEED:
+		o->seed = number(optarg, 0, UINT32_MAX);
+		break;
+	case OPT_ATTACK:
+		o->attack = optarg;
+		break;
 	case OPT_MIX:
-		if (sscanf(optarg, "%u:%u:%u:%u", &o->mix[0], &o->mix[1], &o->mix[2],
-			   &o->mix[3]) != 4)
+		if (sscanf(optarg, "%u:%u:%u:%u", &o->mix[0], &o->mix[1], &o->mix[2], &o->mix[3]) !=
+		    4)
 			bad_usage();
 		break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(0);
-	default: bad_usage();
+	default:
+		bad_usage();
 	}
 }
 
@@ -116,8 +178,12 @@ static void options_parse(struct blk_options *o, int argc, char **argv)
 {
 	int opt;
 
-	*o = (struct blk_options){ .queues = 1, .segs = BLK_DIRECT_SEGS, .depth = 32,
-				   .requests = 2000, .rounds = 1, .mix = { 50, 48, 1, 1 },
+	*o = (struct blk_options){ .queues = 1,
+				   .segs = BLK_DIRECT_SEGS,
+				   .depth = 32,
+				   .requests = 2000,
+				   .rounds = 1,
+				   .mix = { 50, 48, 1, 1 },
 				   .seed = 1 };
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		option_apply(o, opt);

@@ -15,12 +15,12 @@
 #include "bus.h"
 #include "guest.h"
 
-#define BLK_MAX_QUEUES	   8u
+#define BLK_MAX_QUEUES     8u
 #define BLK_MAX_RING_PAGES 16u
-#define BLK_MAX_SEGS	   256u /* of one request */
-#define BLK_DIRECT_SEGS	   11u
+#define BLK_MAX_SEGS       256u /* of one request */
+#define BLK_DIRECT_SEGS    11u
 #define BLK_SEGS_PER_PAGE  512u
-#define BLK_SECTOR	   512u
+#define BLK_SECTOR         512u
 #define BLK_PAGE_SECTORS   8u
 
 /* Operations and statuses, from blkif.h. */
@@ -36,7 +36,7 @@ struct blk_options {
 	enum blk_abi abi;
 	bool no_protocol; /* do not write the key */
 	uint32_t ring_order, queues;
-	uint32_t segs;	  /* most segments of a request; > 11 uses indirect ones */
+	uint32_t segs; /* most segments of a request; > 11 uses indirect ones */
 	bool persistent;
 	uint32_t depth;
 	uint64_t requests; /* to send in each round */
@@ -47,7 +47,7 @@ struct blk_options {
 	bool odd;      /* segments that begin and end anywhere in a page */
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
-	bool hold; /* once done stay connected until the backend closes */
+	bool hold;          /* once done stay connected until the backend closes */
 	uint32_t seed;
 };
 
@@ -63,7 +63,7 @@ struct blk_req {
 	uint64_t sector;
 	uint32_t nr_sectors, nr_segs;
 	struct blk_seg seg[BLK_MAX_SEGS];
-	uint32_t pages;	  /* first of BLK_MAX_SEGS (or fewer) data pages */
+	uint32_t pages;   /* first of BLK_MAX_SEGS (or fewer) data pages */
 	uint32_t ind_gfn; /* descriptor page */
 	uint32_t ind_ref;
 	uint32_t *pool_ref; /* persistent grants of the data pages, 0 = none yet */

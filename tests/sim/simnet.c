@@ -14,7 +14,7 @@
 
 #include "util.h"
 
-#define IDLE_MS	   2000 /* no frame for so long: what is out is lost */
+#define IDLE_MS    2000 /* no frame for so long: what is out is lost */
 #define WARM_UP_MS 5000
 #define MAX_WINDOW 1024u
 
@@ -38,20 +38,36 @@ static const char usage[] =
 	"Prints \"connected\", then a line of figures. Exit status 0: every frame came\n"
 	"back right; 1: losses, wrong frames or a broken protocol; 3: not connected.\n";
 
-enum { OPT_KINDS = 256, OPT_FRAMES, OPT_ROUNDS, OPT_WINDOW, OPT_SIZE, OPT_SLOTS, OPT_QUEUES,
-       OPT_SINGLE, OPT_NO_SG, OPT_NO_GSO, OPT_CSUM6, OPT_NO_CSUM4, OPT_WINDOWS, OPT_HOLD,
-       OPT_SEED, OPT_ATTACK, OPT_HELP };
+enum {
+	OPT_KINDS = 256,
+	OPT_FRAMES,
+	OPT_ROUNDS,
+	OPT_WINDOW,
+	OPT_SIZE,
+	OPT_SLOTS,
+	OPT_QUEUES,
+	OPT_SINGLE,
+	OPT_NO_SG,
+	OPT_NO_GSO,
+	OPT_CSUM6,
+	OPT_NO_CSUM4,
+	OPT_WINDOWS,
+	OPT_HOLD,
+	OPT_SEED,
+	OPT_ATTACK,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
-	{ "kinds", 1, NULL, OPT_KINDS },   { "frames", 1, NULL, OPT_FRAMES },
-	{ "rounds", 1, NULL, OPT_ROUNDS }, { "window", 1, NULL, OPT_WINDOW },
-	{ "size", 1, NULL, OPT_SIZE },	   { "slots", 1, NULL, OPT_SLOTS },
-	{ "queues", 1, NULL, OPT_QUEUES }, { "single-channel", 0, NULL, OPT_SINGLE },
-	{ "no-sg", 0, NULL, OPT_NO_SG },   { "no-gso", 0, NULL, OPT_NO_GSO },
-	{ "csum6", 0, NULL, OPT_CSUM6 },   { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
+	{ "kinds", 1, NULL, OPT_KINDS },     { "frames", 1, NULL, OPT_FRAMES },
+	{ "rounds", 1, NULL, OPT_ROUNDS },   { "window", 1, NULL, OPT_WINDOW },
+	{ "size", 1, NULL, OPT_SIZE },       { "slots", 1, NULL, OPT_SLOTS },
+	{ "queues", 1, NULL, OPT_QUEUES },   { "single-channel", 0, NULL, OPT_SINGLE },
+	{ "no-sg", 0, NULL, OPT_NO_SG },     { "no-gso", 0, NULL, OPT_NO_GSO },
+	{ "csum6", 0, NULL, OPT_CSUM6 },     { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
 	{ "windows", 0, NULL, OPT_WINDOWS }, { "hold", 0, NULL, OPT_HOLD },
-	{ "attack", 1, NULL, OPT_ATTACK }, { "seed", 1, NULL, OPT_SEED },	   { "help", 0, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 }
+	{ "attack", 1, NULL, OPT_ATTACK },   { "seed", 1, NULL, OPT_SEED },
+	{ "help", 0, NULL, OPT_HELP },       { NULL, 0, NULL, 0 }
 };
 
 /* What is on the way: payload bytes not back yet, by number modulo the window. */
@@ -81,7 +97,7 @@ static uint32_t number(const char *text, uint32_t min, uint32_t max)
 static void kinds_parse(struct net_options *o, char *list)
 {
 	static const char *const names[NET_NR_KINDS] = { "udp4", "udp6", "tcp4", "tcp6",
-							 "gso4", "gso6", "raw",	 "vlan" };
+							 "gso4", "gso6", "raw",  "vlan" };
 	char *name;
 
 	memset(o->kind, 0, sizeof(o->kind));
@@ -99,30 +115,61 @@ static void kinds_parse(struct net_options *o, char *list)
 static void option_apply(struct net_options *o, int opt)
 {
 	switch (opt) {
-	case OPT_KINDS: kinds_parse(o, optarg); break;
-	case OPT_FRAMES: o->frames = number(optarg, 0, UINT32_MAX); break;
-	case OPT_ROUNDS: o->rounds = number(optarg, 1, 10000); break;
-	case OPT_WINDOW: o->window = number(optarg, 1, MAX_WINDOW); break;
+	case OPT_KINDS:
+		kinds_parse(o, optarg);
+		break;
+	case OPT_FRAMES:
+		o->frames = number(optarg, 0, UINT32_MAX);
+		break;
+	case OPT_ROUNDS:
+		o->rounds = number(optarg, 1, 10000);
+		break;
+	case OPT_WINDOW:
+		o->window = number(optarg, 1, MAX_WINDOW);
+		break;
 	case OPT_SIZE:
 		if (sscanf(optarg, "%zu:%zu", &o->min_len, &o->max_len) != 2 ||
 		    o->min_len > o->max_len || o->max_len > NET_FRAME_MAX)
 			bad_usage();
 		break;
-	case OPT_SLOTS: o->max_slots = number(optarg, 1, NET_MAX_SLOTS); break;
-	case OPT_QUEUES: o->queues = number(optarg, 1, NET_MAX_QUEUES); break;
-	case OPT_SINGLE: o->split = false; break;
-	case OPT_NO_SG: o->sg = o->gso4 = o->gso6 = false; break;
-	case OPT_NO_GSO: o->gso4 = o->gso6 = false; break;
-	case OPT_CSUM6: o->csum6 = true; break;
-	case OPT_NO_CSUM4: o->no_csum4 = true; break;
-	case OPT_WINDOWS: o->windows = true; break;
-	case OPT_HOLD: o->hold = true; break;
-	case OPT_SEED: o->seed = number(optarg, 0, UINT32_MAX); break;
-	case OPT_ATTACK: o->attack = optarg; break;
+	case OPT_SLOTS:
+		o->max_slots = number(optarg, 1, NET_MAX_SLOTS);
+		break;
+	case OPT_QUEUES:
+		o->queues = number(optarg, 1, NET_MAX_QUEUES);
+		break;
+	case OPT_SINGLE:
+		o->split = false;
+		break;
+	case OPT_NO_SG:
+		o->sg = o->gso4 = o->gso6 = false;
+		break;
+	case OPT_NO_GSO:
+		o->gso4 = o->gso6 = false;
+		break;
+	case OPT_CSUM6:
+		o->csum6 = true;
+		break;
+	case OPT_NO_CSUM4:
+		o->no_csum4 = true;
+		break;
+	case OPT_WINDOWS:
+		o->windows = true;
+		break;
+	case OPT_HOLD:
+		o->hold = true;
+		break;
+	case OPT_SEED:
+		o->seed = number(optarg, 0, UINT32_MAX);
+		break;
+	case OPT_ATTACK:
+		o->attack = optarg;
+		break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(0);
-	default: bad_usage();
+	default:
+		bad_usage();
 	}
 }
 
@@ -130,9 +177,18 @@ static void options_parse(struct net_options *o, int argc, char **argv)
 {
 	int opt;
 
-	*o = (struct net_options){ .queues = 1, .split = true, .sg = true, .gso4 = true,
-				   .gso6 = true, .frames = 2000, .rounds = 1, .window = 64,
-				   .min_len = 60, .max_len = 1514, .max_slots = 4, .seed = 1 };
+	*o = (struct net_options){ .queues = 1,
+				   .split = true,
+				   .sg = true,
+				   .gso4 = true,
+				   .gso6 = true,
+				   .frames = 2000,
+				   .rounds = 1,
+				   .window = 64,
+				   .min_len = 60,
+				   .max_len = 1514,
+				   .max_slots = 4,
+				   .seed = 1 };
 	o->kind[NET_UDP4] = true;
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		option_apply(o, opt);

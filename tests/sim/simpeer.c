@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 		if (poll(&p, 1, 1000) > 0)
 			serve(fd, software);
 	}
-	printf("frames=%llu bad=%llu blank=%llu gso=%llu unsent=%llu\n", nr_frames, nr_bad, nr_blank,
-	       nr_gso, nr_unsent);
+	printf("frames=%llu bad=%llu blank=%llu gso=%llu unsent=%llu\n", nr_frames, nr_bad,
+	       nr_blank, nr_gso, nr_unsent);
 	return nr_bad || nr_unsent;
 }

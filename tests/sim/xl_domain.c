@@ -31,8 +31,9 @@ static void put_dom(struct xl *xl, uint32_t domid, const char *key, const char *
 static void domain_write(struct xl *xl, uint32_t domid, const char *name)
 {
 	static const char *const readonly[] = { "", "/cpu", "/memory", "/device", "/control" };
-	static const char *const writable[] = { "/data", "/drivers", "/feature", "/attr", "/error",
-						"/control/shutdown", "/device/suspend" };
+	static const char *const writable[] = { "/data",          "/drivers", "/feature",
+						"/attr",          "/error",   "/control/shutdown",
+						"/device/suspend" };
 	char *libxl = sim_asprintf("/libxl/%u", domid), *id = sim_asprintf("%u", domid);
 
 	for (size_t i = 0; i < sizeof(readonly) / sizeof(readonly[0]); i++)
@@ -153,8 +154,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 		const char **to;
 	} known[] = {
 		{ "script", &o->script }, { "hotplug", &o->hotplug }, { "mode", &o->mode },
-		{ "type", &o->type },	  { "discard", &o->discard }, { "mac", &o->mac },
-		{ "bridge", &o->bridge }, { "rate", &o->rate },	      { "mtu", &o->mtu },
+		{ "type", &o->type },     { "discard", &o->discard }, { "mac", &o->mac },
+		{ "bridge", &o->bridge }, { "rate", &o->rate },       { "mtu", &o->mtu },
 		{ "model", &o->model },
 	};
 
@@ -240,8 +241,8 @@ int xl_block_attach(struct xl *xl, int argc, char **argv)
 	return err;
 }
 
-static void network_keys(const struct options *o, const struct xl_device *dev,
-			 struct xl_keys *back, struct xl_keys *front, struct xl_keys *front_ro)
+static void network_keys(const struct options *o, const struct xl_device *dev, struct xl_keys *back,
+			 struct xl_keys *front, struct xl_keys *front_ro)
 {
 	char mac[32];
 

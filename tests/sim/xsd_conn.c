@@ -102,10 +102,13 @@ static void reply_errno(struct xsd_req *q, int err)
 /* A whole message is there: find its transaction, serve it, answer errors. */
 static void conn_serve(struct xsd_conn *c)
 {
-	struct xsd_req q = {
-		.xs = c->xs, .conn = c, .type = c->in.hdr.type, .req_id = c->in.hdr.req_id,
-		.tx_id = c->in.hdr.tx_id, .data = c->in.body, .len = c->in.hdr.len
-	};
+	struct xsd_req q = { .xs = c->xs,
+			     .conn = c,
+			     .type = c->in.hdr.type,
+			     .req_id = c->in.hdr.req_id,
+			     .tx_id = c->in.hdr.tx_id,
+			     .data = c->in.body,
+			     .len = c->in.hdr.len };
 	int err;
 
 	c->in.body[q.len] = '\0';

@@ -8,11 +8,11 @@
 #include "xsd.h"
 
 #define XSD_QUOTA_WATCHES      128u
-#define XSD_QUOTA_NODES	       1000
-#define XSD_QUOTA_VALUE	       2048u
+#define XSD_QUOTA_NODES        1000
+#define XSD_QUOTA_VALUE        2048u
 #define XSD_QUOTA_TRANSACTIONS 10u
 #define XSD_QUOTA_TX_NODES     1024u
-#define XSD_QUOTA_PERMS	       5u
+#define XSD_QUOTA_PERMS        5u
 /* A guest that does not read its replies is not read from beyond this. */
 #define XSD_QUOTA_OUT_BYTES (256u * 1024)
 
@@ -20,9 +20,9 @@
 
 /* One node. A table maps absolute paths to these. */
 struct xsd_node {
-	struct xsd_node *next; /* hash chain */
-	char *path;	       /* owned */
-	uint64_t gen;	       /* changes with every change of the record */
+	struct xsd_node *next;        /* hash chain */
+	char *path;                   /* owned */
+	uint64_t gen;                 /* changes with every change of the record */
 	struct xs_permissions *perms; /* owned; [0] is the owner */
 	unsigned int nr_perms;
 	char *value; /* owned */
@@ -32,7 +32,7 @@ struct xsd_node {
 
 	/* Only in a transaction's own table: */
 	uint64_t base_gen; /* generation in the store at first access, 0 = absent */
-	bool absent;	   /* does not exist as seen by the transaction */
+	bool absent;       /* does not exist as seen by the transaction */
 	bool modified;
 };
 
@@ -44,8 +44,8 @@ struct xsd_table {
 /* A change that watches may want to hear of. */
 struct xsd_event {
 	struct xsd_event *next;
-	char *path;		      /* owned */
-	bool exact;		      /* only watches on exactly this path */
+	char *path;                   /* owned */
+	bool exact;                   /* only watches on exactly this path */
 	struct xs_permissions *perms; /* owned: as they were before, or NULL */
 	unsigned int nr_perms;
 };
@@ -61,7 +61,7 @@ struct xsd_tx {
 struct xsd_watch {
 	struct xsd_watch *next;
 	char *path, *token; /* owned */
-	size_t strip;	    /* bytes of the path that a relative watch does not show */
+	size_t strip;       /* bytes of the path that a relative watch does not show */
 };
 
 struct xsd_domain {
@@ -165,8 +165,7 @@ unsigned int xsd_perm_of(const struct xsd_conn *conn, const struct xs_permission
  * The existing node at @path if the connection has all of @need (XS_PERM_*).
  * 0, ENOENT, or EACCES (also for a missing node below an unreadable parent).
  */
-int xsd_node_access(struct xsd_req *q, const char *path, unsigned int need,
-		    struct xsd_node **ret);
+int xsd_node_access(struct xsd_req *q, const char *path, unsigned int need, struct xsd_node **ret);
 /* The absolute form of a path on the wire, owned by the caller; NULL = EINVAL. */
 char *xsd_path_canonical(const struct xsd_conn *conn, const char *path);
 bool xsd_conn_is_privileged(const struct xsd_conn *conn);

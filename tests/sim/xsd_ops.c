@@ -202,7 +202,8 @@ static int op_get_perms(struct xsd_req *q)
 		return err;
 	for (unsigned int i = 0; i < n->nr_perms; i++) {
 		len += (size_t)snprintf(buf + len, sizeof(buf) - len, "%c%u",
-					xsd_perm_letter(n->perms[i].perms), n->perms[i].id) + 1;
+					xsd_perm_letter(n->perms[i].perms), n->perms[i].id) +
+		       1;
 		if (len > sizeof(buf) - 16)
 			return E2BIG;
 	}
@@ -330,8 +331,7 @@ int xsd_serve(struct xsd_req *q)
 
 	if (q->type >= XS_TYPE_COUNT || !op[q->type])
 		return ENOSYS;
-	if (q->tx && !xsd_conn_is_privileged(q->conn) &&
-	    q->tx->nodes.nr_nodes > XSD_QUOTA_TX_NODES)
+	if (q->tx && !xsd_conn_is_privileged(q->conn) && q->tx->nodes.nr_nodes > XSD_QUOTA_TX_NODES)
 		return ENOSPC;
 	return op[q->type](q);
 }
