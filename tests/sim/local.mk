@@ -40,6 +40,7 @@ tests_sim_simblk_SOURCES = \
 	tests/sim/blk_attack.c \
 	tests/sim/blk_bus.c \
 	tests/sim/blk_load.c \
+	tests/sim/blk_nbd.c \
 	tests/sim/blk_ring.c \
 	tests/sim/bus.c tests/sim/bus.h \
 	tests/sim/simblk.c tests/sim/simblk.h
@@ -129,6 +130,7 @@ sim_tests = \
 	tests/integration/sim-faults.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
+	tests/integration/sim-nbd.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-restart.sh
 TESTS += $(sim_tests)

@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --odd                  segments begin and end anywhere in a page\n"
 	"  --verify-all           read everything back at the end of each round\n"
 	"  --hold                 then stay connected until the backend closes\n"
+	"  --nbd=SOCKET           no load: be an NBD server on a Unix socket until SIGTERM\n"
 	"  --attack=NAME          misbehave instead (--attack=list prints the names)\n"
 	"  --seed=N               of the random choices (default 1)\n"
 	"Prints \"connected\", then a line of figures. Exit status 0: all answers were\n"
@@ -53,6 +54,7 @@ enum {
 	OPT_HOLD,
 	OPT_SEED,
 	OPT_ATTACK,
+	OPT_NBD,
 	OPT_HELP
 };
 
@@ -72,6 +74,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "odd", 0, NULL, OPT_ODD },
 					      { "verify-all", 0, NULL, OPT_VERIFY },
 					      { "hold", 0, NULL, OPT_HOLD },
+					      { "nbd", 1, NULL, OPT_NBD },
 					      { "attack", 1, NULL, OPT_ATTACK },
 					      { "seed", 1, NULL, OPT_SEED },
 					      { "help", 0, NULL, OPT_HELP },
@@ -158,6 +161,9 @@ static void option_apply(struct blk_options *o, int opt)
 	case OPT_SEED:
 		o->seed = number(optarg, 0, UINT32_MAX);
 		break;
+	case OPT_NBD:
+		o->nbd = optarg;
+		break;
 	case OPT_ATTACK:
 		o->attack = optarg;
 		break;
@@ -224,7 +230,7 @@ static int one_round(struct blk_front *f, bool last)
 	printf("connected queues=%u pages=%u segs=%u persistent=%d sectors=%llu\n", f->nr_queues,
 	       f->nr_ring_pages, f->max_segs, f->persistent, (unsigned long long)f->nr_sectors);
 	fflush(stdout);
-	err = blk_load_run(f);
+	err = f->opt.nbd ? blk_nbd(f, f->opt.nbd) : blk_load_run(f);
 	if (!err && f->opt.verify_all && f->opt.profile != BLK_KEXEC)
 		err = blk_load_verify(f);
 	if (!err && last && f->opt.hold) {

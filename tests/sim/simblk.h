@@ -47,6 +47,7 @@ struct blk_options {
 	bool odd;      /* segments that begin and end anywhere in a page */
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
+	const char *nbd;    /* serve this socket instead of a load */
 	bool hold;          /* once done stay connected until the backend closes */
 	uint32_t seed;
 };
@@ -138,6 +139,9 @@ int blk_disconnect(struct blk_front *f);
 int blk_attack(struct blk_front *f);
 /* Print the names, one a line. */
 void blk_attack_list(void);
+
+/* blk_nbd.c: the connected disk as an NBD export on @path until SIGTERM. */
+int blk_nbd(struct blk_front *f, const char *path);
 
 /* blk_load.c: the load and its verification. */
 void blk_load_init(struct blk_front *f);

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Real programs on top of the ring: simblk serves the guest's disk by NBD.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+for need in qemu-img qemu-io mke2fs e2fsck; do
+	PATH=$PATH:/usr/sbin:/sbin command -v "$need" >/dev/null || skip "no $need here"
+done
+PATH=$PATH:/usr/sbin:/sbin
+
+# disk_by_nbd SIMBLK-OPTION...: $url is the disk of guest $dom, 64 MiB.
+disk_by_nbd() {
+	guest_with_disk 64
+	simblk --nbd="$XENSIM_DIR/nbd" "$@" "$dom" 51712 >"$XENSIM_DIR/nbd.log" 2>&1 &
+	server=$!
+	wait_line "$XENSIM_DIR/nbd.log" "^nbd+unix"
+	url=$(grep "^nbd+unix" "$XENSIM_DIR/nbd.log")
+}
+
+end_nbd() {
+	kill "$server"
+	wait "$server" || fail "simblk: $(tail -n 5 "$XENSIM_DIR/nbd.log")"
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+an_image_with_noise() { # FILE: 64 MiB, mostly noise
+	dd if=/dev/urandom of="$1" bs=1M count=48 status=none
+	truncate -s 64M "$1"
+}
+
+copied_there_and_back() {
+	an_image_with_noise "$XENSIM_DIR/noise"
+	disk_by_nbd --segs=64 --ring-order=1
+	qemu-img convert -n -f raw -O raw "$XENSIM_DIR/noise" "$url"
+	qemu-img compare -f raw -F raw "$XENSIM_DIR/noise" "$url"
+	end_nbd
+	cmp "$XENSIM_DIR/noise" "$XENSIM_DIR/disk"
+}
+
+a_file_system() {
+	disk_by_nbd
+	# The file system is made in a file and travels through the ring twice.
+	truncate -s 64M "$XENSIM_DIR/fs"
+	mke2fs -q -t ext4 -F "$XENSIM_DIR/fs"
+	qemu-img convert -n -f raw -O raw "$XENSIM_DIR/fs" "$url"
+	qemu-img convert -f raw -O raw "$url" "$XENSIM_DIR/back"
+	e2fsck -f -n "$XENSIM_DIR/back" >/dev/null
+	end_nbd
+	e2fsck -f -n "$XENSIM_DIR/disk" >/dev/null
+}
+
+patterns_at_odd_places() {
+	disk_by_nbd --persistent --segs=32
+	qemu-io -f raw -c "write -P 0x11 512 1536" -c "write -P 0x22 1M 3M" -c "write -P 0x33 5120 512" \
+		-c flush -c "read -P 0x11 512 1536" -c "read -P 0x22 1M 3M" -c "read -P 0x33 5120 512" \
+		-c "read -P 0 0 512" -c "discard 1M 1M" -c "read -P 0x22 2M 2M" "$url" >"$XENSIM_DIR/io"
+	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
+	end_nbd
+}
+
+start_daemon
+guest_with_disk 16
+simblk --requests=100 "$dom" 51712 >/dev/null
+xensim-xl destroy "$dom"
+nothing_is_held
+fds=$(daemon_fds)
+test_case "an image copied there and back is the same" copied_there_and_back
+test_case "a file system survives the way through the ring" a_file_system
+test_case "patterns at odd places are read where they were written" patterns_at_odd_places
+finish
