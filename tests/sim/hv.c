@@ -513,6 +513,13 @@ struct hv *hv_new(struct sim_loop *loop, const char *dir, struct xsd *xs)
 	return hv;
 }
 
+void hv_power_off(struct hv *hv)
+{
+	for (struct hv_client *c = hv->clients; c; c = c->next)
+		if (!c->dead && c->id && c->pid > 1 && c->pid != getpid())
+			kill(c->pid, SIGKILL);
+}
+
 void hv_free(struct hv *hv)
 {
 	if (!hv)

@@ -20,6 +20,8 @@ struct hv;
  */
 struct hv *hv_new(struct sim_loop *loop, const char *dir, struct xsd *xs);
 void hv_free(struct hv *hv);
+/* Kill every process of the machine, Dom0's too: nothing outlives a power cut. */
+void hv_power_off(struct hv *hv);
 /* Call before each turn of the loop; returns the turn's time limit in ms or -1. */
 int hv_pending(struct hv *hv);
 

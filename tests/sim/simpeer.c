@@ -5,8 +5,8 @@
  *
  * usage: simpeer [--software] IFNAME
  *
- * Brings the interface up, prints "ready", and serves until SIGTERM; then a line
- * of figures. --software: fill checksums in and send nothing that needs GSO.
+ * Brings the interface up, prints "ready", and serves until SIGTERM or until the
+ * interface is gone; then a line of figures. --software: fill checksums in and send nothing that needs GSO.
  * Exit status 1 when a frame was wrong. Needs CAP_NET_RAW and CAP_NET_ADMIN.
  */
 #include <arpa/inet.h>
@@ -153,8 +153,11 @@ int main(int argc, char **argv)
 	while (!stop) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
+		/* Its interface may go away under it: then there is nothing left to do. */
 		if (poll(&p, 1, 1000) > 0)
 			serve(fd, software);
+		else if (!if_nametoindex(argv[argc - 1]))
+			break;
 	}
 	printf("frames=%llu bad=%llu blank=%llu gso=%llu unsent=%llu\n", nr_frames, nr_bad,
 	       nr_blank, nr_gso, nr_unsent);

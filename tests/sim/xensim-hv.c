@@ -5,7 +5,8 @@
  * usage: xensim-hv DIR
  *
  * Makes the sockets DIR/hv and DIR/xenstored, prints "ready", stays in the
- * foreground and leaves on SIGTERM or SIGINT.
+ * foreground and leaves on SIGTERM or SIGINT; all processes of the machine that
+ * are still there then die with it.
  */
 #include "hv.h"
 
@@ -49,6 +50,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (!stop)
 		sim_loop_turn(loop, hv_pending(hv));
+	hv_power_off(hv);
 	hv_free(hv);
 	xsd_free(xs);
 	sim_loop_free(loop);
