@@ -9,6 +9,7 @@ set -eu
 # busy_guest NAME: $dom with a load on its disk that goes on until it is stopped.
 busy_guest() {
 	guest_with_disk 32
+	rm -f "$XENSIM_DIR/$1" # what an earlier one said
 	simblk --requests=4000000 "$dom" 51712 >"$XENSIM_DIR/$1" 2>&1 &
 	load=$!
 	wait_line "$XENSIM_DIR/$1" connected

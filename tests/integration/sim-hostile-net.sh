@@ -20,6 +20,7 @@ most_lines=30
 
 peer_of() { # DOMID: $peer echoes what comes out of its vif 0
 	: >"$XENSIM_DIR/peer$1"
+	rm -f "$XENSIM_DIR/peer$1" # what an earlier one said
 	simpeer "vif$1.0" >"$XENSIM_DIR/peer$1" 2>&1 &
 	peer=$!
 	wait_line "$XENSIM_DIR/peer$1" ready

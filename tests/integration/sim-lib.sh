@@ -25,6 +25,7 @@ if [ -z "${XENSIM_DIR-}" ]; then
 fi
 
 log=$XENSIM_DIR/log
+: >"$log"
 daemon=
 failed=0
 
@@ -33,15 +34,15 @@ fail() {
 	return 1
 }
 
-serves() { [ "$(grep -c " serves with " "$log" 2>/dev/null)" -gt "$1" ]; }
+serves() { [ "$(grep -c " serves with " "$log")" -gt "$1" ]; }
 
 # start_daemon [OPTION...]: returns once the daemon serves.
 start_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
-	_started=$(grep -c " serves with " "$log" 2>/dev/null || :)
+	_started=$(grep -c " serves with " "$log" || :)
 	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
 	daemon=$!
-	until_true 20000 serves "${_started:-0}" || fail "the daemon does not start: $(tail -n 3 "$log")"
+	until_true 20000 serves "$_started" || fail "the daemon does not start: $(tail -n 3 "$log")"
 }
 
 daemon_lives() {

@@ -8,15 +8,6 @@ set -eu
 
 daemon=$$ # each case starts its own; test_case only looks whether this one lives
 
-serves() { [ "$(grep -c ' serves with ' "$log")" -ge "$1" ]; }
-
-# serve: a daemon that is ready, after any number of others
-serve() {
-	_before=$(grep -c ' serves with ' "$log" || :)
-	start_daemon "$@"
-	until_true 20000 serves $((_before + 1)) || fail "the daemon does not start"
-}
-
 kill_daemon() {
 	kill -9 "$daemon"
 	wait "$daemon" || :
@@ -24,6 +15,7 @@ kill_daemon() {
 
 # load_with OPTION...: a verifying load in the background, connected
 load_with() {
+	rm -f "$XENSIM_DIR/load" # what an earlier one said
 	simblk "$@" "$dom" 51712 >"$XENSIM_DIR/load" 2>&1 &
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
@@ -47,12 +39,12 @@ give_back() {
 kill_often() {
 	_times=$1
 	shift
-	serve
+	start_daemon
 	guest_with_disk 32
 	load_with --verify-all "$@"
 	while [ "$_times" -gt 0 ] && kill -0 "$load" 2>/dev/null; do
 		kill_daemon
-		serve
+		start_daemon
 		_times=$((_times - 1))
 	done
 	load_is_clean
@@ -60,12 +52,12 @@ kill_often() {
 }
 
 terms() {
-	serve
+	start_daemon
 	guest_with_disk 32
 	load_with --requests=20000 --verify-all
 	for _ in 1 2 3 4 5; do
 		stop_daemon
-		serve
+		start_daemon
 	done
 	load_is_clean
 	! grep -q "replayed=[1-9]" "$log" || fail "a clean stop left something to replay"
@@ -81,13 +73,13 @@ mixed() { kill_often 15 --requests=8000 --mix=30:40:20:10; }
 
 # The frontend goes while nobody looks; what follows must be as if somebody had.
 detached_meanwhile() {
-	serve
+	start_daemon
 	guest_with_disk 32
 	load_with --requests=4000000
 	kill_daemon
 	xensim-xl destroy "$dom" || :
 	wait "$load" || :
-	serve
+	start_daemon
 	nothing_is_held
 	guest_with_disk 32
 	simblk --requests=500 "$dom" 51712
@@ -95,14 +87,14 @@ detached_meanwhile() {
 }
 
 damage() {
-	serve
+	start_daemon
 	guest_with_disk 32
 	load_with --requests=4000000
 	kill_daemon
 	for _file in "$XENSIM_DIR"/run/*.journal; do
 		printf 'XXXX' | dd of="$_file" bs=1 seek=8 conv=notrunc status=none
 	done
-	serve
+	start_daemon
 	wait_line "$log" "journal that an earlier pvbackd left is damaged"
 	wait "$load" || :
 	simblk --profile=kexec --requests=500 "$dom" 51712
@@ -112,7 +104,7 @@ damage() {
 }
 
 second_daemon() {
-	serve
+	start_daemon
 	if "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" 2>"$XENSIM_DIR/second"; then
 		fail "two daemons run in one directory"
 	fi
