@@ -137,14 +137,26 @@ static void look(struct device *dev, struct xenbus_view *view)
 	view->plugged = !dev->unusable && dev->ops->plugged(dev);
 }
 
-/* Is a kernel backend bound to it? Then it is not ours. */
-static bool has_kernel_driver(const struct device *dev)
+static bool sysfs_has(const char *fmt, const char *kind, uint32_t domid, uint32_t devid)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/bus/xen-backend/devices/%s-%u-%u/driver", dev->ops->kind,
-		 dev->domid, dev->devid);
+	snprintf(path, sizeof(path), fmt, kind, domid, devid);
 	return access(path, F_OK) == 0;
+}
+
+/*
+ * The kernel's backend probes every device in state 1, and whoever is first would win: so where its
+ * module is loaded no new device is ours. One that it never bound stays ours.
+ */
+static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
+{
+	const char *kind = dev->ops->kind;
+
+	return sysfs_has("/sys/bus/xen-backend/devices/%s-%u-%u/driver", kind, dev->domid,
+			 dev->devid) ||
+	       (own == XENBUS_INITIALISING &&
+		sysfs_has("/sys/bus/xen-backend/drivers/%s", kind, 0, 0));
 }
 
 /* --- acting --- */
@@ -284,16 +296,17 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 
 static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 {
-	if (dev->foreign)
-		return true;
-	if (view->own != XENBUS_MISSING && has_kernel_driver(dev)) {
-		dev->foreign = true;
-		device_reason(dev, -EBUSY,
-			      "a kernel backend is bound to it; unload xen-%s (modprobe -r) and "
-			      "block it, then attach the device again",
-			      strcmp(dev->ops->kind, "vif") ? "blkback" : "netback");
-	}
-	return dev->foreign;
+	const char *module = strcmp(dev->ops->kind, "vif") ? "xen-blkback" : "xen-netback";
+
+	if (dev->foreign || !is_the_kernels(dev, view->own))
+		return dev->foreign;
+	dev->foreign = true;
+	device_reason(
+		dev, -EBUSY,
+		"%s is loaded and takes this device; unload it (modprobe -r %s) and block it, "
+		"see pvbackd(8), then attach the device again",
+		module, module);
+	return true;
 }
 
 static int step_once(struct device *dev)
