@@ -37,7 +37,8 @@ pack_boot() {
 	cp -r "$LAB/lib" "$LAB/scenarios" "$root/lab/"
 	install -m 755 "$LAB/dom0/init" "$root/init"
 	install -m 755 "$LAB/dom0/lab-run" "$root/lab/bin/lab-run"
-	printf 'LAB_BACKEND=%s\nLAB_SHELL=%s\nLAB_SCENARIOS="%s"\n' "$backend" "$shell" "$*" >"$root/lab/run.conf"
+	printf 'LAB_BACKEND=%s\nLAB_SHELL=%s\nLAB_PATIENCE=%d\nLAB_SCENARIOS="%s"\n' \
+		"$backend" "$shell" "$patience" "$*" >"$root/lab/run.conf"
 	printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n' >"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 	printf '127.0.0.1 localhost dom0\n' >"$root/etc/hosts"
@@ -92,7 +93,7 @@ tell() {
 # follow: reads what Dom0 reports until it is done or too late; leaves in "remaining" the scenarios
 # that have not begun, and in "current" the one that has not ended
 follow() {
-	local line limit=180
+	local line limit=$((120 * patience))
 	current=boot
 	while :; do
 		if ! IFS= read -t "$limit" -r line; then
@@ -111,7 +112,7 @@ follow() {
 		"end "*)
 			say "$current took $((SECONDS - started)) s"
 			current=''
-			limit=60
+			limit=$((60 * patience))
 			;;
 		done) [ -z "$why" ]; return ;;
 		*) tell "$line" ;;

@@ -18,9 +18,10 @@ report() {
 # nap SECONDS: without a fork, which is slow here
 nap() { read -rt "$1" <>/run/nap || :; }
 
-# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over
+# wait_for SECONDS COMMAND...: until it succeeds; fails when the time (of an idle machine; a busy one
+# has LAB_PATIENCE times as much) is over
 wait_for() {
-	local limit=$((SECONDS + $1))
+	local limit=$((SECONDS + $1 * LAB_PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $limit ] || { echo "in vain waited for: $*"; return 1; }

@@ -55,7 +55,12 @@ guest_start() { guest_create "$1" && guest_ready "$1" "${2:-90}"; }
 
 # guest_ready NAME SECONDS: until a newly booted guest's agent answers
 guest_ready() {
-	console_until "$1" "$2" '@ready' || return
+	if ! console_until "$1" "$2" '@ready' >"$LOG/ready.out"; then
+		xl list
+		xenctx "$(guest_id "$1")" 0
+		cat "$LOG/ready.out"
+		return 1
+	fi
 	guest_attach "$1"
 }
 
@@ -69,7 +74,7 @@ guest_attach() {
 # console_until NAME SECONDS TEXT: reads its console until a line is TEXT; lines of the answer to
 # request $REQUEST are printed
 console_until() {
-	local limit=$((SECONDS + $2)) fd=${CONSOLE_FD[$1]} line='' part
+	local limit=$((SECONDS + $2 * LAB_PATIENCE)) fd=${CONSOLE_FD[$1]} line='' part
 	while :; do
 		if IFS= read -r -u "$fd" part; then
 			line=${line}${part%$'\r'}
@@ -84,7 +89,7 @@ console_until() {
 			nap 0.05
 		fi
 	done
-	echo "guest $1 did not say '$3' within $2 s; the last it said: $(last_line "/lab/log/console/guest-$1.log")"
+	echo "guest $1 did not say '$3' within $(($2 * LAB_PATIENCE)) s; the last it said: $(last_line "/lab/log/console/guest-$1.log")"
 	return 1
 }
 
@@ -104,9 +109,9 @@ guest_job() { guest_run "$1" "job $2 '$3'"; }
 
 # guest_job_end NAME JOB SECONDS: waits for it; its output and its status
 guest_job_end() {
-	local limit=$((SECONDS + $3)) status
+	local limit=$((SECONDS + $3 * LAB_PATIENCE)) status
 	until status=$(guest_run "$1" "job_status $2") && [ -n "${status//[[:space:]]/}" ]; do
-		[ $SECONDS -lt $limit ] || { echo "job $2 in $1 runs on after $3 s"; return 1; }
+		[ $SECONDS -lt $limit ] || { echo "job $2 in $1 runs on after $(($3 * LAB_PATIENCE)) s"; return 1; }
 		nap 0.3
 	done
 	guest_run "$1" "job_result $2"

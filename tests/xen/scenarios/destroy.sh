@@ -11,7 +11,7 @@ footprint=$(backend_footprint)
 note "before: $footprint"
 guest_config doomed pvh "disk=[$(disk /dev/nvme0n2 xvda w),$(disk /scratch/destroy.img xvdb w)]" "vif=[$(vif 1)]"
 for round in first second; do
-	need "the $round guest boots" guest_start doomed 120
+	need "the $round guest boots" guest_start doomed 90
 	guest_net doomed eth0 10.77.0.2
 	guest_job doomed disk-a "$(busy_disk_line /dev/xvda)"
 	guest_job doomed disk-b "$(busy_disk_line /dev/xvdb)"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Disks and NICs come and go twenty times while others of the same guest are busy.
-# limit: 500
+# limit: 400
 
 scripts own
 bridge_up xenbr0 77
@@ -9,7 +9,7 @@ bridge_up xenbr1 78
 need "the backend starts" backend_start
 image /scratch/hot.img 32
 guest_config hot pvh "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]"
-need "a PVH guest boots" guest_start hot 120
+need "a PVH guest boots" guest_start hot 90
 guest_net hot eth0 10.77.0.2
 guest_job hot disk "$(busy_disk_line /dev/xvda)"
 guest_job hot net "/usr/bin/ping -q -i 0.01 -c 1000000 10.77.0.1"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # An HVM guest as people configure it: its root file system is on hda, its emulated devices give way to
 # the frontends. What the guest prints is kept in guest.out.
-# limit: 600
+# limit: 400
 
 # show COMMAND [SECONDS]: in the guest, kept for the reader
 show() {
@@ -24,7 +24,7 @@ if backend_is_kernel; then second=''; else second=',script=block-pvbackd'; fi
 guest_config hvm hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" 'memory = 512' \
 	"vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
 	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second']"
-need "an HVM guest boots from hda" guest_start hvm 240
+need "an HVM guest boots from hda" guest_start hvm 150
 
 check "its root file system is on xvda" shown_has "mount | grep \" / \"" '^/dev/xvda on / type ext4'
 check "the kernel unplugged the emulated disks for blkfront" shown_has "dmesg | grep -i -e unplug -e blkfront" 'unplug emulated disks'

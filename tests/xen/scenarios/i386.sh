@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # A 32-bit guest kernel speaks the x86_32 ring.
-# limit: 600
+# limit: 300
 
 scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start
 guest_config old hvm-i386 "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" "disk=[$(disk /dev/nvme0n7 hda w),$(disk /dev/nvme0n2 xvdb w)]" \
 	"vif=[$(vif 1)]"
-need "a 32-bit guest boots" guest_start old 300
+need "a 32-bit guest boots" guest_start old 150
 check "its kernel is a 32-bit one" eval 'has "$(guest_run old "uname -m")" "^i686"'
 check "its frontend asks for the x86_32 ring" eval \
 	'has "$(xenstore-read "/local/domain/$(guest_id old)/device/vbd/51728/protocol")" "^x86_32-abi"'

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Guests reboot and crash; frontends leave and come back.
-# limit: 400
+# limit: 300
 
 scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start
 footprint=$(backend_footprint)
 guest_config life pvh "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]" 'on_reboot = "restart"'
-need "a PVH guest boots" guest_start life 120
+need "a PVH guest boots" guest_start life 90
 guest_net life eth0 10.77.0.2
 first=$(guest_id life)
 check "the guest writes and syncs a mark" guest_run life \
@@ -16,7 +16,7 @@ check "the guest writes and syncs a mark" guest_run life \
 xl_pid=$(pgrep -f 'xl create /run/life.cfg' | head -n 1)
 echo "xl waits as process $xl_pid"
 guest_send life "reboot -f"
-check "the guest reboots" guest_ready life 150
+check "the guest reboots" guest_ready life 90
 check "as another domain" eval '[ "$(guest_id life)" != "$first" ]'
 check "the mark is still there" guest_run life "seq 1 1000 >/tmp/mark && dd if=/dev/xvda bs=3893 count=1 | cmp - /tmp/mark"
 check "the network works again" eval 'guest_net life eth0 10.77.0.2 && guest_run life "/usr/bin/ping -c 3 -i 0.2 10.77.0.1"'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # A PVH guest's disk (a plain file), read-only disk and NIC, through our own scripts.
-# limit: 400
+# limit: 300
 
 scripts own
 bridge_up xenbr0 77
@@ -10,7 +10,7 @@ image /scratch/plain.img 64
 mke2fs -q -t ext4 /dev/nvme0n3
 guest_config pvh pvh "disk=[$(disk /scratch/plain.img xvda w),$(disk /dev/nvme0n3 xvdb w),$(disk /guests/small-amd64.cpio xvdc r)]" \
 	"vif=[$(vif 1)]"
-need "a PVH guest boots" guest_start pvh 120
+need "a PVH guest boots" guest_start pvh 90
 
 check "fio reads back what it wrote to a plain file" guest_run pvh "$(fio_line /dev/xvda)" 180
 remount() {

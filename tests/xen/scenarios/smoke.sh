@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A small guest's disk and network work at all.
-# limit: 120
+# limit: 300
 scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start

@@ -7,7 +7,7 @@ scripts stock
 bridge_up xenbr0 77
 need "the backend starts" backend_start
 guest_config stock pvh "disk=['phy:/dev/nvme0n2,xvda,w']" "vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']"
-need "a PVH guest boots" guest_start stock 150
+need "a PVH guest boots" guest_start stock 90
 node() { xenstore-read "/local/domain/0/backend/$1/$(guest_id stock)/$2"; }
 check "the disk was set up by the block script" eval 'is "$(node vbd 51712/script)" /etc/xen/scripts/block'
 check "the NIC was set up by the vif-bridge script" eval 'is "$(node vif 0/script)" /etc/xen/scripts/vif-bridge'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Two guests at once, two disks and two NICs each, all of it busy at the same time.
-# limit: 500
+# limit: 300
 
 scripts own
 bridge_up xenbr0 77
@@ -15,8 +15,8 @@ guest_config two pvh "disk=[$(disk /dev/nvme0n3 xvda w),$(disk /scratch/b.img xv
 	"vif=[$(vif 2),'mac=00:16:5e:02:08:02,bridge=xenbr1']"
 need "the first guest is created" guest_create one
 need "the second guest is created" guest_create two
-need "the first guest boots" guest_ready one 150
-need "the second guest boots" guest_ready two 150
+need "the first guest boots" guest_ready one 90
+need "the second guest boots" guest_ready two 90
 networks() {
 	guest_net one eth0 10.77.0.2 && guest_net one eth1 10.78.0.2 && guest_net two eth0 10.77.0.3 && guest_net two eth1 10.78.0.3
 }
