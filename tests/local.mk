@@ -55,10 +55,13 @@ endif
 TESTS += tests/lint/layout.sh tests/lint/man.sh
 EXTRA_DIST += tests/lint/layout.sh tests/lint/man.sh
 
+list-tests:
+	@echo $(TESTS)
+
 format:
 	cd '$(top_srcdir)' && find src tests -name '*.[ch]' ! -path 'tests/xen/cache/*' \
 		-exec clang-format -i {} +
 
-.PHONY: format
+.PHONY: format list-tests
 
 include tests/sim/local.mk
