@@ -41,6 +41,14 @@ kexec() {
 	nothing_is_held "$fds"
 }
 
+# The same without any closing: from 4 to 1 at once.
+straight() {
+	guest_with_disk 16
+	simblk --requests=700 --profile=straight --rounds=4 "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 firmware_then_linux() {
 	guest_with_disk 16
 	simblk --requests=300 --profile=ovmf "$dom" 51712
@@ -72,5 +80,6 @@ test_case "requests of 256 segments work" most_indirect
 test_case "a frontend that offers persistent grants is served" persistent
 test_case "flushes and discards mix with reads and writes" flushes
 test_case "a kexec takes over a disk in full flight" kexec
+test_case "a frontend may go from 4 to 1 in full flight without closing" straight
 test_case "firmware, Linux and Windows can follow each other in a domain" firmware_then_linux
 finish

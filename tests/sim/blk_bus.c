@@ -151,6 +151,8 @@ static int reset(struct blk_front *f, bool from_connected)
 
 static int prepare(struct blk_front *f)
 {
+	int err;
+
 	switch (f->opt.profile) {
 	case BLK_WINDOWS:
 		return reset(f, false);
@@ -159,6 +161,14 @@ static int prepare(struct blk_front *f)
 		if (bus_read_front(&f->bus, "state", 0) == BUS_CONNECTED)
 			return reset(f, true);
 		return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+	case BLK_STRAIGHT:
+		/* From 4 to 1 without a word: a driver that was never told to stop. */
+		if (bus_read_front(&f->bus, "state", 0) != BUS_CONNECTED)
+			break;
+		bus_switch(&f->bus, BUS_INITIALISING);
+		err = expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
+		blk_queues_close(f);
+		return err;
 	case BLK_LEGACY:
 		return 0; /* writes its keys without waiting for anybody */
 	case BLK_LINUX:
@@ -218,7 +228,7 @@ int blk_disconnect(struct blk_front *f)
 {
 	int err;
 
-	if (f->opt.profile == BLK_KEXEC)
+	if (f->opt.profile == BLK_KEXEC || f->opt.profile == BLK_STRAIGHT)
 		return 0; /* the old kernel just stops */
 	if (f->opt.profile == BLK_OVMF)
 		return disconnect_ovmf(f);

@@ -362,7 +362,7 @@ int blk_load_run(struct blk_front *f)
 	}
 	if (err && err != -ECANCELED)
 		return err;
-	if (f->opt.profile == BLK_KEXEC && !err)
+	if (blk_just_stops(f) && !err)
 		return 0; /* stops in the middle: requests stay in flight */
 	return err ? (drain(f), err) : drain(f);
 }

@@ -111,9 +111,33 @@ static int reset(struct net_front *f)
 	return expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
 }
 
+/* The rings of the driver before us are still there: the backend must let them go. */
+static int take_over(struct net_front *f)
+{
+	int err;
+
+	if (f->opt.leave == NET_STRAIGHT) {
+		bus_switch(&f->bus, BUS_INITIALISING);
+		err = expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
+	} else {
+		err = reset(f);
+	}
+	net_queues_close(f);
+	return err;
+}
+
+static int prepare(struct net_front *f)
+{
+	if (bus_read_front(&f->bus, "state", 0) == BUS_CONNECTED)
+		return take_over(f);
+	if (f->opt.windows)
+		return reset(f);
+	return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+}
+
 int net_connect(struct net_front *f)
 {
-	int err = f->opt.windows ? reset(f) : expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+	int err = prepare(f);
 
 	if (err)
 		return err;
@@ -132,6 +156,8 @@ int net_disconnect(struct net_front *f)
 {
 	int err;
 
+	if (f->opt.leave != NET_CLOSE)
+		return 0;
 	bus_switch(&f->bus, BUS_CLOSING);
 	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
 	if (err)

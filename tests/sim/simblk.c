@@ -13,7 +13,7 @@
 
 static const char usage[] =
 	"usage: simblk [OPTION...] DOMID DEVID\n"
-	"  --profile=linux|windows|ovmf|kexec|legacy   whose habits (default linux)\n"
+	"  --profile=linux|windows|ovmf|kexec|straight|legacy   whose habits (default linux)\n"
 	"  --abi=64|32            layout of the ring (default 64)\n"
 	"  --no-protocol          do not write the key that says so\n"
 	"  --ring-order=N         ring of 2^N pages (0-4)\n"
@@ -97,11 +97,10 @@ static uint32_t number(const char *text, uint32_t min, uint32_t max)
 
 static enum blk_profile profile_parse(const char *name)
 {
-	static const char *const names[] = { [BLK_LINUX] = "linux",
-					     [BLK_WINDOWS] = "windows",
-					     [BLK_OVMF] = "ovmf",
-					     [BLK_KEXEC] = "kexec",
-					     [BLK_LEGACY] = "legacy" };
+	static const char *const names[] = {
+		[BLK_LINUX] = "linux", [BLK_WINDOWS] = "windows",   [BLK_OVMF] = "ovmf",
+		[BLK_KEXEC] = "kexec", [BLK_STRAIGHT] = "straight", [BLK_LEGACY] = "legacy"
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(names[i], name))
@@ -231,7 +230,7 @@ static int one_round(struct blk_front *f, bool last)
 	       f->nr_ring_pages, f->max_segs, f->persistent, (unsigned long long)f->nr_sectors);
 	fflush(stdout);
 	err = f->opt.nbd ? blk_nbd(f, f->opt.nbd) : blk_load_run(f);
-	if (!err && f->opt.verify_all && f->opt.profile != BLK_KEXEC)
+	if (!err && f->opt.verify_all && !blk_just_stops(f))
 		err = blk_load_verify(f);
 	if (!err && last && f->opt.hold) {
 		puts("holding");
@@ -246,7 +245,7 @@ static int one_round(struct blk_front *f, bool last)
 /* In the middle of a kexec nobody knows which writes were done. */
 static void forget_in_flight(struct blk_front *f)
 {
-	for (uint64_t i = 0; f->opt.profile == BLK_KEXEC && i < f->span; i++) {
+	for (uint64_t i = 0; blk_just_stops(f) && i < f->span; i++) {
 		if (f->holders[i] == 255)
 			f->generation[i] = 0;
 		f->holders[i] = 0;

@@ -28,7 +28,7 @@ enum { BLK_READ, BLK_WRITE, BLK_BARRIER, BLK_FLUSH, BLK_RESERVED, BLK_DISCARD, B
 enum { BLK_OKAY = 0, BLK_ERROR = -1, BLK_EOPNOTSUPP = -2 };
 
 enum blk_abi { BLK_ABI_64, BLK_ABI_32 };
-enum blk_profile { BLK_LINUX, BLK_WINDOWS, BLK_OVMF, BLK_KEXEC, BLK_LEGACY };
+enum blk_profile { BLK_LINUX, BLK_WINDOWS, BLK_OVMF, BLK_KEXEC, BLK_STRAIGHT, BLK_LEGACY };
 
 struct blk_options {
 	uint32_t domid, devid;
@@ -101,6 +101,12 @@ struct blk_front {
 	uint64_t random;
 	struct blk_stats stats;
 };
+
+/* Does this frontend end a round in the middle of its requests? */
+static inline bool blk_just_stops(const struct blk_front *f)
+{
+	return f->opt.profile == BLK_KEXEC || f->opt.profile == BLK_STRAIGHT;
+}
 
 /* blk_ring.c: rings, grants and events. */
 

@@ -32,6 +32,8 @@ static const char usage[] =
 	"  --csum6              take IPv6 frames with a blank checksum\n"
 	"  --no-csum4           take no IPv4 frames with a blank checksum\n"
 	"  --windows            close and reopen at every start\n"
+	"  --leave=close|kexec|straight   how a round ends: close; just stop, the next one\n"
+	"                       goes through 5, 6 and 1; or it writes 1 at once\n"
 	"  --hold               once done stay connected until the backend closes\n"
 	"  --attack=NAME        misbehave instead (--attack=list prints the names)\n"
 	"  --seed=N             of the random choices\n"
@@ -52,23 +54,32 @@ enum {
 	OPT_CSUM6,
 	OPT_NO_CSUM4,
 	OPT_WINDOWS,
+	OPT_LEAVE,
 	OPT_HOLD,
 	OPT_SEED,
 	OPT_ATTACK,
 	OPT_HELP
 };
 
-static const struct option long_options[] = {
-	{ "kinds", 1, NULL, OPT_KINDS },     { "frames", 1, NULL, OPT_FRAMES },
-	{ "rounds", 1, NULL, OPT_ROUNDS },   { "window", 1, NULL, OPT_WINDOW },
-	{ "size", 1, NULL, OPT_SIZE },       { "slots", 1, NULL, OPT_SLOTS },
-	{ "queues", 1, NULL, OPT_QUEUES },   { "single-channel", 0, NULL, OPT_SINGLE },
-	{ "no-sg", 0, NULL, OPT_NO_SG },     { "no-gso", 0, NULL, OPT_NO_GSO },
-	{ "csum6", 0, NULL, OPT_CSUM6 },     { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
-	{ "windows", 0, NULL, OPT_WINDOWS }, { "hold", 0, NULL, OPT_HOLD },
-	{ "attack", 1, NULL, OPT_ATTACK },   { "seed", 1, NULL, OPT_SEED },
-	{ "help", 0, NULL, OPT_HELP },       { NULL, 0, NULL, 0 }
-};
+static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
+					      { "frames", 1, NULL, OPT_FRAMES },
+					      { "rounds", 1, NULL, OPT_ROUNDS },
+					      { "window", 1, NULL, OPT_WINDOW },
+					      { "size", 1, NULL, OPT_SIZE },
+					      { "slots", 1, NULL, OPT_SLOTS },
+					      { "queues", 1, NULL, OPT_QUEUES },
+					      { "single-channel", 0, NULL, OPT_SINGLE },
+					      { "no-sg", 0, NULL, OPT_NO_SG },
+					      { "no-gso", 0, NULL, OPT_NO_GSO },
+					      { "csum6", 0, NULL, OPT_CSUM6 },
+					      { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
+					      { "windows", 0, NULL, OPT_WINDOWS },
+					      { "leave", 1, NULL, OPT_LEAVE },
+					      { "hold", 0, NULL, OPT_HOLD },
+					      { "attack", 1, NULL, OPT_ATTACK },
+					      { "seed", 1, NULL, OPT_SEED },
+					      { "help", 0, NULL, OPT_HELP },
+					      { NULL, 0, NULL, 0 } };
 
 /* What is on the way: payload bytes not back yet, by number modulo the window. */
 struct flight {
@@ -110,6 +121,17 @@ static void kinds_parse(struct net_options *o, char *list)
 			bad_usage();
 		o->kind[i] = true;
 	}
+}
+
+static enum net_leave leave_parse(const char *name)
+{
+	if (!strcmp(name, "kexec"))
+		return NET_KEXEC;
+	if (!strcmp(name, "straight"))
+		return NET_STRAIGHT;
+	if (strcmp(name, "close"))
+		bad_usage();
+	return NET_CLOSE;
 }
 
 static void option_apply(struct net_options *o, int opt)
@@ -155,6 +177,9 @@ static void option_apply(struct net_options *o, int opt)
 		break;
 	case OPT_WINDOWS:
 		o->windows = true;
+		break;
+	case OPT_LEAVE:
+		o->leave = leave_parse(optarg);
 		break;
 	case OPT_HOLD:
 		o->hold = true;

@@ -25,7 +25,15 @@ enum { NET_OKAY = 0, NET_ERROR = -1, NET_DROPPED = -2, NET_NULL = 1 };
 enum { EXTRA_GSO = 1, EXTRA_FLAG_MORE = 1 };
 enum { GSO_TCPV4 = 1, GSO_TCPV6 = 2 };
 
+/* How a round ends, and so how the next one begins. */
+enum net_leave {
+	NET_CLOSE,    /* 5, 6, and 1 again */
+	NET_KEXEC,    /* it stops; the next one goes through 5, 6 and 1 */
+	NET_STRAIGHT, /* it stops; the next one writes 1 at once */
+};
+
 struct net_options {
+	enum net_leave leave;
 	uint32_t domid, devid, queues;
 	bool split, sg, gso4, gso6, csum6, no_csum4, windows;
 	uint64_t frames;
