@@ -132,7 +132,8 @@ sim_tests = \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-net.sh \
-	tests/integration/sim-restart.sh
+	tests/integration/sim-restart.sh \
+	tests/integration/sim-trace.sh
 TESTS += $(sim_tests)
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh
 # The shared objects must be there before a test starts.

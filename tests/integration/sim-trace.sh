@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# --trace-rings: every line of a run has a form that pvbackd(8) promises, and the dump names every ring.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+# The list in the man page, each event as a pattern.
+patterns() {
+	sed -n '/trace-events-begin/,/trace-events-end/p' "$source/man/pvbackd.8" | grep -v '^\.' |
+		sed -E -e 's#^(vbd|vif) #^trace \1 [0-9]+/[0-9]+/[0-9]+ #' -e 's/=N/=-?[0-9]+/g' \
+			-e 's/=WORD/=[a-z0-9_-]+/g' -e 's/=TEXT/=".*"/g' -e 's/$/$/'
+}
+
+lines_are_as_promised() {
+	patterns >"$XENSIM_DIR/patterns"
+	[ "$(wc -l <"$XENSIM_DIR/patterns")" -ge 20 ] || fail "the man page lists too few events"
+	grep '^trace ' "$log" >"$XENSIM_DIR/traces"
+	grep -vE -f "$XENSIM_DIR/patterns" "$XENSIM_DIR/traces" >"$XENSIM_DIR/strange" || :
+	[ ! -s "$XENSIM_DIR/strange" ] || fail "not in pvbackd(8): $(head -n 3 "$XENSIM_DIR/strange")"
+	for _event in attach take 'done' answer publish state detach; do
+		grep -qE "^trace vbd [0-9/]+ $_event( |$)" "$XENSIM_DIR/traces" || fail "no disk was traced at $_event"
+	done
+}
+
+a_disk_is_traced() {
+	guest_with_disk 32
+	simblk --requests=200 --segs=32 --mix=20:20:50:10 "$dom" 51712
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	lines_are_as_promised
+}
+
+# take and answer of one request carry the same id, and each is answered once
+requests_are_answered_once() {
+	grep -oE ' take .* id=[0-9]+' "$XENSIM_DIR/traces" | grep -oE 'id=[0-9]+' | sort >"$XENSIM_DIR/taken"
+	grep -oE ' answer .* id=[0-9]+' "$XENSIM_DIR/traces" | grep -oE 'id=[0-9]+' | sort >"$XENSIM_DIR/answered"
+	[ -s "$XENSIM_DIR/taken" ] || fail "nothing was taken"
+	cmp "$XENSIM_DIR/taken" "$XENSIM_DIR/answered" || fail "taken and answered differ"
+}
+
+dumped() { grep -q "dump: vbd $dom/51712/0 ring slots=32 " "$log"; }
+a_dump_names_every_ring() {
+	guest_with_disk 32
+	rm -f "$XENSIM_DIR/load"
+	simblk --requests=4000000 "$dom" 51712 >"$XENSIM_DIR/load" 2>&1 &
+	wait_line "$XENSIM_DIR/load" connected
+	kill -USR1 "$daemon"
+	until_true 10000 dumped || fail "no dump"
+	grep -q "dump: vbd $dom/51712 state=connected rings=attached" "$log" || fail "the device is not dumped"
+	grep -qE "dump: vbd $dom/51712/0 count read=[0-9]+ write=[0-9]+" "$log" || fail "no counters"
+	xensim-xl destroy "$dom"
+	wait "$!" || :
+}
+
+nothing_is_traced_for_others() {
+	guest_with_disk 32
+	simblk --requests=100 "$dom" 51712
+	xensim-xl destroy "$dom"
+	! grep -q '^trace' "$log" || fail "$(grep '^trace' "$log" | head -n 3)"
+}
+
+start_daemon --trace-rings
+test_case "every trace line has a form of pvbackd(8)" a_disk_is_traced
+test_case "each request that is taken is answered once" requests_are_answered_once
+test_case "SIGUSR1 dumps every ring with its counters" a_dump_names_every_ring
+stop_daemon
+: >"$log"
+start_daemon --trace-rings=blk@9999
+test_case "a filter for another domain traces nothing" nothing_is_traced_for_others
+finish
