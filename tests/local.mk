@@ -65,3 +65,4 @@ format:
 .PHONY: format list-tests
 
 include tests/sim/local.mk
+include tests/fuzz/local.mk

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# Fuzz targets. `make check` replays their corpora; `make fuzz FUZZ_TIME=SECONDS` explores with clang's
+# libFuzzer, that long for each, and adds what it finds new to the corpora.
+
+fuzz_targets = blkif ring netif frame xenbus journal
+check_PROGRAMS += \
+	tests/fuzz/replay-blkif tests/fuzz/replay-ring tests/fuzz/replay-netif \
+	tests/fuzz/replay-frame tests/fuzz/replay-xenbus tests/fuzz/replay-journal
+TESTS += tests/fuzz/replay.sh
+EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/corpus
+
+fuzz_common = tests/fuzz/replay.c tests/fuzz/fuzz.h
+fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_fuzz_replay_blkif_SOURCES = tests/fuzz/fuzz-blkif.c $(fuzz_common)
+tests_fuzz_replay_blkif_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_blkif_LDADD = libpvb.a
+tests_fuzz_replay_ring_SOURCES = tests/fuzz/fuzz-ring.c $(fuzz_common)
+tests_fuzz_replay_ring_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_ring_LDADD = libpvb.a
+tests_fuzz_replay_netif_SOURCES = tests/fuzz/fuzz-netif.c $(fuzz_common)
+tests_fuzz_replay_netif_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_netif_LDADD = libpvb.a
+tests_fuzz_replay_frame_SOURCES = tests/fuzz/fuzz-frame.c $(fuzz_common)
+tests_fuzz_replay_frame_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_frame_LDADD = libpvb.a
+tests_fuzz_replay_xenbus_SOURCES = tests/fuzz/fuzz-xenbus.c $(fuzz_common)
+tests_fuzz_replay_xenbus_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_xenbus_LDADD = libpvb.a
+tests_fuzz_replay_journal_SOURCES = tests/fuzz/fuzz-journal.c $(fuzz_common)
+tests_fuzz_replay_journal_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_journal_LDADD = libpvb.a
+
+FUZZ_TIME = 60
+FUZZ_CC = clang
+FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/src -I$(srcdir)/tests \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/xenbus.c $(srcdir)/src/blkback/journal.c \
+	$(srcdir)/src/netback/frame.c $(srcdir)/src/netback/offload.c \
+	$(srcdir)/src/netback/segment.c $(srcdir)/src/netback/checksum.c
+
+fuzz:
+	@$(MKDIR_P) tests/fuzz
+	@for target in $(fuzz_targets); do \
+		$(FUZZ_CC) $(FUZZ_FLAGS) $(srcdir)/tests/fuzz/fuzz-$$target.c $(fuzz_under_test) \
+			-o tests/fuzz/fuzz-$$target && \
+		tests/fuzz/fuzz-$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/ $(srcdir)/tests/fuzz/corpus/$$target || exit 1; \
+	done
+
+.PHONY: fuzz
