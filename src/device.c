@@ -309,6 +309,23 @@ static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 	return true;
 }
 
+/* The toolstack's script gave up: its words belong into our log too. */
+static void note_script(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	char status[16], text[STORE_VALUE_MAX];
+	bool failed = !store_read(store, XBT_NULL, dev->be_path, "hotplug-status", status,
+				  sizeof(status)) &&
+		      (!strcmp(status, "error") || !strcmp(status, "busy"));
+
+	if (failed && !dev->script_failed) {
+		if (store_read(store, XBT_NULL, dev->be_path, "hotplug-error", text, sizeof(text)))
+			strcpy(text, "no reason given");
+		device_log(dev, LOG_LEVEL_ERROR, "the hotplug script failed: %s", text);
+	}
+	dev->script_failed = failed;
+}
+
 static int step_once(struct device *dev)
 {
 	struct xenbus_view view;
@@ -321,6 +338,8 @@ static int step_once(struct device *dev)
 		probe(dev);
 		look(dev, &view);
 	}
+	if (view.own == XENBUS_INIT_WAIT && !view.plugged)
+		note_script(dev);
 	action = xenbus_next(&view);
 	dev->fresh = false;
 	return act(dev, action, view.own);

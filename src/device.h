@@ -74,6 +74,7 @@ struct device {
 	enum device_activity activity;
 	bool probed;
 	bool unusable;            /* probe failed: never connects */
+	bool script_failed;       /* and the log has said so */
 	bool fresh;               /* not looked at since we started */
 	bool foreign;             /* a kernel driver or another party serves it */
 	bool broken;              /* until the frontend has closed */

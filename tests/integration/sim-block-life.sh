@@ -150,6 +150,17 @@ missing_image() {
 	nothing_is_held "$fds"
 }
 
+failed_script() {
+	new_disk disk 8
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda hotplug=none
+	_dir=$(backend vbd "$dom" 51712)
+	xenstore-write "$_dir/hotplug-error" "there is no such image" "$_dir/hotplug-status" error
+	wait_line "$log" "vbd $dom/51712: the hotplug script failed: there is no such image"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 start_daemon
 guest_with_disk 32
 simblk --requests=100 "$dom" 51712 >/dev/null
@@ -167,5 +178,6 @@ test_case "a disk nobody connected to is detached at once" detach_before_anybody
 test_case "a disk can go before its script reported" destroy_before_the_script_reported
 test_case "two guests and three disks do not disturb each other" two_guests_two_disks
 test_case "a read-only disk is never written" read_only_stays_unchanged
+test_case "a script's failure is in the log, with its reason" failed_script
 test_case "a missing image is an error that says so" missing_image
 finish
