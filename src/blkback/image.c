@@ -53,24 +53,34 @@ static void learn_discard(struct image *image, const struct stat *st)
 	image->secure_discard = queue_limit(st->st_rdev, "secure_erase_max_bytes") > 0;
 }
 
+int image_size(const struct image *image, uint64_t *ret_bytes)
+{
+	struct stat st;
+
+	if (image->block_device)
+		return ioctl(image->fd, BLKGETSIZE64, ret_bytes) < 0 ? -errno : 0;
+	if (fstat(image->fd, &st) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
 static int measure(struct image *image)
 {
 	unsigned int physical = BLKIF_SECTOR_SIZE;
 	struct stat st;
+	int err;
 
 	if (fstat(image->fd, &st) < 0)
 		return -errno;
 	image->physical_block = BLKIF_SECTOR_SIZE;
 	learn_discard(image, &st);
-	if (S_ISREG(st.st_mode)) {
-		image->bytes = (uint64_t)st.st_size;
-		return 0;
-	}
-	if (!S_ISBLK(st.st_mode))
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return -ENOTSUP;
-	image->block_device = true;
-	if (ioctl(image->fd, BLKGETSIZE64, &image->bytes) < 0)
-		return -errno;
+	image->block_device = S_ISBLK(st.st_mode);
+	err = image_size(image, &image->bytes);
+	if (err || !image->block_device)
+		return err;
 	if (ioctl(image->fd, BLKPBSZGET, &physical) == 0 && physical >= BLKIF_SECTOR_SIZE)
 		image->physical_block = physical;
 	return 0;

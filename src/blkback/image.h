@@ -31,6 +31,9 @@ struct image {
 int image_open(struct image *image, const char *path, bool read_only);
 void image_close(struct image *image);
 
+/* How large the medium is now. 0 with *ret_bytes, or -errno. */
+int image_size(const struct image *image, uint64_t *ret_bytes);
+
 /*
  * Give back the space of a range that lies inside the medium; it may block for long. `secure` only
  * where the image has it. 0; -EOPNOTSUPP when the medium cannot; else -errno.

@@ -10,4 +10,5 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_io.c \
 	src/blkback/vbd_pass.c \
+	src/blkback/vbd_resize.c \
 	src/blkback/vbd_queue.c src/blkback/vbd_queue.h

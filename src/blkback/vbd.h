@@ -9,6 +9,7 @@
 #include "blkback/image.h"
 #include "blkback/vbd_queue.h"
 #include "device.h"
+#include "loop.h"
 
 #define VBD_MAX_QUEUES     4u
 #define VBD_MAX_RING_ORDER 4u
@@ -23,10 +24,13 @@ struct vbd {
 	unsigned int nr_queues;
 	unsigned int nr_reports; /* still expected from workers */
 	unsigned int nr_attached;
-	int attach_err; /* of this attempt */
-	char why[160];  /* its words */
-	bool resume;    /* the ring is live */
-	bool plain;     /* second attempt: one queue, one page */
+	int attach_err;           /* of this attempt */
+	char why[160];            /* its words */
+	bool resume;              /* the ring is live */
+	unsigned int nr_resizing; /* queues that have not yet heard of the new size */
+	struct loop_timer size_timer;
+	bool grew;  /* since the last look */
+	bool plain; /* second attempt: one queue, one page */
 };
 
 /* What the frontend asked for, checked. */
@@ -50,6 +54,11 @@ struct vbd *vbd_of(struct device *dev);
 unsigned int vbd_max_queues(const struct vbd *vbd);
 /* Open the image unless it is open. 0, or -errno after device_reason(). */
 int vbd_open_image(struct vbd *vbd);
+
+/* vbd_resize.c: look after the size of the medium while the rings are attached. */
+void vbd_resize_start(struct vbd *vbd);
+void vbd_resize_stop(struct vbd *vbd);
+void vbd_resize_queue_done(struct vbd_queue *q);
 
 /* vbd_attach.c: as in struct device_ops. */
 int vbd_attach(struct device *dev, bool resume);

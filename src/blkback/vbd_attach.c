@@ -108,10 +108,12 @@ static void queue_attached(struct vbd_queue *q, int err)
 			 attach_problem(err));
 	if (--vbd->nr_reports)
 		return;
-	if (vbd->attach_err)
+	if (vbd->attach_err) {
 		roll_back(vbd);
-	else
-		device_attached(&vbd->dev, 0);
+		return;
+	}
+	vbd_resize_start(vbd);
+	device_attached(&vbd->dev, 0);
 }
 
 static void queue_broken(struct vbd_queue *q, int err)
@@ -140,6 +142,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->attached = queue_attached;
 	q->detached = queue_detached;
 	q->broken = queue_broken;
+	q->resized = vbd_resize_queue_done;
 }
 
 static int start_queues(struct vbd *vbd, const struct vbd_front *front)
@@ -198,6 +201,7 @@ void vbd_detach(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);
 
+	vbd_resize_stop(vbd);
 	vbd->attach_err = 0;
 	vbd->nr_reports = vbd->nr_queues;
 	for (unsigned int i = 0; i < vbd->nr_queues; i++) {

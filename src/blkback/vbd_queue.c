@@ -179,3 +179,26 @@ void vbd_queue_detach(struct vbd_queue *q)
 	q->order.run = run_stop;
 	loop_post(q->worker->loop, &q->order);
 }
+
+static void report_resized(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, size_report);
+
+	q->resized(q);
+}
+
+static void run_resize(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, size_order);
+
+	q->limits.nr_sectors = q->new_sectors;
+	q->size_report.run = report_resized;
+	loop_post(q->control, &q->size_report);
+}
+
+void vbd_queue_resize(struct vbd_queue *q, uint64_t nr_sectors)
+{
+	q->new_sectors = nr_sectors;
+	q->size_order.run = run_resize;
+	loop_post(q->worker->loop, &q->size_order);
+}

@@ -76,7 +76,9 @@ struct vbd_queue {
 	void (*attached)(struct vbd_queue *q, int err);
 	void (*detached)(struct vbd_queue *q);
 	void (*broken)(struct vbd_queue *q, int err);
-	struct loop_task order, report, alarm;
+	void (*resized)(struct vbd_queue *q);
+	struct loop_task order, report, alarm, size_order, size_report;
+	uint64_t new_sectors;
 	int result;
 	bool keep_journal;
 
@@ -116,6 +118,9 @@ void vbd_queue_attach(struct vbd_queue *q);
  * queue that is attached.
  */
 void vbd_queue_detach(struct vbd_queue *q);
+
+/* Control thread: from now on the medium has so many sectors; resized() follows. */
+void vbd_queue_resize(struct vbd_queue *q, uint64_t nr_sectors);
 
 /* --- the worker's, shared between its three files --- */
 

@@ -150,6 +150,23 @@ missing_image() {
 	nothing_is_held "$fds"
 }
 
+sectors_are() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = "$1" ]; }
+
+# The frontend is told by a second "4"; what it writes there then is in the image.
+online_growth() {
+	busy_guest load
+	sectors_are 65536 || fail "not 32 MiB at first"
+	truncate -s 48M "$XENSIM_DIR/disk"
+	until_true 10000 sectors_are 98304 || fail "the growth is not announced"
+	truncate -s 40M "$XENSIM_DIR/disk"
+	wait_line "$log" "vbd $dom/51712: the image shrank to 40 MiB"
+	sectors_are 98304 || fail "a shrunken image is announced"
+	xensim-xl block-detach "$dom" xvda
+	wait "$load"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 failed_script() {
 	new_disk disk 8
 	dom=$(xensim-xl create guest)
@@ -178,6 +195,7 @@ test_case "a disk nobody connected to is detached at once" detach_before_anybody
 test_case "a disk can go before its script reported" destroy_before_the_script_reported
 test_case "two guests and three disks do not disturb each other" two_guests_two_disks
 test_case "a read-only disk is never written" read_only_stays_unchanged
+test_case "an image may grow under a guest, and shrinks without its knowing" online_growth
 test_case "a script's failure is in the log, with its reason" failed_script
 test_case "a missing image is an error that says so" missing_image
 finish
