@@ -15,7 +15,9 @@ load() {
 	nothing_is_held "$fds"
 }
 
-defaults() { load; }
+defaults() { load --fill; }
+small_requests() { load --fill --max-sectors=8 --span=8192; }
+sector_by_sector() { load --fill --max-sectors=1 --odd --span=2048; }
 odd() { load --odd; }
 one_segment() { load --segs=1 --odd; }
 one_at_a_time() { load --depth=1; }
@@ -64,6 +66,8 @@ simblk --requests=100 "$dom" 51712 >/dev/null
 xensim-xl destroy "$dom"
 fds=$(daemon_fds)
 test_case "a plain Linux frontend reads what it wrote" defaults
+test_case "every page of the disk is where it belongs" small_requests
+test_case "every sector of the disk is where it belongs" sector_by_sector
 test_case "segments may start and end anywhere in a page" odd
 test_case "requests of one odd segment are served" one_segment
 test_case "a guest with one request at a time is served" one_at_a_time

@@ -367,24 +367,28 @@ int blk_load_run(struct blk_front *f)
 	return err ? (drain(f), err) : drain(f);
 }
 
-int blk_load_verify(struct blk_front *f)
+/* Go over the whole span once with requests as large as they may be. */
+static int sweep(struct blk_front *f, uint8_t op)
 {
+	uint32_t most = f->max_segs * BLK_PAGE_SECTORS;
+	struct blk_queue *q = &f->queue[0];
 	uint64_t at = 0;
 	int err = 0;
 
+	if (most > f->opt.max_sectors && op == BLK_WRITE)
+		most = f->opt.max_sectors;
 	while (!err && !f->stats.protocol_errors && (at < f->span || all_busy(f))) {
-		struct blk_queue *q = &f->queue[0];
 		struct blk_req *r = free_request(q);
 
 		if (at < f->span && r) {
 			uint64_t left = f->span - at;
 
-			r->op = BLK_READ;
+			r->op = op;
 			r->sector = at;
-			r->nr_sectors = left < f->max_segs * 8 ? (uint32_t)left : f->max_segs * 8;
+			r->nr_sectors = left < most ? (uint32_t)left : most;
 			segments_make(f, r);
 			at += r->nr_sectors;
-			range_take(f, r->sector, r->nr_sectors, false);
+			range_take(f, r->sector, r->nr_sectors, op == BLK_WRITE);
 			request_send(f, q, r);
 			continue;
 		}
@@ -393,6 +397,16 @@ int blk_load_verify(struct blk_front *f)
 			err = wait_event(f);
 	}
 	return err;
+}
+
+int blk_load_fill(struct blk_front *f)
+{
+	return f->readonly ? -EROFS : sweep(f, BLK_WRITE);
+}
+
+int blk_load_verify(struct blk_front *f)
+{
+	return sweep(f, BLK_READ);
 }
 
 void blk_load_hold(struct blk_front *f)

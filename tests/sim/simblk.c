@@ -27,6 +27,7 @@ static const char usage[] =
 	"  --max-sectors=N        largest request (default: what the segments hold)\n"
 	"  --span=N               use the first N sectors only\n"
 	"  --odd                  segments begin and end anywhere in a page\n"
+	"  --fill                 write every sector before the load of the first round\n"
 	"  --verify-all           read everything back at the end of each round\n"
 	"  --hold                 then stay connected until the backend closes\n"
 	"  --nbd=SOCKET           no load: be an NBD server on a Unix socket until SIGTERM\n"
@@ -54,6 +55,7 @@ enum {
 	OPT_HOLD,
 	OPT_SEED,
 	OPT_ATTACK,
+	OPT_FILL,
 	OPT_NBD,
 	OPT_HELP
 };
@@ -72,6 +74,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "max-sectors", 1, NULL, OPT_MAX },
 					      { "span", 1, NULL, OPT_SPAN },
 					      { "odd", 0, NULL, OPT_ODD },
+					      { "fill", 0, NULL, OPT_FILL },
 					      { "verify-all", 0, NULL, OPT_VERIFY },
 					      { "hold", 0, NULL, OPT_HOLD },
 					      { "nbd", 1, NULL, OPT_NBD },
@@ -163,6 +166,9 @@ static void option_apply(struct blk_options *o, int opt)
 	case OPT_NBD:
 		o->nbd = optarg;
 		break;
+	case OPT_FILL:
+		o->fill = true;
+		break;
 	case OPT_ATTACK:
 		o->attack = optarg;
 		break;
@@ -219,7 +225,7 @@ static void report(const struct blk_front *f, int64_t ms)
 	fflush(stdout);
 }
 
-static int one_round(struct blk_front *f, bool last)
+static int one_round(struct blk_front *f, bool first, bool last)
 {
 	int err = blk_connect(f);
 
@@ -229,7 +235,10 @@ static int one_round(struct blk_front *f, bool last)
 	printf("connected queues=%u pages=%u segs=%u persistent=%d sectors=%llu\n", f->nr_queues,
 	       f->nr_ring_pages, f->max_segs, f->persistent, (unsigned long long)f->nr_sectors);
 	fflush(stdout);
-	err = f->opt.nbd ? blk_nbd(f, f->opt.nbd) : blk_load_run(f);
+	if (f->opt.fill && first)
+		err = blk_load_fill(f);
+	if (!err)
+		err = f->opt.nbd ? blk_nbd(f, f->opt.nbd) : blk_load_run(f);
 	if (!err && f->opt.verify_all && !blk_just_stops(f))
 		err = blk_load_verify(f);
 	if (!err && last && f->opt.hold) {
@@ -276,7 +285,7 @@ int main(int argc, char **argv)
 	}
 	start = sim_now_ms();
 	for (uint32_t i = 0; i < f.opt.rounds && !err; i++) {
-		err = one_round(&f, i + 1 == f.opt.rounds);
+		err = one_round(&f, !i, i + 1 == f.opt.rounds);
 		forget_in_flight(&f);
 	}
 	report(&f, sim_now_ms() - start);

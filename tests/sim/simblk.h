@@ -45,6 +45,7 @@ struct blk_options {
 	uint32_t max_sectors;
 	uint64_t span; /* sectors used from the start of the disk, 0 = all */
 	bool odd;      /* segments that begin and end anywhere in a page */
+	bool fill;
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
 	const char *nbd;    /* serve this socket instead of a load */
@@ -153,6 +154,8 @@ int blk_nbd(struct blk_front *f, const char *path);
 void blk_load_init(struct blk_front *f);
 /* Run one round. 0, or -ECANCELED when the backend began to close. */
 int blk_load_run(struct blk_front *f);
+/* Write every sector of the span once, so that every later read can be judged. */
+int blk_load_fill(struct blk_front *f);
 /* Read back all that was written. */
 int blk_load_verify(struct blk_front *f);
 /* Stay until the backend closes. */
