@@ -318,6 +318,7 @@ part_guests_ext4() {
 		ln "$CACHE/small-$arch.cpio" "$root/small-$arch.cpio"
 	done
 	ln "$CACHE/linux-amd64/vmlinux" "$root/vmlinux-amd64"
+	ln "$CACHE/linux-i386/vmlinux" "$root/vmlinux-i386"
 	ln "$CACHE/guest-amd64.cpio" "$root/guest-amd64.cpio"
 	mke2fs -q -t ext4 -d "$root" "$CACHE/guests.ext4" 384M
 	rm -rf "$root"

@@ -12,7 +12,7 @@ backend_runs() { [ -e "$PIDFILE" ] && kill -0 "$(backend_pid)" 2>/dev/null; }
 # backend_start [OPTION...]
 backend_start() {
 	if backend_is_kernel; then
-		modprobe -a xen-blkback xen-netback
+		modprobe -i -a xen-blkback xen-netback
 		return
 	fi
 	/usr/sbin/pvbackd "$@" >>"$LOG/pvbackd.log" 2>&1 &
@@ -72,6 +72,8 @@ backend_footprint() {
 	echo "interfaces: $taps; fds: $fds; grant maps: $maps"
 }
 footprint_is() { is "$(backend_footprint)" "$1"; }
+# settles_at FOOTPRINT: it is that, or becomes so
+settles_at() { wait_for 15 footprint_is "$1" >/dev/null || footprint_is "$1"; }
 
 # scripts FOR: which hotplug scripts vifs use from now on: own or stock
 scripts() {

@@ -68,5 +68,6 @@ note() { report "note $SCENARIO: $*"; }
 
 # is VALUE WANTED; has TEXT PATTERN (extended regular expression, by lines); hasnt likewise
 is() { [ "$1" = "$2" ] || { echo "is '$1', not '$2'"; return 1; }; }
-has() { grep -Eq -- "$2" <<<"$1" || { echo "no '$2' in: ${1:0:300}"; return 1; }; }
-hasnt() { ! grep -Eq -- "$2" <<<"$1" || { echo "'$2' in: ${1:0:300}"; return 1; }; }
+has() { grep -Eq -- "$2" <<<"$1" || { echo "no '$2' in: $(one_line "$1")"; return 1; }; }
+hasnt() { ! grep -Eq -- "$2" <<<"$1" || { echo "'$2' in: $(one_line "$1")"; return 1; }; }
+one_line() { printf '%s' "${1:0:300}" | tr '\n' ' '; }

@@ -4,7 +4,7 @@
 # Guests: their configs, their life, and commands in them over the Xen console.
 
 # What every guest's kernel is told: the console, and to leave out work that only costs time here.
-GUEST_LINE="console=hvc0 quiet mitigations=off cryptomgr.notests audit=0 apparmor=0"
+GUEST_LINE="console=hvc0 quiet edd=off mitigations=off cryptomgr.notests audit=0 apparmor=0"
 
 declare -A CONSOLE_FD=() CONSOLE_TTY=()
 REQUEST=0

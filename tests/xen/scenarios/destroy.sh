@@ -19,7 +19,7 @@ for round in first second; do
 	check "the $round guest is busy when it is destroyed" guest_job_runs doomed disk-a
 	check "the $round guest is destroyed under load" guest_stop doomed
 	check "xl list shows no zombie of the $round guest" no_guests
-	check "no tap, file descriptor or mapping of the $round guest is left over" wait_for 20 footprint_is "$footprint"
+	check "no tap, file descriptor or mapping of the $round guest is left over" settles_at "$footprint"
 done
 note "after: $(backend_footprint)"
 check "its directories are gone from xenstore" eval 'hasnt "$(xenstore-ls -f /local/domain/0/backend)" "^/local/domain/0/backend/(vbd|vif)/[0-9]+ "'

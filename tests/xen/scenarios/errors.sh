@@ -48,22 +48,26 @@ logged() {
 	is "$lines lines with $1" "1 lines with $1"
 }
 served() {
-	guest_job_runs steady disk && guest_job_runs steady net && wait_for 15 footprint_is "$footprint"
+	guest_job_runs steady disk && guest_job_runs steady net && settles_at "$footprint"
 }
 
 check "a wrong image path fails at once and is named" fails_saying '/scratch/absent.img' \
 	xl block-attach steady "$(disk_words /scratch/absent.img xvdb w)"
 check "the log has one line about the wrong path" wait_for 5 logged '/scratch/absent.img'
+# libxl leaves what it could not add in xenstore, until it is detached.
+check "the disk that failed is detached" xl block-detach steady xvdb
 check "the guest is served on after the wrong path" served
 
 check "a missing bridge fails at once and is named" fails_saying 'absentbr' \
 	xl network-attach steady mac=00:16:5e:02:09:02 bridge=absentbr
 check "the log has one line about the missing bridge" wait_for 5 logged 'absentbr'
+check "the NIC that failed is detached" xl network-detach steady 1
 check "the guest is served on after the missing bridge" served
 
 check "a busy image is refused at once and named" fails_saying '/dev/nvme0n2' \
 	xl block-attach steady "$(disk_words /dev/nvme0n2 xvdb w)"
 check "the log has one line about the busy image" wait_for 5 logged '/dev/nvme0n2'
+check "the busy disk is detached" xl block-detach steady xvdb
 check "the guest is served on after the busy image" served
 
 guest_config wrong pvh "disk=[$(disk /scratch/absent.img xvda w)]"
@@ -71,17 +75,17 @@ check "xl create with a wrong image path fails at once" fails_saying '/scratch/a
 check "no half of the guest is left over" eval '[ "$(xl list | grep -c wrong)" = 0 ]'
 
 # The kernel's driver takes a device unless the daemon was faster, and either may be: then it must work.
-modprobe xen-blkback
+modprobe -i xen-blkback
 blkback_loaded() {
-	fails_saying 'xen-blkback' xl block-attach steady "$(disk_words /scratch/errors.img xvdb w)" && logged 'xen-blkback' && return
+	fails_saying 'xen-blkback' xl block-attach steady "$(disk_words /scratch/errors.img xvdb w)" && logged 'xen-blkback' && { xl block-detach steady xvdb; return 0; }
 	xl block-list steady | grep -q '^51728' && wait_for 20 guest_run steady "test -b /dev/xvdb" && xl block-detach steady xvdb
 }
 check "with xen-blkback loaded a disk works, or fails at once with the module named there and in the log" blkback_loaded
 check "the guest is served on with xen-blkback loaded" served
 modprobe -r xen-blkback
-modprobe xen-netback
+modprobe -i xen-netback
 netback_loaded() {
-	fails_saying 'xen-netback' xl network-attach steady mac=00:16:5e:02:09:03 bridge=xenbr0 && logged 'xen-netback' && return
+	fails_saying 'xen-netback' xl network-attach steady mac=00:16:5e:02:09:03 bridge=xenbr0 && logged 'xen-netback' && { xl network-detach steady 1; return 0; }
 	xl network-list steady | grep -q '^1 ' && wait_for 20 guest_run steady "test -e /sys/class/net/eth1" && xl network-detach steady 1
 }
 check "with xen-netback loaded a NIC works, or fails at once with the module named there and in the log" netback_loaded
@@ -90,7 +94,7 @@ modprobe -r xen-netback
 check "after all that a good disk still attaches" good_disk
 check "the guest is destroyed" guest_stop steady
 warned() {
-	modprobe -a xen-blkback xen-netback && backend_stop && backend_start || return
+	modprobe -i -a xen-blkback xen-netback && backend_stop && backend_start || return
 	modprobe -r xen-blkback xen-netback
 	has "$(<"$LOG/pvbackd.log")" 'xen-blkback is loaded' && has "$(<"$LOG/pvbackd.log")" 'xen-netback is loaded'
 }

@@ -37,7 +37,7 @@ check "a disk is attached, used and detached twenty times" rounds disk_round
 check "a NIC is attached, used and detached twenty times" rounds net_round
 check "the busy disk was never disturbed" guest_job_runs hot disk
 check "the busy NIC was never disturbed" guest_job_runs hot net
-check "the backend holds what it held before" wait_for 10 footprint_is "$footprint"
+check "the backend holds what it held before" settles_at "$footprint"
 note "after: $(backend_footprint)"
 lost() {
 	local out

@@ -40,5 +40,5 @@ check "a new frontend's first word brings it back to InitWait" wait_for 15 state
 guest_send life "echo c >/proc/sysrq-trigger"
 check "a guest that crashes is gone" wait_for 60 guest_gone life
 check "xl list shows no zombie" no_guests
-check "no tap, file descriptor or mapping is left over" wait_for 20 footprint_is "$footprint"
+check "no tap, file descriptor or mapping is left over" settles_at "$footprint"
 check "the backend still runs" eval 'backend_is_kernel || backend_runs'
