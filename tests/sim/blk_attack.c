@@ -6,7 +6,7 @@
  * id. A ring that is impossible must be left (state 5). Nothing may bring the
  * backend down. The rows are those of blkif's checks in the design.
  */
-#include "simblk.h"
+#include "blk_attack.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,8 +16,7 @@
 
 #include "util.h"
 
-#define ANSWER_MS 10000
-#define ANY       0x7fff /* any status will do */
+#define ANY 0x7fff /* any status will do */
 
 /* Native layouts: attacks speak the 64-bit ABI. */
 struct raw_seg {
@@ -139,7 +138,7 @@ static struct raw_rw good_read(uint64_t id)
 }
 
 /* After an attack the device must still do its work. */
-static int still_works(struct blk_front *f)
+int blk_attack_still_works(struct blk_front *f)
 {
 	struct raw_rw r = good_read(0xfeedf00ddeadbeef);
 
@@ -162,7 +161,7 @@ static int bad_segments(struct blk_front *f)
 		r.seg[0].last = rows[i].last;
 		err = ask(f, &r, sizeof(r), r.id, BLK_ERROR, "bad segment");
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int bad_sectors(struct blk_front *f)
@@ -178,7 +177,7 @@ static int bad_sectors(struct blk_front *f)
 		r.sector = rows[i];
 		err = ask(f, &r, sizeof(r), r.id, BLK_ERROR, "sector beyond the end");
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int bad_discards(struct blk_front *f)
@@ -200,7 +199,7 @@ static int bad_discards(struct blk_front *f)
 		err = ask(f, &r, sizeof(r), r.id, f->discard ? BLK_ERROR : ANY,
 			  "discard beyond the end");
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int bad_indirect(struct blk_front *f)
@@ -226,7 +225,7 @@ static int bad_indirect(struct blk_front *f)
 			r.ref[k] = rows[i].ref;
 		err = ask(f, &r, sizeof(r), r.id, ANY, "bad indirect request");
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int unknown_operations(struct blk_front *f)
@@ -239,7 +238,7 @@ static int unknown_operations(struct blk_front *f)
 		r.op = (uint8_t)op;
 		err = ask(f, &r, sizeof(r), op, ANY, "unknown operation");
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int bad_grants(struct blk_front *f)
@@ -255,7 +254,7 @@ static int bad_grants(struct blk_front *f)
 		r.seg[1].ref = refs[i];
 		err = ask(f, &r, sizeof(r), r.id, BLK_ERROR, "bad grant");
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int same_id(struct blk_front *f)
@@ -273,7 +272,7 @@ static int same_id(struct blk_front *f)
 		if (!err && (id != 42 || status != BLK_OKAY))
 			err = -EPROTO;
 	}
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int write_read_only(struct blk_front *f)
@@ -285,7 +284,7 @@ static int write_read_only(struct blk_front *f)
 	err = ask(f, &r, sizeof(r), 1, f->readonly ? BLK_ERROR : BLK_OKAY, "write");
 	if (!err && !f->readonly)
 		err = -EINVAL;
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 /* The backend must notice and leave: state 5. */
@@ -316,7 +315,7 @@ static int far_runaway_producer(struct blk_front *f)
 
 static int backward_producer(struct blk_front *f)
 {
-	int err = still_works(f);
+	int err = blk_attack_still_works(f);
 
 	publish_producer(f, f->queue[0].req_prod - 1);
 	return err ? err : must_leave(f);
@@ -386,7 +385,7 @@ static int changing_slots(struct blk_front *f)
 	err = flood(f, 20000);
 	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static void *flip_grant(void *arg)
@@ -417,14 +416,14 @@ static int revoked_grants(struct blk_front *f)
 	err = flood(f, 20000);
 	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	return err ? err : still_works(f);
+	return err ? err : blk_attack_still_works(f);
 }
 
 static int event_storm(struct blk_front *f)
 {
 	for (int i = 0; i < 300000; i++)
 		xenevtchn_notify(f->xce, (evtchn_port_t)f->queue[0].port);
-	return still_works(f);
+	return blk_attack_still_works(f);
 }
 
 /* The backend's own words of the header are only told, never believed. */
@@ -454,203 +453,6 @@ static int closed_port(struct blk_front *f)
 	return 0;
 }
 
-/* --- attacks through xenstore; these begin without a connection --- */
-
-static void put_key(struct blk_front *f, const char *key, const void *value, unsigned int len)
-{
-	char *node = sim_asprintf("%s/%s", f->bus.front, key);
-
-	xs_write(f->bus.xs, XBT_NULL, node, value, len);
-	free(node);
-}
-
-static void put_text(struct blk_front *f, const char *key, const char *value)
-{
-	put_key(f, key, value, (unsigned int)strlen(value));
-}
-
-static const char *const junk[] = { "",
-				    "0",
-				    "-1",
-				    "1",
-				    "4294967295",
-				    "4294967296",
-				    "18446744073709551616",
-				    "31",
-				    "32",
-				    "64",
-				    "0x10",
-				    "8 ",
-				    " 8",
-				    "8\n",
-				    "eight",
-				    "99999999999999999999999999999999" };
-#define NR_JUNK (sizeof(junk) / sizeof(junk[0]))
-
-/* Back to the start of everything, so that the next try is a fresh one. */
-static int start_over(struct blk_front *f)
-{
-	int state;
-
-	bus_switch(&f->bus, BUS_CLOSED);
-	state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), ANSWER_MS);
-	if (state < 0)
-		return state;
-	bus_switch(&f->bus, BUS_INITIALISING);
-	state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), ANSWER_MS);
-	return state < 0 ? state : 0;
-}
-
-static void remove_keys(struct blk_front *f)
-{
-	static const char *const keys[] = { "ring-ref",        "ring-ref0",
-					    "ring-ref1",       "event-channel",
-					    "ring-page-order", "multi-queue-num-queues",
-					    "protocol",        "feature-persistent",
-					    "queue-0",         "queue-1" };
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		bus_remove(&f->bus, XBT_NULL, keys[i]);
-}
-
-/* An honest connection must still be possible after all this. */
-static int connects_again(struct blk_front *f)
-{
-	int err;
-
-	remove_keys(f);
-	f->opt.profile = BLK_LINUX;
-	err = blk_connect(f);
-	if (!err)
-		err = still_works(f);
-	return err ? err : blk_disconnect(f);
-}
-
-static int one_junk(struct blk_front *f, const char *key, const char *value)
-{
-	int err = start_over(f);
-
-	if (err)
-		return err;
-	remove_keys(f);
-	put_text(f, "ring-ref", "8");
-	put_text(f, "event-channel", "1");
-	put_text(f, "protocol", "x86_64-abi");
-	put_text(f, key, value);
-	bus_switch(&f->bus, BUS_INITIALISED);
-	/* Whether it likes the value or not, it must come to an end. */
-	err = bus_wait(&f->bus,
-		       BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED),
-		       ANSWER_MS);
-	if (err < 0)
-		fprintf(stderr, "simblk: %s=\"%s\" leaves the backend in state %d\n", key, value,
-			bus_back_state(&f->bus));
-	return err < 0 ? err : 0;
-}
-
-static int junk_keys(struct blk_front *f)
-{
-	static const char *const keys[] = { "ring-ref",        "event-channel",
-					    "ring-page-order", "multi-queue-num-queues",
-					    "protocol",        "feature-persistent" };
-	int err = 0;
-
-	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)
-		for (size_t i = 0; i < NR_JUNK && !err; i++)
-			err = one_junk(f, keys[k], junk[i]);
-	if (!err)
-		err = start_over(f);
-	return err ? err : connects_again(f);
-}
-
-static int huge_values(struct blk_front *f)
-{
-	static const char *const keys[] = { "ring-ref", "event-channel", "protocol", "state",
-					    "backend" };
-	static char big[2048];
-	int err = 0;
-
-	for (size_t i = 0; i < sizeof(big); i++)
-		big[i] = (char)(i * 37);
-	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++) {
-		put_key(f, keys[k], big, sizeof(big));
-		bus_switch(&f->bus, BUS_INITIALISED);
-	}
-	if (!err)
-		err = start_over(f);
-	return err ? err : connects_again(f);
-}
-
-static int flapping_states(struct blk_front *f)
-{
-	uint64_t x = 1;
-	char text[8];
-
-	for (int i = 0; i < 3000; i++) {
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		if (x >> 60 == 0) {
-			bus_remove(&f->bus, XBT_NULL, "state");
-			continue;
-		}
-		snprintf(text, sizeof(text), "%u", (unsigned int)(x >> 33) % 10);
-		put_text(f, "state", text);
-	}
-	return start_over(f) ? -ETIMEDOUT : connects_again(f);
-}
-
-/* Keys that would connect, and a state that changes its mind all the time. */
-static int flapping_connections(struct blk_front *f)
-{
-	int err = blk_connect(f);
-
-	for (int i = 0; i < 300 && !err; i++) {
-		static const enum bus_state dance[] = { BUS_CONNECTED, BUS_CLOSING, BUS_CLOSED,
-							BUS_INITIALISING, BUS_INITIALISED };
-
-		bus_switch(&f->bus, dance[(unsigned int)i % 5]);
-	}
-	if (!err)
-		err = start_over(f);
-	blk_queues_close(f);
-	return err ? err : connects_again(f);
-}
-
-static int vanishing_directory(struct blk_front *f)
-{
-	int err = blk_connect(f);
-
-	if (err)
-		return err;
-	xs_rm(f->bus.xs, XBT_NULL, f->bus.front);
-	err = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), ANSWER_MS);
-	return err < 0 ? err : 0;
-}
-
-static int one_page_twice(struct blk_front *f)
-{
-	char ref[16];
-	uint32_t gfn, r;
-	int err = sim_guest_alloc(&f->guest, 1, &gfn);
-
-	if (!err)
-		err = sim_guest_grant(&f->guest, 0, gfn, false, &r);
-	if (err)
-		return err;
-	snprintf(ref, sizeof(ref), "%u", r);
-	put_text(f, "ring-page-order", "1");
-	put_text(f, "ring-ref0", ref);
-	put_text(f, "ring-ref1", ref);
-	snprintf(ref, sizeof(ref), "%d", xenevtchn_bind_unbound_port(f->xce, 0));
-	put_text(f, "event-channel", ref);
-	put_text(f, "protocol", "x86_64-abi");
-	memset(sim_guest_addr(&f->guest, gfn), 0xff, SIM_PAGE_SIZE);
-	bus_switch(&f->bus, BUS_INITIALISED);
-	err = bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING), ANSWER_MS);
-	if (err >= 0)
-		err = start_over(f);
-	return err < 0 ? err : connects_again(f);
-}
-
 static const struct {
 	const char *name;
 	int (*run)(struct blk_front *f);
@@ -672,12 +474,12 @@ static const struct {
 	{ "event-storm", event_storm, true },
 	{ "scribbled-header", scribbled_header, true },
 	{ "closed-port", closed_port, true },
-	{ "junk-keys", junk_keys, false },
-	{ "huge-values", huge_values, false },
-	{ "flapping-states", flapping_states, false },
-	{ "flapping-connections", flapping_connections, false },
-	{ "vanishing-directory", vanishing_directory, false },
-	{ "one-page-twice", one_page_twice, false },
+	{ "junk-keys", blk_attack_junk_keys, false },
+	{ "huge-values", blk_attack_huge_values, false },
+	{ "flapping-states", blk_attack_flapping_states, false },
+	{ "flapping-connections", blk_attack_flapping_connections, false },
+	{ "vanishing-directory", blk_attack_vanishing_directory, false },
+	{ "one-page-twice", blk_attack_one_page_twice, false },
 };
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
 

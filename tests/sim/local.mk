@@ -37,7 +37,8 @@ sim_programs = \
 check_PROGRAMS += $(sim_programs)
 sim_ldadd = tests/sim/libxensim.a -lxenstore
 tests_sim_simblk_SOURCES = \
-	tests/sim/blk_attack.c \
+	tests/sim/blk_attack.c tests/sim/blk_attack.h \
+	tests/sim/blk_attack_bus.c \
 	tests/sim/blk_bus.c \
 	tests/sim/blk_load.c \
 	tests/sim/blk_nbd.c \

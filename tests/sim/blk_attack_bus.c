@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* blk_attack_bus.c - a hostile block frontend's xenstore: each comes to an end. */
+#include "blk_attack.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+static void put_key(struct blk_front *f, const char *key, const void *value, unsigned int len)
+{
+	char *node = sim_asprintf("%s/%s", f->bus.front, key);
+
+	xs_write(f->bus.xs, XBT_NULL, node, value, len);
+	free(node);
+}
+
+static void put_text(struct blk_front *f, const char *key, const char *value)
+{
+	put_key(f, key, value, (unsigned int)strlen(value));
+}
+
+static const char *const junk[] = { "",
+				    "0",
+				    "-1",
+				    "1",
+				    "4294967295",
+				    "4294967296",
+				    "18446744073709551616",
+				    "31",
+				    "32",
+				    "64",
+				    "0x10",
+				    "8 ",
+				    " 8",
+				    "8\n",
+				    "eight",
+				    "99999999999999999999999999999999" };
+#define NR_JUNK (sizeof(junk) / sizeof(junk[0]))
+
+/* Back to the start of everything, so that the next try is a fresh one. */
+static int start_over(struct blk_front *f)
+{
+	int state;
+
+	bus_switch(&f->bus, BUS_CLOSED);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), ANSWER_MS);
+	if (state < 0)
+		return state;
+	bus_switch(&f->bus, BUS_INITIALISING);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), ANSWER_MS);
+	return state < 0 ? state : 0;
+}
+
+static void remove_keys(struct blk_front *f)
+{
+	static const char *const keys[] = { "ring-ref",        "ring-ref0",
+					    "ring-ref1",       "event-channel",
+					    "ring-page-order", "multi-queue-num-queues",
+					    "protocol",        "feature-persistent",
+					    "queue-0",         "queue-1" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		bus_remove(&f->bus, XBT_NULL, keys[i]);
+}
+
+/* An honest connection must still be possible after all this. */
+static int connects_again(struct blk_front *f)
+{
+	int err;
+
+	remove_keys(f);
+	f->opt.profile = BLK_LINUX;
+	err = blk_connect(f);
+	if (!err)
+		err = blk_attack_still_works(f);
+	return err ? err : blk_disconnect(f);
+}
+
+static int one_junk(struct blk_front *f, const char *key, const char *value)
+{
+	int err = start_over(f);
+
+	if (err)
+		return err;
+	remove_keys(f);
+	put_text(f, "ring-ref", "8");
+	put_text(f, "event-channel", "1");
+	put_text(f, "protocol", "x86_64-abi");
+	put_text(f, key, value);
+	bus_switch(&f->bus, BUS_INITIALISED);
+	/* Whether it likes the value or not, it must come to an end. */
+	err = bus_wait(&f->bus,
+		       BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED),
+		       ANSWER_MS);
+	if (err < 0)
+		fprintf(stderr, "simblk: %s=\"%s\" leaves the backend in state %d\n", key, value,
+			bus_back_state(&f->bus));
+	return err < 0 ? err : 0;
+}
+
+int blk_attack_junk_keys(struct blk_front *f)
+{
+	static const char *const keys[] = { "ring-ref",        "event-channel",
+					    "ring-page-order", "multi-queue-num-queues",
+					    "protocol",        "feature-persistent" };
+	int err = 0;
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)
+		for (size_t i = 0; i < NR_JUNK && !err; i++)
+			err = one_junk(f, keys[k], junk[i]);
+	if (!err)
+		err = start_over(f);
+	return err ? err : connects_again(f);
+}
+
+int blk_attack_huge_values(struct blk_front *f)
+{
+	static const char *const keys[] = { "ring-ref", "event-channel", "protocol", "state",
+					    "backend" };
+	static char big[2048];
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 37);
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++) {
+		put_key(f, keys[k], big, sizeof(big));
+		bus_switch(&f->bus, BUS_INITIALISED);
+	}
+	if (!err)
+		err = start_over(f);
+	return err ? err : connects_again(f);
+}
+
+int blk_attack_flapping_states(struct blk_front *f)
+{
+	uint64_t x = 1;
+	char text[8];
+
+	for (int i = 0; i < 3000; i++) {
+		x = x * 6364136223846793005ull + 1442695040888963407ull;
+		if (x >> 60 == 0) {
+			bus_remove(&f->bus, XBT_NULL, "state");
+			continue;
+		}
+		snprintf(text, sizeof(text), "%u", (unsigned int)(x >> 33) % 10);
+		put_text(f, "state", text);
+	}
+	return start_over(f) ? -ETIMEDOUT : connects_again(f);
+}
+
+/* Keys that would connect, and a state that changes its mind all the time. */
+int blk_attack_flapping_connections(struct blk_front *f)
+{
+	int err = blk_connect(f);
+
+	for (int i = 0; i < 300 && !err; i++) {
+		static const enum bus_state dance[] = { BUS_CONNECTED, BUS_CLOSING, BUS_CLOSED,
+							BUS_INITIALISING, BUS_INITIALISED };
+
+		bus_switch(&f->bus, dance[(unsigned int)i % 5]);
+	}
+	if (!err)
+		err = start_over(f);
+	blk_queues_close(f);
+	return err ? err : connects_again(f);
+}
+
+int blk_attack_vanishing_directory(struct blk_front *f)
+{
+	int err = blk_connect(f);
+
+	if (err)
+		return err;
+	xs_rm(f->bus.xs, XBT_NULL, f->bus.front);
+	err = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), ANSWER_MS);
+	return err < 0 ? err : 0;
+}
+
+int blk_attack_one_page_twice(struct blk_front *f)
+{
+	char ref[16];
+	uint32_t gfn, r;
+	int err = sim_guest_alloc(&f->guest, 1, &gfn);
+
+	if (!err)
+		err = sim_guest_grant(&f->guest, 0, gfn, false, &r);
+	if (err)
+		return err;
+	snprintf(ref, sizeof(ref), "%u", r);
+	put_text(f, "ring-page-order", "1");
+	put_text(f, "ring-ref0", ref);
+	put_text(f, "ring-ref1", ref);
+	snprintf(ref, sizeof(ref), "%d", xenevtchn_bind_unbound_port(f->xce, 0));
+	put_text(f, "event-channel", ref);
+	put_text(f, "protocol", "x86_64-abi");
+	memset(sim_guest_addr(&f->guest, gfn), 0xff, SIM_PAGE_SIZE);
+	bus_switch(&f->bus, BUS_INITIALISED);
+	err = bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING), ANSWER_MS);
+	if (err >= 0)
+		err = start_over(f);
+	return err < 0 ? err : connects_again(f);
+}
