@@ -119,54 +119,58 @@ static int params_path(struct vbd *vbd, char *path, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static bool is_file(const char *path)
+/* 0 for what cannot be looked at. */
+static mode_t look_at(const char *path, dev_t *ret_rdev)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-static bool is_loop_device(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISBLK(st.st_mode) && major(st.st_rdev) == LOOP_MAJOR;
-}
-
-/* What the script made ready: physical-device-path, or MAJOR:MINOR in hex. */
-static int device_path(struct vbd *vbd, char *path, size_t size)
-{
-	unsigned int maj, min;
-	char numbers[32];
-	int err = read_own(vbd, "physical-device-path", path, size);
-
-	if (!err && *path)
+	if (stat(path, &st) < 0)
 		return 0;
-	err = read_own(vbd, "physical-device", numbers, sizeof(numbers));
-	if (err)
-		return err;
-	if (sscanf(numbers, "%x:%x", &maj, &min) != 2)
-		return -EINVAL;
-	snprintf(path, size, "/dev/block/%u:%u", maj, min);
+	*ret_rdev = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
+	return st.st_mode;
+}
+
+static int copy_path(const char *from, char *path, size_t size)
+{
+	if (strlen(from) >= size)
+		return -ENAMETOOLONG;
+	memcpy(path, from, strlen(from) + 1);
 	return 0;
 }
 
+/* Whether `params` itself is what stands behind this device: the device, or the file in its loop. */
+static bool is_params(const char *params, dev_t device)
+{
+	dev_t rdev = 0;
+	mode_t mode = look_at(params, &rdev);
+
+	return S_ISREG(mode) ? major(device) == LOOP_MAJOR : S_ISBLK(mode) && rdev == device;
+}
+
 /*
- * The script's device, unless that is only a loop device around a file: then the
- * file itself, without a second page cache in between.
+ * What the script made ready: physical-device-path, or MAJOR:MINOR in hex, which may come before
+ * there is a path. A loop device around a file stands for the file, without a second page
+ * cache in between.
  */
 static int image_path(struct vbd *vbd, char *path, size_t size)
 {
-	char params[STORE_VALUE_MAX];
-	int err = device_path(vbd, path, size);
+	char params[STORE_VALUE_MAX], numbers[32];
+	unsigned int maj, min;
+	dev_t rdev = 0;
 
 	if (params_path(vbd, params, sizeof(params)))
-		return err;
-	if (err || (is_loop_device(path) && is_file(params))) {
-		if (strlen(params) >= size)
-			return -ENAMETOOLONG;
-		memcpy(path, params, strlen(params) + 1);
-	}
+		*params = '\0';
+	if (!read_own(vbd, "physical-device-path", path, size) && *path)
+		return S_ISBLK(look_at(path, &rdev)) && is_params(params, rdev)
+			       ? copy_path(params, path, size)
+			       : 0;
+	if (read_own(vbd, "physical-device", numbers, sizeof(numbers)))
+		return *params ? copy_path(params, path, size) : -ENOENT;
+	if (sscanf(numbers, "%x:%x", &maj, &min) != 2)
+		return -EINVAL;
+	if (is_params(params, makedev(maj, min)))
+		return copy_path(params, path, size);
+	snprintf(path, size, "/dev/block/%u:%u", maj, min);
 	return 0;
 }
 

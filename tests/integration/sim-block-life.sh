@@ -150,6 +150,20 @@ missing_image() {
 	nothing_is_held "$fds"
 }
 
+# Xen's own script writes the device's numbers before its path, and nobody has to make /dev/block.
+numbers_before_path() {
+	new_disk disk 8
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda hotplug=none
+	_dir=$(backend vbd "$dom" 51712)
+	xenstore-write "$_dir/physical-device" 7:63
+	simblk --requests=100 "$dom" 51712
+	grep -q "vbd $dom/51712: image $XENSIM_DIR/disk," "$log" || fail "another image than params names"
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 sectors_are() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = "$1" ]; }
 
 # The frontend is told by a second "4"; what it writes there then is in the image.
@@ -195,6 +209,7 @@ test_case "a disk nobody connected to is detached at once" detach_before_anybody
 test_case "a disk can go before its script reported" destroy_before_the_script_reported
 test_case "two guests and three disks do not disturb each other" two_guests_two_disks
 test_case "a read-only disk is never written" read_only_stays_unchanged
+test_case "a script that writes numbers before a path is enough" numbers_before_path
 test_case "an image may grow under a guest, and shrinks without its knowing" online_growth
 test_case "a script's failure is in the log, with its reason" failed_script
 test_case "a missing image is an error that says so" missing_image
