@@ -282,7 +282,7 @@ static int wait_event(struct blk_front *f)
 			       { .fd = xs_fileno(f->bus.xs), .events = POLLIN } };
 	int port;
 
-	if (poll(p, 2, IDLE_MS) <= 0) {
+	if (poll(p, 2, IDLE_MS * sim_slowness()) <= 0) {
 		fprintf(stderr, "simblk: no response for %d s, %u requests in flight\n",
 			IDLE_MS / 1000, all_busy(f));
 		return -ETIMEDOUT;

@@ -122,7 +122,7 @@ void bus_drain(struct bus *bus)
 
 int bus_wait(struct bus *bus, unsigned int mask, int limit_ms)
 {
-	int64_t end = sim_now_ms() + limit_ms;
+	int64_t end = sim_now_ms() + (int64_t)limit_ms * sim_slowness();
 
 	for (;;) {
 		struct pollfd p = { .fd = xs_fileno(bus->xs), .events = POLLIN };

@@ -14,7 +14,7 @@
 
 #include "util.h"
 
-#define IDLE_MS    2000 /* no frame for so long: what is out is lost */
+#define IDLE_MS    15000 /* no frame for so long: what is out is lost */
 #define WARM_UP_MS 5000
 #define MAX_WINDOW 1024u
 
@@ -359,7 +359,7 @@ static int wait_event(struct net_front *f)
 			       { .fd = xs_fileno(f->bus.xs), .events = POLLIN } };
 	int port;
 
-	if (poll(p, 2, IDLE_MS) <= 0)
+	if (poll(p, 2, IDLE_MS * sim_slowness()) <= 0)
 		return -ETIMEDOUT;
 	if (p[0].revents) {
 		port = xenevtchn_pending(f->xce);
@@ -406,7 +406,7 @@ static void give_up_flights(struct net_front *f)
  */
 static int warm_up(struct net_front *f, uint16_t *next)
 {
-	int64_t end = sim_now_ms() + WARM_UP_MS;
+	int64_t end = sim_now_ms() + WARM_UP_MS * sim_slowness();
 	int err = 0;
 
 	f->stats.received = 0;

@@ -113,6 +113,13 @@ int sim_parse_u32(const char *str, uint32_t min, uint32_t max, uint32_t *ret)
 	return 0;
 }
 
+int sim_slowness(void)
+{
+	uint32_t factor;
+
+	return sim_parse_u32(getenv("XENSIM_SLOW"), 1, 100, &factor) ? 1 : (int)factor;
+}
+
 int64_t sim_now_ms(void)
 {
 	struct timespec ts;

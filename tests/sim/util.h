@@ -30,6 +30,11 @@ void sim_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn
 /* Parse a decimal number in min..max. Returns 0 or -EINVAL. */
 int sim_parse_u32(const char *str, uint32_t min, uint32_t max, uint32_t *ret);
 
+/*
+ * How many times longer than usual to wait before calling it a hang: 1, or
+ * $XENSIM_SLOW (sanitizers, valgrind, a busy machine).
+ */
+int sim_slowness(void);
 /* Milliseconds of the monotonic clock. */
 int64_t sim_now_ms(void);
 

@@ -144,7 +144,7 @@ static bool holds(struct xl *xl, const char *path, const char *value, bool *ret_
 int xl_wait_value(struct xl *xl, const char *path, const char *value, int limit_ms,
 		  bool may_be_missing)
 {
-	int64_t end = sim_now_ms() + limit_ms;
+	int64_t end = sim_now_ms() + (int64_t)limit_ms * sim_slowness();
 	int err = -ETIMEDOUT;
 
 	if (!xs_watch(xl->xs, path, "wait"))
@@ -199,7 +199,7 @@ static int script_wait(pid_t pid)
 	int status;
 
 	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (p.fd < 0 || poll(&p, 1, XL_SCRIPT_LIMIT_MS) != 1)
+	if (p.fd < 0 || poll(&p, 1, XL_SCRIPT_LIMIT_MS * sim_slowness()) != 1)
 		kill(pid, SIGKILL);
 	if (p.fd >= 0)
 		close(p.fd);
