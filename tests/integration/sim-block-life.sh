@@ -10,7 +10,7 @@ set -eu
 busy_guest() {
 	guest_with_disk 32
 	rm -f "$XENSIM_DIR/$1" # what an earlier one said
-	simblk --requests=4000000 "$dom" 51712 >"$XENSIM_DIR/$1" 2>&1 &
+	begin "$XENSIM_DIR/$1" simblk --requests=4000000 "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/$1" connected
 }

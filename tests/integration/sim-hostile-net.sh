@@ -21,7 +21,7 @@ most_lines=30
 peer_of() { # DOMID: $peer echoes what comes out of its vif 0
 	: >"$XENSIM_DIR/peer$1"
 	rm -f "$XENSIM_DIR/peer$1" # what an earlier one said
-	simpeer "vif$1.0" >"$XENSIM_DIR/peer$1" 2>&1 &
+	begin "$XENSIM_DIR/peer$1" simpeer "vif$1.0"
 	peer=$!
 	wait_line "$XENSIM_DIR/peer$1" ready
 }
@@ -31,7 +31,7 @@ victim_begins() {
 	xensim-xl network-attach "$victim" 0
 	peer_of "$victim"
 	victim_peer=$peer
-	simnet --frames=400000000 --window=8 --kinds=udp4,tcp4,gso4 "$victim" 0 >"$XENSIM_DIR/victim.log" 2>&1 &
+	begin "$XENSIM_DIR/victim.log" simnet --frames=400000000 --window=8 --kinds=udp4,tcp4,gso4 "$victim" 0
 	load=$!
 	wait_line "$XENSIM_DIR/victim.log" connected
 	xensim-xl stat >"$XENSIM_DIR/before"

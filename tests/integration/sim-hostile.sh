@@ -13,7 +13,7 @@ victim_begins() {
 	new_disk victim 16
 	victim=$(xensim-xl create victim)
 	xensim-xl block-attach "$victim" "$XENSIM_DIR/victim" xvda
-	simblk --requests=400000000 --depth=8 "$victim" 51712 >"$XENSIM_DIR/victim.log" 2>&1 &
+	begin "$XENSIM_DIR/victim.log" simblk --requests=400000000 --depth=8 "$victim" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/victim.log" connected
 }

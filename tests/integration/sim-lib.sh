@@ -104,6 +104,15 @@ guest_with_disk() {
 	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
 }
 
+# begin FILE COMMAND...: in the background with its output in FILE; $! is its process.
+# FILE is emptied first, here: nobody may find the words of an earlier process in it.
+begin() {
+	_file=$1
+	shift
+	: >"$_file"
+	"$@" >"$_file" 2>&1 &
+}
+
 # wait_line FILE TEXT: until a line with TEXT is in FILE.
 wait_line() {
 	until_true 30000 grep -q "$2" "$1" 2>/dev/null || fail "no \"$2\" in $1"

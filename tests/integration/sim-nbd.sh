@@ -14,7 +14,7 @@ PATH=$PATH:/usr/sbin:/sbin
 # disk_by_nbd SIMBLK-OPTION...: $url is the disk of guest $dom, 64 MiB.
 disk_by_nbd() {
 	guest_with_disk 64
-	simblk --nbd="$XENSIM_DIR/nbd" "$@" "$dom" 51712 >"$XENSIM_DIR/nbd.log" 2>&1 &
+	begin "$XENSIM_DIR/nbd.log" simblk --nbd="$XENSIM_DIR/nbd" "$@" "$dom" 51712
 	server=$!
 	wait_line "$XENSIM_DIR/nbd.log" "^nbd+unix"
 	url=$(grep "^nbd+unix" "$XENSIM_DIR/nbd.log")
@@ -42,6 +42,10 @@ copied_there_and_back() {
 	cmp "$XENSIM_DIR/noise" "$XENSIM_DIR/disk"
 }
 
+fs_is_clean() {
+	e2fsck -f -n "$1" >"$XENSIM_DIR/fsck" 2>&1 || fail "e2fsck: $(cat "$XENSIM_DIR/fsck")"
+}
+
 a_file_system() {
 	disk_by_nbd
 	# The file system is made in a file and travels through the ring twice.
@@ -49,9 +53,9 @@ a_file_system() {
 	mke2fs -q -t ext4 -F "$XENSIM_DIR/fs"
 	qemu-img convert -n -f raw -O raw "$XENSIM_DIR/fs" "$url"
 	qemu-img convert -f raw -O raw "$url" "$XENSIM_DIR/back"
-	e2fsck -f -n "$XENSIM_DIR/back" >/dev/null
+	fs_is_clean "$XENSIM_DIR/back"
 	end_nbd
-	e2fsck -f -n "$XENSIM_DIR/disk" >/dev/null
+	fs_is_clean "$XENSIM_DIR/disk"
 }
 
 patterns_at_odd_places() {

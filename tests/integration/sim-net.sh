@@ -29,7 +29,7 @@ guest_with_nic() {
 start_peer() { # [OPTION...]
 	: >"$XENSIM_DIR/peer"
 	rm -f "$XENSIM_DIR/peer" # what an earlier one said
-	simpeer "$@" "vif$dom.0" >"$XENSIM_DIR/peer" 2>&1 &
+	begin "$XENSIM_DIR/peer" simpeer "$@" "vif$dom.0"
 	peer=$!
 	wait_line "$XENSIM_DIR/peer" ready
 }
@@ -100,7 +100,7 @@ host_without_offload() {
 busy_guest() {
 	guest_with_nic
 	rm -f "$XENSIM_DIR/load" # what an earlier one said
-	simnet --frames=400000000 --kinds=udp4,gso4,raw "$dom" 0 >"$XENSIM_DIR/load" 2>&1 &
+	begin "$XENSIM_DIR/load" simnet --frames=400000000 --kinds=udp4,gso4,raw "$dom" 0
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 }

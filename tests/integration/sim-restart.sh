@@ -16,7 +16,7 @@ kill_daemon() {
 # load_with OPTION...: a verifying load in the background, connected
 load_with() {
 	rm -f "$XENSIM_DIR/load" # what an earlier one said
-	simblk "$@" "$dom" 51712 >"$XENSIM_DIR/load" 2>&1 &
+	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 }

@@ -44,7 +44,7 @@ dumped() { grep -q "dump: vbd $dom/51712/0 ring slots=32 " "$log"; }
 a_dump_names_every_ring() {
 	guest_with_disk 32
 	rm -f "$XENSIM_DIR/load"
-	simblk --requests=4000000 "$dom" 51712 >"$XENSIM_DIR/load" 2>&1 &
+	begin "$XENSIM_DIR/load" simblk --requests=4000000 "$dom" 51712
 	wait_line "$XENSIM_DIR/load" connected
 	kill -USR1 "$daemon"
 	until_true 10000 dumped || fail "no dump"
