@@ -66,3 +66,4 @@ format:
 
 include tests/sim/local.mk
 include tests/fuzz/local.mk
+include tests/xen/local.mk
