@@ -96,7 +96,7 @@ static int answer(struct blk_front *f, uint64_t *ret_id, int *ret_status)
 		if (p[1].revents && backend_left(f))
 			return -ECANCELED;
 	}
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	sim_fence();
 	if (ret_id) {
 		const uint8_t *slot = blk_ring_slot(f, q, q->rsp_cons);
 		int16_t status;

@@ -45,7 +45,7 @@ static void negotiate(struct blk_front *f)
 static void write_queue(struct blk_front *f, xs_transaction_t t, uint32_t i)
 {
 	struct blk_queue *q = &f->queue[i];
-	char dir[16] = "", key[64];
+	char dir[24] = "", key[64];
 
 	if (f->nr_queues > 1)
 		snprintf(dir, sizeof(dir), "queue-%u/", i);

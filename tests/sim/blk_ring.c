@@ -229,7 +229,7 @@ void blk_ring_push(struct blk_front *f, struct blk_queue *q)
 	if (old == q->req_prod)
 		return;
 	__atomic_store_n(blk_ring_word(f, q, REQ_PROD), q->req_prod, __ATOMIC_RELEASE);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sim_fence();
 	event = __atomic_load_n(blk_ring_word(f, q, REQ_EVENT), __ATOMIC_RELAXED);
 	if (q->req_prod - event < q->req_prod - old) {
 		xenevtchn_notify(f->xce, (evtchn_port_t)q->port);
@@ -287,7 +287,7 @@ bool blk_ring_wait_wanted(struct blk_front *f, struct blk_queue *q)
 	uint32_t prod;
 
 	__atomic_store_n(blk_ring_word(f, q, RSP_EVENT), q->rsp_cons + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sim_fence();
 	prod = __atomic_load_n(blk_ring_word(f, q, RSP_PROD), __ATOMIC_RELAXED);
 	return prod != q->rsp_cons;
 }

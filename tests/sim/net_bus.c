@@ -43,7 +43,7 @@ static void negotiate(struct net_front *f)
 static void write_queue(struct net_front *f, xs_transaction_t t, uint32_t i)
 {
 	struct net_queue *q = &f->queue[i];
-	char dir[16] = "", key[64];
+	char dir[24] = "", key[64];
 
 	if (f->nr_queues > 1)
 		snprintf(dir, sizeof(dir), "queue-%u/", i);

@@ -204,7 +204,7 @@ static void push(struct net_front *f, uint32_t gfn, uint32_t prod, uint32_t *pub
 	if (old == prod)
 		return;
 	__atomic_store_n(net_ring_word(f, gfn, REQ_PROD), prod, __ATOMIC_RELEASE);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sim_fence();
 	event = __atomic_load_n(net_ring_word(f, gfn, REQ_EVENT), __ATOMIC_RELAXED);
 	*published = prod;
 	if (prod - event < prod - old)
@@ -358,7 +358,7 @@ bool net_rx_take(struct net_front *f, struct net_queue *q)
 static bool armed_ring_has_more(struct net_front *f, uint32_t gfn, uint32_t cons)
 {
 	__atomic_store_n(net_ring_word(f, gfn, RSP_EVENT), cons + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sim_fence();
 	return __atomic_load_n(net_ring_word(f, gfn, RSP_PROD), __ATOMIC_RELAXED) != cons;
 }
 
