@@ -67,3 +67,9 @@ format:
 include tests/sim/local.mk
 include tests/fuzz/local.mk
 include tests/xen/local.mk
+
+EXTRA_DIST += tests/coverage.sh
+coverage: check
+	'$(srcdir)/tests/coverage.sh' .
+
+.PHONY: coverage
