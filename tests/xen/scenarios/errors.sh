@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What goes wrong is said at once and clearly, and the other guests never notice.
+# Not in the order yet: all but the checks after "with xen-blkback loaded" have been seen to hold; its guest was lost there.
 # limit: 300
 
 backend_is_kernel && skip "these are promises of pvbackd"
@@ -64,9 +65,10 @@ check "the log has one line about the missing bridge" wait_for 5 logged 'absentb
 check "the NIC that failed is detached" xl network-detach steady 1
 check "the guest is served on after the missing bridge" served
 
-check "a busy image is refused at once and named" fails_saying '/dev/nvme0n2' \
-	xl block-attach steady "$(disk_words /dev/nvme0n2 xvdb w)"
-check "the log has one line about the busy image" wait_for 5 logged '/dev/nvme0n2'
+# Mounted in Dom0. (Two disks of one guest may share an image.)
+check "a busy image is refused at once and named" fails_saying '/dev/nvme0n4' \
+	xl block-attach steady "$(disk_words /dev/nvme0n4 xvdb w)"
+check "the log has one line about the busy image" wait_for 5 logged '/dev/nvme0n4'
 check "the busy disk is detached" xl block-detach steady xvdb
 check "the guest is served on after the busy image" served
 
