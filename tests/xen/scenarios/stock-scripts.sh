@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # The hotplug scripts Xen comes with serve as well as ours.
-# Not in the order yet: its hot re-attach failed for a fault of the daemon that is mended since, and has not been run again.
 # limit: 300
 
 scripts stock
