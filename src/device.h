@@ -82,7 +82,6 @@ struct device {
 	bool suspending;          /* the daemon stops, the frontend stays connected */
 	bool gone;                /* directory vanished: free when idle */
 	bool pending;             /* to be looked at */
-	bool seen;                /* mark and sweep */
 	unsigned int trace;       /* trace_mask() */
 	enum xenbus_state logged; /* last state told to the log */
 	struct log_limit talk;    /* for what is normal */

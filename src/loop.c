@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "loop.h"
 
 #define BATCH     64
@@ -242,4 +245,52 @@ int loop_run(struct loop *loop)
 void loop_quit(struct loop *loop)
 {
 	loop->quit = true;
+}
+
+/* --- threads --- */
+
+static void *thread_main(void *user)
+{
+	int err = loop_run(user);
+
+	if (err)
+		log_error("a loop's thread stopped: %s", strerror(-err));
+	return NULL;
+}
+
+int loop_thread_start(struct loop_thread *thread, struct loop *loop)
+{
+	sigset_t all, old;
+	pthread_t id;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&id, NULL, thread_main, loop);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	*thread = (struct loop_thread){ .loop = loop, .thread = id, .running = true };
+	return 0;
+}
+
+struct quit_task {
+	struct loop_task task;
+	struct loop *loop;
+};
+
+static void quit(struct loop_task *task)
+{
+	loop_quit(((struct quit_task *)(void *)task)->loop);
+}
+
+void loop_thread_stop(struct loop_thread *thread)
+{
+	struct quit_task task = { .task.run = quit, .loop = thread->loop };
+
+	if (!thread->running)
+		return;
+	loop_post(thread->loop, &task.task);
+	pthread_join(thread->thread, NULL);
+	thread->running = false;
 }

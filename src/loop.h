@@ -63,6 +63,20 @@ void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user);
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);
 
+/*
+ * A thread that runs a loop. Zero-initialise. Signals stay the main thread's.
+ */
+struct loop_thread {
+	struct loop *loop;    /* borrowed */
+	unsigned long thread; /* pthread_t */
+	bool running;
+};
+
+/* Run `loop` in a new thread. 0 or -errno. */
+int loop_thread_start(struct loop_thread *thread, struct loop *loop);
+/* Quit its loop and wait for its end. Idempotent. */
+void loop_thread_stop(struct loop_thread *thread);
+
 /* Monotonic time. */
 uint64_t loop_now_ns(void);
 

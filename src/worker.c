@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -276,53 +274,14 @@ int worker_open(struct worker *worker, unsigned int index, const struct plane *c
 	return err;
 }
 
-static void *thread_main(void *user)
-{
-	struct worker *worker = user;
-	int err = loop_run(worker->loop);
-
-	if (err)
-		log_error("worker %u stopped: %s", worker->index, strerror(-err));
-	return NULL;
-}
-
-/* Signals are the main thread's. */
 int worker_start(struct worker *worker)
 {
-	pthread_t thread;
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&thread, NULL, thread_main, worker);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
-	worker->thread = thread;
-	worker->running = true;
-	return 0;
-}
-
-struct quit_task {
-	struct loop_task task;
-	struct loop *loop;
-};
-
-static void quit(struct loop_task *task)
-{
-	loop_quit(((struct quit_task *)(void *)task)->loop);
+	return loop_thread_start(&worker->thread, worker->loop);
 }
 
 void worker_close(struct worker *worker)
 {
-	if (worker->running) {
-		struct quit_task task = { .task.run = quit, .loop = worker->loop };
-
-		loop_post(worker->loop, &task.task);
-		pthread_join(worker->thread, NULL);
-		worker->running = false;
-	}
+	loop_thread_stop(&worker->thread);
 	for (unsigned int i = 0; i < PLANE_NR; i++)
 		if (worker->planes[i])
 			worker->planes[i]->close(worker->plane_ctx[i]);

@@ -90,8 +90,7 @@ struct worker {
 	uint32_t nr_fired;
 	uint32_t max_fired;
 	struct loop_watch *watch;
-	unsigned long thread;
-	bool running;
+	struct loop_thread thread;
 };
 
 /* Make a worker and its handles; starts no thread. `planes` has PLANE_NR entries, NULL allowed. */

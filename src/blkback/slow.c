@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "blkback/slow.h"
@@ -9,8 +6,7 @@
 struct slow {
 	struct loop *home; /* borrowed */
 	struct loop *loop; /* owned */
-	pthread_t thread;
-	bool running;
+	struct loop_thread thread;
 };
 
 struct slow *slow_new(struct loop *home)
@@ -22,28 +18,6 @@ struct slow *slow_new(struct loop *home)
 	slow->home = home;
 	slow->loop = loop_new();
 	return slow->loop ? slow : slow_free(slow);
-}
-
-static void *thread_main(void *user)
-{
-	struct slow *slow = user;
-
-	loop_run(slow->loop);
-	return NULL;
-}
-
-/* Signals are the main thread's. */
-static int start(struct slow *slow)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&slow->thread, NULL, thread_main, slow);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	slow->running = err == 0;
-	return -err;
 }
 
 static void come_back(struct loop_task *task)
@@ -64,7 +38,7 @@ static void work(struct loop_task *task)
 
 int slow_run(struct slow *slow, struct slow_request *req)
 {
-	int err = slow->running ? 0 : start(slow);
+	int err = slow->thread.running ? 0 : loop_thread_start(&slow->thread, slow->loop);
 
 	if (err)
 		return err;
@@ -74,26 +48,11 @@ int slow_run(struct slow *slow, struct slow_request *req)
 	return 0;
 }
 
-struct quit_task {
-	struct loop_task task;
-	struct loop *loop;
-};
-
-static void quit(struct loop_task *task)
-{
-	loop_quit(((struct quit_task *)(void *)task)->loop);
-}
-
 struct slow *slow_free(struct slow *slow)
 {
 	if (!slow)
 		return NULL;
-	if (slow->running) {
-		struct quit_task task = { .task.run = quit, .loop = slow->loop };
-
-		loop_post(slow->loop, &task.task);
-		pthread_join(slow->thread, NULL);
-	}
+	loop_thread_stop(&slow->thread);
 	loop_free(slow->loop);
 	free(slow);
 	return NULL;
