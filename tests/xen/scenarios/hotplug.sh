@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Disks and NICs come and go twenty times while others of the same guest are busy.
-# Not in the order yet: it has not been seen to run to its end.
 # limit: 400
 
 scripts own
