@@ -147,7 +147,8 @@ static bool sysfs_has(const char *fmt, const char *kind, uint32_t domid, uint32_
 
 /*
  * The kernel's backend probes every device in state 1, and whoever is first would win: so where its
- * module is loaded no new device is ours. One that it never bound stays ours.
+ * module is loaded no new device is ours. When the module comes later it binds what runs, too, and
+ * writes its states; the frontend closes then, and two backends on one ring must not be.
  */
 static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
 {
@@ -155,7 +156,7 @@ static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
 
 	return sysfs_has("/sys/bus/xen-backend/devices/%s-%u-%u/driver", kind, dev->domid,
 			 dev->devid) ||
-	       (own == XENBUS_INITIALISING &&
+	       (!dev->probed && own == XENBUS_INITIALISING &&
 		sysfs_has("/sys/bus/xen-backend/drivers/%s", kind, 0, 0));
 }
 
@@ -306,6 +307,7 @@ static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 		"%s is loaded and takes this device; unload it (modprobe -r %s) and block it, "
 		"see pvbackd(8), then attach the device again",
 		module, module);
+	start_detach(dev);
 	return true;
 }
 
@@ -332,9 +334,9 @@ static int step_once(struct device *dev)
 	enum xenbus_action action;
 
 	look(dev, &view);
+	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
+		return 1;
 	if (view.own != XENBUS_MISSING && !dev->probed) {
-		if (leave_alone(dev, &view))
-			return 1;
 		probe(dev);
 		look(dev, &view);
 	}
