@@ -59,7 +59,7 @@ list-tests:
 	@echo $(TESTS)
 
 format:
-	cd '$(top_srcdir)' && find src tests -name '*.[ch]' ! -path 'tests/xen/cache/*' \
+	cd '$(top_srcdir)' && find src tests bench -name '*.[ch]' ! -path 'tests/xen/cache/*' \
 		-exec clang-format -i {} +
 
 .PHONY: format list-tests

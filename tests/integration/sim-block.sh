@@ -60,6 +60,17 @@ firmware_then_linux() {
 	nothing_is_held "$fds"
 }
 
+# The load of the benchmarks: every request is answered once, and the rate is said.
+plain() {
+	guest_with_disk 16
+	simblk --plain=8 --requests=500 "$dom" 51712 >"$XENSIM_DIR/plain"
+	simblk --plain=256 --segs=32 --sequential --mix=0:1:0:0 --depth=8 --requests=100 "$dom" 51712 >>"$XENSIM_DIR/plain"
+	[ "$(grep -c '^plain seconds=.* iops=.* p99_us=' "$XENSIM_DIR/plain")" = 2 ] || fail "no rate in: $(cat "$XENSIM_DIR/plain")"
+	grep -q '^requests=500 errors=0 ' "$XENSIM_DIR/plain" || fail "not 500 answers"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 start_daemon
 guest_with_disk 16
 simblk --requests=100 "$dom" 51712 >/dev/null
@@ -86,4 +97,5 @@ test_case "flushes and discards mix with reads and writes" flushes
 test_case "a kexec takes over a disk in full flight" kexec
 test_case "a frontend may go from 4 to 1 in full flight without closing" straight
 test_case "firmware, Linux and Windows can follow each other in a domain" firmware_then_linux
+test_case "a plain load is timed" plain
 finish

@@ -9,8 +9,8 @@ complain() {
 	status=1
 }
 
-sources=$(find src tests -name '*.[ch]' ! -path 'tests/xen/cache/*' | sort)
-scripts=$(grep -rlE '^#!/bin/(ba)?sh' tools tests .ci autogen.sh --include='*' --exclude-dir=cache 2>/dev/null | sort)
+sources=$(find src tests bench -name '*.[ch]' ! -path 'tests/xen/cache/*' | sort)
+scripts=$(grep -rlE '^#!/bin/(ba)?sh' tools tests bench .ci autogen.sh --include='*' --exclude-dir=cache 2>/dev/null | sort)
 
 if command -v clang-format >/dev/null; then
 	# shellcheck disable=SC2086
@@ -26,7 +26,7 @@ else
 	echo "shellcheck is missing: scripts not looked at"
 fi
 
-for file in $sources $scripts $(find src man systemd tests -name '*.mk' ! -path 'tests/xen/cache/*') configure.ac Makefile.am; do
+for file in $sources $scripts $(find src man systemd tests bench -name '*.mk' ! -path 'tests/xen/cache/*') configure.ac Makefile.am; do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || complain "$file has no SPDX line"
 done
 for file in src/*.[ch] src/*/*.[ch]; do

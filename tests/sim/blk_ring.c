@@ -34,6 +34,12 @@ uint8_t *blk_ring_slot(struct blk_front *f, struct blk_queue *q, uint32_t index)
 	return ring + RING_HEADER + (size_t)(index & (q->nr_slots - 1)) * layouts[f->opt.abi].size;
 }
 
+/* A plain load makes its grants once, whatever the backend does with them. */
+static bool keeps_grants(const struct blk_front *f)
+{
+	return f->persistent || f->opt.plain;
+}
+
 static void put_bytes(uint8_t *at, const void *value, size_t len)
 {
 	memcpy(at, value, len);
@@ -110,7 +116,7 @@ static void request_revoke(struct blk_front *f, struct blk_req *r)
 
 static void request_close(struct blk_front *f, struct blk_req *r)
 {
-	if (!f->persistent && r->busy)
+	if (!keeps_grants(f) && r->busy)
 		request_revoke(f, r);
 	for (uint32_t s = 0; s < f->opt.segs; s++)
 		revoke(f, &r->pool_ref[s], "persistent");
@@ -141,14 +147,14 @@ void blk_queues_close(struct blk_front *f)
 uint32_t blk_grant(struct blk_front *f, struct blk_req *r, uint32_t page)
 {
 	/* A page that is only to be read is granted read-only, unless kept. */
-	bool readonly = !f->persistent && r->op != BLK_READ;
+	bool readonly = !keeps_grants(f) && r->op != BLK_READ;
 	uint32_t ref;
 
-	if (f->persistent && r->pool_ref[page])
+	if (keeps_grants(f) && r->pool_ref[page])
 		return r->pool_ref[page];
 	must(sim_guest_grant(&f->guest, f->bus.back_domid, r->pages + page, readonly, &ref),
 	     "grant");
-	if (f->persistent)
+	if (keeps_grants(f))
 		r->pool_ref[page] = ref;
 	return ref;
 }
@@ -191,7 +197,7 @@ static void put_indirect(struct blk_front *f, uint8_t *slot, struct blk_req *r, 
 	for (uint32_t i = 0; i < r->nr_segs; i++)
 		put_segment(page + i * 8, &r->seg[i]);
 	if (!r->ind_ref)
-		must(sim_guest_grant(&f->guest, f->bus.back_domid, r->ind_gfn, !f->persistent,
+		must(sim_guest_grant(&f->guest, f->bus.back_domid, r->ind_gfn, !keeps_grants(f),
 				     &r->ind_ref),
 		     "grant");
 	slot[0] = BLK_INDIRECT;
@@ -246,7 +252,7 @@ static void protocol_error(struct blk_front *f, const char *what, uint64_t value
 /* The response is answered: its temporary grants must be free again by now. */
 static void request_release(struct blk_front *f, struct blk_queue *q, struct blk_req *r)
 {
-	if (!f->persistent)
+	if (!keeps_grants(f))
 		request_revoke(f, r);
 	r->busy = false;
 	q->busy--;

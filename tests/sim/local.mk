@@ -42,6 +42,7 @@ tests_sim_simblk_SOURCES = \
 	tests/sim/blk_bus.c \
 	tests/sim/blk_load.c \
 	tests/sim/blk_nbd.c \
+	tests/sim/blk_plain.c \
 	tests/sim/blk_ring.c \
 	tests/sim/bus.c tests/sim/bus.h \
 	tests/sim/simblk.c tests/sim/simblk.h

@@ -26,6 +26,9 @@ static const char usage[] =
 	"  --mix=R:W:F:D          weights of read, write, flush, discard (50:48:1:1)\n"
 	"  --max-sectors=N        largest request (default: what the segments hold)\n"
 	"  --span=N               use the first N sectors only\n"
+	"  --plain=N              a load for measuring: requests of N sectors, nothing checked;\n"
+	"                         prints its rate and latencies in a line of its own\n"
+	"  --sequential           plain: one after the other, not at random\n"
 	"  --odd                  segments begin and end anywhere in a page\n"
 	"  --fill                 write every sector before the load of the first round\n"
 	"  --verify-all           read everything back at the end of each round\n"
@@ -50,6 +53,8 @@ enum {
 	OPT_MIX,
 	OPT_MAX,
 	OPT_SPAN,
+	OPT_PLAIN,
+	OPT_SEQUENTIAL,
 	OPT_ODD,
 	OPT_VERIFY,
 	OPT_HOLD,
@@ -73,6 +78,8 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "mix", 1, NULL, OPT_MIX },
 					      { "max-sectors", 1, NULL, OPT_MAX },
 					      { "span", 1, NULL, OPT_SPAN },
+					      { "plain", 1, NULL, OPT_PLAIN },
+					      { "sequential", 0, NULL, OPT_SEQUENTIAL },
 					      { "odd", 0, NULL, OPT_ODD },
 					      { "fill", 0, NULL, OPT_FILL },
 					      { "verify-all", 0, NULL, OPT_VERIFY },
@@ -151,6 +158,12 @@ static void option_apply(struct blk_options *o, int opt)
 	case OPT_SPAN:
 		o->span = number(optarg, 1, UINT32_MAX);
 		break;
+	case OPT_PLAIN:
+		o->plain = number(optarg, 1, BLK_MAX_SEGS * BLK_PAGE_SECTORS);
+		break;
+	case OPT_SEQUENTIAL:
+		o->sequential = true;
+		break;
 	case OPT_ODD:
 		o->odd = true;
 		break;
@@ -225,6 +238,13 @@ static void report(const struct blk_front *f, int64_t ms)
 	fflush(stdout);
 }
 
+static int load(struct blk_front *f)
+{
+	if (f->opt.nbd)
+		return blk_nbd(f, f->opt.nbd);
+	return f->opt.plain ? blk_plain_run(f) : blk_load_run(f);
+}
+
 static int one_round(struct blk_front *f, bool first, bool last)
 {
 	int err = blk_connect(f);
@@ -238,7 +258,7 @@ static int one_round(struct blk_front *f, bool first, bool last)
 	if (f->opt.fill && first)
 		err = blk_load_fill(f);
 	if (!err)
-		err = f->opt.nbd ? blk_nbd(f, f->opt.nbd) : blk_load_run(f);
+		err = load(f);
 	if (!err && f->opt.verify_all && !blk_just_stops(f))
 		err = blk_load_verify(f);
 	if (!err && last && f->opt.hold) {

@@ -43,8 +43,10 @@ struct blk_options {
 	uint32_t rounds;   /* connect, load, close this many times */
 	uint32_t mix[4];   /* weights of read, write, flush, discard */
 	uint32_t max_sectors;
-	uint64_t span; /* sectors used from the start of the disk, 0 = all */
-	bool odd;      /* segments that begin and end anywhere in a page */
+	uint64_t span;   /* sectors used from the start of the disk, 0 = all */
+	uint32_t plain;  /* sectors of each request of a plain load, 0 = none */
+	bool sequential; /* plain: one after the other, not at random */
+	bool odd;        /* segments that begin and end anywhere in a page */
 	bool fill;
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
@@ -149,6 +151,12 @@ void blk_attack_list(void);
 
 /* blk_nbd.c: the connected disk as an NBD export on @path until SIGTERM. */
 int blk_nbd(struct blk_front *f, const char *path);
+
+/*
+ * blk_plain.c: opt.requests of opt.plain sectors, timed, in place of a round of blk_load.c. 0 or -errno;
+ * -EINVAL when the ring or the disk is too small for them.
+ */
+int blk_plain_run(struct blk_front *f);
 
 /* blk_load.c: the load and its verification. */
 void blk_load_init(struct blk_front *f);
