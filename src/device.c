@@ -184,18 +184,25 @@ static int read_identity(struct device *dev)
 	return err;
 }
 
-static void watch_front(struct device *dev, bool on)
+/* `route`: "f" for the state, "k" for other keys; see the registry. */
+static void watch_key(struct device *dev, const char *route, const char *key, bool on)
 {
 	char path[STORE_PATH_MAX], token[48];
 
 	if (!*dev->fe_path ||
-	    snprintf(path, sizeof(path), "%s/state", dev->fe_path) >= (int)sizeof(path))
+	    snprintf(path, sizeof(path), "%s/%s", dev->fe_path, key) >= (int)sizeof(path))
 		return;
-	snprintf(token, sizeof(token), "f/%s/%u/%u", dev->ops->kind, dev->domid, dev->devid);
+	snprintf(token, sizeof(token), "%s/%s/%u/%u", route, dev->ops->kind, dev->domid,
+		 dev->devid);
 	if (on)
 		xs_watch(dev->env->store->xs, path, token);
 	else
 		xs_unwatch(dev->env->store->xs, path, token);
+}
+
+void device_watch_front(struct device *dev, const char *key, bool on)
+{
+	watch_key(dev, "k", key, on);
 }
 
 /* Once per device: who is it, and what must exist before the toolstack's script runs. */
@@ -207,7 +214,7 @@ static void probe(struct device *dev)
 	if (err)
 		device_reason(dev, err, "its `frontend` or `frontend-id` key is missing or wrong");
 	else
-		watch_front(dev, true);
+		watch_key(dev, "f", "state", true);
 	if (!err)
 		err = dev->ops->probe(dev);
 	dev->unusable = err != 0;
@@ -349,6 +356,9 @@ static int step_once(struct device *dev)
 
 void device_step(struct device *dev)
 {
+	if (dev->front_changed && dev->ops->front_changed)
+		dev->ops->front_changed(dev);
+	dev->front_changed = false;
 	for (unsigned int i = 0; i < MAX_STEPS; i++) {
 		int ret;
 
@@ -394,7 +404,7 @@ struct device *device_free(struct device *dev)
 	if (!dev)
 		return NULL;
 	if (dev->probed) {
-		watch_front(dev, false);
+		watch_key(dev, "f", "state", false);
 		dev->ops->done(dev, dev->gone);
 	}
 	if (dev->gone && dev->probed)

@@ -52,6 +52,8 @@ struct device_ops {
 	void (*detach)(struct device *dev);
 	/* A key of our own directory changed (rate, ...). May be NULL. */
 	void (*changed)(struct device *dev, const char *key);
+	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */
+	void (*front_changed)(struct device *dev);
 	/* State 7: re-read what may change. May be NULL. */
 	void (*reconfigure)(struct device *dev);
 	/*
@@ -82,6 +84,7 @@ struct device {
 	bool suspending;          /* the daemon stops, the frontend stays connected */
 	bool gone;                /* directory vanished: free when idle */
 	bool pending;             /* to be looked at */
+	bool front_changed;       /* a watched key of the frontend did */
 	unsigned int trace;       /* trace_mask() */
 	enum xenbus_state logged; /* last state told to the log */
 	struct log_limit talk;    /* for what is normal */
@@ -106,6 +109,9 @@ void device_reason(struct device *dev, int err, const char *fmt, ...)
  * until the frontend closes. `why` is for the admin.
  */
 void device_broken(struct device *dev, int err, const char *why);
+
+/* Call ops->front_changed() when KEY of the frontend's directory changes, or stop that. */
+void device_watch_front(struct device *dev, const char *key, bool on);
 
 /* Log with the device's prefix, limited. */
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)

@@ -11,6 +11,7 @@ libpvb_a_SOURCES = \
 	src/grant.c src/grant.h \
 	src/log.c src/log.h \
 	src/loop.c src/loop.h \
+	src/mapfile.c src/mapfile.h \
 	src/registry.c src/registry.h \
 	src/store.c src/store.h \
 	src/trace.c src/trace.h \

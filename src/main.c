@@ -18,6 +18,7 @@
 #include "blkback/vbd.h"
 #include "log.h"
 #include "netback/vif.h"
+#include "netback/vif_kept.h"
 #include "options.h"
 #include "registry.h"
 #include "trace.h"
@@ -246,6 +247,7 @@ static int start_registry(struct daemon *daemon)
 		.runtime_dir = daemon->options.runtime_dir,
 	};
 	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);
+	vif_kept_sweep(&daemon->store, daemon->options.runtime_dir);
 	daemon->registry = registry_new(&daemon->env, kinds);
 	if (daemon->registry)
 		return 0;

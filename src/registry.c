@@ -266,8 +266,8 @@ static void route_backend(struct registry *registry, const char *path, const cha
 		backend_event(registry, ops, at + strlen("backend/") + strlen(kind));
 }
 
-/* Token "f/KIND/DOMID/DEVID": the frontend's state changed. */
-static void route_front(struct registry *registry, const char *token)
+/* Token "f/KIND/DOMID/DEVID": the frontend's state changed; "k/...": another key of it. */
+static void route_front(struct registry *registry, const char *token, bool key)
 {
 	const char *slash = strchr(token, '/');
 	const struct device_ops *ops;
@@ -281,8 +281,10 @@ static void route_front(struct registry *registry, const char *token)
 	if (!token || !scan_id(token, &devid))
 		return;
 	dev = find(registry, ops, domid, devid);
-	if (dev)
-		mark(registry, dev);
+	if (!dev)
+		return;
+	dev->front_changed = dev->front_changed || key;
+	mark(registry, dev);
 }
 
 static void route(struct registry *registry, const char *path, const char *token)
@@ -292,7 +294,9 @@ static void route(struct registry *registry, const char *path, const char *token
 	else if (!strncmp(token, "b/", 2))
 		route_backend(registry, path, token + 2);
 	else if (!strncmp(token, "f/", 2))
-		route_front(registry, token + 2);
+		route_front(registry, token + 2, false);
+	else if (!strncmp(token, "k/", 2))
+		route_front(registry, token + 2, true);
 }
 
 /* Drain: a guest may have caused any number of events, and they must not pile up (XSA-349). */

@@ -2,15 +2,18 @@
 libpvb_a_SOURCES += \
 	src/netback/checksum.c src/netback/checksum.h \
 	src/netback/frame.c src/netback/frame.h \
+	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
 	src/netback/rate.c src/netback/rate.h \
 	src/netback/segment.c src/netback/segment.h \
 	src/netback/tap.c src/netback/tap.h \
 	src/netback/vif.c src/netback/vif.h \
 	src/netback/vif_front.c src/netback/vif_front.h \
+	src/netback/vif_kept.c src/netback/vif_kept.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
 	src/netback/vif_queue.c src/netback/vif_queue.h \
 	src/netback/vif_rx.c \
+	src/netback/vif_shared.c src/netback/vif_shared.h \
 	src/netback/vif_stats.c src/netback/vif_stats.h \
 	src/netback/vif_tx.c
 
@@ -21,6 +24,7 @@ netback_tests = \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
 	tests/unit/test-vif-front \
+	tests/unit/test-vif-kept \
 	tests/unit/test-vif-queue
 check_PROGRAMS += $(netback_tests)
 TESTS += $(netback_tests)
@@ -44,6 +48,10 @@ tests_unit_test_tap_LDADD = $(UNIT_LIBS)
 tests_unit_test_vif_front_SOURCES = tests/unit/test-vif-front.c
 tests_unit_test_vif_front_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vif_front_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_vif_kept_SOURCES = tests/unit/test-vif-kept.c
+tests_unit_test_vif_kept_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_vif_kept_LDADD = $(UNIT_LIBS)
 
 # It is its own hypervisor and its own clock.
 tests_unit_test_vif_queue_SOURCES = tests/unit/test-vif-queue.c tests/unit/netframes.h

@@ -15,6 +15,7 @@ struct vif {
 	struct device dev; /* first */
 	struct tap tap;
 	struct rate rate;
+	struct vif_shared shared;
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues;  /* owned; NULL when nothing is attached */
@@ -128,6 +129,8 @@ static int vif_advertise(struct device *dev, xs_transaction_t t)
 		{ "feature-gso-tcpv6", "1" },
 		{ "feature-ipv6-csum-offload", "1" },
 		{ "feature-split-event-channels", "1" },
+		{ "feature-multicast-control", "1" },
+		{ "feature-dynamic-multicast-control", "1" },
 	};
 	int err = 0;
 
@@ -158,6 +161,14 @@ static void vif_changed(struct device *dev, const char *key)
 		read_rate(vif_of(dev));
 }
 
+static void vif_front_changed(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+
+	if (vif->shared.kept)
+		vif_shared_sample(&vif->shared, dev);
+}
+
 /* --- attach --- */
 
 /* Spread by vif and by queue, so that neither many vifs nor many queues end up on one worker. */
@@ -174,6 +185,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->worker = pick_worker(dev, index);
 	queue->control = dev->env->loop;
 	queue->rate = &vif->rate;
+	queue->shared = &vif->shared;
 	queue->owner = vif;
 	queue->id = (struct trace_id){
 		.kind = "vif", .domid = dev->domid, .devid = dev->devid, .queue = index
@@ -192,6 +204,7 @@ static void forget_queues(struct vif *vif)
 	tap_set_queues(&vif->tap, 1);
 	free(vif->queues);
 	vif->queues = NULL;
+	vif_shared_close(&vif->shared, &vif->dev, vif->dev.suspending);
 	vif->refused = NULL;
 	vif->nr_stalled = 0;
 }
@@ -225,7 +238,7 @@ static int prepare(struct vif *vif, bool resume)
 	}
 	for (unsigned int i = 0; i < nr; i++)
 		init_queue(vif, i, resume);
-	return 0;
+	return vif_shared_open(&vif->shared, &vif->dev, resume);
 }
 
 static int vif_attach(struct device *dev, bool resume)
@@ -370,5 +383,6 @@ const struct device_ops vif_device_ops = {
 	.publish = vif_publish,
 	.detach = vif_detach,
 	.changed = vif_changed,
+	.front_changed = vif_front_changed,
 	.done = vif_done,
 };

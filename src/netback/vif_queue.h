@@ -16,6 +16,7 @@
 #include "netback/offload.h"
 #include "netback/vif_pool.h"
 #include "netback/rate.h"
+#include "netback/vif_shared.h"
 #include "netback/vif_stats.h"
 #include "ring/netif.h"
 #include "ring/ring.h"
@@ -79,11 +80,12 @@ struct vif_rx {
 };
 
 struct vif_queue {
-	struct queue queue;    /* first */
-	struct worker *worker; /* borrowed */
-	struct loop *control;  /* borrowed: where answers go */
-	struct rate *rate;     /* borrowed, shared by the queues of the vif */
-	void *owner;           /* borrowed; for the control thread */
+	struct queue queue;        /* first */
+	struct worker *worker;     /* borrowed */
+	struct loop *control;      /* borrowed: where answers go */
+	struct rate *rate;         /* borrowed, shared by the queues of the vif */
+	struct vif_shared *shared; /* borrowed, likewise */
+	void *owner;               /* borrowed; for the control thread */
 	struct trace_id id;
 	unsigned int trace;
 	bool resume;

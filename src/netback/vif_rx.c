@@ -274,6 +274,12 @@ static bool flush_hold(struct vif_queue *q)
 
 /* --- frames from the tap --- */
 
+static bool is_unwanted_group(const struct vif_queue *q, const uint8_t *frame)
+{
+	return mcast_is_group(frame) && atomic_load(&q->shared->filters_groups) &&
+	       !mcast_has(&q->shared->kept->mcast, frame);
+}
+
 static bool is_too_big(const struct vif_queue *q, uint32_t len, const struct offload_plan *plan)
 {
 	if (plan->action == OFFLOAD_SEGMENT)
@@ -288,6 +294,10 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	struct offload_plan plan;
 	bool gso;
 
+	if (len >= NETIF_MIN_FRAME && is_unwanted_group(q, frame)) {
+		drop(q, &q->stats.rx_drop_mcast, len, "multicast");
+		return true;
+	}
 	offload_to_guest(hdr, &q->accept, frame, len, &plan);
 	if (plan.finished)
 		q->stats.rx_csum_finished++;

@@ -19,7 +19,8 @@
 	X(tx_drop_header)    /* broken headers where offload needs them */                         \
 	X(tx_drop_gso)       /* GSO type against the frame's protocol */                           \
 	X(tx_drop_csum)      /* blank checksum where there is none */                              \
-	X(tx_drop_mcast)     /* multicast request that was not offered */                          \
+	X(tx_mcast)          /* multicast addresses added or removed */                            \
+	X(tx_mcast_refused)  /* the list is full, or it was no group's address */                  \
 	X(tx_drop_tap_down)  /* the interface is down */                                           \
 	X(tx_drop_tap_busy)  /* the host takes no more at the moment */                            \
 	X(tx_drop_tap_error) /* any other refusal */                                               \
@@ -33,6 +34,7 @@
 	X(rx_stalled)       /* times the carrier went off for that */                              \
 	X(rx_drop_stalled)  /* frames given up after the drain time */                             \
 	X(rx_drop_big)      /* above a page, guest without feature-sg */                           \
+	X(rx_drop_mcast)    /* of groups that the guest has not asked for */                       \
 	X(rx_drop_header)   /* offload fields that contradict the frame */                         \
 	X(rx_drop_copy)     /* slots whose grant copy failed */                                    \
 	X(rx_read_errors)                                                                          \

@@ -237,6 +237,20 @@ static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 	}
 }
 
+/* A dummy packet that changes the list of groups. */
+static void change_groups(struct vif_queue *q, struct vif_tx_packet *p)
+{
+	bool add = p->packet.kind == NETIF_TX_MCAST_ADD;
+	struct mcast *groups = &q->shared->kept->mcast;
+	int err = add ? mcast_add(groups, p->packet.mcast_addr)
+		      : mcast_remove(groups, p->packet.mcast_addr);
+
+	q->stats.tx_mcast += !err;
+	q->stats.tx_mcast_refused += err != 0;
+	p->status = err ? NETIF_STATUS_ERROR : NETIF_STATUS_OKAY;
+	trace(q->trace, TRACE_NET, &q->id, "tx-group add=%d result=%d", add, err);
+}
+
 static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
 {
 	switch (p->packet.kind) {
@@ -245,7 +259,7 @@ static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
 		break;
 	case NETIF_TX_MCAST_ADD:
 	case NETIF_TX_MCAST_DEL:
-		drop(q, p, &q->stats.tx_drop_mcast, NETIF_STATUS_ERROR, "multicast");
+		change_groups(q, p);
 		break;
 	case NETIF_TX_TOO_MANY_SLOTS:
 		drop(q, p, &q->stats.tx_drop_slots, NETIF_STATUS_ERROR, "slots");

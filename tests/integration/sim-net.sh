@@ -5,51 +5,8 @@
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 
-# A network namespace of our own, as root or by a user namespace.
-if [ -z "${SIM_NET_NAMESPACE-}" ]; then
-	share=-n
-	[ "$(id -u)" = 0 ] || share=-rn
-	for need in "test -r /dev/net/tun -a -w /dev/net/tun" "unshare $share true"; do
-		$need 2>/dev/null || { echo "SKIP: no \"$need\" here"; exit 77; }
-	done
-	SIM_NET_NAMESPACE=yes exec unshare "$share" sh "$0" "$@"
-fi
-# shellcheck source=tests/integration/sim-lib.sh
-. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
-
-peer=
-
-# guest_with_nic [ATTACH-OPTION...]: $dom with vif 0 and a peer at its other end.
-guest_with_nic() {
-	dom=$(xensim-xl create guest)
-	xensim-xl network-attach "$dom" 0 "$@"
-	start_peer
-}
-
-start_peer() { # [OPTION...]
-	: >"$XENSIM_DIR/peer"
-	rm -f "$XENSIM_DIR/peer" # what an earlier one said
-	begin "$XENSIM_DIR/peer" simpeer "$@" "vif$dom.0"
-	peer=$!
-	wait_line "$XENSIM_DIR/peer" ready
-}
-
-# The peer must have found every frame right.
-stop_peer() {
-	kill "$peer"
-	wait "$peer" || fail "the peer: $(cat "$XENSIM_DIR/peer")"
-}
-
-end_guest() {
-	stop_peer
-	xensim-xl destroy "$dom"
-	nothing_is_held "$fds"
-	until_true 5000 no_tap || fail "a tap is left behind: $(ip -o link show type tun)"
-}
-
-no_tap() {
-	! ip link show "vif$dom.0" >/dev/null 2>&1
-}
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
 load() {
 	guest_with_nic
@@ -155,12 +112,7 @@ attach_and_detach_often() {
 }
 
 start_daemon
-guest_with_nic
-simnet --frames=20 "$dom" 0 >/dev/null
-stop_peer
-xensim-xl destroy "$dom"
-nothing_is_held
-fds=$(daemon_fds)
+count_fds
 test_case "UDP comes back right, v4 and v6" udp
 test_case "TCP comes back right, v4 and v6" tcp
 test_case "unknown ethertypes and tagged frames pass" others

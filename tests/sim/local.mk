@@ -51,7 +51,9 @@ tests_sim_simnet_SOURCES = \
 	tests/sim/bus.c \
 	tests/sim/net_attack.c \
 	tests/sim/net_bus.c \
+	tests/sim/net_check.c \
 	tests/sim/net_ring.c \
+	tests/sim/net_slots.c tests/sim/net_slots.h \
 	tests/sim/netframe.c tests/sim/netframe.h \
 	tests/sim/simnet.c tests/sim/simnet.h
 tests_sim_simnet_LDADD = $(sim_ldadd)
@@ -134,9 +136,11 @@ sim_tests = \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-net.sh \
+	tests/integration/sim-net-control.sh \
 	tests/integration/sim-restart.sh \
 	tests/integration/sim-trace.sh
 TESTS += $(sim_tests)
-EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh
+EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
+	tests/integration/sim-net-lib.sh
 # The shared objects must be there before a test starts.
 $(sim_tests:.sh=.log): $(sim_so) $(sim_programs)

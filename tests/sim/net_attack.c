@@ -7,6 +7,7 @@
  * vif works on, or the ring is impossible and the backend leaves it.
  */
 #include "simnet.h"
+#include "net_slots.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,145 +17,7 @@
 
 #include "util.h"
 
-#define ANSWER_MS 10000
-#define MAX_CASE  24
-
-enum verdict {
-	MUST_WORK,   /* every slot is answered OKAY (extras NULL) */
-	MUST_ERROR,  /* answered, none of the data slots OKAY */
-	MUST_ANSWER, /* answered, whatever it says */
-	MUST_LEAVE,  /* the backend closes */
-};
-
-/* A transmit slot; extras have a type instead of a reference. */
-struct slot {
-	uint32_t offset, size, flags;
-	bool is_extra, bad_ref;
-	uint8_t extra_type, extra_flags, gso_type;
-	uint16_t gso_size;
-};
-
-static uint32_t page_gfn, page_ref;
-
-static int open_page(struct net_front *f)
-{
-	int err = sim_guest_alloc(&f->guest, 1, &page_gfn);
-
-	return err ? err : sim_guest_grant(&f->guest, 0, page_gfn, false, &page_ref);
-}
-
-static void put16(uint8_t *at, uint32_t v)
-{
-	uint16_t w = (uint16_t)v;
-
-	memcpy(at, &w, 2);
-}
-
-static void put_slot(struct net_front *f, const struct slot *s, uint16_t id)
-{
-	struct net_queue *q = &f->queue[0];
-	uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod++);
-	uint32_t ref = s->bad_ref ? 30000 : page_ref;
-
-	memset(e, 0, TX_ENTRY);
-	if (s->is_extra) {
-		e[0] = s->extra_type;
-		e[1] = s->extra_flags;
-		put16(e + 2, s->gso_size);
-		e[4] = s->gso_type;
-		return;
-	}
-	memcpy(e, &ref, 4);
-	put16(e + 4, s->offset);
-	put16(e + 6, s->flags);
-	put16(e + 8, id);
-	put16(e + 10, s->size);
-}
-
-static uint32_t answered(struct net_front *f)
-{
-	return __atomic_load_n(net_ring_word(f, f->queue[0].tx_gfn, RSP_PROD), __ATOMIC_ACQUIRE);
-}
-
-/* Wait until all that was sent is answered. -ECANCELED: the backend left. */
-static int wait_answers(struct net_front *f)
-{
-	struct net_queue *q = &f->queue[0];
-	int64_t end = sim_now_ms() + ANSWER_MS;
-
-	while (answered(f) != q->tx_prod) {
-		bus_drain(&f->bus);
-		if (bus_back_state(&f->bus) != BUS_CONNECTED)
-			return -ECANCELED;
-		if (sim_now_ms() > end)
-			return -ETIMEDOUT;
-		poll(NULL, 0, 1);
-	}
-	return 0;
-}
-
-static int must_leave(struct net_front *f)
-{
-	int state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), ANSWER_MS);
-
-	return state < 0 ? state : 0;
-}
-
-/* Judge the answers to the last @nr slots. */
-static int judge(struct net_front *f, const struct slot *slots, unsigned int nr,
-		 enum verdict verdict)
-{
-	struct net_queue *q = &f->queue[0];
-
-	for (unsigned int i = 0; i < nr; i++) {
-		const uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod - nr + i);
-		uint16_t id;
-		int16_t status;
-
-		memcpy(&id, e, 2);
-		memcpy(&status, e + 2, 2);
-		if (slots[i].is_extra ? status != NET_NULL : id != 1000 + i)
-			return -EPROTO;
-		if (slots[i].is_extra)
-			continue;
-		if ((verdict == MUST_WORK && status != NET_OKAY) ||
-		    (verdict == MUST_ERROR && status >= 0))
-			return -EPROTO;
-	}
-	return 0;
-}
-
-static int try_slots(struct net_front *f, const struct slot *slots, unsigned int nr,
-		     enum verdict verdict)
-{
-	int err;
-
-	for (unsigned int i = 0; i < nr; i++)
-		put_slot(f, &slots[i], (uint16_t)(1000 + i));
-	net_tx_push(f, &f->queue[0]);
-	if (verdict == MUST_LEAVE)
-		return must_leave(f);
-	err = wait_answers(f);
-	return err ? err : judge(f, slots, nr, verdict);
-}
-
-static void honest_frame(struct net_front *f, enum net_kind kind, size_t len, bool blank)
-{
-	static const uint8_t peer[6] = { 2, 0, 0, 0, 0, 1 };
-	static uint8_t buf[NET_FRAME_MAX];
-	struct net_frame frame = { .kind = kind, .len = len, .number = 1 };
-
-	net_frame_build(buf, &frame, f->mac, peer, blank);
-	memcpy(sim_guest_addr(&f->guest, page_gfn), buf, len < SIM_PAGE_SIZE ? len : SIM_PAGE_SIZE);
-}
-
-static int still_works(struct net_front *f)
-{
-	const struct slot good = { .size = 100 };
-
-	honest_frame(f, NET_UDP4, 100, false);
-	return try_slots(f, &good, 1, MUST_WORK);
-}
+#define MAX_CASE 24
 
 /* --- one table of slot lists --- */
 
@@ -173,7 +36,7 @@ static const struct {
 	const char *name;
 	enum verdict verdict;
 	unsigned int nr;
-	struct slot slot[MAX_CASE];
+	struct net_slot slot[MAX_CASE];
 } cases[] = {
 	{ "no-extra-behind-its-flag", MUST_LEAVE, 1, { SLOT(.size = 100, WITH) } },
 	{ "extra-type-0", MUST_LEAVE, 2, { SLOT(.size = 100, WITH), EXTRA(.extra_type = 0) } },
@@ -270,9 +133,9 @@ static int lying_headers(struct net_front *f)
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]) && !err; i++) {
-		const struct slot blank = { .size = 120,
-					    .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED };
-		const struct slot gso[2] = {
+		const struct net_slot blank = { .size = 120,
+						.flags = TX_CSUM_BLANK | TX_DATA_VALIDATED };
+		const struct net_slot gso[2] = {
 			{ .size = 120, .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED | TX_EXTRA_INFO },
 			{ .is_extra = true,
 			  .extra_type = EXTRA_GSO,
@@ -280,29 +143,29 @@ static int lying_headers(struct net_front *f)
 			  .gso_type = lies[i].kind == NET_TCP6 ? GSO_TCPV6 : GSO_TCPV4 },
 		};
 
-		honest_frame(f, lies[i].kind, 120, true);
-		((uint8_t *)sim_guest_addr(&f->guest, page_gfn))[lies[i].at] = lies[i].value;
-		err = try_slots(f, &blank, 1, MUST_ANSWER);
+		net_honest_frame(f, lies[i].kind, 120, true);
+		((uint8_t *)sim_guest_addr(&f->guest, net_page_gfn))[lies[i].at] = lies[i].value;
+		err = net_try_slots(f, &blank, 1, MUST_ANSWER);
 		if (!err)
-			err = try_slots(f, gso, 2, MUST_ANSWER);
+			err = net_try_slots(f, gso, 2, MUST_ANSWER);
 		if (err)
 			fprintf(stderr, "simnet: lie %zu: %s\n", i, strerror(-err));
 	}
-	return err ? err : still_works(f);
+	return err ? err : net_still_works(f);
 }
 
 static int same_ids(struct net_front *f)
 {
 	struct net_queue *q = &f->queue[0];
-	const struct slot good = { .size = 100 };
+	const struct net_slot good = { .size = 100 };
 	int err;
 
-	honest_frame(f, NET_UDP4, 100, false);
+	net_honest_frame(f, NET_UDP4, 100, false);
 	for (unsigned int i = 0; i < NET_RING_SIZE; i++)
-		put_slot(f, &good, 77);
+		net_slot_put(f, &good, 77);
 	net_tx_push(f, q);
-	err = wait_answers(f);
-	return err ? err : still_works(f);
+	err = net_wait_answers(f);
+	return err ? err : net_still_works(f);
 }
 
 static void publish(struct net_front *f, uint32_t gfn, uint32_t prod, int port)
@@ -316,16 +179,16 @@ static int runaway_tx(struct net_front *f)
 	struct net_queue *q = &f->queue[0];
 
 	publish(f, q->tx_gfn, q->tx_prod + NET_RING_SIZE + 1, q->tx_port);
-	return must_leave(f);
+	return net_must_leave(f);
 }
 
 static int backward_tx(struct net_front *f)
 {
 	struct net_queue *q = &f->queue[0];
-	int err = still_works(f);
+	int err = net_still_works(f);
 
 	publish(f, q->tx_gfn, q->tx_prod - 1, q->tx_port);
-	return err ? err : must_leave(f);
+	return err ? err : net_must_leave(f);
 }
 
 static int runaway_rx(struct net_front *f)
@@ -333,7 +196,7 @@ static int runaway_rx(struct net_front *f)
 	struct net_queue *q = &f->queue[0];
 
 	publish(f, q->rx_gfn, q->rx_prod + NET_RING_SIZE + 1, q->rx_port);
-	return must_leave(f);
+	return net_must_leave(f);
 }
 
 /* Receive buffers that are no buffers: the sender's frames are lost, no more. */
@@ -345,10 +208,10 @@ static int bad_rx_grants(struct net_front *f)
 		uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, i);
 		uint32_t ref = 30000 + i;
 
-		put16(e, 4711);
+		net_put16(e, 4711);
 		memcpy(e + 4, &ref, 4);
 	}
-	return still_works(f); /* the peer sends this frame back into them */
+	return net_still_works(f); /* the peer sends this frame back into them */
 }
 
 static bool flip_stop; /* atomic */
@@ -373,21 +236,21 @@ static void *flip_slots(void *arg)
 /* It may leave (slots that cannot be) or go on, but it must not hang or die. */
 static int changing_slots(struct net_front *f)
 {
-	const struct slot chain[3] = { { .size = 300, MORE },
-				       { .size = 100, MORE },
-				       { .size = 100 } };
+	const struct net_slot chain[3] = { { .size = 300, MORE },
+					   { .size = 100, MORE },
+					   { .size = 100 } };
 	pthread_t thread;
 	int err = 0;
 
-	honest_frame(f, NET_UDP4, 100, false);
+	net_honest_frame(f, NET_UDP4, 100, false);
 	__atomic_store_n(&flip_stop, false, __ATOMIC_RELAXED);
 	if (pthread_create(&thread, NULL, flip_slots, f))
 		return -errno;
 	for (int i = 0; i < 3000 && !err; i++) {
 		for (uint16_t k = 0; k < 60; k++)
-			put_slot(f, &chain[k % 3], k);
+			net_slot_put(f, &chain[k % 3], k);
 		net_tx_push(f, &f->queue[0]);
-		err = wait_answers(f);
+		err = net_wait_answers(f);
 	}
 	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
@@ -400,7 +263,7 @@ static int event_storm(struct net_front *f)
 		xenevtchn_notify(f->xce, (evtchn_port_t)f->queue[0].tx_port);
 		xenevtchn_notify(f->xce, (evtchn_port_t)f->queue[0].rx_port);
 	}
-	return still_works(f);
+	return net_still_works(f);
 }
 
 static int start_over(struct net_front *f)
@@ -408,12 +271,12 @@ static int start_over(struct net_front *f)
 	int state;
 
 	bus_switch(&f->bus, BUS_CLOSED);
-	state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), ANSWER_MS);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_CLOSED), NET_ANSWER_MS);
 	if (state < 0)
 		return state;
 	net_queues_close(f);
 	bus_switch(&f->bus, BUS_INITIALISING);
-	state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), ANSWER_MS);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), NET_ANSWER_MS);
 	return state < 0 ? state : 0;
 }
 
@@ -422,7 +285,7 @@ static int connects_again(struct net_front *f)
 	int err = net_connect(f);
 
 	if (!err)
-		err = still_works(f);
+		err = net_still_works(f);
 	return err ? err : net_disconnect(f);
 }
 
@@ -440,7 +303,7 @@ static int one_junk(struct net_front *f, const char *key, const char *value)
 	bus_switch(&f->bus, BUS_CONNECTED);
 	err = bus_wait(&f->bus,
 		       BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED),
-		       ANSWER_MS);
+		       NET_ANSWER_MS);
 	bus_remove(&f->bus, XBT_NULL, key);
 	if (err < 0)
 		fprintf(stderr, "simnet: %s=\"%s\" leaves the backend in state %d\n", key, value,
@@ -514,16 +377,16 @@ static int run_case(struct net_front *f, size_t i)
 
 	if (err)
 		return err;
-	honest_frame(f, NET_UDP4, 100, false);
-	err = try_slots(f, cases[i].slot, cases[i].nr, cases[i].verdict);
+	net_honest_frame(f, NET_UDP4, 100, false);
+	err = net_try_slots(f, cases[i].slot, cases[i].nr, cases[i].verdict);
 	if (err || cases[i].verdict == MUST_LEAVE)
 		return err;
-	return still_works(f);
+	return net_still_works(f);
 }
 
 int net_attack(struct net_front *f)
 {
-	int err = open_page(f);
+	int err = net_page_open(f);
 
 	if (err)
 		return err;

@@ -36,6 +36,7 @@ static const char usage[] =
 	"                       goes through 5, 6 and 1; or it writes 1 at once\n"
 	"  --hold               once done stay connected until the backend closes\n"
 	"  --attack=NAME        misbehave instead (--attack=list prints the names)\n"
+	"  --check=NAME         hold this conversation instead (--check=list prints the names)\n"
 	"  --seed=N             of the random choices\n"
 	"Prints \"connected\", then a line of figures. Exit status 0: every frame came\n"
 	"back right; 1: losses, wrong frames or a broken protocol; 3: not connected.\n";
@@ -58,28 +59,22 @@ enum {
 	OPT_HOLD,
 	OPT_SEED,
 	OPT_ATTACK,
+	OPT_CHECK,
 	OPT_HELP
 };
 
-static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
-					      { "frames", 1, NULL, OPT_FRAMES },
-					      { "rounds", 1, NULL, OPT_ROUNDS },
-					      { "window", 1, NULL, OPT_WINDOW },
-					      { "size", 1, NULL, OPT_SIZE },
-					      { "slots", 1, NULL, OPT_SLOTS },
-					      { "queues", 1, NULL, OPT_QUEUES },
-					      { "single-channel", 0, NULL, OPT_SINGLE },
-					      { "no-sg", 0, NULL, OPT_NO_SG },
-					      { "no-gso", 0, NULL, OPT_NO_GSO },
-					      { "csum6", 0, NULL, OPT_CSUM6 },
-					      { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
-					      { "windows", 0, NULL, OPT_WINDOWS },
-					      { "leave", 1, NULL, OPT_LEAVE },
-					      { "hold", 0, NULL, OPT_HOLD },
-					      { "attack", 1, NULL, OPT_ATTACK },
-					      { "seed", 1, NULL, OPT_SEED },
-					      { "help", 0, NULL, OPT_HELP },
-					      { NULL, 0, NULL, 0 } };
+static const struct option long_options[] = {
+	{ "kinds", 1, NULL, OPT_KINDS },     { "frames", 1, NULL, OPT_FRAMES },
+	{ "rounds", 1, NULL, OPT_ROUNDS },   { "window", 1, NULL, OPT_WINDOW },
+	{ "size", 1, NULL, OPT_SIZE },       { "slots", 1, NULL, OPT_SLOTS },
+	{ "queues", 1, NULL, OPT_QUEUES },   { "single-channel", 0, NULL, OPT_SINGLE },
+	{ "no-sg", 0, NULL, OPT_NO_SG },     { "no-gso", 0, NULL, OPT_NO_GSO },
+	{ "csum6", 0, NULL, OPT_CSUM6 },     { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
+	{ "windows", 0, NULL, OPT_WINDOWS }, { "leave", 1, NULL, OPT_LEAVE },
+	{ "hold", 0, NULL, OPT_HOLD },       { "attack", 1, NULL, OPT_ATTACK },
+	{ "check", 1, NULL, OPT_CHECK },     { "seed", 1, NULL, OPT_SEED },
+	{ "help", 0, NULL, OPT_HELP },       { NULL, 0, NULL, 0 }
+};
 
 /* What is on the way: payload bytes not back yet, by number modulo the window. */
 struct flight {
@@ -190,6 +185,9 @@ static void option_apply(struct net_options *o, int opt)
 	case OPT_ATTACK:
 		o->attack = optarg;
 		break;
+	case OPT_CHECK:
+		o->check = optarg;
+		break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(0);
@@ -219,6 +217,10 @@ static void options_parse(struct net_options *o, int argc, char **argv)
 		option_apply(o, opt);
 	if (o->attack && !strcmp(o->attack, "list")) {
 		net_attack_list();
+		exit(0);
+	}
+	if (o->check && !strcmp(o->check, "list")) {
+		net_check_list();
 		exit(0);
 	}
 	if (argc - optind != 2)
@@ -527,6 +529,11 @@ int main(int argc, char **argv)
 	if (f.opt.attack) {
 		err = net_attack(&f);
 		printf("attack %s: %s\n", f.opt.attack, err ? "not answered as it must" : "ok");
+		return err ? 1 : 0;
+	}
+	if (f.opt.check) {
+		err = net_check(&f);
+		printf("check %s: %s\n", f.opt.check, err ? strerror(-err) : "ok");
 		return err ? 1 : 0;
 	}
 	start = sim_now_ms();

@@ -22,7 +22,7 @@
 enum { TX_CSUM_BLANK = 1, TX_DATA_VALIDATED = 2, TX_MORE_DATA = 4, TX_EXTRA_INFO = 8 };
 enum { RX_DATA_VALIDATED = 1, RX_CSUM_BLANK = 2, RX_MORE_DATA = 4, RX_EXTRA_INFO = 8 };
 enum { NET_OKAY = 0, NET_ERROR = -1, NET_DROPPED = -2, NET_NULL = 1 };
-enum { EXTRA_GSO = 1, EXTRA_FLAG_MORE = 1 };
+enum { EXTRA_GSO = 1, EXTRA_MCAST_ADD = 2, EXTRA_MCAST_DEL = 3, EXTRA_FLAG_MORE = 1 };
 enum { GSO_TCPV4 = 1, GSO_TCPV6 = 2 };
 
 /* How a round ends, and so how the next one begins. */
@@ -42,7 +42,9 @@ struct net_options {
 	bool kind[NET_NR_KINDS];
 	uint32_t max_slots;
 	bool hold;
+	bool groups;        /* request-multicast-control */
 	const char *attack; /* do this instead of a load */
+	const char *check;  /* or this */
 	uint32_t seed;
 };
 
@@ -121,6 +123,10 @@ void net_protocol_error(struct net_front *f, const char *what, uint64_t value);
 /* net_attack.c: what no honest guest does; as blk_attack(). */
 int net_attack(struct net_front *f);
 void net_attack_list(void);
+
+/* net_check.c: a conversation with the backend that a load does not have; as net_attack(). */
+int net_check(struct net_front *f);
+void net_check_list(void);
 
 /* net_bus.c */
 int net_connect(struct net_front *f);

@@ -209,6 +209,8 @@ void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
 static struct worker worker;
 static struct vif_queue *q;
 static struct rate rate;
+static struct vif_kept kept;
+static struct vif_shared shared;
 static int tap; /* the host's end */
 static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
 
@@ -261,6 +263,8 @@ static void make_queue(bool notify, struct offload_accept accept)
 	make_ring(RX_PAGE);
 	rate_set(&rate, 0, 0);
 	rate.paid_ns = 0;
+	memset(&kept, 0, sizeof(kept));
+	shared = (struct vif_shared){ .kept = &kept };
 	assert_int_equal(worker_open(&worker, 0, planes), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
 	tap = fds[1];
@@ -268,6 +272,7 @@ static void make_queue(bool notify, struct offload_accept accept)
 	q->worker = &worker;
 	q->control = worker.loop;
 	q->rate = &rate;
+	q->shared = &shared;
 	q->fd = fds[0];
 	q->rx_notify = notify;
 	q->accept = accept;
@@ -613,13 +618,13 @@ static void bad_packets_are_answered_and_the_ring_goes_on(void **state)
 	struct spec s = { .payload = 50 };
 	struct built b = build_blank(frame, &s);
 	struct virtio_net_hdr hdr;
-	struct netif_extra mcast = { .type = NETIF_EXTRA_MCAST_ADD };
+	struct netif_extra mcast = { .type = NETIF_EXTRA_MCAST_ADD }; /* of no group's address */
 
 	(void)state;
 	tx_slot(1, 0, 0, 13, 0);                   /* too short */
 	tx_slot(2, 0, 0, 100, NETIF_TX_MORE_DATA); /* too long */
 	tx_slot(3, 0, 0, 101, 0);
-	tx_slot(4, 0, 0, 60, NETIF_TX_EXTRA_INFO); /* not offered */
+	tx_slot(4, 0, 0, 60, NETIF_TX_EXTRA_INFO);
 	tx_push(&mcast, sizeof(mcast));
 	tx_slot(5, 0, 0, 60, NETIF_TX_CSUM_BLANK); /* zeros have no checksum */
 	memset(pages[0], 0, 4096);
@@ -634,8 +639,68 @@ static void bad_packets_are_answered_and_the_ring_goes_on(void **state)
 	assert_int_equal(host_reads(&hdr), b.len);
 	assert_int_equal(q->stats.tx_drop_short, 1);
 	assert_int_equal(q->stats.tx_drop_long, 1);
-	assert_int_equal(q->stats.tx_drop_mcast, 1);
+	assert_int_equal(q->stats.tx_mcast_refused, 1);
 	assert_int_equal(q->stats.tx_drop_csum, 1);
+}
+
+/* A dummy packet; its slot must be answered with `status`, the extra's with NULL. */
+static void ask_for_group(enum netif_extra_type type, uint8_t last, int status)
+{
+	struct netif_extra extra = { .type = (uint8_t)type };
+
+	memcpy(extra.mcast_addr, "\x01\x00\x5e\x00\x00", 5);
+	extra.mcast_addr[5] = last;
+	tx_slot(9, NO_GRANT, 4095, 60000, NETIF_TX_EXTRA_INFO); /* none of that is looked at */
+	tx_push(&extra, sizeof(extra));
+	tx_kick();
+	expect_response(9, status);
+	expect_response(0, NETIF_STATUS_NULL);
+}
+
+static void row_7_list_of_groups_is_filled_and_emptied(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < MCAST_MAX; i++)
+		ask_for_group(NETIF_EXTRA_MCAST_ADD, (uint8_t)i, NETIF_STATUS_OKAY);
+	ask_for_group(NETIF_EXTRA_MCAST_ADD, MCAST_MAX, NETIF_STATUS_ERROR);
+	ask_for_group(NETIF_EXTRA_MCAST_ADD, 0, NETIF_STATUS_OKAY);
+	ask_for_group(NETIF_EXTRA_MCAST_DEL, 5, NETIF_STATUS_OKAY);
+	ask_for_group(NETIF_EXTRA_MCAST_ADD, MCAST_MAX, NETIF_STATUS_OKAY);
+	assert_int_equal(q->stats.tx_mcast, MCAST_MAX + 3);
+	assert_int_equal(q->stats.tx_mcast_refused, 1);
+}
+
+static void host_sends_to(const char *address)
+{
+	struct spec s = { .payload = 100 };
+	struct built b = build_blank(frame, &s);
+
+	memcpy(frame, address, 6);
+	host_sends(&s, &b, false, 0);
+}
+
+static void only_groups_of_the_list_reach_a_guest_that_asked_for_it(void **state)
+{
+	struct received r;
+
+	(void)state;
+	rx_post(10);
+	ask_for_group(NETIF_EXTRA_MCAST_ADD, 7, NETIF_STATUS_OKAY);
+	host_sends_to("\x01\x00\x5e\x00\x00\x08");
+	assert_true(guest_receives(&r)); /* not asked for yet */
+	atomic_store(&shared.filters_groups, true);
+	host_sends_to("\x01\x00\x5e\x00\x00\x08");
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_drop_mcast, 1);
+	host_sends_to("\x01\x00\x5e\x00\x00\x07");
+	assert_true(guest_receives(&r));
+	host_sends_to("\xff\xff\xff\xff\xff\xff");
+	assert_true(guest_receives(&r));
+	host_sends_to("\x00\x16\x3e\x00\x00\x07");
+	assert_true(guest_receives(&r));
+	ask_for_group(NETIF_EXTRA_MCAST_DEL, 7, NETIF_STATUS_OKAY);
+	host_sends_to("\x01\x00\x5e\x00\x00\x07");
+	expect_nothing_received();
 }
 
 static void row_16_gso_on_udp_is_answered_with_an_error(void **state)
@@ -1166,6 +1231,8 @@ int main(void)
 		WITH(row_14_empty_slot_is_fine_whatever_its_grant, setup),
 		WITH(row_19_one_failed_copy_spoils_the_packet_and_only_that, setup),
 		WITH(bad_packets_are_answered_and_the_ring_goes_on, setup),
+		WITH(row_7_list_of_groups_is_filled_and_emptied, setup),
+		WITH(only_groups_of_the_list_reach_a_guest_that_asked_for_it, setup),
 		WITH(row_16_gso_on_udp_is_answered_with_an_error, setup),
 		WITH(row_1_impossible_index_stops_the_queue_for_good, setup),
 		WITH(row_1_impossible_receive_index_stops_it_too, setup),

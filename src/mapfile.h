@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small file below the runtime directory, mapped: what is stored there survives the process, at the
+ * price of a memory access.
+ */
+#ifndef PVB_MAPFILE_H
+#define PVB_MAPFILE_H
+
+#include <stddef.h>
+
+/*
+ * Make a file of `bytes` zeros over whatever was there, and map it. 0 with *ret_addr for
+ * mapfile_unmap(), or -errno with no file left. Its blocks are allocated: nobody meets a full file
+ * system later, by SIGBUS.
+ */
+int mapfile_create(const char *path, size_t bytes, void **ret_addr);
+
+/* Map one that is there. 0; -ENOENT; -EBADMSG when it is no plain file of that size; else -errno. */
+int mapfile_open(const char *path, size_t bytes, void **ret_addr);
+
+/* NULL is fine. */
+void mapfile_unmap(void *addr, size_t bytes);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest has told us through its rings, and will not tell a daemon that starts later: a
+ * file mapping below the runtime directory, one per connected vif.
+ *
+ * Each change is made before the guest's request is answered, and can be made again: a daemon that
+ * dies in between finds the request still in the ring, and repeats it.
+ */
+#ifndef PVB_NETBACK_VIF_KEPT_H
+#define PVB_NETBACK_VIF_KEPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "netback/mcast.h"
+#include "store.h"
+
+struct vif_kept {
+	uint64_t magic; /* also says the byte order */
+	uint32_t version;
+	uint32_t bytes;
+	uint32_t domid;
+	uint32_t devid;
+	struct mcast mcast;
+};
+
+struct vif_kept_id {
+	const char *dir; /* borrowed: the runtime directory */
+	uint32_t domid;
+	uint32_t devid;
+};
+
+/* Begin anew: all empty. 0 with *ret owned by the caller, or -errno. */
+int vif_kept_create(const struct vif_kept_id *id, struct vif_kept **ret);
+
+/* Take up what an earlier life left. 0; -ENOENT; -EBADMSG when it cannot be used; else -errno. */
+int vif_kept_open(const struct vif_kept_id *id, struct vif_kept **ret);
+
+/* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
+struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_kept_id *id, bool remove);
+
+/* Delete the files of devices that are no more. At the start, before any is attached. */
+void vif_kept_sweep(struct store *store, const char *runtime_dir);
+
+#endif

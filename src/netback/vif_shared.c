@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netback/vif_shared.h"
+
+#define REQUEST_KEY "request-multicast-control"
+
+static struct vif_kept_id id_of(const struct device *dev)
+{
+	return (struct vif_kept_id){ dev->env->runtime_dir, dev->domid, dev->devid };
+}
+
+/* Without the file all works but the restart: no reason to refuse a guest. */
+static int open_in_memory(struct vif_shared *shared, struct device *dev, int err)
+{
+	shared->in_file = false;
+	shared->kept = calloc(1, sizeof(*shared->kept));
+	if (!shared->kept) {
+		device_reason(dev, -ENOMEM, "no memory for the state of its queues");
+		return -ENOMEM;
+	}
+	device_log(dev, LOG_LEVEL_WARNING,
+		   "its multicast list will not survive a restart of pvbackd: no file in %s: %s",
+		   dev->env->runtime_dir, strerror(-err));
+	return 0;
+}
+
+/* A list that is lost must not keep frames from a guest that will not repeat it. */
+static void note_lost(struct vif_shared *shared, struct device *dev, int err)
+{
+	atomic_store(&shared->filters_groups, false);
+	device_log(dev, LOG_LEVEL_WARNING,
+		   "the multicast list that an earlier pvbackd kept is %s: all multicast passes "
+		   "until the guest connects again",
+		   err == -ENOENT ? "gone" : "damaged or not of this version");
+}
+
+int vif_shared_open(struct vif_shared *shared, struct device *dev, bool resume)
+{
+	struct vif_kept_id id = id_of(dev);
+	int left = resume ? vif_kept_open(&id, &shared->kept) : -ENOENT;
+	int err = left ? vif_kept_create(&id, &shared->kept) : 0;
+
+	shared->in_file = !err;
+	if (err)
+		err = open_in_memory(shared, dev, err);
+	if (err)
+		return err;
+	vif_shared_sample(shared, dev);
+	if (resume && left && atomic_load(&shared->filters_groups))
+		note_lost(shared, dev, left);
+	else
+		device_watch_front(dev, REQUEST_KEY, true);
+	return 0;
+}
+
+void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep)
+{
+	struct vif_kept_id id = id_of(dev);
+
+	if (!shared->kept)
+		return;
+	device_watch_front(dev, REQUEST_KEY, false);
+	if (shared->in_file)
+		vif_kept_close(shared->kept, &id, !keep);
+	else
+		free(shared->kept);
+	shared->kept = NULL;
+}
+
+/* Nonsense changes nothing: the guest will see that its wish is not heard. */
+void vif_shared_sample(struct vif_shared *shared, struct device *dev)
+{
+	bool wanted;
+	int err = store_read_flag(dev->env->store, XBT_NULL, dev->fe_path, REQUEST_KEY, false,
+				  &wanted);
+
+	if (err) {
+		device_log(dev, LOG_LEVEL_WARNING, "the frontend's " REQUEST_KEY " is not 0 or 1");
+		return;
+	}
+	if (atomic_exchange(&shared->filters_groups, wanted) != wanted)
+		device_log(dev, LOG_LEVEL_DEBUG, "multicast control %s", wanted ? "on" : "off");
+}

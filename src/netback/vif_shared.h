@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all queues of a vif, on their threads, have in common. Owned by the vif and there while queues
+ * are; the functions are the control thread's.
+ */
+#ifndef PVB_NETBACK_VIF_SHARED_H
+#define PVB_NETBACK_VIF_SHARED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "device.h"
+#include "netback/vif_kept.h"
+
+struct vif_shared {
+	struct vif_kept *kept;      /* owned; NULL when closed */
+	bool in_file;               /* or in plain memory, when no file could be made */
+	atomic_bool filters_groups; /* request-multicast-control, as last sampled */
+};
+
+/*
+ * Before the queues start. `resume`: take up what an earlier life of the daemon left. 0, or -errno
+ * after device_reason(), with nothing open.
+ */
+int vif_shared_open(struct vif_shared *shared, struct device *dev, bool resume);
+/* After the queues. `keep`: for a daemon that starts later. Idempotent. */
+void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep);
+
+/* A key that we watch has changed: look again. */
+void vif_shared_sample(struct vif_shared *shared, struct device *dev);
+
+#endif

@@ -1,0 +1,76 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What a network frontend asks of its backend beside frames, and that a restart of the daemon forgets
+# none of it.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+
+# A conversation that "go" continues.
+begin_check() { # NAME
+	start_daemon
+	guest_with_nic
+	rm -f "$XENSIM_DIR/go"
+	begin "$XENSIM_DIR/check" simnet --check="$1" "$dom" 0
+	check=$!
+	wait_line "$XENSIM_DIR/check" waiting
+}
+
+end_check() {
+	touch "$XENSIM_DIR/go"
+	wait "$check" || fail "simnet: $(cat "$XENSIM_DIR/check")"
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	until_true 5000 no_tap || fail "a tap is left behind"
+	until_true 5000 no_state || fail "left behind: $(ls "$XENSIM_DIR/run")"
+	stop_daemon
+}
+
+restart() { # SIGNAL
+	kill -"$1" "$daemon"
+	wait "$daemon" || :
+	[ $# -eq 1 ] || rm "$XENSIM_DIR"/run/vif-*.state
+	start_daemon
+	attached_again
+}
+
+check_restart() { # NAME SIGNAL
+	begin_check "$1"
+	restart "$2"
+	end_check
+}
+
+# The rings of one NIC are mapped again.
+attached_again() {
+	until_true 10000 rings_mapped || fail "not attached again: $(xensim-xl stat)"
+}
+
+rings_mapped() { xensim-xl stat | grep -q "^mapped=[1-9]"; }
+
+no_state() { [ -z "$(find "$XENSIM_DIR/run" -name '*.state')" ]; }
+
+multicast() { check multicast; }
+multicast_dynamic() { check multicast-dynamic; }
+multicast_stop() { check_restart multicast-restart TERM; }
+multicast_kill() { check_restart multicast-restart KILL; }
+
+# A list that is lost keeps nothing from the guest.
+multicast_lost() {
+	begin_check multicast-lost
+	restart KILL forget
+	wait_line "$log" "the multicast list that an earlier pvbackd kept is gone"
+	end_check
+}
+
+start_daemon
+count_fds
+test_case "a guest gets the multicast groups of its list and no others" multicast
+test_case "multicast control is switched on and off while connected" multicast_dynamic
+stop_daemon
+daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
+test_case "a stop of the daemon forgets no multicast group" multicast_stop
+test_case "SIGKILL forgets no multicast group" multicast_kill
+test_case "a multicast list that is lost keeps nothing from the guest" multicast_lost
+exit "$failed"

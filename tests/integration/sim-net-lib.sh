@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# sim-net-lib.sh - sourced instead of sim-lib.sh by tests of NICs: a network namespace of their own,
+# and a guest whose vif has a peer that sends every frame back.
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2119 # sim-lib.sh sets variables
+set -eu
+
+# A network namespace of our own, as root or by a user namespace.
+if [ -z "${SIM_NET_NAMESPACE-}" ]; then
+	share=-n
+	[ "$(id -u)" = 0 ] || share=-rn
+	for need in "test -r /dev/net/tun -a -w /dev/net/tun" "unshare $share true"; do
+		$need 2>/dev/null || { echo "SKIP: no \"$need\" here"; exit 77; }
+	done
+	SIM_NET_NAMESPACE=yes exec unshare "$share" sh "$0" "$@"
+fi
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+peer=
+
+# guest_with_nic [ATTACH-OPTION...]: $dom with vif 0 and a peer at its other end.
+guest_with_nic() {
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0 "$@"
+	start_peer
+}
+
+start_peer() { # [OPTION...]
+	: >"$XENSIM_DIR/peer"
+	rm -f "$XENSIM_DIR/peer" # what an earlier one said
+	begin "$XENSIM_DIR/peer" simpeer "$@" "vif$dom.0"
+	peer=$!
+	wait_line "$XENSIM_DIR/peer" ready
+}
+
+# The peer must have found every frame right.
+stop_peer() {
+	kill "$peer"
+	wait "$peer" || fail "the peer: $(cat "$XENSIM_DIR/peer")"
+}
+
+end_guest() {
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+	until_true 5000 no_tap || fail "a tap is left behind: $(ip -o link show type tun)"
+}
+
+no_tap() {
+	! ip link show "vif$dom.0" >/dev/null 2>&1
+}
+
+# The frontend's side of a conversation, see tests/sim/net_check.c.
+check() { # NAME [ATTACH-OPTION...]
+	_name=$1
+	shift
+	guest_with_nic "$@"
+	simnet --check="$_name" "$dom" 0 || fail "simnet --check=$_name"
+	end_guest
+}
+
+# One guest comes and goes, so that what the daemon opens once is open: $fds are the rest.
+count_fds() {
+	guest_with_nic
+	simnet --frames=20 "$dom" 0 >/dev/null
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	fds=$(daemon_fds)
+}

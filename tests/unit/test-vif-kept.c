@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* What a vif keeps for a later daemon: the file, and the list of groups in it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "netback/vif_kept.h"
+
+static char dir[] = "/tmp/test-vif-kept.XXXXXX";
+static char path[64];
+static struct vif_kept_id id;
+
+static bool device_is_there;
+
+bool store_exists(struct store *store, xs_transaction_t t, const char *where, const char *key)
+{
+	(void)store;
+	(void)t;
+	assert_string_equal(where, "backend/vif/7/2");
+	assert_string_equal(key, "state");
+	return device_is_there;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/vif-7-2.state", dir);
+	id = (struct vif_kept_id){ dir, 7, 2 };
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(path);
+	rmdir(dir);
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	return 0;
+}
+
+static const uint8_t *group(unsigned int last)
+{
+	static uint8_t address[6] = { 0x33, 0x33, 0, 0, 0, 0 };
+
+	address[5] = (uint8_t)last;
+	return address;
+}
+
+static bool file_exists(void)
+{
+	return access(path, F_OK) == 0;
+}
+
+static void overwrite(off_t at, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	assert_int_equal(pwrite(fd, text, strlen(text), at), strlen(text));
+	close(fd);
+}
+
+static void list_takes_64_groups_and_each_once(void **state)
+{
+	struct mcast list = { 0 };
+
+	(void)state;
+	for (unsigned int i = 0; i < MCAST_MAX; i++) {
+		assert_false(mcast_has(&list, group(i)));
+		assert_int_equal(mcast_add(&list, group(i)), 0);
+		assert_int_equal(mcast_add(&list, group(i)), 0);
+		assert_true(mcast_has(&list, group(i)));
+	}
+	assert_int_equal(mcast_add(&list, group(100)), -ENOSPC);
+	assert_int_equal(mcast_remove(&list, group(100)), 0);
+	assert_int_equal(mcast_remove(&list, group(3)), 0);
+	assert_false(mcast_has(&list, group(3)));
+	assert_int_equal(mcast_add(&list, group(100)), 0);
+	assert_true(mcast_has(&list, group(100)));
+}
+
+static void only_group_addresses_are_taken(void **state)
+{
+	struct mcast list = { 0 };
+	static const uint8_t everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	static const uint8_t one[6] = { 0, 0x16, 0x3e, 1, 2, 3 }, none[6] = { 0 };
+
+	(void)state;
+	assert_int_equal(mcast_add(&list, one), -EINVAL);
+	assert_int_equal(mcast_add(&list, none), -EINVAL);
+	assert_int_equal(mcast_remove(&list, none), -EINVAL);
+	assert_true(mcast_is_group(group(1)));
+	assert_false(mcast_is_group(everybody));
+	assert_false(mcast_is_group(one));
+}
+
+static void what_is_kept_is_found_again(void **state)
+{
+	struct vif_kept *kept;
+
+	(void)state;
+	assert_int_equal(vif_kept_create(&id, &kept), 0);
+	mcast_add(&kept->mcast, group(9));
+	assert_null(vif_kept_close(kept, &id, false));
+	assert_int_equal(vif_kept_open(&id, &kept), 0);
+	assert_true(mcast_has(&kept->mcast, group(9)));
+	vif_kept_close(kept, &id, true);
+	assert_false(file_exists());
+	assert_int_equal(vif_kept_open(&id, &kept), -ENOENT);
+}
+
+static void a_new_connection_begins_empty(void **state)
+{
+	struct vif_kept *kept;
+
+	(void)state;
+	assert_int_equal(vif_kept_create(&id, &kept), 0);
+	mcast_add(&kept->mcast, group(9));
+	vif_kept_close(kept, &id, false);
+	assert_int_equal(vif_kept_create(&id, &kept), 0);
+	assert_false(mcast_has(&kept->mcast, group(9)));
+	vif_kept_close(kept, &id, true);
+}
+
+static void what_is_not_ours_is_not_read(void **state)
+{
+	struct vif_kept_id other = { dir, 7, 3 };
+	struct vif_kept *kept;
+	char other_path[64];
+
+	(void)state;
+	assert_int_equal(vif_kept_create(&id, &kept), 0);
+	vif_kept_close(kept, &id, false);
+	snprintf(other_path, sizeof(other_path), "%s/vif-7-3.state", dir);
+	assert_int_equal(rename(path, other_path), 0);
+	assert_int_equal(vif_kept_open(&other, &kept), -EBADMSG);
+	assert_int_equal(rename(other_path, path), 0);
+	overwrite(8, "X"); /* the version */
+	assert_int_equal(vif_kept_open(&id, &kept), -EBADMSG);
+	assert_int_equal(truncate(path, 100), 0);
+	assert_int_equal(vif_kept_open(&id, &kept), -EBADMSG);
+	unlink(path);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(vif_kept_open(&id, &kept), -EBADMSG);
+}
+
+static void folder_that_is_not_there_is_an_error(void **state)
+{
+	struct vif_kept_id nowhere = { "/nonexistent", 7, 2 };
+	struct vif_kept *kept;
+
+	(void)state;
+	assert_int_equal(vif_kept_create(&nowhere, &kept), -ENOENT);
+}
+
+static void files_of_devices_that_are_gone_are_swept(void **state)
+{
+	struct vif_kept *kept;
+
+	(void)state;
+	assert_int_equal(vif_kept_create(&id, &kept), 0);
+	vif_kept_close(kept, &id, false);
+	device_is_there = true;
+	vif_kept_sweep(NULL, dir);
+	assert_true(file_exists());
+	device_is_there = false;
+	vif_kept_sweep(NULL, dir);
+	assert_false(file_exists());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(list_takes_64_groups_and_each_once),
+		cmocka_unit_test(only_group_addresses_are_taken),
+		cmocka_unit_test_setup_teardown(what_is_kept_is_found_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_new_connection_begins_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_ours_is_not_read, setup, teardown),
+		cmocka_unit_test(folder_that_is_not_there_is_an_error),
+		cmocka_unit_test_setup_teardown(files_of_devices_that_are_gone_are_swept, setup,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
