@@ -1,18 +1,40 @@
 # SPDX-License-Identifier: MIT
-# `make bench`: what can be measured without Xen. BENCH_OPTIONS go to each command.
+# `make bench`: what can be measured without Xen; `make bench-xen` the rest. BENCH_OPTIONS go to each command.
+
+bench_programs = \
+	bench/xen/domcpu \
+	bench/xen/tcprr
+EXTRA_PROGRAMS = $(bench_programs)
+CLEANFILES += $(bench_programs)
+bench_xen_domcpu_SOURCES = bench/xen/domcpu.c
+bench_xen_domcpu_LDADD = $(XEN_LIBS)
+bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
 
 EXTRA_DIST += \
 	bench/README.md \
+	bench/emulated \
 	bench/host-block \
 	bench/lib/callgrind-objects \
 	bench/lib/common.sh \
 	bench/lib/report \
 	bench/lib/sim.sh \
-	bench/packages
+	bench/lib/xen.sh \
+	bench/packages \
+	bench/xen-block \
+	bench/xen-net \
+	bench/xen/bench.sh \
+	bench/xen/emulated.sh \
+	bench/xen/xen-block.sh \
+	bench/xen/xen-net.sh
 
-.PHONY: bench
-bench: all xensim
+.PHONY: bench bench-xen bench-programs
+bench-programs: $(bench_programs)
+bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
+bench-xen: all bench-programs
+	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/emulated' $(BENCH_OPTIONS)
 
 TESTS += tests/integration/test-bench-report.sh
 EXTRA_DIST += tests/integration/test-bench-report.sh

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # One boot after the other: packs Dom0, starts QEMU, follows what Dom0 reports. Uses what run has read
-# from its command line: destdir, backend, shell, logs, scenarios; and work, a folder for this run.
+# from its command line: destdir, backend, shell, logs, scenarios, more, icount; and work, a folder for this run.
 # shellcheck disable=SC2154,SC2034
 
 passed=0 failed=0 skipped=0 boots=0
@@ -35,6 +35,7 @@ pack_boot() {
 	mkdir -p "$root/lab/bin" "$root/etc/xen"
 	copy_build "$root"
 	cp -r "$LAB/lib" "$LAB/scenarios" "$root/lab/"
+	[ -z "$more" ] || cp -r "$more/." "$root/lab/scenarios/"
 	install -m 755 "$LAB/dom0/init" "$root/init"
 	install -m 755 "$LAB/dom0/lab-run" "$root/lab/bin/lab-run"
 	printf 'LAB_BACKEND=%s\nLAB_SHELL=%s\nLAB_PATIENCE=%d\nLAB_SCENARIOS="%s"\n' \
@@ -62,10 +63,12 @@ disk_options() {
 
 # start_qemu SERIAL-OPTION...: in the foreground
 qemu_run() {
-	local disks
+	local disks accel='-accel tcg,thread=multi'
+	[ "$icount" = no ] || accel='-accel tcg,thread=single -icount shift=3,sleep=off'
 	disk_options "$CACHE/root-amd64.ext4,snapshot=on" "$work/data1" "$work/data2" "$work/scratch" \
 		"$CACHE/guests.ext4,readonly=on" "$work/logs" "$CACHE/root-i386.ext4,snapshot=on"
-	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 -accel tcg,thread=multi -cpu "$CPU" -m 6G -smp 2 \
+	# shellcheck disable=SC2086
+	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 $accel -cpu "$CPU" -m 6G -smp 2 \
 		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE" \
 		-initrd "$CACHE/linux-amd64/vmlinuz $LINUX_LINE,$work/dom0.cpio" "$@"
 }

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# The host's side of a benchmark on real Xen: one boot of the lab (tests/xen) with a scenario of bench/xen/.
+# The scenario's notes "sample ..." are the samples; they are kept as they come.
+
+icount=no
+xen_usage='  --icount        on a clock that counts instructions: small loads, slow, free of the host'"'"'s noise'
+
+# xen_option ARG...: for own_option
+xen_option() {
+	case $1 in
+	--icount) icount=yes; return 1 ;;
+	esac
+}
+
+# xen_prepare: leaves the folder with the scenario and what it needs in $work, the installed build in $destdir
+xen_prepare() {
+	need_programs make python3
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	make -s -C "$build" bench-programs >/dev/null || die "the programs cannot be built in $build"
+	if [ -z "$destdir" ]; then
+		make -s -C "$build" install DESTDIR="$work/destdir" >"$work/install.log" 2>&1 ||
+			die "make install failed: $(tail -n 3 "$work/install.log")"
+		destdir=$work/destdir daemon_program=$work/destdir/usr/sbin/pvbackd
+		[ -x "$daemon_program" ] || die "the build is not configured with --prefix=/usr"
+	fi
+	mkdir "$work/scenarios"
+	cp "$BENCH/xen/bench.sh" "$BENCH/xen/$NAME.sh" "$build/bench/xen/domcpu" "$build/bench/xen/tcprr" "$work/scenarios/"
+	printf "rounds=%d only='%s' small=%s devices='%s'\n" "$rounds" "$only" "$icount" "${devices:-}" >"$work/scenarios/bench.conf"
+	[ $icount = no ] || item fact "a clock that counts instructions, small loads"
+}
+
+# xen_run: the boot; status 1 when a check of the scenario failed
+xen_run() {
+	local options=()
+	[ $icount = no ] || options+=(--icount)
+	"$SOURCE/tests/xen/run" --destdir "$destdir" --scenario-dir "$work/scenarios" --keep-log "$out/$NAME-log" \
+		"${options[@]}" "$NAME" | while IFS= read -r line; do
+		case $line in
+		"note $NAME: sample "*) item "${line#"note $NAME: "}" ;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done
+}
