@@ -2,12 +2,15 @@
 libpvb_a_SOURCES += \
 	src/netback/checksum.c src/netback/checksum.h \
 	src/netback/frame.c src/netback/frame.h \
+	src/netback/hash.c src/netback/hash.h \
 	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
 	src/netback/rate.c src/netback/rate.h \
 	src/netback/segment.c src/netback/segment.h \
+	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \
 	src/netback/vif.c src/netback/vif.h \
+	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \
 	src/netback/vif_front.c src/netback/vif_front.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
@@ -20,6 +23,7 @@ libpvb_a_SOURCES += \
 if HAVE_CMOCKA
 netback_tests = \
 	tests/unit/test-checksum \
+	tests/unit/test-hash \
 	tests/unit/test-netif \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
@@ -32,6 +36,10 @@ TESTS += $(netback_tests)
 tests_unit_test_checksum_SOURCES = tests/unit/test-checksum.c tests/unit/netframes.h
 tests_unit_test_checksum_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_checksum_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_hash_SOURCES = tests/unit/test-hash.c tests/unit/netframes.h
+tests_unit_test_hash_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_hash_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_netif_SOURCES = tests/unit/test-netif.c
 tests_unit_test_netif_CFLAGS = $(UNIT_CFLAGS)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "netback/hash.h"
 #include "netback/segment.h"
 #include "ring/netif.h"
 
@@ -48,7 +49,8 @@ struct offload_plan {
 	uint16_t flags; /* NETIF_RX_DATA_VALIDATED, NETIF_RX_CSUM_BLANK */
 	enum netif_gso_type gso_type;
 	uint16_t gso_size;
-	bool finished; /* the checksum was computed here */
+	bool finished;          /* the checksum was computed here */
+	struct hash_value hash; /* the caller's */
 	struct segment_plan segments;
 };
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netback/steer.h"
+#include "netback/vif_ctrl.h"
 #include "netback/vif_front.h"
 #include "netback/vif_queue.h"
 #include "netback/tap.h"
@@ -18,10 +20,13 @@ struct vif {
 	struct vif_shared shared;
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
-	struct vif_queue *queues;  /* owned; NULL when nothing is attached */
-	unsigned int nr_waiting;   /* queues that have not answered yet */
-	unsigned int nr_stalled;   /* queues whose guest takes nothing: the carrier is off */
-	struct vif_queue *refused; /* the first one that could not be attached */
+	struct vif_queue *queues; /* owned; NULL when nothing is attached */
+	struct vif_ctrl *ctrl;    /* owned; NULL when there is no control ring */
+	unsigned int
+		nr_waiting; /* queues that have not answered yet, the control ring among them */
+	unsigned int nr_stalled; /* queues whose guest takes nothing: the carrier is off */
+	int refused_err;         /* of the first one that could not be attached */
+	char refused[128];       /* and what is to be said of it */
 };
 
 static struct vif *vif_of(struct device *dev)
@@ -95,6 +100,7 @@ static int vif_probe(struct device *dev)
 	char name[IFNAMSIZ];
 	int err;
 
+	vif_shared_init(&vif->shared);
 	vif->max_queues = count_offered_queues(dev);
 	if (!find_renamed(dev, name, sizeof(name)) &&
 	    snprintf(name, sizeof(name), "vif%u.%u", dev->domid, dev->devid) >= (int)sizeof(name)) {
@@ -131,6 +137,7 @@ static int vif_advertise(struct device *dev, xs_transaction_t t)
 		{ "feature-split-event-channels", "1" },
 		{ "feature-multicast-control", "1" },
 		{ "feature-dynamic-multicast-control", "1" },
+		{ "feature-ctrl-ring", "1" },
 	};
 	int err = 0;
 
@@ -198,14 +205,33 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->fd = vif->tap.fds[index];
 }
 
+static void init_ctrl(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+	struct vif_ctrl *ctrl = vif->ctrl;
+
+	ctrl->worker = vif->queues[0].worker;
+	ctrl->control = dev->env->loop;
+	ctrl->shared = &vif->shared;
+	ctrl->owner = vif;
+	ctrl->id = vif->queues[0].id;
+	ctrl->trace = dev->trace;
+	ctrl->ref = vif->front.ctrl_ref;
+	ctrl->remote_port = vif->front.ctrl_port;
+	ctrl->nr_queues = vif->front.nr_queues;
+	ctrl->tap_fd = vif->tap.fds[0];
+}
+
 /* Undo prepare(); idempotent. Keeps one queue of the tap. */
 static void forget_queues(struct vif *vif)
 {
 	tap_set_queues(&vif->tap, 1);
 	free(vif->queues);
 	vif->queues = NULL;
+	free(vif->ctrl);
+	vif->ctrl = NULL;
 	vif_shared_close(&vif->shared, &vif->dev, vif->dev.suspending);
-	vif->refused = NULL;
+	vif->refused_err = 0;
 	vif->nr_stalled = 0;
 }
 
@@ -214,6 +240,7 @@ static int prepare_tap(struct vif *vif)
 	const struct offload_accept *accept = &vif->front.accept;
 	int err = tap_set_queues(&vif->tap, vif->front.nr_queues);
 
+	steer_release(vif->tap.fds[0]);
 	if (!err)
 		err = tap_set_offload(&vif->tap, offload_tap_flags(accept));
 	if (!err)
@@ -232,13 +259,23 @@ static int prepare(struct vif *vif, bool resume)
 		return err;
 	}
 	vif->queues = calloc(nr, sizeof(vif->queues[0]));
-	if (!vif->queues) {
+	if (vif->front.ctrl)
+		vif->ctrl = calloc(1, sizeof(*vif->ctrl));
+	if (!vif->queues || (vif->front.ctrl && !vif->ctrl)) {
 		device_reason(&vif->dev, -ENOMEM, "no memory for %u queues", nr);
 		return -ENOMEM;
 	}
 	for (unsigned int i = 0; i < nr; i++)
 		init_queue(vif, i, resume);
-	return vif_shared_open(&vif->shared, &vif->dev, resume);
+	if (vif->ctrl)
+		init_ctrl(vif);
+	return vif_shared_open(&vif->shared, &vif->dev, nr, resume);
+}
+
+/* What has to answer when it is started or stopped. */
+static unsigned int count_parts(const struct vif *vif)
+{
+	return vif->front.nr_queues + (vif->ctrl ? 1 : 0);
 }
 
 static int vif_attach(struct device *dev, bool resume)
@@ -253,22 +290,26 @@ static int vif_attach(struct device *dev, bool resume)
 		forget_queues(vif);
 		return err;
 	}
-	vif->nr_waiting = vif->front.nr_queues;
+	vif->nr_waiting = count_parts(vif);
 	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
 		vif_queue_start(&vif->queues[i]);
+	if (vif->ctrl)
+		vif_ctrl_start(vif->ctrl);
 	return 0;
 }
 
 static void stop_queues(struct vif *vif)
 {
-	vif->nr_waiting = vif->front.nr_queues;
+	vif->nr_waiting = count_parts(vif);
 	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
 		vif_queue_stop(&vif->queues[i]);
+	if (vif->ctrl)
+		vif_ctrl_stop(vif->ctrl);
 }
 
 static void set_carrier(struct vif *vif)
 {
-	bool on = vif->queues && !vif->refused && vif->nr_stalled == 0;
+	bool on = vif->queues && !vif->refused_err && vif->nr_stalled == 0;
 	int err = tap_set_carrier(&vif->tap, on);
 
 	if (err)
@@ -276,14 +317,12 @@ static void set_carrier(struct vif *vif)
 			   strerror(-err));
 }
 
-/* The first queue that could not be attached has the words for all. */
+/* The first one that could not be attached has the words for all. */
 static void fail_attach(struct vif *vif)
 {
-	struct vif_queue *queue = vif->refused;
-	int err = queue->err;
+	int err = vif->refused_err;
 
-	device_reason(&vif->dev, err, "queue %u: %s: %s", queue->id.queue, queue->why,
-		      strerror(-err));
+	device_reason(&vif->dev, err, "%s: %s", vif->refused, strerror(-err));
 	forget_queues(vif);
 	device_attached(&vif->dev, err);
 }
@@ -294,23 +333,44 @@ static void report_broken(struct vif *vif)
 	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
 		if (vif->queues[i].broken_seen)
 			device_broken(&vif->dev, vif->queues[i].err, vif->queues[i].why);
+	if (vif->ctrl && vif->ctrl->broken_seen)
+		device_broken(&vif->dev, vif->ctrl->err, vif->ctrl->why);
+}
+
+static void part_started(struct vif *vif)
+{
+	if (--vif->nr_waiting)
+		return;
+	if (vif->refused_err) {
+		stop_queues(vif); /* part_stopped() goes on */
+		return;
+	}
+	set_carrier(vif);
+	device_attached(&vif->dev, 0);
+	report_broken(vif);
 }
 
 void vif_queue_started(struct vif_queue *queue)
 {
 	struct vif *vif = queue->owner;
 
-	if (!queue->started && !vif->refused)
-		vif->refused = queue;
-	if (--vif->nr_waiting)
-		return;
-	if (vif->refused) {
-		stop_queues(vif); /* vif_queue_stopped() goes on */
-		return;
+	if (!queue->started && !vif->refused_err) {
+		vif->refused_err = queue->err;
+		snprintf(vif->refused, sizeof(vif->refused), "queue %u: %s", queue->id.queue,
+			 queue->why);
 	}
-	set_carrier(vif);
-	device_attached(&vif->dev, 0);
-	report_broken(vif);
+	part_started(vif);
+}
+
+void vif_ctrl_started(struct vif_ctrl *ctrl)
+{
+	struct vif *vif = ctrl->owner;
+
+	if (!ctrl->started && !vif->refused_err) {
+		vif->refused_err = ctrl->err;
+		snprintf(vif->refused, sizeof(vif->refused), "%s", ctrl->why);
+	}
+	part_started(vif);
 }
 
 /* --- detach --- */
@@ -322,13 +382,11 @@ static void vif_detach(struct device *dev)
 	stop_queues(vif);
 }
 
-void vif_queue_stopped(struct vif_queue *queue)
+static void part_stopped(struct vif *vif)
 {
-	struct vif *vif = queue->owner;
-
 	if (--vif->nr_waiting)
 		return;
-	if (vif->refused) {
+	if (vif->refused_err) {
 		fail_attach(vif);
 		return;
 	}
@@ -337,13 +395,32 @@ void vif_queue_stopped(struct vif_queue *queue)
 	device_detached(&vif->dev);
 }
 
-void vif_queue_broke(struct vif_queue *queue)
+void vif_queue_stopped(struct vif_queue *queue)
 {
-	struct vif *vif = queue->owner;
+	part_stopped(queue->owner);
+}
 
-	queue->broken_seen = true;
+void vif_ctrl_stopped(struct vif_ctrl *ctrl)
+{
+	part_stopped(ctrl->owner);
+}
+
+static void part_broke(struct vif *vif)
+{
 	if (vif->dev.activity == DEVICE_ATTACHED)
 		report_broken(vif);
+}
+
+void vif_queue_broke(struct vif_queue *queue)
+{
+	queue->broken_seen = true;
+	part_broke(queue->owner);
+}
+
+void vif_ctrl_broke(struct vif_ctrl *ctrl)
+{
+	ctrl->broken_seen = true;
+	part_broke(ctrl->owner);
 }
 
 void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
@@ -364,6 +441,7 @@ static void vif_done(struct device *dev, bool removed)
 	struct vif *vif = vif_of(dev);
 
 	tap_close(&vif->tap, removed);
+	vif_shared_done(&vif->shared);
 }
 
 static int vif_publish(struct device *dev, xs_transaction_t t)

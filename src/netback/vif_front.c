@@ -104,6 +104,18 @@ static int read_features(struct device *dev, struct vif_front *front)
 	return 0;
 }
 
+static int read_ctrl(struct device *dev, struct vif_front *front)
+{
+	int err;
+
+	front->ctrl = store_exists(dev->env->store, XBT_NULL, dev->fe_path, "ctrl-ring-ref");
+	if (!front->ctrl)
+		return 0;
+	err = read_number(dev, dev->fe_path, "ctrl-ring-ref", 0, &front->ctrl_ref);
+	return err ? err
+		   : read_number(dev, dev->fe_path, "event-channel-ctrl", 1, &front->ctrl_port);
+}
+
 int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret)
 {
 	struct vif_front front = { 0 };
@@ -122,6 +134,8 @@ int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front
 		err = read_features(dev, &front);
 	if (!err)
 		err = read_queues(dev, &front);
+	if (!err)
+		err = read_ctrl(dev, &front);
 	if (!err)
 		*ret = front;
 	return err;

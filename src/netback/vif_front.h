@@ -18,6 +18,9 @@ struct vif_front_queue {
 };
 
 struct vif_front {
+	bool ctrl; /* it has a control ring */
+	uint32_t ctrl_ref;
+	uint32_t ctrl_port;
 	unsigned int nr_queues; /* 1..max_queues */
 	bool rx_notify;         /* it tells us when it posts receive slots */
 	struct offload_accept accept;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "netback/hash.h"
 #include "netback/mcast.h"
 #include "store.h"
 
@@ -22,6 +23,7 @@ struct vif_kept {
 	uint32_t domid;
 	uint32_t devid;
 	struct mcast mcast;
+	struct hash_config hash;
 };
 
 struct vif_kept_id {

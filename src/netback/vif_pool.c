@@ -55,5 +55,5 @@ uint8_t *vif_pool_peek_rx(struct vif_pool *pool)
 
 void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len)
 {
-	pool->rx_used += netif_rx_count_slots(len, false);
+	pool->rx_used += netif_rx_count_slots(len, 0);
 }

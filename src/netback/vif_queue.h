@@ -75,6 +75,8 @@ struct vif_rx {
 	bool timer_due;
 	uint64_t starved_since_ns;
 	struct loop_timer timer;
+	struct hash_config hash; /* our copy, as of the last look */
+	uint32_t hash_generation;
 	struct vif_rx_hold hold;
 	struct vif_rx_slot slots[VIF_RING_SLOTS];
 };

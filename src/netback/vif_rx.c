@@ -59,6 +59,12 @@ static void drop(struct vif_queue *q, uint64_t *counter, uint32_t len, const cha
 
 /* --- too few slots --- */
 
+/* Extras that go with a frame. */
+static uint32_t count_extras(const struct offload_plan *plan, enum netif_gso_type gso_type)
+{
+	return (gso_type != NETIF_GSO_NONE ? 1u : 0u) + (plan->hash.valid ? 1u : 0u);
+}
+
 /* Slots that the next frame needs, as far as we know. */
 static uint32_t slots_wanted(const struct vif_queue *q)
 {
@@ -68,8 +74,8 @@ static uint32_t slots_wanted(const struct vif_queue *q)
 		return 1;
 	if (hold->plan.action == OFFLOAD_SEGMENT)
 		return netif_rx_count_slots(segment_len(&hold->plan.segments, hold->next_segment),
-					    false);
-	return netif_rx_count_slots(hold->len, hold->plan.gso_type != NETIF_GSO_NONE);
+					    count_extras(&hold->plan, NETIF_GSO_NONE));
+	return netif_rx_count_slots(hold->len, count_extras(&hold->plan, hold->plan.gso_type));
 }
 
 static void timer_fired(void *user)
@@ -165,15 +171,44 @@ static void put_data(struct vif_queue *q, uint8_t *data, uint32_t len, uint16_t 
 	slot->copy = grant_batch_add(&q->worker->copies, &copy);
 }
 
-static void put_gso(struct vif_queue *q, const struct offload_plan *plan)
+/* `left`: how many more follow. */
+static void put_extra(struct vif_queue *q, struct netif_extra extra, uint32_t left)
 {
 	uint32_t gref;
 	struct vif_rx_slot *slot = next_slot(q, &gref);
 
+	extra.flags = left ? NETIF_EXTRA_MORE : 0;
 	slot->is_extra = true;
-	slot->extra = (struct netif_extra){ .type = NETIF_EXTRA_GSO,
-					    .gso.size = plan->gso_size,
-					    .gso.type = (uint8_t)plan->gso_type };
+	slot->extra = extra;
+}
+
+static struct netif_extra gso_extra(const struct offload_plan *plan)
+{
+	return (struct netif_extra){ .type = NETIF_EXTRA_GSO,
+				     .gso.size = plan->gso_size,
+				     .gso.type = (uint8_t)plan->gso_type };
+}
+
+static struct netif_extra hash_extra(const struct hash_value *hash)
+{
+	struct netif_extra extra = { .type = NETIF_EXTRA_HASH,
+				     .hash.type = (uint8_t)hash->type,
+				     .hash.algorithm = HASH_TOEPLITZ };
+
+	for (unsigned int i = 0; i < 4; i++)
+		extra.hash.value[i] = (uint8_t)(hash->value >> 8 * i);
+	return extra;
+}
+
+static void put_extras(struct vif_queue *q, const struct offload_plan *plan,
+		       enum netif_gso_type gso_type)
+{
+	uint32_t left = count_extras(plan, gso_type);
+
+	if (gso_type != NETIF_GSO_NONE)
+		put_extra(q, gso_extra(plan), --left);
+	if (plan->hash.valid)
+		put_extra(q, hash_extra(&plan->hash), --left);
 }
 
 /* One whole frame at a page's start, for which there are slots enough. */
@@ -185,7 +220,7 @@ static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct
 	trace(q->trace, TRACE_NET, &q->id,
 	      "rx-frame at=%" PRIu32 " len=%" PRIu32 " flags=%u gso_type=%d gso_size=%u",
 	      q->rx.ring.req_cons, len, flags, (int)gso_type, plan->gso_size);
-	if (gso_type != NETIF_GSO_NONE)
+	if (count_extras(plan, gso_type))
 		flags |= NETIF_RX_EXTRA_INFO;
 	for (uint32_t at = 0; at < len; at += NETIF_PAGE_SIZE) {
 		uint32_t part = len - at < NETIF_PAGE_SIZE ? len - at : NETIF_PAGE_SIZE;
@@ -193,8 +228,8 @@ static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct
 		if (at + part < len)
 			flags |= NETIF_RX_MORE_DATA;
 		put_data(q, frame + at, part, flags);
-		if (at == 0 && gso_type != NETIF_GSO_NONE)
-			put_gso(q, plan);
+		if (at == 0)
+			put_extras(q, plan, gso_type);
 		flags = 0;
 	}
 	vif_pool_keep_rx(q->pool, len);
@@ -292,7 +327,6 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 		    uint32_t len)
 {
 	struct offload_plan plan;
-	bool gso;
 
 	if (len >= NETIF_MIN_FRAME && is_unwanted_group(q, frame)) {
 		drop(q, &q->stats.rx_drop_mcast, len, "multicast");
@@ -309,8 +343,9 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 		drop(q, &q->stats.rx_drop_big, len, "big");
 		return true;
 	}
-	gso = plan.gso_type != NETIF_GSO_NONE;
-	if (plan.action == OFFLOAD_PASS && netif_rx_count_slots(len, gso) <= q->rx.available) {
+	hash_frame(&q->rx.hash, frame, len, hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE, &plan.hash);
+	if (plan.action == OFFLOAD_PASS &&
+	    netif_rx_count_slots(len, count_extras(&plan, plan.gso_type)) <= q->rx.available) {
 		emit(q, frame, len, &plan, plan.gso_type);
 		return true;
 	}
@@ -361,6 +396,7 @@ static void read_frames(struct vif_queue *q)
 void vif_rx_give(struct vif_queue *q)
 {
 	q->rx.more = false;
+	vif_shared_get_hash(q->shared, &q->rx.hash_generation, &q->rx.hash);
 	if (ring_peek(&q->rx.ring, &q->rx.available)) {
 		vif_queue_break(q, -EPROTO, "impossible request index in the receive ring");
 		return;

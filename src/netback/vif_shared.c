@@ -12,6 +12,16 @@ static struct vif_kept_id id_of(const struct device *dev)
 	return (struct vif_kept_id){ dev->env->runtime_dir, dev->domid, dev->devid };
 }
 
+void vif_shared_init(struct vif_shared *shared)
+{
+	pthread_mutex_init(&shared->hash_lock, NULL);
+}
+
+void vif_shared_done(struct vif_shared *shared)
+{
+	pthread_mutex_destroy(&shared->hash_lock);
+}
+
 /* Without the file all works but the restart: no reason to refuse a guest. */
 static int open_in_memory(struct vif_shared *shared, struct device *dev, int err)
 {
@@ -22,7 +32,8 @@ static int open_in_memory(struct vif_shared *shared, struct device *dev, int err
 		return -ENOMEM;
 	}
 	device_log(dev, LOG_LEVEL_WARNING,
-		   "its multicast list will not survive a restart of pvbackd: no file in %s: %s",
+		   "its multicast list and hash will not survive a restart of pvbackd: no file in "
+		   "%s: %s",
 		   dev->env->runtime_dir, strerror(-err));
 	return 0;
 }
@@ -37,10 +48,21 @@ static void note_lost(struct vif_shared *shared, struct device *dev, int err)
 		   err == -ENOENT ? "gone" : "damaged or not of this version");
 }
 
-int vif_shared_open(struct vif_shared *shared, struct device *dev, bool resume)
+static int open_left(struct vif_shared *shared, const struct vif_kept_id *id, uint32_t nr_queues)
+{
+	int err = vif_kept_open(id, &shared->kept);
+
+	if (!err && !hash_config_is_valid(&shared->kept->hash, nr_queues)) {
+		shared->kept = vif_kept_close(shared->kept, id, true);
+		err = -EBADMSG;
+	}
+	return err;
+}
+
+int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_queues, bool resume)
 {
 	struct vif_kept_id id = id_of(dev);
-	int left = resume ? vif_kept_open(&id, &shared->kept) : -ENOENT;
+	int left = resume ? open_left(shared, &id, nr_queues) : -ENOENT;
 	int err = left ? vif_kept_create(&id, &shared->kept) : 0;
 
 	shared->in_file = !err;
@@ -48,6 +70,7 @@ int vif_shared_open(struct vif_shared *shared, struct device *dev, bool resume)
 		err = open_in_memory(shared, dev, err);
 	if (err)
 		return err;
+	atomic_fetch_add(&shared->hash_generation, 1);
 	vif_shared_sample(shared, dev);
 	if (resume && left && atomic_load(&shared->filters_groups))
 		note_lost(shared, dev, left);
@@ -83,4 +106,25 @@ void vif_shared_sample(struct vif_shared *shared, struct device *dev)
 	}
 	if (atomic_exchange(&shared->filters_groups, wanted) != wanted)
 		device_log(dev, LOG_LEVEL_DEBUG, "multicast control %s", wanted ? "on" : "off");
+}
+
+void vif_shared_lock_hash(struct vif_shared *shared)
+{
+	pthread_mutex_lock(&shared->hash_lock);
+}
+
+void vif_shared_unlock_hash(struct vif_shared *shared)
+{
+	atomic_fetch_add(&shared->hash_generation, 1);
+	pthread_mutex_unlock(&shared->hash_lock);
+}
+
+void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation, struct hash_config *copy)
+{
+	if (atomic_load(&shared->hash_generation) == *generation)
+		return;
+	pthread_mutex_lock(&shared->hash_lock);
+	*generation = atomic_load(&shared->hash_generation);
+	*copy = shared->kept->hash;
+	pthread_mutex_unlock(&shared->hash_lock);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What all queues of a vif, on their threads, have in common. Owned by the vif and there while queues
- * are; the functions are the control thread's.
+ * are; most functions are the control thread's.
  */
 #ifndef PVB_NETBACK_VIF_SHARED_H
 #define PVB_NETBACK_VIF_SHARED_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -16,17 +17,31 @@ struct vif_shared {
 	struct vif_kept *kept;      /* owned; NULL when closed */
 	bool in_file;               /* or in plain memory, when no file could be made */
 	atomic_bool filters_groups; /* request-multicast-control, as last sampled */
+	pthread_mutex_t hash_lock;  /* of kept->hash; only taken when that changes or has changed */
+	_Atomic uint32_t hash_generation;
 };
+
+/* Once for a vif. */
+void vif_shared_init(struct vif_shared *shared);
+void vif_shared_done(struct vif_shared *shared);
 
 /*
  * Before the queues start. `resume`: take up what an earlier life of the daemon left. 0, or -errno
  * after device_reason(), with nothing open.
  */
-int vif_shared_open(struct vif_shared *shared, struct device *dev, bool resume);
+int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_queues, bool resume);
 /* After the queues. `keep`: for a daemon that starts later. Idempotent. */
 void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep);
 
 /* A key that we watch has changed: look again. */
 void vif_shared_sample(struct vif_shared *shared, struct device *dev);
+
+/* --- worker threads --- */
+
+/* Around changes of kept->hash; the unlock tells the queues. */
+void vif_shared_lock_hash(struct vif_shared *shared);
+void vif_shared_unlock_hash(struct vif_shared *shared);
+/* Bring a queue's own copy up to date; `generation` belongs to the copy and begins at 0. */
+void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation, struct hash_config *copy);
 
 #endif

@@ -179,7 +179,7 @@ int netif_tx_parse(const struct ring *ring, uint32_t waiting, struct netif_tx_pa
 	return err;
 }
 
-uint32_t netif_rx_count_slots(uint32_t len, bool gso)
+uint32_t netif_rx_count_slots(uint32_t len, uint32_t nr_extras)
 {
-	return (len + NETIF_PAGE_SIZE - 1) / NETIF_PAGE_SIZE + (gso ? 1 : 0);
+	return (len + NETIF_PAGE_SIZE - 1) / NETIF_PAGE_SIZE + nr_extras;
 }

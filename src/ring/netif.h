@@ -97,6 +97,11 @@ struct netif_extra {
 			uint16_t features;
 		} gso;
 		uint8_t mcast_addr[6];
+		struct {
+			uint8_t type;
+			uint8_t algorithm;
+			uint8_t value[4]; /* least significant first */
+		} hash;
 		uint8_t body[6];
 	};
 };
@@ -146,7 +151,7 @@ struct netif_tx_packet {
 int netif_tx_parse(const struct ring *ring, uint32_t waiting, struct netif_tx_packet *ret,
 		   const char **ret_why);
 
-/* Receive slots that a frame of `len` bytes takes, with the slot for a GSO extra when it needs one. */
-uint32_t netif_rx_count_slots(uint32_t len, bool gso);
+/* Receive slots that a frame of `len` bytes takes, with one for each of its extras. */
+uint32_t netif_rx_count_slots(uint32_t len, uint32_t nr_extras);
 
 #endif

@@ -9,7 +9,7 @@ set -eu
 
 # A conversation that "go" continues.
 begin_check() { # NAME
-	start_daemon
+	start_daemon --workers=4
 	guest_with_nic
 	rm -f "$XENSIM_DIR/go"
 	begin "$XENSIM_DIR/check" simnet --check="$1" "$dom" 0
@@ -32,7 +32,7 @@ restart() { # SIGNAL
 	kill -"$1" "$daemon"
 	wait "$daemon" || :
 	[ $# -eq 1 ] || rm "$XENSIM_DIR"/run/vif-*.state
-	start_daemon
+	start_daemon --workers=4
 	attached_again
 }
 
@@ -64,13 +64,41 @@ multicast_lost() {
 	end_check
 }
 
-start_daemon
+ctrl() { check ctrl; }
+hash() { check hash; }
+hash_stop() { check_restart hash-restart TERM; }
+hash_kill() { check_restart hash-restart KILL; }
+
+# Steering is a program in the kernel, which not everybody may load.
+may_steer() { ! grep -q "cannot be spread by their guests' hash" "$log"; }
+
+hash_queues() {
+	guest_with_nic
+	if ! simnet --check=hash-queues "$dom" 0; then
+		may_steer && fail "simnet --check=hash-queues"
+		echo "    not here: $(grep "guests' hash" "$log" | tail -n 1)"
+	fi
+	end_guest
+}
+
+hash_queues_kill() {
+	may_steer || return 0
+	check_restart hash-queues-restart KILL
+}
+
+start_daemon --workers=4
 count_fds
 test_case "a guest gets the multicast groups of its list and no others" multicast
 test_case "multicast control is switched on and off while connected" multicast_dynamic
+test_case "every control message is answered as netif.h says" ctrl
+test_case "frames carry the hash that the guest asked for" hash
+test_case "frames come on the queue that their hash says" hash_queues
 stop_daemon
 daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
 test_case "a stop of the daemon forgets no multicast group" multicast_stop
 test_case "SIGKILL forgets no multicast group" multicast_kill
 test_case "a multicast list that is lost keeps nothing from the guest" multicast_lost
+test_case "a stop of the daemon forgets no hash" hash_stop
+test_case "SIGKILL forgets no hash" hash_kill
+test_case "SIGKILL leaves frames on the queue of their hash" hash_queues_kill
 exit "$failed"

@@ -320,6 +320,9 @@ static int junk_keys(struct net_front *f)
 					    "multi-queue-num-queues",
 					    "request-rx-copy",
 					    "feature-sg",
+					    "ctrl-ring-ref",
+					    "event-channel-ctrl",
+					    "request-multicast-control",
 					    "mac" };
 	static const char *const junk[] = {
 		"",           "0",          "-1",
@@ -350,16 +353,100 @@ static int flapping_states(struct net_front *f)
 	return start_over(f) ? -ETIMEDOUT : connects_again(f);
 }
 
+/* --- the control ring --- */
+
+static int connect_with_ctrl(struct net_front *f)
+{
+	f->opt.ctrl = true;
+	return net_connect(f);
+}
+
+static int ctrl_runaway(struct net_front *f)
+{
+	int err = connect_with_ctrl(f);
+
+	publish(f, f->ctrl.gfn, f->ctrl.prod + NET_CTRL_SIZE + 1, f->ctrl.port);
+	return err ? err : net_must_leave(f);
+}
+
+static uint32_t random_word(uint64_t *x)
+{
+	static const uint32_t edges[] = { 0, 1, 39, 40, 41, 127, 128, 129, 4096, 0x7fffffff };
+
+	*x = *x * 6364136223846793005ull + 1442695040888963407ull;
+	return *x >> 63 ? (uint32_t)(*x >> 20) : edges[(*x >> 40) % 10];
+}
+
+/* A full ring of requests at a time; each must be answered once, whatever it says. */
+static int ctrl_flood(struct net_front *f)
+{
+	int err = connect_with_ctrl(f);
+	uint64_t x = 1;
+
+	for (uint32_t i = 0; i < 60 && !err; i++) {
+		for (uint32_t k = 0; k < NET_CTRL_SIZE; k++) {
+			const uint32_t data[3] = { k % 2 ? f->ctrl.data_ref : random_word(&x),
+						   random_word(&x), random_word(&x) };
+
+			net_ctrl_put(f, (uint16_t)k, (uint16_t)(random_word(&x) % 12), data);
+		}
+		net_ctrl_push(f);
+		err = net_ctrl_wait(f, f->ctrl.prod);
+		for (uint32_t k = 0; k < NET_CTRL_SIZE && !err; k++)
+			if (memcmp(net_ctrl_entry(f, k), &(uint16_t){ (uint16_t)k }, 2))
+				err = -EPROTO;
+	}
+	return err ? err : net_still_works(f);
+}
+
+static void *flip_table(void *arg)
+{
+	struct net_front *f = arg;
+	uint32_t *entries = sim_guest_addr(&f->guest, f->ctrl.data_gfn);
+
+	for (uint32_t i = 0; !__atomic_load_n(&flip_stop, __ATOMIC_RELAXED); i++)
+		__atomic_store_n(&entries[i % 128], i / 128 % 2 ? 0xffffffff : 0, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* A table that changes while it is read: it is taken as a whole or not at all. */
+static int ctrl_changing_table(struct net_front *f)
+{
+	int err = connect_with_ctrl(f);
+	pthread_t thread;
+	uint32_t data;
+
+	if (!err && (net_ctrl_ask(f, 7, 1, 0, 0, &data) || net_ctrl_ask(f, 2, 15, 0, 0, &data) ||
+		     net_ctrl_ask(f, 5, 128, 0, 0, &data)))
+		err = -EPROTO;
+	__atomic_store_n(&flip_stop, false, __ATOMIC_RELAXED);
+	if (err || pthread_create(&thread, NULL, flip_table, f))
+		return -EPROTO;
+	for (int i = 0; i < 300 && err >= 0; i++)
+		err = net_ctrl_ask(f, 6, f->ctrl.data_ref, 128, 0, &data);
+	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	return err < 0 ? err : net_still_works(f);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct net_front *f);
 	bool connected;
 } attacks[] = {
-	{ "lying-headers", lying_headers, true },   { "same-ids", same_ids, true },
-	{ "runaway-tx", runaway_tx, true },         { "backward-tx", backward_tx, true },
-	{ "runaway-rx", runaway_rx, true },         { "bad-rx-grants", bad_rx_grants, true },
-	{ "changing-slots", changing_slots, true }, { "event-storm", event_storm, true },
-	{ "junk-keys", junk_keys, false },          { "flapping-states", flapping_states, false },
+	{ "lying-headers", lying_headers, true },
+	{ "same-ids", same_ids, true },
+	{ "runaway-tx", runaway_tx, true },
+	{ "backward-tx", backward_tx, true },
+	{ "runaway-rx", runaway_rx, true },
+	{ "bad-rx-grants", bad_rx_grants, true },
+	{ "changing-slots", changing_slots, true },
+	{ "event-storm", event_storm, true },
+	{ "ctrl-runaway", ctrl_runaway, false },
+	{ "ctrl-flood", ctrl_flood, false },
+	{ "ctrl-changing-table", ctrl_changing_table, false },
+	{ "junk-keys", junk_keys, false },
+	{ "flapping-states", flapping_states, false },
 };
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
 

@@ -76,6 +76,10 @@ static void write_keys(struct net_front *f, xs_transaction_t t)
 	bus_write(bus, t, "feature-gso-tcpv4", "%d", f->opt.gso4);
 	bus_write(bus, t, "feature-gso-tcpv6", "%d", f->opt.gso6);
 	bus_write(bus, t, "feature-ipv6-csum-offload", "%d", f->opt.csum6);
+	if (f->ctrl.open) {
+		bus_write(bus, t, "ctrl-ring-ref", "%u", f->ctrl.ref);
+		bus_write(bus, t, "event-channel-ctrl", "%d", f->ctrl.port);
+	}
 	if (f->opt.groups)
 		bus_write(bus, t, "request-multicast-control", "1");
 	if (f->opt.no_csum4)

@@ -38,22 +38,30 @@ static int send_from(struct net_front *f, const uint8_t *source, uint16_t number
 	return net_try_slots(f, &slot, 1, MUST_WORK);
 }
 
+/* The next test frame on any queue, if one is there; it stays in f->packet. */
+static bool take_frame(struct net_front *f, struct net_frame *frame)
+{
+	for (uint32_t i = 0; i < f->nr_queues; i++)
+		while (net_rx_take(f, &f->queue[i])) {
+			const char *wrong = net_frame_check(f->packet.data, f->packet.len,
+							    f->packet.blank, frame);
+
+			net_rx_refill(f, &f->queue[i]);
+			if (!wrong)
+				return true;
+		}
+	return false;
+}
+
 /* The next test frame that the host sends: its number, or -ETIMEDOUT. */
 static int receive_number(struct net_front *f)
 {
 	int64_t end = sim_now_ms() + EVENTUALLY_MS * sim_slowness();
-	struct net_queue *q = &f->queue[0];
 	struct net_frame frame;
 
 	while (sim_now_ms() < end) {
-		while (net_rx_take(f, q)) {
-			const char *wrong =
-				net_frame_check(f->packet.data, f->packet.len, false, &frame);
-
-			net_rx_refill(f, q);
-			if (!wrong)
-				return frame.number;
-		}
+		if (take_frame(f, &frame))
+			return frame.number;
 		poll(NULL, 0, 1);
 	}
 	return -ETIMEDOUT;
@@ -83,6 +91,7 @@ static int warm_up(struct net_front *f)
 {
 	int64_t end = sim_now_ms() + EVENTUALLY_MS * sim_slowness();
 	uint16_t number = 60000;
+	struct net_frame frame;
 
 	while (sim_now_ms() < end) {
 		int err = send_from(f, f->mac, number++);
@@ -90,10 +99,9 @@ static int warm_up(struct net_front *f)
 		if (err)
 			return err;
 		poll(NULL, 0, 20);
-		if (net_rx_take(f, &f->queue[0]))
+		if (take_frame(f, &frame))
 			break;
 	}
-	net_rx_refill(f, &f->queue[0]);
 	/* What else is on its way comes before this one. */
 	number++;
 	if (send_from(f, f->mac, number))
@@ -262,6 +270,222 @@ static int multicast_lost(struct net_front *f)
 	return reaches(f, group(1)) == 1 ? 0 : failed("a lost list keeps frames from us");
 }
 
+/* --- the control ring --- */
+
+enum { ALGORITHM = 7, GET_TYPES = 1, SET_TYPES = 2, KEY = 3, GET_SIZE = 4, SET_SIZE = 5, MAP = 6 };
+enum { SUCCESS = 0, NOT_SUPPORTED = 1, INVALID = 2, OVERFLOW = 3 };
+
+static const uint8_t key[40] = { 0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
+				 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
+				 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
+				 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa };
+
+#define MAPPING 100u
+
+static uint32_t mapped_queue(const struct net_front *f, uint32_t index)
+{
+	return (index * 7 + 1) % f->nr_queues;
+}
+
+static void put_data(struct net_front *f, const void *data, size_t len)
+{
+	memcpy(sim_guest_addr(&f->guest, f->ctrl.data_gfn), data, len);
+}
+
+/* A request must have that status; `data` is what the response must hold, if not -1. */
+static int ask(struct net_front *f, uint16_t type, uint32_t data0, uint32_t data1, uint32_t data2,
+	       int status, int64_t data)
+{
+	uint32_t got_data;
+	int got = net_ctrl_ask(f, type, data0, data1, data2, &got_data);
+
+	if (got == status && (data < 0 || data == got_data))
+		return 0;
+	fprintf(stderr, "simnet: control request %u (%u %u %u) got %d, data %u\n", type, data0,
+		data1, data2, got, got_data);
+	return -EPROTO;
+}
+
+static int set_hashing(struct net_front *f, uint32_t types)
+{
+	uint32_t mapping[MAPPING];
+	int err = ask(f, ALGORITHM, 1, 0, 0, SUCCESS, 0);
+
+	if (!err)
+		err = ask(f, SET_TYPES, types, 0, 0, SUCCESS, 0);
+	put_data(f, key, sizeof(key));
+	if (!err)
+		err = ask(f, KEY, f->ctrl.data_ref, sizeof(key), 0, SUCCESS, 0);
+	if (!err)
+		err = ask(f, SET_SIZE, MAPPING, 0, 0, SUCCESS, 0);
+	for (uint32_t i = 0; i < MAPPING; i++)
+		mapping[i] = mapped_queue(f, i);
+	put_data(f, mapping, sizeof(mapping));
+	return err ? err : ask(f, MAP, f->ctrl.data_ref, MAPPING, 0, SUCCESS, 0);
+}
+
+static int connect_with_ctrl(struct net_front *f, uint32_t nr_queues)
+{
+	int err;
+
+	f->opt.ctrl = true;
+	f->opt.queues = nr_queues;
+	err = net_connect(f);
+	if (!err && f->nr_queues != nr_queues)
+		return failed("too few queues are offered");
+	return err ? err : warm_up(f);
+}
+
+/* Each message, right and wrong. */
+static int ctrl(struct net_front *f)
+{
+	const uint32_t no_queue = 4, bad_ref = 30000;
+	int err = connect_with_ctrl(f, 1);
+	uint32_t ref = f->ctrl.data_ref;
+
+	if (err)
+		return err;
+	err |= ask(f, GET_TYPES, 0, 0, 0, NOT_SUPPORTED, -1);
+	err |= ask(f, SET_TYPES, 1, 0, 0, INVALID, -1);
+	err |= ask(f, ALGORITHM, 2, 0, 0, INVALID, -1);
+	err |= ask(f, ALGORITHM, 1, 0, 0, SUCCESS, 0);
+	err |= ask(f, GET_TYPES, 0, 0, 0, SUCCESS, 15);
+	err |= ask(f, SET_TYPES, 16, 0, 0, INVALID, -1);
+	err |= ask(f, GET_SIZE, 0, 0, 0, SUCCESS, 128);
+	err |= ask(f, SET_SIZE, 129, 0, 0, INVALID, -1);
+	err |= ask(f, MAP, ref, 1, 0, INVALID, -1);
+	err |= ask(f, SET_SIZE, 4, 0, 0, SUCCESS, 0);
+	put_data(f, &no_queue, sizeof(no_queue));
+	err |= ask(f, MAP, ref, 1, 0, INVALID, -1);
+	err |= ask(f, MAP, ref, 2, 3, INVALID, -1);
+	err |= ask(f, MAP, ref, 2, UINT32_MAX, INVALID, -1);
+	err |= ask(f, MAP, ref, UINT32_MAX, 0, OVERFLOW, -1);
+	err |= ask(f, MAP, bad_ref, 1, 0, INVALID, -1);
+	err |= ask(f, KEY, ref, 41, 0, OVERFLOW, -1);
+	err |= ask(f, KEY, bad_ref, 40, 0, INVALID, -1);
+	err |= ask(f, KEY, bad_ref, 0, 0, SUCCESS, 0);
+	for (uint16_t type = 8; type < 12; type++)
+		err |= ask(f, type, 0, 0, 0, NOT_SUPPORTED, -1);
+	err |= ask(f, 0, 0, 0, 0, NOT_SUPPORTED, -1);
+	err |= ask(f, 65535, 0, 0, 0, NOT_SUPPORTED, -1);
+	return err | set_hashing(f, 15);
+}
+
+/* --- hashes --- */
+
+/* A frame of that kind and flow; the next one that comes back is it. 0 or -errno. */
+static int bounce(struct net_front *f, enum net_kind kind, uint8_t flow, uint32_t via)
+{
+	static const uint8_t peer[6] = { 2, 0, 0, 0, 0, 1 };
+	static uint8_t buf[NET_FRAME_MAX];
+	static uint16_t number = 1000;
+	struct net_frame frame = { .kind = kind, .len = 200, .number = ++number, .flow = flow };
+	struct net_queue *q = &f->queue[via];
+	int got;
+
+	net_frame_build(buf, &frame, f->mac, peer, false);
+	net_tx_put(f, q, buf, &frame, 1, false, 0);
+	net_tx_push(f, q);
+	do {
+		got = receive_number(f);
+	} while (got >= 0 && got != number);
+	net_tx_reap(f, q);
+	return got < 0 ? got : 0;
+}
+
+/* The hash of what is in f->packet, and its type; false when none is due. */
+static bool own_hash(const struct net_front *f, uint32_t types, uint32_t *type, uint32_t *hash)
+{
+	const uint8_t *p = f->packet.data;
+	uint8_t input[36];
+	bool v6 = p[12] == 0x86;
+	uint32_t addresses = v6 ? 32 : 8;
+	bool tcp = (v6 ? p[20] : p[23]) == 6 && (types >> (v6 ? 3 : 1) & 1);
+
+	*type = (v6 ? 2u : 0u) + tcp;
+	if (!(types >> *type & 1))
+		return false;
+	memcpy(input, p + (v6 ? 22 : 26), addresses);
+	memcpy(input + addresses, p + (v6 ? 54 : 34), 4);
+	*hash = net_toeplitz(key, input, addresses + (tcp ? 4 : 0));
+	return true;
+}
+
+static int judge_hash(struct net_front *f, uint32_t types, bool judge_queue)
+{
+	uint32_t type, hash;
+	bool due = own_hash(f, types, &type, &hash);
+
+	if (due != f->packet.hashed)
+		return failed(due ? "a hash is missing" : "a hash that was not wanted");
+	if (due && (type != f->packet.hash_type || hash != f->packet.hash))
+		return failed("a wrong hash");
+	if (due && judge_queue && f->packet.queue != mapped_queue(f, hash % MAPPING))
+		return failed("a frame on another queue than its hash says");
+	return 0;
+}
+
+static int judge_flows(struct net_front *f, uint32_t types, bool judge_queue)
+{
+	static const enum net_kind kinds[] = { NET_UDP4, NET_TCP4, NET_UDP6, NET_TCP6 };
+	int err = 0;
+
+	for (uint8_t flow = 0; flow < 16 && !err; flow++)
+		for (unsigned int k = 0; k < 4 && !err; k++) {
+			err = bounce(f, kinds[k], flow, flow % f->nr_queues);
+			if (!err)
+				err = judge_hash(f, types, judge_queue);
+		}
+	return err;
+}
+
+static int hash_extra(struct net_front *f)
+{
+	int err = connect_with_ctrl(f, 1);
+
+	if (!err)
+		err = judge_flows(f, 0, false);
+	for (uint32_t types = 0; types < 16 && !err; types++) {
+		err = set_hashing(f, types);
+		if (!err)
+			err = judge_flows(f, types, false);
+	}
+	if (!err)
+		err = ask(f, ALGORITHM, 0, 0, 0, SUCCESS, 0);
+	return err ? err : judge_flows(f, 0, false);
+}
+
+static int hash_queues(struct net_front *f)
+{
+	int err = connect_with_ctrl(f, 4);
+
+	if (!err)
+		err = set_hashing(f, 15);
+	return err ? err : judge_flows(f, 15, true);
+}
+
+static int hash_restart(struct net_front *f)
+{
+	int err = connect_with_ctrl(f, 1);
+
+	if (!err)
+		err = set_hashing(f, 15);
+	if (!err)
+		err = wait_for_go();
+	return err ? err : judge_flows(f, 15, false);
+}
+
+static int hash_queues_restart(struct net_front *f)
+{
+	int err = connect_with_ctrl(f, 4);
+
+	if (!err)
+		err = set_hashing(f, 15);
+	if (!err)
+		err = wait_for_go();
+	return err ? err : judge_flows(f, 15, true);
+}
+
 /* --- all of them --- */
 
 static const struct {
@@ -272,6 +496,11 @@ static const struct {
 	{ "multicast-dynamic", multicast_dynamic },
 	{ "multicast-restart", multicast_restart },
 	{ "multicast-lost", multicast_lost },
+	{ "ctrl", ctrl },
+	{ "hash", hash_extra },
+	{ "hash-queues", hash_queues },
+	{ "hash-restart", hash_restart },
+	{ "hash-queues-restart", hash_queues_restart },
 };
 #define NR_CHECKS (sizeof(checks) / sizeof(checks[0]))
 
@@ -285,8 +514,11 @@ int net_check(struct net_front *f)
 {
 	int err = net_page_open(f);
 
-	for (size_t i = 0; i < NR_CHECKS && !err; i++)
-		if (!strcmp(checks[i].name, f->opt.check))
-			return checks[i].run(f);
+	for (size_t i = 0; i < NR_CHECKS && !err; i++) {
+		if (strcmp(checks[i].name, f->opt.check))
+			continue;
+		err = checks[i].run(f);
+		return f->stats.protocol_errors && !err ? -EPROTO : err;
+	}
 	return err ? err : -EINVAL;
 }

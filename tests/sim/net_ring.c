@@ -83,6 +83,8 @@ void net_queues_open(struct net_front *f)
 {
 	for (uint32_t i = 0; i < f->nr_queues; i++)
 		queue_open(f, &f->queue[i]);
+	if (f->opt.ctrl)
+		net_ctrl_open(f);
 }
 
 static void revoke(struct net_front *f, uint32_t *ref, const char *what)
@@ -94,6 +96,7 @@ static void revoke(struct net_front *f, uint32_t *ref, const char *what)
 
 void net_queues_close(struct net_front *f)
 {
+	net_ctrl_close(f);
 	for (uint32_t i = 0; i < f->nr_queues; i++) {
 		struct net_queue *q = &f->queue[i];
 
@@ -267,7 +270,7 @@ void net_rx_refill(struct net_front *f, struct net_queue *q)
 	push(f, q->rx_gfn, q->rx_prod, &q->rx_published, q->rx_port);
 }
 
-/* An extra takes the place of a response; only GSO is expected. */
+/* An extra takes the place of a response. */
 static bool rx_extra(struct net_front *f, struct net_queue *q, struct net_packet *p)
 {
 	const uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, q->rx_cons);
@@ -276,6 +279,12 @@ static bool rx_extra(struct net_front *f, struct net_queue *q, struct net_packet
 	if (e[0] == EXTRA_GSO) {
 		p->gso_size = get16(e + 2);
 		p->gso_type = e[4];
+	} else if (e[0] == EXTRA_HASH && f->opt.ctrl) {
+		p->hashed = true;
+		p->hash_type = e[2];
+		p->hash = get16(e + 4) | (uint32_t)get16(e + 6) << 16;
+		if (e[3] != 1)
+			net_protocol_error(f, "hash by another algorithm", e[3]);
 	} else {
 		net_protocol_error(f, "unexpected extra of type", e[0]);
 	}
@@ -341,6 +350,8 @@ bool net_rx_take(struct net_front *f, struct net_queue *q)
 		return false;
 	p->len = 0;
 	p->gso_type = p->gso_size = 0;
+	p->hashed = false;
+	p->queue = (uint32_t)(q - f->queue);
 	flags = rx_data(f, q, p);
 	p->blank = flags & RX_CSUM_BLANK;
 	p->validated = flags & RX_DATA_VALIDATED;

@@ -111,7 +111,10 @@ int net_try_slots(struct net_front *f, const struct net_slot *slots, unsigned in
 	if (verdict == MUST_LEAVE)
 		return net_must_leave(f);
 	err = net_wait_answers(f);
-	return err ? err : judge(f, slots, nr, verdict);
+	if (err)
+		return err;
+	f->queue[0].tx_cons = f->queue[0].tx_prod; /* these are no frames of net_tx_put() */
+	return judge(f, slots, nr, verdict);
 }
 
 void net_honest_frame(struct net_front *f, enum net_kind kind, size_t len, bool blank)

@@ -134,8 +134,8 @@ static void build_ip6(uint8_t *ip, const struct net_frame *f, size_t bytes)
 
 static void build_l4(uint8_t *l4, const struct net_frame *f, size_t bytes)
 {
-	put16(l4, PORT);
-	put16(l4 + 2, PORT);
+	put16(l4, PORT + f->flow);
+	put16(l4 + 2, PORT + f->flow);
 	if (!kind_is_tcp(f->kind)) {
 		put16(l4 + 4, (uint32_t)bytes);
 		put16(l4 + 6, 0);
@@ -290,10 +290,14 @@ const char *net_frame_check(const uint8_t *buf, size_t len, bool blank, struct n
 	if (kind_is_v6(f->kind) && len == 60)
 		len = l3_offset(f->kind) + 40 + get16(buf + l3_offset(f->kind) + 4);
 	f->len = len;
+	f->flow = 0;
 	layout(f);
 	if (f->kind != NET_RAW) {
-		if (get16(buf + f->l4_offset) != PORT || get16(buf + f->l4_offset + 2) != PORT)
+		uint32_t port = get16(buf + f->l4_offset);
+
+		if (port != get16(buf + f->l4_offset + 2) || port - PORT > UINT8_MAX)
 			return "";
+		f->flow = (uint8_t)(port - PORT);
 		wrong = check_ip(buf, f);
 		if (!wrong)
 			wrong = check_l4(buf, f, blank);

@@ -26,7 +26,7 @@ static const char usage[] =
 	"  --window=N           frames on the way at a time (default 64)\n"
 	"  --size=MIN:MAX       bytes of a frame (default 60:1514)\n"
 	"  --slots=N            most pieces of a frame (1-18, default 4)\n"
-	"  --queues=N           queues to ask for (1-4)\n"
+	"  --queues=N           queues to ask for (1-8)\n"
 	"  --single-channel     one event channel per queue even if two could be had\n"
 	"  --no-sg --no-gso     features not to offer\n"
 	"  --csum6              take IPv6 frames with a blank checksum\n"

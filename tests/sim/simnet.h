@@ -15,14 +15,21 @@
 #include "netframe.h"
 
 #define NET_RING_SIZE  256u /* entries of a one-page ring, both directions */
-#define NET_MAX_QUEUES 4u
+#define NET_MAX_QUEUES 8u
+#define NET_CTRL_SIZE  128u
 #define NET_MAX_SLOTS  18u
 
 /* Flags and statuses, from netif.h; two flags have other bits per direction. */
 enum { TX_CSUM_BLANK = 1, TX_DATA_VALIDATED = 2, TX_MORE_DATA = 4, TX_EXTRA_INFO = 8 };
 enum { RX_DATA_VALIDATED = 1, RX_CSUM_BLANK = 2, RX_MORE_DATA = 4, RX_EXTRA_INFO = 8 };
 enum { NET_OKAY = 0, NET_ERROR = -1, NET_DROPPED = -2, NET_NULL = 1 };
-enum { EXTRA_GSO = 1, EXTRA_MCAST_ADD = 2, EXTRA_MCAST_DEL = 3, EXTRA_FLAG_MORE = 1 };
+enum {
+	EXTRA_GSO = 1,
+	EXTRA_MCAST_ADD = 2,
+	EXTRA_MCAST_DEL = 3,
+	EXTRA_HASH = 4,
+	EXTRA_FLAG_MORE = 1
+};
 enum { GSO_TCPV4 = 1, GSO_TCPV6 = 2 };
 
 /* How a round ends, and so how the next one begins. */
@@ -43,6 +50,7 @@ struct net_options {
 	uint32_t max_slots;
 	bool hold;
 	bool groups;        /* request-multicast-control */
+	bool ctrl;          /* offer a control ring */
 	const char *attack; /* do this instead of a load */
 	const char *check;  /* or this */
 	uint32_t seed;
@@ -68,6 +76,14 @@ struct net_queue {
 	struct net_rx_slot rx[NET_RING_SIZE]; /* by ring index */
 };
 
+/* The control ring, and a page for what requests point at. */
+struct net_ctrl {
+	bool open;
+	uint32_t gfn, ref, data_gfn, data_ref;
+	int port;
+	uint32_t prod, published;
+};
+
 struct net_stats {
 	uint64_t sent, received, bytes, lost, bad, tx_errors, protocol_errors, segments;
 };
@@ -77,6 +93,9 @@ struct net_packet {
 	size_t len;
 	bool blank, validated;
 	uint32_t gso_type, gso_size;
+	bool hashed;
+	uint32_t hash_type, hash;
+	uint32_t queue; /* that it came on */
 	uint8_t data[NET_FRAME_MAX];
 };
 
@@ -88,6 +107,7 @@ struct net_front {
 	uint32_t nr_queues;
 	bool split, sg, gso4, gso6, csum6; /* agreed on, guest to backend */
 	struct net_queue queue[NET_MAX_QUEUES];
+	struct net_ctrl ctrl;
 	uint8_t mac[6];
 	uint64_t random;
 	struct net_stats stats;
@@ -119,6 +139,19 @@ void net_rx_refill(struct net_front *f, struct net_queue *q);
 /* Ask for events; true when something is there already. */
 bool net_wait_wanted(struct net_front *f, struct net_queue *q);
 void net_protocol_error(struct net_front *f, const char *what, uint64_t value);
+
+/* net_ctrl.c */
+void net_ctrl_open(struct net_front *f);
+void net_ctrl_close(struct net_front *f);
+uint8_t *net_ctrl_entry(struct net_front *f, uint32_t index);
+void net_ctrl_put(struct net_front *f, uint16_t id, uint16_t type, const uint32_t data[3]);
+void net_ctrl_push(struct net_front *f);
+/* Until responses up to @prod are there. 0; -ECANCELED: the backend left; -ETIMEDOUT. */
+int net_ctrl_wait(struct net_front *f, uint32_t prod);
+/* One request and its response: the status, or -errno. */
+int net_ctrl_ask(struct net_front *f, uint16_t type, uint32_t data0, uint32_t data1, uint32_t data2,
+		 uint32_t *ret_data);
+uint32_t net_toeplitz(const uint8_t key[40], const uint8_t *buffer, uint32_t len);
 
 /* net_attack.c: what no honest guest does; as blk_attack(). */
 int net_attack(struct net_front *f);

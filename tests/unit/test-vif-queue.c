@@ -448,7 +448,24 @@ struct received {
 	uint16_t flags;    /* of the first slot */
 	bool failed;
 	struct netif_extra gso; /* type 0: there was none */
+	struct netif_extra hash;
 };
+
+/* Each extra at most once, in slots of their own. */
+static void take_extras(struct received *ret)
+{
+	struct netif_extra extra;
+
+	do {
+		struct netif_extra *to;
+
+		assert_true(rx_response((struct netif_rx_response *)(void *)&extra));
+		to = extra.type == NETIF_EXTRA_GSO ? &ret->gso : &ret->hash;
+		assert_true(extra.type == NETIF_EXTRA_GSO || extra.type == NETIF_EXTRA_HASH);
+		assert_int_equal(to->type, 0);
+		*to = extra;
+	} while (extra.flags & NETIF_EXTRA_MORE);
+}
 
 /* Put the next frame together from its slots. */
 static bool guest_receives(struct received *ret)
@@ -470,10 +487,8 @@ static bool guest_receives(struct received *ret)
 			memcpy(got + ret->len, pages[page] + rsp.offset, (size_t)rsp.status);
 			ret->len += (uint16_t)rsp.status;
 		}
-		if (ret->nr_slots == 1 && (rsp.flags & NETIF_RX_EXTRA_INFO)) {
-			assert_true(rx_response((struct netif_rx_response *)(void *)&ret->gso));
-			assert_int_equal(ret->gso.flags, 0);
-		}
+		if (ret->nr_slots == 1 && (rsp.flags & NETIF_RX_EXTRA_INFO))
+			take_extras(ret);
 		if (!(rsp.flags & NETIF_RX_MORE_DATA))
 			return true;
 		page = rx_seen % 256;
@@ -883,6 +898,78 @@ static void large_host_frame_takes_an_extra_and_seventeen_slots(void **state)
 	assert_int_equal(get32(pages[RX_PAGE] + 8), 18);
 }
 
+static void turn_hashing_on(void)
+{
+	vif_shared_lock_hash(&shared);
+	kept.hash.algorithm = HASH_TOEPLITZ;
+	kept.hash.types = HASH_ALL_TYPES;
+	memset(kept.hash.key, 0x5a, sizeof(kept.hash.key));
+	vif_shared_unlock_hash(&shared);
+}
+
+static uint32_t hash_of(const struct received *r)
+{
+	const uint8_t *v = r->hash.hash.value;
+
+	return v[0] | (uint32_t)v[1] << 8 | (uint32_t)v[2] << 16 | (uint32_t)v[3] << 24;
+}
+
+static void hash_comes_behind_gso_and_takes_a_slot(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 20000 };
+	struct built b = build_offloaded(frame, &s);
+	struct hash_value expected;
+	struct received r;
+
+	(void)state;
+	turn_hashing_on();
+	hash_frame(&kept.hash, frame, b.len, true, &expected);
+	rx_post_and_kick(6); /* five pages, GSO and hash are seven */
+	host_sends(&s, &b, true, 1448);
+	expect_nothing_received();
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.gso.type, NETIF_EXTRA_GSO);
+	assert_int_equal(r.hash.hash.type, HASH_IPV4_TCP);
+	assert_int_equal(r.hash.hash.algorithm, HASH_TOEPLITZ);
+	assert_int_equal(hash_of(&r), expected.value);
+	assert_memory_equal(got, frame, b.len);
+}
+
+static void every_segment_has_the_hash_of_the_whole(void **state)
+{
+	struct spec s = { .tcp = true, .nr_tags = 1, .payload = 3000 };
+	struct built b = build_offloaded(frame, &s);
+	struct hash_value expected;
+	struct received r;
+
+	(void)state;
+	turn_hashing_on();
+	hash_frame(&kept.hash, frame, b.len, true, &expected);
+	rx_post_and_kick(6);
+	host_sends(&s, &b, true, 1000);
+	for (int i = 0; i < 3; i++) {
+		assert_true(guest_receives(&r));
+		assert_int_equal(hash_of(&r), expected.value);
+	}
+	expect_nothing_received();
+}
+
+static void what_has_no_hash_gets_none(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	turn_hashing_on();
+	put16(frame + 12, 0x88b5);
+	rx_post(4);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.flags, 0);
+}
+
 static void frames_wait_for_the_first_slot(void **state)
 {
 	struct spec s = { .payload = 700 };
@@ -1244,6 +1331,9 @@ int main(void)
 		WITH(rate_limit_holds_packets_back_and_lets_them_go, setup),
 		WITH(host_frame_reaches_the_guest, setup),
 		WITH(large_host_frame_takes_an_extra_and_seventeen_slots, setup),
+		WITH(hash_comes_behind_gso_and_takes_a_slot, setup),
+		WITH(every_segment_has_the_hash_of_the_whole, setup),
+		WITH(what_has_no_hash_gets_none, setup),
 		WITH(frames_wait_for_the_first_slot, setup),
 		WITH(row_24_one_slot_too_few_is_too_few, setup),
 		WITH(order_is_kept_behind_a_held_frame, setup),

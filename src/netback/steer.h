@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making the kernel put each frame for a guest into the tap's queue that the guest's hash asks for:
+ * an eBPF program behind TUNSETSTEERINGEBPF, with everything that can change in a map of one entry. The
+ * program is ours, instruction by instruction, and no bytes of the guest's choice are in it.
+ *
+ * The hash is a linear function of the bits, so the program only looks up and adds: per byte of
+ * input one row of 256 words. What it cannot hash goes to queue 0. Silent.
+ */
+#ifndef PVB_NETBACK_STEER_H
+#define PVB_NETBACK_STEER_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "netback/hash.h"
+
+struct steer_table {
+	uint32_t types;
+	uint32_t mapping_size; /* 1..HASH_MAPPING_MAX */
+	uint32_t mapping[HASH_MAPPING_MAX];
+	uint32_t rows[HASH_INPUT_MAX][256];
+};
+
+/* Fill a table: pure. A mapping of size 0 becomes queue = hash modulo nr_queues. */
+void steer_table_fill(const struct hash_config *config, uint32_t nr_queues,
+		      struct steer_table *ret);
+
+#define STEER_MAX_INSNS 1024u
+/* Write the program that reads the map behind `map_fd`. Pure. Returns its length. */
+unsigned int steer_program(int map_fd, struct bpf_insn ret_insns[STEER_MAX_INSNS]);
+
+struct steer {
+	bool open; /* when not, nothing is held */
+	int map_fd;
+	int prog_fd;
+};
+
+/*
+ * Make map and program. 0, or -errno with nothing open: -EPERM where the daemon may not load programs
+ * (CAP_BPF), -ENOSYS on a kernel without.
+ */
+int steer_open(struct steer *steer);
+/* Idempotent. */
+void steer_close(struct steer *steer);
+
+/* Make a configuration that is on the one in force on a tap of `nr_queues`. 0 or -errno. */
+int steer_apply(struct steer *steer, const struct hash_config *config, uint32_t nr_queues,
+		int tap_fd);
+/* Leave the choice to the kernel again: it follows the queue that a flow was last sent on. */
+void steer_release(int tap_fd);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "log.h"
+#include "netback/vif_ctrl.h"
+
+#define ctrl_of(task_ptr, member)                                                                  \
+	((struct vif_ctrl *)(void *)((char *)(task_ptr)-offsetof(struct vif_ctrl, member)))
+
+static struct vif_ctrl *ctrl_of_queue(struct queue *queue)
+{
+	return (struct vif_ctrl *)(void *)queue; /* its first member */
+}
+
+/* --- the parts of a pass --- */
+
+static void broken_run(struct loop_task *task)
+{
+	vif_ctrl_broke(ctrl_of(task, broken_task));
+}
+
+static void break_it(struct vif_ctrl *c)
+{
+	c->broken = true;
+	c->err = -EPROTO;
+	c->why = "impossible request index in the control ring";
+	c->broken_task.run = broken_run;
+	loop_post(c->control, &c->broken_task);
+}
+
+static void take_job(struct vif_ctrl *c, struct vif_ctrl_job *job)
+{
+	struct grant_copy copy = { .direction = GRANT_FROM_GUEST,
+				   .domid = c->id.domid,
+				   .local = job->copied };
+
+	ring_copy(&c->ring, 0, &job->request, sizeof(job->request));
+	ring_consume(&c->ring, 1);
+	job->copy_len = hash_copy_len(&job->request);
+	copy.ref = job->request.data[0];
+	copy.len = job->copy_len;
+	job->copy = copy.len ? grant_batch_add(&c->worker->copies, &copy) : -1;
+}
+
+static void ctrl_take(struct queue *queue)
+{
+	struct vif_ctrl *c = ctrl_of_queue(queue);
+	uint32_t waiting;
+
+	c->more = false;
+	if (c->broken)
+		return;
+	if (ring_peek(&c->ring, &waiting)) {
+		break_it(c);
+		return;
+	}
+	c->more = waiting > VIF_CTRL_BATCH;
+	for (; waiting && c->nr_jobs < VIF_CTRL_BATCH; waiting--)
+		take_job(c, &c->jobs[c->nr_jobs++]);
+}
+
+/* Said once: it is about this host, and a guest can bring it about at will. */
+static void complain(int err)
+{
+	static atomic_bool said;
+
+	if (err && !atomic_exchange(&said, true))
+		log_warning("frames cannot be spread by their guests' hash, so the kernel chooses "
+			    "their queues: %s%s",
+			    strerror(-err), err == -EPERM ? " (CAP_BPF is missing)" : "");
+}
+
+/* Where the daemon may not load programs the kernel goes on choosing: that is allowed, and slower. */
+static void steer_frames(struct vif_ctrl *c)
+{
+	const struct hash_config *config = &c->shared->kept->hash;
+	int err = 0;
+
+	if (c->nr_queues == 1)
+		return;
+	if (!hash_config_is_on(config)) {
+		steer_release(c->tap_fd);
+		return;
+	}
+	if (!c->steer.open)
+		err = steer_open(&c->steer);
+	if (!err)
+		err = steer_apply(&c->steer, config, c->nr_queues, c->tap_fd);
+	if (err)
+		steer_release(c->tap_fd);
+	c->steer_err = err;
+	complain(err);
+}
+
+static void carry_out(struct vif_ctrl *c, const struct vif_ctrl_job *job,
+		      struct netctrl_response *response)
+{
+	bool copied = job->copy >= 0 && grant_batch_ok(&c->worker->copies, (uint32_t)job->copy);
+
+	*response = (struct netctrl_response){ .id = job->request.id, .type = job->request.type };
+	response->status = hash_request(&c->shared->kept->hash, &job->request,
+					copied ? job->copied : NULL, c->nr_queues, &response->data);
+	c->nr_requests++;
+	c->nr_refused += response->status != NETCTRL_SUCCESS;
+	trace(c->trace, TRACE_NET, &c->id,
+	      "ctrl type=%u data0=%" PRIu32 " data1=%" PRIu32 " data2=%" PRIu32 " status=%" PRIu32,
+	      job->request.type, job->request.data[0], job->request.data[1], job->request.data[2],
+	      response->status);
+}
+
+/* In the order of the ring: a table's size comes before its entries. */
+static void ctrl_act(struct queue *queue)
+{
+	struct vif_ctrl *c = ctrl_of_queue(queue);
+
+	if (c->nr_done == c->nr_jobs)
+		return;
+	vif_shared_lock_hash(c->shared);
+	for (; c->nr_done < c->nr_jobs; c->nr_done++)
+		carry_out(c, &c->jobs[c->nr_done], &c->responses[c->nr_done]);
+	vif_shared_unlock_hash(c->shared);
+	steer_frames(c);
+}
+
+static void ctrl_give(struct queue *queue)
+{
+	(void)queue;
+}
+
+static bool ctrl_answer(struct queue *queue)
+{
+	struct vif_ctrl *c = ctrl_of_queue(queue);
+
+	if (c->broken)
+		return false;
+	for (uint32_t i = 0; i < c->nr_done; i++)
+		ring_put(&c->ring, &c->responses[i], sizeof(c->responses[i]));
+	c->nr_jobs = c->nr_done = 0;
+	if (ring_publish(&c->ring))
+		worker_notify(c->worker, &c->port);
+	return c->more || ring_rearm(&c->ring);
+}
+
+static void ctrl_dump(struct queue *queue, FILE *out)
+{
+	const struct vif_ctrl *c = ctrl_of_queue(queue);
+	const struct hash_config *hash = &c->shared->kept->hash;
+	struct ring_indices at;
+
+	ring_indices(&c->ring, &at);
+	fprintf(out,
+		"vif %" PRIu32 "/%" PRIu32 "/ctrl worker=%u broken=%d req_prod=%" PRIu32
+		" rsp_prod=%" PRIu32 " requests=%" PRIu64 " refused=%" PRIu64
+		" hash_algorithm=%" PRIu32 " hash_types=%" PRIu32 " hash_mapping_size=%" PRIu32
+		" steer=%s\n",
+		c->id.domid, c->id.devid, c->worker->index, c->broken, at.req_prod, at.rsp_prod,
+		c->nr_requests, c->nr_refused, hash->algorithm, hash->types, hash->mapping_size,
+		c->steer_err    ? strerror(-c->steer_err)
+		: c->steer.open ? "yes"
+				: "no");
+}
+
+static const struct queue_ops ctrl_ops = {
+	.take = ctrl_take,
+	.act = ctrl_act,
+	.give = ctrl_give,
+	.answer = ctrl_answer,
+	.dump = ctrl_dump,
+};
+
+/* --- attach and detach, on the worker --- */
+
+static int ctrl_open(struct vif_ctrl *c)
+{
+	int err = grant_map(c->worker->xgt, c->id.domid, &c->ref, 1, &c->map);
+
+	c->why = "the control ring cannot be attached";
+	if (!err)
+		err = ring_attach(&c->ring, c->map.addr, GRANT_PAGE_SIZE, NETCTRL_SLOT_SIZE);
+	if (err)
+		return err;
+	worker_attach(c->worker, &c->queue, &ctrl_ops);
+	c->why = "the control ring's event channel cannot be bound";
+	err = worker_bind(c->worker, &c->port, &c->queue, c->id.domid, c->remote_port);
+	if (err)
+		return err;
+	if (hash_config_is_on(&c->shared->kept->hash))
+		steer_frames(c);            /* as an earlier life of the daemon was told */
+	worker_notify(c->worker, &c->port); /* an answer's notification may have been lost then */
+	queue_mark(&c->queue);
+	return 0;
+}
+
+static void ctrl_close(struct vif_ctrl *c)
+{
+	worker_unbind(c->worker, &c->port);
+	worker_detach(&c->queue);
+	c->ring = (struct ring){ 0 };
+	grant_unmap(c->worker->xgt, &c->map);
+	steer_close(&c->steer); /* the tap holds the program for as long as it uses it */
+}
+
+/* --- between the threads --- */
+
+static void started_run(struct loop_task *task)
+{
+	struct vif_ctrl *c = ctrl_of(task, task);
+
+	c->started = true;
+	vif_ctrl_started(c);
+}
+
+static void refused_run(struct loop_task *task)
+{
+	vif_ctrl_started(ctrl_of(task, task));
+}
+
+static void start_run(struct loop_task *task)
+{
+	struct vif_ctrl *c = ctrl_of(task, task);
+
+	c->err = ctrl_open(c);
+	if (c->err)
+		ctrl_close(c);
+	task->run = c->err ? refused_run : started_run;
+	loop_post(c->control, task);
+}
+
+void vif_ctrl_start(struct vif_ctrl *c)
+{
+	c->task.run = start_run;
+	loop_post(c->worker->loop, &c->task);
+}
+
+static void stopped_run(struct loop_task *task)
+{
+	vif_ctrl_stopped(ctrl_of(task, task));
+}
+
+static void stop_run(struct loop_task *task)
+{
+	struct vif_ctrl *c = ctrl_of(task, task);
+
+	ctrl_close(c);
+	task->run = stopped_run;
+	loop_post(c->control, task);
+}
+
+void vif_ctrl_stop(struct vif_ctrl *c)
+{
+	c->task.run = stop_run;
+	loop_post(c->worker->loop, &c->task);
+}
