@@ -17,6 +17,7 @@
 #include "xenbus.h"
 
 struct device;
+struct disk_options;
 struct worker;
 
 /* What every device borrows from the daemon. */
@@ -26,6 +27,7 @@ struct device_env {
 	struct worker *workers;
 	unsigned int nr_workers;
 	const char *runtime_dir;           /* borrowed */
+	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
 	void (*ready)(struct device *dev); /* look at it again: something ended */
 };
 

@@ -78,7 +78,7 @@ int options_set(struct options *options, const char *name, const char *value)
 		return set_trace(options, value);
 	if (!strcmp(name, "runtime-dir"))
 		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
-	return -EINVAL;
+	return disk_options_set(&options->disk, name, value) ? -EINVAL : 0;
 }
 
 static int config_line(void *user, const char *section, const char *name, const char *value)
@@ -162,7 +162,8 @@ static enum options_result apply_argv(int argc, char *const *argv, struct option
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
 {
 	struct options options = { .log_level = LOG_LEVEL_INFO,
-				   .runtime_dir = DEFAULT_RUNTIME_DIR };
+				   .runtime_dir = DEFAULT_RUNTIME_DIR,
+				   .disk = disk_options_default };
 	const char *config = NULL;
 	enum options_result result = scan_early(argc, argv, &config);
 

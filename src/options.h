@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "blkback/disk_options.h"
 #include "log.h"
 
 #define OPTIONS_MAX_WORKERS 64u
@@ -17,6 +18,7 @@ struct options {
 	char trace_filter[128];
 	char runtime_dir[PATH_MAX];
 	char config_file[PATH_MAX];
+	struct disk_options disk;
 };
 
 enum options_result {

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "blkback/bufpool.h"
+#include "blkback/kept.h"
 #include "blkback/slow.h"
 #include "worker.h"
 
@@ -37,6 +38,7 @@ struct aio_waiter {
 struct aio {
 	struct bufpool *buffers; /* owned */
 	struct slow *slow;       /* owned */
+	struct kept_budget kept;
 	/* the rest is private to aio.c */
 	struct worker *worker; /* borrowed */
 	io_context_t ctx;

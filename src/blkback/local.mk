@@ -2,8 +2,10 @@
 libpvb_a_SOURCES += \
 	src/blkback/aio.c src/blkback/aio.h \
 	src/blkback/bufpool.c src/blkback/bufpool.h \
+	src/blkback/disk_options.c src/blkback/disk_options.h \
 	src/blkback/image.c src/blkback/image.h \
 	src/blkback/journal.c src/blkback/journal.h \
+	src/blkback/kept.c src/blkback/kept.h \
 	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \
@@ -12,3 +14,20 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_pass.c \
 	src/blkback/vbd_resize.c \
 	src/blkback/vbd_queue.c src/blkback/vbd_queue.h
+
+if HAVE_CMOCKA
+blkback_tests = \
+	tests/unit/test-disk-options \
+	tests/unit/test-kept
+check_PROGRAMS += $(blkback_tests)
+TESTS += $(blkback_tests)
+
+tests_unit_test_disk_options_SOURCES = tests/unit/test-disk-options.c tests/unit/unit.h
+tests_unit_test_disk_options_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_disk_options_LDADD = $(UNIT_LIBS)
+
+# It is its own hypervisor.
+tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h
+tests_unit_test_kept_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_kept_LDADD = $(UNIT_LIBS)
+endif

@@ -32,6 +32,20 @@ static int read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
 	return store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key, buf, size);
 }
 
+void vbd_read_options(struct vbd *vbd)
+{
+	char value[64];
+	const char *name;
+
+	vbd->options = *vbd->dev.env->disk;
+	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
+		if (!read_own(vbd, name, value, sizeof(value)) &&
+		    disk_options_set(&vbd->options, name, value))
+			device_log(&vbd->dev, LOG_LEVEL_WARNING,
+				   "its key `%s` cannot be `%s` and is left out; see pvbackd(8)",
+				   name, value);
+}
+
 static int vbd_probe(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);
@@ -41,6 +55,7 @@ static int vbd_probe(struct device *dev)
 	vbd->cdrom = !read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
 	vbd->discard = read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
 	vbd->removable = !read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
+	vbd_read_options(vbd);
 	return 0;
 }
 
@@ -66,6 +81,9 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 	if (!err)
 		err = store_writef(store, t, dir, "feature-max-indirect-segments", "%u",
 				   BLKIF_INDIRECT_SEGMENTS);
+	if (!err)
+		err = store_writef(store, t, dir, "feature-persistent", "%d",
+				   vbd_of(dev)->options.persistent_grants);
 	if (!err)
 		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
 				   vbd_max_queues(vbd_of(dev)));

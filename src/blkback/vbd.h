@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "blkback/aio.h"
+#include "blkback/disk_options.h"
 #include "blkback/image.h"
 #include "blkback/vbd_queue.h"
 #include "device.h"
@@ -17,6 +18,7 @@
 struct vbd {
 	struct device dev; /* first */
 	struct image image;
+	struct disk_options options;
 	bool cdrom;
 	bool removable;
 	bool discard;             /* the toolstack does not forbid it */
@@ -36,6 +38,7 @@ struct vbd {
 /* What the frontend asked for, checked. */
 struct vbd_front {
 	enum blkif_abi abi;
+	bool persistent; /* it keeps to a set of grants */
 	unsigned int nr_queues;
 	struct vbd_queue_setup queues[VBD_MAX_QUEUES];
 };
@@ -52,6 +55,8 @@ bool vbd_front_has_plain(struct device *dev);
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
 unsigned int vbd_max_queues(const struct vbd *vbd);
+/* What the admin chose for this disk: looked at before each offer and each connect. */
+void vbd_read_options(struct vbd *vbd);
 /* Open the image unless it is open. 0, or -errno after device_reason(). */
 int vbd_open_image(struct vbd *vbd);
 

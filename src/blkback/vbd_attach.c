@@ -145,8 +145,24 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->resized = vbd_resize_queue_done;
 }
 
+/*
+ * How many pages each ring keeps mapped. Both sides must agree: we by what is published before state
+ * 4, and when an earlier life of this daemon connected the ring, by what it published.
+ */
+static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
+{
+	bool offered = vbd->options.persistent_grants;
+
+	if (vbd->resume)
+		store_read_flag(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path,
+				"feature-persistent", false, &offered);
+	return front->persistent && offered ? vbd->options.max_persistent_grants : 0;
+}
+
 static int start_queues(struct vbd *vbd, const struct vbd_front *front)
 {
+	uint32_t max_kept = kept_pages(vbd, front);
+
 	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
 	if (!vbd->queues)
 		return -ENOMEM;
@@ -154,6 +170,8 @@ static int start_queues(struct vbd *vbd, const struct vbd_front *front)
 	vbd->nr_reports = front->nr_queues;
 	for (unsigned int i = 0; i < front->nr_queues; i++) {
 		vbd->queues[i].setup = front->queues[i];
+		vbd->queues[i].setup.max_kept = max_kept;
+		vbd->queues[i].setup.max_kept_by_worker = KEPT_MAX / vbd->dev.env->nr_workers;
 		fill_queue(vbd, &vbd->queues[i], i);
 		vbd_queue_attach(&vbd->queues[i]);
 	}
@@ -191,6 +209,7 @@ int vbd_attach(struct device *dev, bool resume)
 	if (!resume && image_settle(&vbd->image))
 		device_log(dev, LOG_LEVEL_WARNING,
 			   "what the emulated disk wrote may not be on the medium");
+	vbd_read_options(vbd);
 	vbd->resume = resume;
 	vbd->plain = false;
 	start(vbd);

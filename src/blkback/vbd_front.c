@@ -110,6 +110,8 @@ int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain, stru
 	int err;
 
 	memcpy(r.dir, dev->fe_path, sizeof(r.dir));
+	store_read_flag(dev->env->store, XBT_NULL, r.dir, "feature-persistent", false,
+			&front->persistent);
 	err = read_abi(&r, &front->abi);
 	if (!err && !plain)
 		err = read_optional(&r, "ring-page-order", 0, VBD_MAX_RING_ORDER, &order);

@@ -150,13 +150,34 @@ static void copy_failed(struct vbd_io *io)
 	vbd_io_finish(io, BLKIF_ERROR);
 }
 
-/* Add a copy for every segment. False when the batch cannot take them. */
+static void begin_copies(struct vbd_io *io)
+{
+	io->first_copy = io->queue->worker->copies.nr;
+	io->nr_copies = 0;
+}
+
+/* Made at once through a page that is kept mapped, else added to the batch. False when it cannot take it. */
+static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
+{
+	uint8_t *page = kept_find(&io->queue->kept, copy->ref);
+
+	if (!page) {
+		io->nr_copies++;
+		return grant_batch_add(&io->queue->worker->copies, copy) >= 0;
+	}
+	if (copy->direction == GRANT_FROM_GUEST)
+		memcpy(copy->local, page + copy->offset, copy->len);
+	else
+		memcpy(page + copy->offset, copy->local, copy->len);
+	return true;
+}
+
+/* A copy for every segment. */
 static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 {
-	struct grant_batch *batch = &io->queue->worker->copies;
 	uint8_t *at = io->buf;
 
-	io->first_copy = batch->nr;
+	begin_copies(io);
 	for (unsigned int i = 0; i < io->entry->req.nr_segments; i++) {
 		struct grant_copy copy = {
 			.direction = direction,
@@ -167,25 +188,34 @@ static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 			.local = at,
 		};
 
-		if (grant_batch_add(batch, &copy) < 0)
+		if (!add_copy(io, &copy))
 			return false;
 		at += copy.len;
 	}
 	return true;
 }
 
-static bool copies_ok(const struct vbd_io *io, unsigned int nr)
+static bool copies_ok(const struct vbd_io *io)
 {
-	for (unsigned int i = 0; i < nr; i++)
+	for (unsigned int i = 0; i < io->nr_copies; i++)
 		if (!grant_batch_ok(&io->queue->worker->copies, io->first_copy + i))
 			return false;
 	return true;
 }
 
+/* What is in the batch comes with it; what was copied already goes on. */
+static void copies_added(struct vbd_io *io)
+{
+	if (io->nr_copies)
+		STAILQ_INSERT_TAIL(&io->queue->copying, io, link);
+	else
+		vbd_io_copied_in(io);
+}
+
 static void fetch_data(struct vbd_io *io)
 {
 	if (add_copies(io, GRANT_FROM_GUEST))
-		STAILQ_INSERT_TAIL(&io->queue->copying, io, link);
+		copies_added(io);
 	else
 		copy_failed(io);
 }
@@ -202,11 +232,11 @@ static void fetch_segments(struct vbd_io *io)
 		.local = io->page,
 	};
 
-	io->first_copy = io->queue->worker->copies.nr;
-	if (grant_batch_add(&io->queue->worker->copies, &copy) < 0)
-		copy_failed(io);
+	begin_copies(io);
+	if (add_copy(io, &copy))
+		copies_added(io);
 	else
-		STAILQ_INSERT_TAIL(&io->queue->copying, io, link);
+		copy_failed(io);
 }
 
 /* The checked form has the wire's size and replaces it in place. */
@@ -231,11 +261,9 @@ static void segments_came(struct vbd_io *io)
 
 void vbd_io_copied_in(struct vbd_io *io)
 {
-	bool described = io->segments != NULL;
-
-	if (!copies_ok(io, described ? io->entry->req.nr_segments : 1))
+	if (!copies_ok(io))
 		copy_failed(io);
-	else if (described)
+	else if (io->segments)
 		next_step(io);
 	else
 		segments_came(io);
@@ -243,15 +271,17 @@ void vbd_io_copied_in(struct vbd_io *io)
 
 void vbd_io_give(struct vbd_io *io)
 {
-	if (add_copies(io, GRANT_TO_GUEST))
+	if (!add_copies(io, GRANT_TO_GUEST))
+		copy_failed(io);
+	else if (io->nr_copies)
 		STAILQ_INSERT_TAIL(&io->queue->giving, io, link);
 	else
-		copy_failed(io);
+		vbd_io_given(io);
 }
 
 void vbd_io_given(struct vbd_io *io)
 {
-	if (!copies_ok(io, io->entry->req.nr_segments)) {
+	if (!copies_ok(io)) {
 		copy_failed(io);
 		return;
 	}

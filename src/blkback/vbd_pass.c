@@ -285,11 +285,15 @@ static void dump_counters(const struct vbd_queue *q, FILE *out)
 				(unsigned long long)s->requests[op]);
 	fprintf(out,
 		" bytes_read=%llu bytes_written=%llu io_errors=%llu copy_errors=%llu "
-		"notified=%llu silent=%llu starved=%llu replayed=%u",
+		"notified=%llu silent=%llu starved=%llu replayed=%u kept=%u kept_uses=%llu "
+		"kept_maps=%llu "
+		"kept_drops=%llu",
 		(unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
 		(unsigned long long)s->io_errors, (unsigned long long)s->copy_errors,
 		(unsigned long long)s->notified, (unsigned long long)s->silent,
-		(unsigned long long)s->starved, q->nr_replayed);
+		(unsigned long long)s->starved, q->nr_replayed, q->kept.nr,
+		(unsigned long long)q->kept.uses, (unsigned long long)q->kept.maps,
+		(unsigned long long)q->kept.drops);
 	for (unsigned int i = BLKIF_FINE + 1; i < BLKIF_NR_FAULTS; i++)
 		fprintf(out, " %s=%llu", blkif_fault_name((enum blkif_fault)i),
 			(unsigned long long)s->faults[i]);

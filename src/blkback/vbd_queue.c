@@ -15,6 +15,7 @@ static void release(struct vbd_queue *q)
 		aio_forget_waiter(q->aio, &q->waiter);
 	worker_unbind(q->worker, &q->port);
 	worker_detach(&q->queue);
+	kept_done(&q->kept);
 	grant_unmap(q->worker->xgt, &q->map);
 	q->ring = (struct ring){ 0 };
 	journal_close(&q->journal, !q->keep_journal);
@@ -92,6 +93,10 @@ static int attach(struct vbd_queue *q)
 		return err;
 	err = ring_attach(&q->ring, q->map.addr, q->setup.nr_pages * GRANT_PAGE_SIZE,
 			  blkif_slot_size(q->setup.abi));
+	if (err)
+		return err;
+	q->aio->kept.max = q->setup.max_kept_by_worker;
+	err = kept_init(&q->kept, q->worker->xgt, q->id.domid, q->setup.max_kept, &q->aio->kept);
 	if (err)
 		return err;
 	err = open_journal(q);

@@ -13,6 +13,7 @@
 #include "blkback/aio.h"
 #include "blkback/image.h"
 #include "blkback/journal.h"
+#include "blkback/kept.h"
 #include "ring/blkif.h"
 #include "ring/ring.h"
 #include "trace.h"
@@ -35,6 +36,7 @@ struct vbd_io {
 	uint32_t buf_bytes;                 /* what it was asked for */
 	uint32_t bytes;                     /* of data to move */
 	uint32_t first_copy;                /* of this pass's batch */
+	uint32_t nr_copies;                 /* in it; what is kept mapped needs none */
 	int discard_result;
 	uint8_t step; /* enum vbd_step */
 	enum blkif_status status;
@@ -57,7 +59,9 @@ struct vbd_queue_setup {
 	uint32_t refs[VBD_MAX_RING_PAGES];
 	uint32_t nr_pages;
 	uint32_t port;
-	bool resume; /* the ring is live; what the journal holds is replayed */
+	bool resume;       /* the ring is live; what the journal holds is replayed */
+	uint32_t max_kept; /* pages of the frontend to keep mapped; 0: it agreed to none */
+	uint32_t max_kept_by_worker;
 };
 
 struct vbd_queue {
@@ -90,6 +94,7 @@ struct vbd_queue {
 	struct worker_port port;
 	struct blkif_limits limits;
 	struct journal journal;
+	struct kept kept;
 	struct vbd_io *ios; /* owned; one per slot */
 	struct vbd_io_list idle;
 	struct vbd_io_list

@@ -31,7 +31,6 @@ big_ring() { load --ring-order=4 --depth=512 --span=30000; }
 queues() { load --queues=4 --ring-order=1 --depth=64 --odd; }
 indirect() { load --segs=32 --odd; }
 most_indirect() { load --segs=256 --depth=8; }
-persistent() { load --persistent --segs=32; }
 flushes() { load --mix=40:40:15:5; }
 
 # The guest's kernel is replaced while requests are in flight: the pages of the
@@ -71,6 +70,77 @@ plain() {
 	nothing_is_held "$fds"
 }
 
+set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
+
+# counter NAME: of the disk's first ring, in a fresh dump
+dump_came() { [ "$(grep -c "dump: vbd $dom/51712/0 count" "$log")" -gt "$1" ]; }
+counter() {
+	_dumps=$(grep -c "dump: vbd $dom/51712/0 count" "$log" || :)
+	kill -USR1 "$daemon"
+	until_true 10000 dump_came "$_dumps" || fail "no dump"
+	grep "dump: vbd $dom/51712/0 count" "$log" | tail -n 1 | grep -o " $1=[0-9]*" | cut -d= -f2
+}
+
+# keep MAX OPTION...: a load on persistent grants of which MAX may be kept, that then stays connected
+keep() {
+	guest_with_disk 16
+	set_key persistent-grants yes
+	set_key max-persistent-grants "$1"
+	shift
+	begin "$XENSIM_DIR/load" simblk --persistent --requests=700 --verify-all --hold "$@" "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+}
+let_go() {
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+# Every page is mapped once, and given back before 6 (simblk looks).
+persistent() {
+	keep 4096 --segs=32 --odd --queues=2
+	grep -q "persistent=1" "$XENSIM_DIR/load" || fail "not agreed: $(cat "$XENSIM_DIR/load")"
+	_maps=$(counter kept_maps) _kept=$(counter kept) _uses=$(counter kept_uses)
+	{ [ "$_maps" -gt 50 ] && [ "$_maps" -eq "$_kept" ]; } || fail "maps=$_maps kept=$_kept"
+	[ "$_uses" -gt $((10 * _maps)) ] || fail "maps=$_maps uses=$_uses"
+	xensim-xl stat | grep -q "^mapped=$_maps " && fail "the second queue keeps nothing: $(xensim-xl stat)"
+	let_go
+}
+more_than_the_cap() {
+	keep 40 --segs=32
+	[ "$(counter kept)" -eq 40 ] || fail "kept=$(counter kept)"
+	let_go
+}
+# What is not mapped the frontend takes back and uses for something else.
+purged() {
+	keep 40 --segs=32 --purge=10
+	[ "$(counter kept)" -le 40 ] || fail "kept=$(counter kept)"
+	let_go
+}
+agreed_to_by_one_side_only() {
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load" simblk --persistent --requests=700 --hold "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	grep -q "persistent=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	[ "$(counter kept_uses)" -eq 0 ] || fail "kept without being asked"
+	let_go
+	guest_with_disk 16
+	set_key persistent-grants yes
+	simblk --requests=700 --verify-all "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+kexec_of_persistent() {
+	guest_with_disk 16
+	set_key persistent-grants yes
+	simblk --requests=700 --profile=kexec --rounds=4 --persistent "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 start_daemon
 guest_with_disk 16
 simblk --requests=100 "$dom" 51712 >/dev/null
@@ -92,7 +162,11 @@ test_case "a ring of 16 pages with 512 requests in flight works" big_ring
 test_case "several queues of several pages work" queues
 test_case "indirect requests with odd segments work" indirect
 test_case "requests of 256 segments work" most_indirect
-test_case "a frontend that offers persistent grants is served" persistent
+test_case "persistent grants are mapped once and let go before state 6" persistent
+test_case "of more persistent grants than may be kept the rest is copied" more_than_the_cap
+test_case "a frontend may take back persistent grants that are not mapped" purged
+test_case "grants persist only when both sides say so" agreed_to_by_one_side_only
+test_case "a kexec finds the persistent grants of the old kernel let go" kexec_of_persistent
 test_case "flushes and discards mix with reads and writes" flushes
 test_case "a kexec takes over a disk in full flight" kexec
 test_case "a frontend may go from 4 to 1 in full flight without closing" straight

@@ -7,6 +7,7 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
+persistent=
 most_lines=${SIM_HOSTILE_LINES:-30}
 
 victim_begins() {
@@ -33,9 +34,10 @@ attack_with() { # NAME [ATTACH-OPTION...]
 	new_disk evil 8
 	dom=$(xensim-xl create evil)
 	xensim-xl block-attach "$dom" "$XENSIM_DIR/evil" xvda "$@"
+	xenstore-write "$(backend vbd "$dom" 51712)/persistent-grants" yes
 	_lines=$(wc -l <"$log")
 	_bad=
-	timeout 60 simblk --attack="$_name" "$dom" 51712 || _bad=yes
+	timeout 60 simblk ${persistent:+--persistent} --attack="$_name" "$dom" 51712 || _bad=yes
 	_lines=$(($(wc -l <"$log") - _lines))
 	xensim-xl destroy "$dom"
 	[ -z "$_bad" ] || fail "simblk --attack=$_name"
@@ -43,6 +45,13 @@ attack_with() { # NAME [ATTACH-OPTION...]
 	# The victim's ring and port are all that is left.
 	until_true 10000 stat_is 1 1 || fail "left behind: $(xensim-xl stat)"
 	kill -0 "$load" || fail "the victim stopped: $(tail -n 5 "$XENSIM_DIR/victim.log")"
+}
+
+# The same of a frontend that agreed to persistent grants, and keeps to nothing.
+broken_promise() {
+	persistent=1
+	attack_with "$@"
+	persistent=
 }
 
 # Connecting over and over again is worth a line each time: these may log more.
@@ -57,6 +66,9 @@ attack_discards() { attack_with bad-discards; }
 attack_indirect() { attack_with bad-indirect; }
 attack_operations() { attack_with unknown-operations; }
 attack_grants() { attack_with bad-grants; }
+attack_kept_grants() { broken_promise bad-grants; }
+attack_kept_indirect() { broken_promise bad-indirect; }
+attack_kept_revoked() { broken_promise revoked-grants; }
 attack_same_id() { attack_with same-id; }
 attack_read_only() { attack_with write-read-only mode=r; }
 attack_runaway() { attack_with runaway-producer; }
@@ -87,6 +99,9 @@ test_case "discards beyond the end of the disk are errors" attack_discards
 test_case "impossible indirect requests are errors" attack_indirect
 test_case "unknown operations are answered" attack_operations
 test_case "requests with bad grants are errors" attack_grants
+test_case "persistent grants that are bad are errors, each of its request" attack_kept_grants
+test_case "impossible indirect requests in persistent pages are errors" attack_kept_indirect
+test_case "persistent grants that come and go do no harm" attack_kept_revoked
 test_case "one id for every request is echoed for every request" attack_same_id
 test_case "a write to a read-only disk is an error" attack_read_only
 test_case "a producer one beyond the ring ends the connection" attack_runaway

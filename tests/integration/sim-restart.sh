@@ -41,6 +41,7 @@ kill_often() {
 	shift
 	start_daemon
 	guest_with_disk 32
+	xenstore-write "$(backend vbd "$dom" 51712)/persistent-grants" yes
 	load_with --verify-all "$@"
 	while [ "$_times" -gt 0 ] && kill -0 "$load" 2>/dev/null; do
 		kill_daemon
@@ -68,6 +69,10 @@ deep() { kill_often 20 --requests=12000; }
 shallow() { kill_often 10 --requests=4000 --depth=1; }
 queues() { kill_often 15 --requests=12000 --queues=2 --ring-order=2 --depth=128; }
 indirect() { kill_often 15 --requests=4000 --segs=64 --odd; }
+persistent() {
+	kill_often 10 --requests=8000 --persistent --segs=32
+	grep -q "persistent=1" "$XENSIM_DIR/load" || fail "not agreed"
+}
 narrow() { kill_often 10 --requests=8000 --abi=32 --odd; }
 mixed() { kill_often 15 --requests=8000 --mix=30:40:20:10; }
 
@@ -117,6 +122,7 @@ test_case "SIGKILL with a full ring loses and doubles nothing" deep
 test_case "SIGKILL with one request at a time loses nothing" shallow
 test_case "SIGKILL of several queues of several pages loses nothing" queues
 test_case "SIGKILL amid indirect requests loses nothing" indirect
+test_case "SIGKILL with persistent grants loses nothing" persistent
 test_case "SIGKILL under the 32-bit layout loses nothing" narrow
 test_case "SIGKILL amid flushes and discards loses nothing" mixed
 test_case "a guest that went while nobody looked is let go" detached_meanwhile

@@ -39,7 +39,6 @@ static void negotiate(struct blk_front *f)
 		order = f->opt.ring_order;
 	f->nr_ring_pages = 1u << order;
 	f->nr_queues = queues && queues < f->opt.queues ? (uint32_t)queues : f->opt.queues;
-	f->persistent = f->opt.persistent && bus_read_back(&f->bus, "feature-persistent", 0);
 }
 
 static void write_queue(struct blk_front *f, xs_transaction_t t, uint32_t i)
@@ -119,6 +118,8 @@ static int read_disk(struct blk_front *f)
 			(unsigned long long)f->nr_sectors, (unsigned long long)sector_size);
 		return -EPROTO;
 	}
+	/* Like Linux: decided by what the backend says once it is connected. */
+	f->persistent = f->opt.persistent && bus_read_back(bus, "feature-persistent", 0);
 	f->readonly = bus_read_back(bus, "info", 0) & 4;
 	f->flush = bus_read_back(bus, "feature-flush-cache", 0);
 	f->discard = bus_read_back(bus, "feature-discard", 0);

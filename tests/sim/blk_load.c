@@ -345,6 +345,8 @@ static void queue_feed(struct blk_front *f, struct blk_queue *q, uint64_t *left)
 			continue;
 		request_send(f, q, r);
 		(*left)--;
+		if (f->opt.purge && *left % f->opt.purge == 0)
+			blk_ring_purge(f, q);
 	}
 	blk_ring_push(f, q);
 }

@@ -144,6 +144,17 @@ void blk_queues_close(struct blk_front *f)
 	}
 }
 
+void blk_ring_purge(struct blk_front *f, struct blk_queue *q)
+{
+	for (uint32_t i = 0; i < q->depth; i++) {
+		struct blk_req *r = &q->req[i];
+
+		for (uint32_t s = 0; s < f->opt.segs && !r->busy; s++)
+			if (r->pool_ref[s] && !sim_guest_revoke(&f->guest, r->pool_ref[s]))
+				r->pool_ref[s] = 0;
+	}
+}
+
 uint32_t blk_grant(struct blk_front *f, struct blk_req *r, uint32_t page)
 {
 	/* A page that is only to be read is granted read-only, unless kept. */

@@ -20,6 +20,7 @@ static const char usage[] =
 	"  --queues=N             queues to ask for (1-8)\n"
 	"  --segs=N               most segments of a request (1-256, over 11 indirect)\n"
 	"  --persistent           persistent grants when the backend has them\n"
+	"  --purge=N              every N requests end those of them that are not in use\n"
 	"  --depth=N              requests in flight in each queue (default 32)\n"
 	"  --requests=N           requests of a round (default 2000)\n"
 	"  --rounds=N             connect, load and close so many times (default 1)\n"
@@ -47,6 +48,7 @@ enum {
 	OPT_QUEUES,
 	OPT_SEGS,
 	OPT_PERSISTENT,
+	OPT_PURGE,
 	OPT_DEPTH,
 	OPT_REQUESTS,
 	OPT_ROUNDS,
@@ -72,6 +74,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "queues", 1, NULL, OPT_QUEUES },
 					      { "segs", 1, NULL, OPT_SEGS },
 					      { "persistent", 0, NULL, OPT_PERSISTENT },
+					      { "purge", 1, NULL, OPT_PURGE },
 					      { "depth", 1, NULL, OPT_DEPTH },
 					      { "requests", 1, NULL, OPT_REQUESTS },
 					      { "rounds", 1, NULL, OPT_ROUNDS },
@@ -142,6 +145,9 @@ static void option_apply(struct blk_options *o, int opt)
 		break;
 	case OPT_PERSISTENT:
 		o->persistent = true;
+		break;
+	case OPT_PURGE:
+		o->purge = number(optarg, 1, UINT32_MAX);
 		break;
 	case OPT_DEPTH:
 		o->depth = number(optarg, 1, 512);

@@ -38,6 +38,7 @@ struct blk_options {
 	uint32_t ring_order, queues;
 	uint32_t segs; /* most segments of a request; > 11 uses indirect ones */
 	bool persistent;
+	uint32_t purge; /* every so many requests end the persistent grants that can be ended */
 	uint32_t depth;
 	uint64_t requests; /* to send in each round */
 	uint32_t rounds;   /* connect, load, close this many times */
@@ -134,6 +135,8 @@ struct blk_req *blk_ring_take(struct blk_front *f, struct blk_queue *q, int *ret
 bool blk_ring_wait_wanted(struct blk_front *f, struct blk_queue *q);
 /* Grant a page for a request, or use its persistent grant. */
 uint32_t blk_grant(struct blk_front *f, struct blk_req *r, uint32_t page);
+/* End the persistent grants of idle requests, except those that the backend has mapped. */
+void blk_ring_purge(struct blk_front *f, struct blk_queue *q);
 
 /* blk_bus.c: profiles. */
 int blk_connect(struct blk_front *f);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Persistent grants (blkif.h, feature-persistent): a frontend that agreed to them moves all its
+ * data through a set of pages that it grants once, writable, and uses again and again; so they may
+ * stay mapped here, and a copy is a memcpy. A mapping is a cache and nothing more: the backend
+ * may drop any at any time, and a page that has none (the set is larger than the cap, the
+ * grant cannot be mapped) is reached by grant copy, which reports what is wrong with it.
+ *
+ * One for each ring, its worker's alone. Nobody uses a page beyond the memcpy, so any may go.
+ */
+#ifndef PVB_KEPT_H
+#define PVB_KEPT_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "grant.h"
+
+/* For all workers together: half of what Linux lets a process have (vm.max_map_count). */
+#define KEPT_MAX 32768u
+
+struct kept_page;
+
+/* How many pages all rings of a worker keep mapped: each is an entry in the process's list of mappings. */
+struct kept_budget {
+	uint32_t used;
+	uint32_t max;
+};
+
+LIST_HEAD(kept_bucket, kept_page);
+TAILQ_HEAD(kept_uses, kept_page);
+
+/* Zero-initialised it keeps nothing and finds nothing. */
+struct kept {
+	xengnttab_handle *xgt;      /* borrowed */
+	struct kept_budget *budget; /* borrowed */
+	uint32_t domid;
+	uint32_t max;
+	uint32_t nr;
+	uint32_t nr_failed;          /* to be mapped */
+	uint64_t uses, maps, drops;  /* counters */
+	struct kept_page *pages;     /* owned: max of them */
+	struct kept_bucket *buckets; /* owned */
+	uint32_t mask;
+	struct kept_uses by_use; /* the latest first */
+	struct kept_uses unused;
+};
+
+/* Keep at most `max` pages of a domain. 0 or -ENOMEM. */
+int kept_init(struct kept *kept, xengnttab_handle *xgt, uint32_t domid, uint32_t max,
+	      struct kept_budget *budget);
+/* Unmap all. Idempotent. */
+void kept_done(struct kept *kept);
+
+/* The page behind `ref`, mapped now if that is possible; NULL when it is to be had by grant copy. */
+void *kept_find(struct kept *kept, uint32_t ref);
+
+#endif

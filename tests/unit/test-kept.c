@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Persistent grants that are kept mapped: each once, at most so many, and none left behind. */
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xengnttab.h>
+
+#include "blkback/kept.h"
+
+#define NR_REFS 64u
+#define PAGE    4096u
+
+/* This test is its own hypervisor: a page for each reference, those from NR_REFS on are refused. */
+static uint8_t pages[NR_REFS][PAGE];
+static unsigned int mapped[NR_REFS], nr_mapped, nr_calls;
+
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32_t domid,
+				      uint32_t *refs, int prot)
+{
+	(void)xgt;
+	CHECK(nr == 1 && domid == 7 && prot == (PROT_READ | PROT_WRITE));
+	nr_calls++;
+	if (*refs >= NR_REFS) {
+		errno = EINVAL;
+		return NULL;
+	}
+	CHECK(!mapped[*refs]++);
+	nr_mapped++;
+	return pages[*refs];
+}
+
+int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
+{
+	size_t ref = (size_t)((uint8_t *)start - pages[0]) / PAGE;
+
+	(void)xgt;
+	CHECK(nr == 1 && ref < NR_REFS && mapped[ref] == 1);
+	mapped[ref] = 0;
+	nr_mapped--;
+	return 0;
+}
+
+static struct kept_budget budget;
+
+static struct kept kept;
+
+static void fresh(uint32_t max)
+{
+	budget = (struct kept_budget){ .max = 1000 };
+	nr_calls = 0;
+	CHECK(kept_init(&kept, NULL, 7, max, &budget) == 0);
+}
+
+static void end(void)
+{
+	kept_done(&kept);
+	kept_done(&kept);
+	CHECK(nr_mapped == 0 && budget.used == 0);
+}
+
+static void a_page_is_mapped_once_and_found_again(void **state)
+{
+	(void)state;
+	fresh(16);
+	for (unsigned int round = 0; round < 3; round++)
+		for (uint32_t ref = 0; ref < 16; ref++)
+			CHECK(kept_find(&kept, ref) == pages[ref]);
+	CHECK(nr_calls == 16 && kept.nr == 16 && budget.used == 16);
+	end();
+}
+
+static void nothing_agreed_keeps_nothing(void **state)
+{
+	(void)state;
+	fresh(0);
+	CHECK(kept_find(&kept, 3) == NULL && nr_calls == 0);
+	end();
+	kept = (struct kept){ 0 };
+	CHECK(kept_find(&kept, 3) == NULL);
+	kept_done(&kept);
+}
+
+static void a_full_set_in_use_stays(void **state)
+{
+	(void)state;
+	fresh(4);
+	for (unsigned int round = 0; round < 100; round++) {
+		for (uint32_t ref = 0; ref < 4; ref++)
+			CHECK(kept_find(&kept, ref) == pages[ref]);
+		CHECK(kept_find(&kept, 10 + round % 50) == NULL);
+	}
+	CHECK(nr_calls == 4);
+	end();
+}
+
+static void what_is_out_of_use_gives_way(void **state)
+{
+	(void)state;
+	fresh(4);
+	for (uint32_t ref = 0; ref < 4; ref++)
+		kept_find(&kept, ref);
+	for (unsigned int i = 0; i < 4 * 8; i++)
+		kept_find(&kept, 1 + i % 3);
+	CHECK(mapped[0]);
+	CHECK(kept_find(&kept, 20) == pages[20]);
+	CHECK(!mapped[0] && mapped[1] && mapped[2] && mapped[3] && kept.nr == 4 && kept.drops == 1);
+	CHECK(kept_find(&kept, 0) == NULL); /* the others are in use */
+	end();
+}
+
+/* Also when the whole set is given up at once: uses that find nothing count as well. */
+static void a_new_set_takes_the_place_of_the_old(void **state)
+{
+	(void)state;
+	fresh(4);
+	for (uint32_t ref = 0; ref < 4; ref++)
+		kept_find(&kept, ref);
+	for (unsigned int round = 0; round < 20; round++)
+		for (uint32_t ref = 30; ref < 34; ref++)
+			kept_find(&kept, ref);
+	for (uint32_t ref = 0; ref < 4; ref++)
+		CHECK(!mapped[ref] && mapped[30 + ref]);
+	end();
+}
+
+static void all_rings_of_a_worker_share_a_bound(void **state)
+{
+	(void)state;
+	fresh(16);
+	budget.max = 5;
+	for (uint32_t ref = 0; ref < 16; ref++)
+		CHECK((kept_find(&kept, ref) != NULL) == (ref < 5));
+	end();
+}
+
+static void what_cannot_be_mapped_is_copied(void **state)
+{
+	(void)state;
+	fresh(16);
+	CHECK(kept_find(&kept, 1000) == NULL);
+	CHECK(kept_find(&kept, 1) == pages[1] && kept.nr == 1);
+	end();
+}
+
+/* Each try costs the host a system call. */
+static void a_frontend_without_a_promise_is_not_tried_for_ever(void **state)
+{
+	(void)state;
+	fresh(16);
+	CHECK(kept_find(&kept, 1) == pages[1]);
+	for (unsigned int i = 0; i < 1000; i++)
+		CHECK(kept_find(&kept, 1000 + i) == NULL);
+	CHECK(nr_calls == 65);
+	CHECK(kept_find(&kept, 1) == pages[1]);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_is_mapped_once_and_found_again),
+		cmocka_unit_test(nothing_agreed_keeps_nothing),
+		cmocka_unit_test(a_full_set_in_use_stays),
+		cmocka_unit_test(what_is_out_of_use_gives_way),
+		cmocka_unit_test(a_new_set_takes_the_place_of_the_old),
+		cmocka_unit_test(all_rings_of_a_worker_share_a_bound),
+		cmocka_unit_test(what_cannot_be_mapped_is_copied),
+		cmocka_unit_test(a_frontend_without_a_promise_is_not_tried_for_ever),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
