@@ -78,6 +78,8 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 
 	if (!err)
 		err = store_writef(store, t, dir, "max-ring-page-order", "%u", VBD_MAX_RING_ORDER);
+	if (!err) /* the same for frontends from before there was an order (blkif.h, note 5) */
+		err = store_writef(store, t, dir, "max-ring-pages", "%u", 1u << VBD_MAX_RING_ORDER);
 	if (!err)
 		err = store_writef(store, t, dir, "feature-max-indirect-segments", "%u",
 				   BLKIF_INDIRECT_SEGMENTS);

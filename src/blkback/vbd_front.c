@@ -57,15 +57,35 @@ static int read_abi(struct reader *r, enum blkif_abi *ret)
 	return err ? complain(r, "protocol", err) : 0;
 }
 
-/* `ring-ref`, or `ring-ref0`.. when an order was agreed; Linux numbers even a single one then. */
-static int read_refs(struct reader *r, bool has_order, struct vbd_queue_setup *setup)
+/*
+ * How many pages each ring has, by `ring-page-order` or by the older `num-ring-pages`, a power
+ * of two (blkif.h). 0 with *ret 0 when the frontend wrote neither.
+ */
+static int read_ring_pages(struct reader *r, uint32_t *ret)
+{
+	uint32_t order = UINT32_MAX, pages = 0;
+	int err = read_optional(r, "ring-page-order", 0, VBD_MAX_RING_ORDER, &order);
+
+	if (!err && order != UINT32_MAX)
+		pages = 1u << order;
+	else if (!err)
+		err = read_optional(r, "num-ring-pages", 1, 1u << VBD_MAX_RING_ORDER, &pages);
+	if (!err && pages & (pages - 1))
+		err = complain(r, "num-ring-pages", -EINVAL);
+	if (!err)
+		*ret = pages;
+	return err;
+}
+
+/* `ring-ref`, or `ring-ref0`.. when a size was agreed; Linux numbers even a single one then. */
+static int read_refs(struct reader *r, bool sized, struct vbd_queue_setup *setup)
 {
 	char key[24];
 
-	if (!has_order || setup->nr_pages == 1) {
+	if (!sized || setup->nr_pages == 1) {
 		int err = read_number(r, "ring-ref", 0, REF_MAX, &setup->refs[0]);
 
-		if (!err || !has_order)
+		if (!err || !sized)
 			return err ? complain(r, "ring-ref", err) : 0;
 	}
 	for (uint32_t i = 0; i < setup->nr_pages; i++) {
@@ -79,9 +99,9 @@ static int read_refs(struct reader *r, bool has_order, struct vbd_queue_setup *s
 	return 0;
 }
 
-static int read_queue(struct reader *r, bool has_order, struct vbd_queue_setup *setup)
+static int read_queue(struct reader *r, bool sized, struct vbd_queue_setup *setup)
 {
-	int err = read_refs(r, has_order, setup);
+	int err = read_refs(r, sized, setup);
 
 	return err ? err : read_needed(r, "event-channel", 1, PORT_MAX, &setup->port);
 }
@@ -95,18 +115,21 @@ static int enter_queue(struct reader *r, unsigned int index)
 
 bool vbd_front_has_plain(struct device *dev)
 {
+	static const char *const others[] = { "ring-page-order", "num-ring-pages",
+					      "multi-queue-num-queues" };
 	struct store *store = dev->env->store;
+	bool found = false;
 
-	return store_exists(store, XBT_NULL, dev->fe_path, "ring-ref") &&
-	       (store_exists(store, XBT_NULL, dev->fe_path, "ring-page-order") ||
-		store_exists(store, XBT_NULL, dev->fe_path, "multi-queue-num-queues"));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		found |= store_exists(store, XBT_NULL, dev->fe_path, others[i]);
+	return found && store_exists(store, XBT_NULL, dev->fe_path, "ring-ref");
 }
 
 int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain, struct vbd_front *front,
 		   char *why, size_t size)
 {
 	struct reader r = { .dev = dev, .why = why, .why_size = size };
-	uint32_t order = UINT32_MAX, nr_queues = 1;
+	uint32_t pages = 0, nr_queues = 1;
 	int err;
 
 	memcpy(r.dir, dev->fe_path, sizeof(r.dir));
@@ -114,18 +137,18 @@ int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain, stru
 			&front->persistent);
 	err = read_abi(&r, &front->abi);
 	if (!err && !plain)
-		err = read_optional(&r, "ring-page-order", 0, VBD_MAX_RING_ORDER, &order);
+		err = read_ring_pages(&r, &pages);
 	if (!err && !plain)
 		err = read_optional(&r, "multi-queue-num-queues", 1, max_queues, &nr_queues);
 	for (unsigned int i = 0; i < nr_queues && !err; i++) {
 		struct vbd_queue_setup *setup = &front->queues[i];
 
 		setup->abi = front->abi;
-		setup->nr_pages = order == UINT32_MAX ? 1 : 1u << order;
+		setup->nr_pages = pages ? pages : 1;
 		if (nr_queues > 1)
 			err = enter_queue(&r, i);
 		if (!err)
-			err = read_queue(&r, order != UINT32_MAX, setup);
+			err = read_queue(&r, pages > 0, setup);
 	}
 	front->nr_queues = nr_queues;
 	return err;

@@ -28,6 +28,28 @@ ovmf() { load --profile=ovmf --rounds=3; }
 legacy() { load --profile=legacy --abi=32; }
 again() { load --rounds=5; }
 big_ring() { load --ring-order=4 --depth=512 --span=30000; }
+# The older pair of keys: the guest gets what it asks for, and the order's key is not there.
+by_pages() {
+	load --ring-order=3 --ring-pages --depth=200 --queues=2 >"$XENSIM_DIR/load"
+	grep -q "pages=8 " "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+}
+odd_pages() {
+	guest_with_disk 16
+	_dir=/local/domain/$dom/device/vbd/51712
+	xenstore-write "$_dir/num-ring-pages" 3 "$_dir/ring-ref0" 8 "$_dir/ring-ref1" 9 "$_dir/ring-ref2" 10 \
+		"$_dir/event-channel" 1 "$_dir/state" 3
+	wait_line "$log" "the frontend's key .num-ring-pages. is not what the protocol allows"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+# What the last driver in the domain left behind says nothing about the ring of the next.
+stale_pages() {
+	guest_with_disk 16
+	xenstore-write "/local/domain/$dom/device/vbd/51712/num-ring-pages" 4
+	simblk --requests=100 --verify-all "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
 queues() { load --queues=4 --ring-order=1 --depth=64 --odd; }
 indirect() { load --segs=32 --odd; }
 most_indirect() { load --segs=256 --depth=8; }
@@ -159,6 +181,9 @@ test_case "OVMF may go straight to state 4 and must see 5 before 6" ovmf
 test_case "a 2.6.18 frontend that does not wait for state 2 is served" legacy
 test_case "a frontend may close and connect again and again" again
 test_case "a ring of 16 pages with 512 requests in flight works" big_ring
+test_case "a ring's size may be told in pages, by the older keys" by_pages
+test_case "a number of ring pages that is no power of two is refused" odd_pages
+test_case "a number of ring pages that an earlier driver left is not believed" stale_pages
 test_case "several queues of several pages work" queues
 test_case "indirect requests with odd segments work" indirect
 test_case "requests of 256 segments work" most_indirect

@@ -60,7 +60,8 @@ static void remove_keys(struct blk_front *f)
 					    "ring-ref1",       "event-channel",
 					    "ring-page-order", "multi-queue-num-queues",
 					    "protocol",        "feature-persistent",
-					    "queue-0",         "queue-1" };
+					    "num-ring-pages",  "queue-0",
+					    "queue-1" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		bus_remove(&f->bus, XBT_NULL, keys[i]);
@@ -105,7 +106,8 @@ int blk_attack_junk_keys(struct blk_front *f)
 {
 	static const char *const keys[] = { "ring-ref",        "event-channel",
 					    "ring-page-order", "multi-queue-num-queues",
-					    "protocol",        "feature-persistent" };
+					    "protocol",        "feature-persistent",
+					    "num-ring-pages" };
 	int err = 0;
 
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)

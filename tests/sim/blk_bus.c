@@ -28,11 +28,21 @@ static int expect(struct blk_front *f, unsigned int mask, int limit_ms, const ch
 	return state < 0 ? state : 0;
 }
 
+static uint64_t most_order(struct blk_front *f)
+{
+	uint64_t pages;
+
+	if (!f->opt.ring_pages)
+		return bus_read_back(&f->bus, "max-ring-page-order", 0);
+	pages = bus_read_back(&f->bus, "max-ring-pages", 0);
+	return pages ? 63u - (unsigned int)__builtin_clzll(pages) : 0;
+}
+
 /* What can be had of what was asked for; before the rings are made. */
 static void negotiate(struct blk_front *f)
 {
 	bool plain = f->opt.profile == BLK_LEGACY || f->opt.profile == BLK_OVMF;
-	uint64_t order = plain ? 0 : bus_read_back(&f->bus, "max-ring-page-order", 0);
+	uint64_t order = plain ? 0 : most_order(f);
 	uint64_t queues = plain ? 1 : bus_read_back(&f->bus, "multi-queue-max-queues", 1);
 
 	if (order > f->opt.ring_order)
@@ -64,7 +74,9 @@ static void write_keys(struct blk_front *f, xs_transaction_t t)
 	struct bus *bus = &f->bus;
 	uint32_t order = (uint32_t)__builtin_ctz(f->nr_ring_pages);
 
-	if (order)
+	if (order && f->opt.ring_pages)
+		bus_write(bus, t, "num-ring-pages", "%u", f->nr_ring_pages);
+	else if (order)
 		bus_write(bus, t, "ring-page-order", "%u", order);
 	if (f->nr_queues > 1)
 		bus_write(bus, t, "multi-queue-num-queues", "%u", f->nr_queues);

@@ -17,6 +17,7 @@ static const char usage[] =
 	"  --abi=64|32            layout of the ring (default 64)\n"
 	"  --no-protocol          do not write the key that says so\n"
 	"  --ring-order=N         ring of 2^N pages (0-4)\n"
+	"  --ring-pages           name its size by the older keys\n"
 	"  --queues=N             queues to ask for (1-8)\n"
 	"  --segs=N               most segments of a request (1-256, over 11 indirect)\n"
 	"  --persistent           persistent grants when the backend has them\n"
@@ -45,6 +46,7 @@ enum {
 	OPT_ABI,
 	OPT_NO_PROTOCOL,
 	OPT_ORDER,
+	OPT_RING_PAGES,
 	OPT_QUEUES,
 	OPT_SEGS,
 	OPT_PERSISTENT,
@@ -71,6 +73,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "abi", 1, NULL, OPT_ABI },
 					      { "no-protocol", 0, NULL, OPT_NO_PROTOCOL },
 					      { "ring-order", 1, NULL, OPT_ORDER },
+					      { "ring-pages", 0, NULL, OPT_RING_PAGES },
 					      { "queues", 1, NULL, OPT_QUEUES },
 					      { "segs", 1, NULL, OPT_SEGS },
 					      { "persistent", 0, NULL, OPT_PERSISTENT },
@@ -136,6 +139,9 @@ static void option_apply(struct blk_options *o, int opt)
 		break;
 	case OPT_ORDER:
 		o->ring_order = number(optarg, 0, 4);
+		break;
+	case OPT_RING_PAGES:
+		o->ring_pages = true;
 		break;
 	case OPT_QUEUES:
 		o->queues = number(optarg, 1, BLK_MAX_QUEUES);

@@ -36,7 +36,8 @@ struct blk_options {
 	enum blk_abi abi;
 	bool no_protocol; /* do not write the key */
 	uint32_t ring_order, queues;
-	uint32_t segs; /* most segments of a request; > 11 uses indirect ones */
+	bool ring_pages; /* speak of pages, not of an order: Red Hat's and EC2's old kernels */
+	uint32_t segs;   /* most segments of a request; > 11 uses indirect ones */
 	bool persistent;
 	uint32_t purge; /* every so many requests end the persistent grants that can be ended */
 	uint32_t depth;
