@@ -250,7 +250,8 @@ int blk_disconnect(struct blk_front *f)
 	if (err)
 		return err;
 	bus_switch(&f->bus, BUS_CLOSED);
-	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	/* A toolstack that saw the 6 before us has removed the directory. */
+	err = expect(f, BUS_MASK(BUS_CLOSED) | BUS_MASK(BUS_UNKNOWN), STEP_MS, "6");
 	blk_queues_close(f);
 	if (!err && bus_read_back(&f->bus, "online", 0) == 1)
 		bus_switch(&f->bus, BUS_INITIALISING);
