@@ -2,10 +2,14 @@
 # `make bench`: what can be measured without Xen; `make bench-xen` the rest. BENCH_OPTIONS go to each command.
 
 bench_programs = \
+	bench/net/framegen \
+	bench/net/tapjoin \
 	bench/xen/domcpu \
 	bench/xen/tcprr
 EXTRA_PROGRAMS = $(bench_programs)
 CLEANFILES += $(bench_programs)
+bench_net_framegen_SOURCES = bench/net/framegen.c
+bench_net_tapjoin_SOURCES = bench/net/tapjoin.c
 bench_xen_domcpu_SOURCES = bench/xen/domcpu.c
 bench_xen_domcpu_LDADD = $(XEN_LIBS)
 bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
@@ -14,6 +18,7 @@ EXTRA_DIST += \
 	bench/README.md \
 	bench/emulated \
 	bench/host-block \
+	bench/host-net \
 	bench/lib/callgrind-objects \
 	bench/lib/common.sh \
 	bench/lib/report \
@@ -31,6 +36,7 @@ EXTRA_DIST += \
 bench-programs: $(bench_programs)
 bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)
 bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)

@@ -63,8 +63,8 @@ party_on() {
 party_off() {
 	case $1 in
 	pvbackd) backend_stop ;;
-	blkback) modprobe -r xen-blkback ;;
-	netback) modprobe -r xen-netback ;;
+	blkback) wait_for 10 modprobe -r xen-blkback ;;
+	netback) wait_for 10 modprobe -r xen-netback ;;
 	esac
 }
 

@@ -45,6 +45,15 @@ jumbo() {
 	end_guest
 }
 
+# The load of the benchmarks: all frames are taken, and the rate is said.
+plain() {
+	guest_with_nic
+	simnet --plain=60 --frames=2000 "$dom" 0 >"$XENSIM_DIR/plain"
+	simnet --plain=60000 --frames=300 "$dom" 0 >>"$XENSIM_DIR/plain"
+	[ "$(grep -c '^plain frames=.* pps=.* errors=0' "$XENSIM_DIR/plain")" = 2 ] || fail "$(cat "$XENSIM_DIR/plain")"
+	end_guest
+}
+
 # The host fills checksums in before it sends: nothing may be blank or worse.
 host_without_offload() {
 	dom=$(xensim-xl create guest)
@@ -134,6 +143,7 @@ test_case "a frontend may go from 4 to 1 without closing" straight
 test_case "a frontend may close and connect again and again" again
 test_case "one frame at a time is never stuck" one_by_one
 test_case "jumbo frames pass" jumbo
+test_case "a plain load is timed" plain
 test_case "a host without offloads is served" host_without_offload
 test_case "a detach under load is clean" detach_under_load
 test_case "a destroy under load leaves neither zombie nor tap" destroy_under_load

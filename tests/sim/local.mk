@@ -53,6 +53,7 @@ tests_sim_simnet_SOURCES = \
 	tests/sim/net_bus.c \
 	tests/sim/net_check.c \
 	tests/sim/net_ctrl.c \
+	tests/sim/net_plain.c \
 	tests/sim/net_ring.c \
 	tests/sim/net_slots.c tests/sim/net_slots.h \
 	tests/sim/netframe.c tests/sim/netframe.h \

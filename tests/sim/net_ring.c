@@ -252,6 +252,11 @@ void net_tx_reap(struct net_front *f, struct net_queue *q)
 		tx_response(f, q);
 }
 
+void net_rx_push(struct net_front *f, struct net_queue *q)
+{
+	push(f, q->rx_gfn, q->rx_prod, &q->rx_published, q->rx_port);
+}
+
 void net_rx_refill(struct net_front *f, struct net_queue *q)
 {
 	while (q->rx_prod - q->rx_cons < NET_RING_SIZE) {
@@ -267,7 +272,7 @@ void net_rx_refill(struct net_front *f, struct net_queue *q)
 		memcpy(e + 4, &s->ref, 4);
 		q->rx_prod++;
 	}
-	push(f, q->rx_gfn, q->rx_prod, &q->rx_published, q->rx_port);
+	net_rx_push(f, q);
 }
 
 /* An extra takes the place of a response. */

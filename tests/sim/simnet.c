@@ -35,6 +35,9 @@ static const char usage[] =
 	"  --leave=close|kexec|straight   how a round ends: close; just stop, the next one\n"
 	"                       goes through 5, 6 and 1; or it writes 1 at once\n"
 	"  --hold               once done stay connected until the backend closes\n"
+	"  --plain=BYTES        a load for measuring: --frames of that size to the backend,\n"
+	"                       nothing checked, timed; over 1514 bytes with GSO\n"
+	"  --receive            plain: from the backend\n"
 	"  --attack=NAME        misbehave instead (--attack=list prints the names)\n"
 	"  --check=NAME         hold this conversation instead (--check=list prints the names)\n"
 	"  --seed=N             of the random choices\n"
@@ -58,6 +61,8 @@ enum {
 	OPT_LEAVE,
 	OPT_HOLD,
 	OPT_SEED,
+	OPT_PLAIN,
+	OPT_RECEIVE,
 	OPT_ATTACK,
 	OPT_CHECK,
 	OPT_HELP
@@ -71,7 +76,8 @@ static const struct option long_options[] = {
 	{ "no-sg", 0, NULL, OPT_NO_SG },     { "no-gso", 0, NULL, OPT_NO_GSO },
 	{ "csum6", 0, NULL, OPT_CSUM6 },     { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
 	{ "windows", 0, NULL, OPT_WINDOWS }, { "leave", 1, NULL, OPT_LEAVE },
-	{ "hold", 0, NULL, OPT_HOLD },       { "attack", 1, NULL, OPT_ATTACK },
+	{ "hold", 0, NULL, OPT_HOLD },       { "plain", 1, NULL, OPT_PLAIN },
+	{ "receive", 0, NULL, OPT_RECEIVE }, { "attack", 1, NULL, OPT_ATTACK },
 	{ "check", 1, NULL, OPT_CHECK },     { "seed", 1, NULL, OPT_SEED },
 	{ "help", 0, NULL, OPT_HELP },       { NULL, 0, NULL, 0 }
 };
@@ -181,6 +187,12 @@ static void option_apply(struct net_options *o, int opt)
 		break;
 	case OPT_SEED:
 		o->seed = number(optarg, 0, UINT32_MAX);
+		break;
+	case OPT_PLAIN:
+		o->plain = number(optarg, 60, 61440);
+		break;
+	case OPT_RECEIVE:
+		o->receive = true;
 		break;
 	case OPT_ATTACK:
 		o->attack = optarg;
@@ -473,7 +485,7 @@ static int one_round(struct net_front *f, bool last)
 	printf("connected queues=%u split=%d sg=%d gso=%d/%d csum6=%d\n", f->nr_queues, f->split,
 	       f->sg, f->gso4, f->gso6, f->csum6);
 	fflush(stdout);
-	err = load(f);
+	err = f->opt.plain ? net_plain(f) : load(f);
 	if (!err && last && f->opt.hold)
 		hold(f);
 	return net_disconnect(f) ? -ETIMEDOUT : err;

@@ -48,6 +48,8 @@ struct net_options {
 	size_t min_len, max_len;
 	bool kind[NET_NR_KINDS];
 	uint32_t max_slots;
+	uint32_t plain; /* bytes of each frame of a plain load, 0 = none */
+	bool receive;   /* plain: from the backend */
 	bool hold;
 	bool groups;        /* request-multicast-control */
 	bool ctrl;          /* offer a control ring */
@@ -136,6 +138,8 @@ void net_tx_reap(struct net_front *f, struct net_queue *q);
 bool net_rx_take(struct net_front *f, struct net_queue *q);
 /* Give all consumed buffers back to the backend. */
 void net_rx_refill(struct net_front *f, struct net_queue *q);
+/* Publish the buffers that were put on the ring. */
+void net_rx_push(struct net_front *f, struct net_queue *q);
 /* Ask for events; true when something is there already. */
 bool net_wait_wanted(struct net_front *f, struct net_queue *q);
 void net_protocol_error(struct net_front *f, const char *what, uint64_t value);
@@ -152,6 +156,9 @@ int net_ctrl_wait(struct net_front *f, uint32_t prod);
 int net_ctrl_ask(struct net_front *f, uint16_t type, uint32_t data0, uint32_t data1, uint32_t data2,
 		 uint32_t *ret_data);
 uint32_t net_toeplitz(const uint8_t key[40], const uint8_t *buffer, uint32_t len);
+
+/* net_plain.c: opt.frames of opt.plain bytes in one direction, timed; in place of the load. 0 or -errno. */
+int net_plain(struct net_front *f);
 
 /* net_attack.c: what no honest guest does; as blk_attack(). */
 int net_attack(struct net_front *f);
