@@ -38,7 +38,7 @@ struct loop_task {
 struct loop *loop_new(void);
 struct loop *loop_free(struct loop *loop);
 
-/* Watch `fd` for EPOLLIN/EPOLLOUT. NULL with errno set on failure. `user` is borrowed. */
+/* Watch `fd` for EPOLLIN, EPOLLOUT, EPOLLET. NULL with errno set on failure. `user` is borrowed. */
 struct loop_watch *loop_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *user);
 /* Change the events of a watch. 0 or -errno. */
 int loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);

@@ -193,15 +193,15 @@ static void reap(struct aio *aio)
 		reap_by_call(aio);
 }
 
-/* A completion may have made room, or the next step of a request. */
+/*
+ * A completion may have made room, or the next step of a request. The watch is edge-triggered: nobody has to
+ * read the counter back to zero, and every completion after this look brings us here again.
+ */
 static void completions_came(void *user, uint32_t events)
 {
 	struct aio *aio = user;
-	uint64_t count;
 
 	(void)events;
-	if (read(aio->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return;
 	reap(aio);
 	if (!STAILQ_EMPTY(&aio->todo))
 		submit_all(aio);
@@ -247,7 +247,8 @@ static int aio_setup(struct aio *aio)
 	aio->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (aio->event_fd < 0)
 		return -errno;
-	aio->watch = loop_add(aio->worker->loop, aio->event_fd, EPOLLIN, completions_came, aio);
+	aio->watch = loop_add(aio->worker->loop, aio->event_fd, EPOLLIN | EPOLLET, completions_came,
+			      aio);
 	if (!aio->watch)
 		return -errno;
 	aio->buffers = bufpool_new(ARENA_BYTES);
