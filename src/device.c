@@ -225,6 +225,7 @@ static void start_attach(struct device *dev, bool resume)
 	int err;
 
 	dev->activity = DEVICE_ATTACHING;
+	dev->resuming = resume;
 	err = dev->unusable ? -ENODEV : dev->ops->attach(dev, resume);
 	if (!err)
 		return;
@@ -248,6 +249,10 @@ void device_attached(struct device *dev, int err)
 	dev->activity = err ? DEVICE_IDLE : DEVICE_ATTACHED;
 	if (err)
 		dev->broken = true;
+	else if (dev->resuming) {
+		device_log(dev, LOG_LEVEL_INFO, "resumed");
+		dev->logged = XENBUS_CONNECTED;
+	}
 	dev->env->ready(dev);
 }
 

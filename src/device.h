@@ -80,6 +80,7 @@ struct device {
 	bool unusable;            /* probe failed: never connects */
 	bool script_failed;       /* and the log has said so */
 	bool fresh;               /* not looked at since we started */
+	bool resuming;            /* the frontend was connected before we started */
 	bool foreign;             /* a kernel driver or another party serves it */
 	bool broken;              /* until the frontend has closed */
 	bool dead;                /* domain dying */

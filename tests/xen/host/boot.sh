@@ -9,7 +9,7 @@ passed=0 failed=0 skipped=0 boots=0
 
 # Why each of these is as it is: tests/xen/README.md, "Traps".
 CPU=EPYC,-smap,-monitor,-rdtscp,-avx,-avx2,-f16c,-fma,-xsave,-xsaveopt,-xsavec,-xgetbv1
-XEN_LINE="console=com1 com1=115200,8n1 dom0_mem=3G dom0_max_vcpus=2 cpuidle=0 noreboot=1 spec-ctrl=no"
+XEN_LINE="console=com1 com1=115200,8n1 dom0_mem=3G dom0_max_vcpus=2 dom0_vcpus_pin cpuidle=0 noreboot=1 spec-ctrl=no"
 LINUX_LINE="console=hvc0 rdinit=/init quiet loglevel=4 mitigations=off cryptomgr.notests audit=0 apparmor=0"
 
 # copy_build ROOT: the build under test, and the libraries it needs that Dom0 has not (sanitizers')

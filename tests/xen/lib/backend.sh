@@ -34,6 +34,19 @@ backend_stop() {
 	wait "$pid" 2>/dev/null
 	rm -f "$PIDFILE"
 }
+# backend_dump: what it and the bridges know about every ring and port, into its log
+backend_dump() {
+	backend_is_kernel || { kill -USR1 "$(backend_pid)" && nap 0.5; }
+	{ cat /proc/net/dev; bridge link; bridge fdb; } >>"$LOG/pvbackd.log" 2>&1
+}
+
+# backend_kill: by SIGKILL
+backend_kill() {
+	local pid
+	pid=$(backend_pid) && kill -9 "$pid" && wait_for 20 process_gone "$pid" || return
+	wait "$pid" 2>/dev/null
+	rm -f "$PIDFILE"
+}
 process_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
 # image FILE MEGABYTES: a sparse image file

@@ -28,6 +28,7 @@ guest_config() {
 			cmdline = "$GUEST_LINE"
 			memory = 384
 			vcpus = 1
+			cpus = "1"
 			tsc_mode = "native"
 			on_crash = "destroy"
 		EOF

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Two guests at once, two disks and two NICs each, all of it busy at the same time.
+# Two guests at once, two disks and two NICs each, all of it busy at the same time, also over a restart of the daemon.
 # limit: 300
 
 scripts own
@@ -30,6 +30,9 @@ guest_job two disk-a "$(fio_line /dev/xvda)"
 guest_job two disk-b "$(fio_line /dev/xvdb --loops=2)"
 guest_job one net-a "iperf3 -c 10.77.0.3 -p 5201 -n 16M -i 0"
 guest_job one net-b "iperf3 -c 10.78.0.3 -p 5202 -n 16M -i 0 -R"
+nap 3
+restarted() { backend_is_kernel || { backend_kill && backend_start && nap 3 && backend_stop && backend_start; }; }
+check "the daemon is killed and started, stopped and started, under all of that" restarted
 for job in disk-a disk-b; do
 	check "the first guest's $job reads back what it wrote" guest_job_end one $job 240
 	check "the second guest's $job reads back what it wrote" guest_job_end two $job 240
@@ -38,6 +41,7 @@ check "TCP passes from guest to guest on the first bridge" guest_job_end one net
 check "TCP passes from guest to guest on the second bridge" guest_job_end one net-b 120
 check "the first guest is destroyed while the second runs" guest_stop one
 check "the second guest's disks still work" guest_run two "$(fio_line /dev/xvdb --size=4M)" 120
-check "the second guest's NICs still work" guest_run two "/usr/bin/ping -c 3 -i 0.2 10.77.0.1 && /usr/bin/ping -c 3 -i 0.2 10.78.0.1"
+nics_work() { guest_run two "/usr/bin/ping -c 3 -i 0.2 10.77.0.1 && /usr/bin/ping -c 3 -i 0.2 10.78.0.1" || { backend_dump; return 1; }; }
+check "the second guest's NICs still work" nics_work
 check "the second guest is destroyed" guest_stop two
 check "no guest is left over" no_guests
