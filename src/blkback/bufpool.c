@@ -10,11 +10,21 @@
 #define NR_ORDERS  9u /* 4 KiB .. 1 MiB */
 #define NO_PAGE    UINT32_MAX
 #define NOT_FREE   UINT8_MAX
+#define HOT_RUNS   32u
 
 /* One per page; kept outside the buffers, which hold guests' data. */
 struct page {
 	uint32_t next, prev;
 	uint8_t free_order; /* of the free run that begins here, or NOT_FREE */
+};
+
+/*
+ * The runs of a size that came back last. They go out again first, as they are, still in the cache: the
+ * next request is most often like the last one, and would only split what this one merged.
+ */
+struct hot_runs {
+	uint32_t nr;
+	uint32_t index[HOT_RUNS];
 };
 
 struct bufpool {
@@ -23,6 +33,7 @@ struct bufpool {
 	size_t used;
 	struct page *pages; /* owned */
 	uint32_t free[NR_ORDERS];
+	struct hot_runs hot[NR_ORDERS];
 };
 
 static void list_add(struct bufpool *pool, unsigned int order, uint32_t index)
@@ -63,6 +74,9 @@ struct bufpool *bufpool_new(size_t bytes)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (pool->arena == MAP_FAILED)
 		pool->arena = NULL;
+	/* Only a wish: the kernel then pins and maps a large buffer in one piece, where it can. */
+	if (pool->arena)
+		madvise(pool->arena, bytes, MADV_HUGEPAGE);
 	if (!pool->pages || !pool->arena)
 		return bufpool_free(pool);
 	for (unsigned int i = 0; i < NR_ORDERS; i++)
@@ -94,32 +108,27 @@ static unsigned int order_of(size_t bytes)
 	return order;
 }
 
-void *bufpool_get(struct bufpool *pool, size_t bytes)
+/* A run out of the smallest free one that is large enough; NO_PAGE when there is none. */
+static uint32_t split_run(struct bufpool *pool, unsigned int wanted)
 {
-	unsigned int wanted = order_of(bytes), order = wanted;
+	unsigned int order = wanted;
 	uint32_t index;
 
-	assert(bytes > 0 && bytes <= BUFPOOL_MAX_BYTES);
 	while (order < NR_ORDERS && pool->free[order] == NO_PAGE)
 		order++;
 	if (order == NR_ORDERS)
-		return NULL;
+		return NO_PAGE;
 	index = pool->free[order];
 	list_remove(pool, order, index);
 	while (order > wanted) { /* keep the lower half */
 		order--;
 		list_add(pool, order, index + (1u << order));
 	}
-	pool->used += (size_t)1 << (PAGE_SHIFT + wanted);
-	return pool->arena + ((size_t)index << PAGE_SHIFT);
+	return index;
 }
 
-void bufpool_put(struct bufpool *pool, void *buf, size_t bytes)
+static void merge_run(struct bufpool *pool, uint32_t index, unsigned int order)
 {
-	uint32_t index = (uint32_t)((size_t)((uint8_t *)buf - pool->arena) >> PAGE_SHIFT);
-	unsigned int order = order_of(bytes);
-
-	pool->used -= (size_t)1 << (PAGE_SHIFT + order);
 	for (; order < NR_ORDERS - 1; order++) {
 		uint32_t buddy = index ^ (1u << order);
 
@@ -129,6 +138,48 @@ void bufpool_put(struct bufpool *pool, void *buf, size_t bytes)
 		index &= ~(1u << order);
 	}
 	list_add(pool, order, index);
+}
+
+/* Merge what was kept hot. */
+static void cool_down(struct bufpool *pool)
+{
+	for (unsigned int order = 0; order < NR_ORDERS; order++)
+		while (pool->hot[order].nr)
+			merge_run(pool, pool->hot[order].index[--pool->hot[order].nr], order);
+}
+
+void *bufpool_get(struct bufpool *pool, size_t bytes)
+{
+	unsigned int order = order_of(bytes);
+	uint32_t index;
+
+	assert(bytes > 0 && bytes <= BUFPOOL_MAX_BYTES);
+	if (pool->hot[order].nr) {
+		index = pool->hot[order].index[--pool->hot[order].nr];
+	} else {
+		index = split_run(pool, order);
+		if (index == NO_PAGE) {
+			cool_down(pool);
+			index = split_run(pool, order);
+		}
+	}
+	if (index == NO_PAGE)
+		return NULL;
+	pool->used += (size_t)1 << (PAGE_SHIFT + order);
+	return pool->arena + ((size_t)index << PAGE_SHIFT);
+}
+
+void bufpool_put(struct bufpool *pool, void *buf, size_t bytes)
+{
+	uint32_t index = (uint32_t)((size_t)((uint8_t *)buf - pool->arena) >> PAGE_SHIFT);
+	unsigned int order = order_of(bytes);
+	struct hot_runs *hot = &pool->hot[order];
+
+	pool->used -= (size_t)1 << (PAGE_SHIFT + order);
+	if (hot->nr < HOT_RUNS)
+		hot->index[hot->nr++] = index;
+	else
+		merge_run(pool, index, order);
 }
 
 size_t bufpool_used(const struct bufpool *pool)

@@ -46,6 +46,20 @@ static void small_ones_never_use_up_the_large_for_good(void **state)
 	bufpool_free(pool);
 }
 
+/* What came back last is still in the cache. */
+static void the_last_buffer_goes_out_first(void **state)
+{
+	struct bufpool *pool = bufpool_new(MIB);
+	void *a = bufpool_get(pool, 4096), *b = bufpool_get(pool, 4096);
+
+	(void)state;
+	bufpool_put(pool, a, 4096);
+	bufpool_put(pool, b, 4096);
+	CHECK(bufpool_get(pool, 4096) == b);
+	CHECK(bufpool_get(pool, 4096) == a);
+	bufpool_free(pool);
+}
+
 /* A walk with a fixed seed through every size, held against a plain count. */
 static void a_long_walk_keeps_the_account(void **state)
 {
@@ -87,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(buffers_are_page_aligned_and_apart),
 		cmocka_unit_test(small_ones_never_use_up_the_large_for_good),
+		cmocka_unit_test(the_last_buffer_goes_out_first),
 		cmocka_unit_test(a_long_walk_keeps_the_account),
 	};
 
