@@ -8,7 +8,7 @@ trap 'rm -rf "$dir"' EXIT
 report=${top_srcdir:-.}/bench/lib/report
 
 cat >"$dir/samples" <<END
-title A try
+title A machine's try
 noise that is no sample
 goal fast-* iops pvbackd >= 0.95 peer
 goal wide iops pvbackd >= 0.95 peer
