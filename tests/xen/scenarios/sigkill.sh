@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The daemon is killed fifty times under an HVM guest whose root file system and network it serves, and
-# started again; the guest notices nothing.
+# The daemon is killed again and again under an HVM guest whose root file system and network it serves, and
+# started again; the guest notices nothing. XEN_LAB_KILLS says how often.
 # limit: 600
 
 backend_is_kernel && skip "the kernel's backends cannot be restarted"
-KILLS=50
+KILLS=$LAB_KILLS
 scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start
@@ -18,7 +18,7 @@ need "iperf3 serves in Dom0" wait_for 10 grep -q ':1451 ' /proc/net/tcp6 /proc/n
 
 guest_run hvm "dmesg -c >/dev/null"
 guest_job hvm disk "n=0; until [ -e /tmp/stop ]; do $(fio_line /root/fio.dat --size=8M) >/tmp/fio.out || { cat /tmp/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
-guest_job hvm net "iperf3 -c 10.77.0.1 --bidir -b 20M -t 100000 -i 0"
+guest_job hvm net "iperf3 -c 10.77.0.1 --bidir -b 20M -t 36000 -i 0"
 
 # sent, received: bytes that have crossed the guest's NIC, as Dom0 counts them
 crossed() { cat "/sys/class/net/vif$(guest_id hvm).0/statistics/$1"; }
@@ -50,9 +50,14 @@ verified() {
 check "fio read back what it wrote, every time" verified
 noticed() { ! guest_run hvm "dmesg" | grep -Ei 'xvd|blkfront|netfront|eth0|vif|vbd|xen|ext4|error|hung'; }
 check "the guest's kernel has said nothing about its disk or its NIC" noticed
-is_resumed() { is "$(grep -c "$1.*resumed" "$LOG/pvbackd.log")" "$KILLS"; }
-check "the log has each resumed disk" is_resumed "vbd $(guest_id hvm)/768"
-check "the log has each resumed NIC" is_resumed "vif $(guest_id hvm)/0"
+# A daemon may be killed before it has resumed anything, so there may be fewer such lines than kills.
+only_resumed() {
+	local log
+	log=$(grep "$1: " "$LOG/pvbackd.log")
+	is "$(grep -c ': connected$' <<<"$log")" 1 && has "$log" ': resumed$'
+}
+check "its disk was connected once, and then resumed" only_resumed "vbd $(guest_id hvm)/768"
+check "its NIC was connected once, and then resumed" only_resumed "vif $(guest_id hvm)/0"
 check "the log has no error" eval 'hasnt "$(<"$LOG/pvbackd.log")" "error:|warning:"'
 guest_run hvm "killall iperf3; sync; mount -o remount,ro /; sync" 60
 check "the guest is destroyed" guest_stop hvm
