@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netback/filter.h"
 #include "options.h"
 #include "trace.h"
 
@@ -19,6 +20,9 @@ static const char usage[] =
 	"  --workers=N            use N data threads (default: one per CPU, at most 4)\n"
 	"  --trace-rings[=FILTER] trace ring events on stderr; FILTER is\n"
 	"                         [ring,net,blk,bus,grant][@DOMID[/DEVID]]\n"
+	"  --antispoof=LIST       what a NIC without a key of its own is held to: on, off "
+	"(default)\n"
+	"                         or a list of mac, ip, dhcp, ra\n"
 	"  --log-level=LEVEL      error, warning, info (default) or debug\n"
 	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
 	"  --help                 show this and exit\n"
@@ -76,6 +80,8 @@ int options_set(struct options *options, const char *name, const char *value)
 		return set_log_level(options, value);
 	if (!strcmp(name, "trace-rings"))
 		return set_trace(options, value);
+	if (!strcmp(name, "antispoof"))
+		return *value ? filter_parse_want(value, &options->antispoof) : -EINVAL;
 	if (!strcmp(name, "runtime-dir"))
 		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
 	return disk_options_set(&options->disk, name, value) ? -EINVAL : 0;
@@ -109,6 +115,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "workers", required_argument, NULL, 'w' },
 	{ "trace-rings", optional_argument, NULL, 't' },
+	{ "antispoof", required_argument, NULL, 'a' },
 	{ "log-level", required_argument, NULL, 'l' },
 	{ "runtime-dir", required_argument, NULL, 'r' },
 	{ "help", no_argument, NULL, 'h' },

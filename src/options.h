@@ -14,6 +14,7 @@
 struct options {
 	unsigned int nr_workers; /* 0: one per CPU, at most four */
 	enum log_level log_level;
+	unsigned int antispoof; /* enum filter_want */
 	bool trace;
 	char trace_filter[128];
 	char runtime_dir[PATH_MAX];

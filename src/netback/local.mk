@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 libpvb_a_SOURCES += \
 	src/netback/checksum.c src/netback/checksum.h \
+	src/netback/filter.c src/netback/filter.h \
+	src/netback/filter_conf.c \
 	src/netback/frame.c src/netback/frame.h \
 	src/netback/hash.c src/netback/hash.h \
 	src/netback/mcast.c src/netback/mcast.h \
@@ -13,6 +15,8 @@ libpvb_a_SOURCES += \
 	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \
 	src/netback/vif_front.c src/netback/vif_front.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
+	src/netback/vif_guard.c src/netback/vif_guard.h \
+	src/netback/vif_limits.c src/netback/vif_limits.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
 	src/netback/vif_queue.c src/netback/vif_queue.h \
 	src/netback/vif_rx.c \
@@ -24,6 +28,7 @@ if HAVE_CMOCKA
 netback_tests = \
 	tests/unit/test-checksum \
 	tests/unit/test-hash \
+	tests/unit/test-filter \
 	tests/unit/test-netif \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
@@ -40,6 +45,10 @@ tests_unit_test_checksum_LDADD = $(UNIT_LIBS)
 tests_unit_test_hash_SOURCES = tests/unit/test-hash.c tests/unit/netframes.h
 tests_unit_test_hash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hash_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_filter_SOURCES = tests/unit/test-filter.c
+tests_unit_test_filter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_filter_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_netif_SOURCES = tests/unit/test-netif.c
 tests_unit_test_netif_CFLAGS = $(UNIT_CFLAGS)

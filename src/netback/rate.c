@@ -5,9 +5,9 @@
 
 #include "netback/rate.h"
 
-void rate_set(struct rate *rate, uint32_t bytes, uint32_t usecs)
+void rate_set(struct rate *rate, uint32_t amount, uint32_t usecs)
 {
-	uint64_t limit = bytes && usecs ? (uint64_t)bytes << 32 | usecs : 0;
+	uint64_t limit = amount && usecs ? (uint64_t)amount << 32 | usecs : 0;
 
 	atomic_store(&rate->limit, limit);
 }
@@ -26,50 +26,121 @@ static int parse_number(const char *text, char end, uint64_t *ret, const char **
 	return 0;
 }
 
-int rate_parse(const char *text, uint32_t *ret_bytes, uint32_t *ret_usecs)
+int rate_parse(const char *text, uint32_t *ret_amount, uint32_t *ret_usecs)
 {
-	uint64_t bytes, usecs;
+	uint64_t amount, usecs;
 	const char *at;
 
-	if (parse_number(text, ',', &bytes, &at) || parse_number(at + 1, '\0', &usecs, &at))
+	if (parse_number(text, ',', &amount, &at) || parse_number(at + 1, '\0', &usecs, &at))
 		return -EINVAL;
-	if (bytes > UINT32_MAX || usecs > UINT32_MAX)
-		bytes = usecs = 0;
-	*ret_bytes = (uint32_t)bytes;
+	if (amount > UINT32_MAX || usecs > UINT32_MAX)
+		amount = usecs = 0;
+	*ret_amount = (uint32_t)amount;
 	*ret_usecs = (uint32_t)usecs;
 	return 0;
 }
 
-/* What `bytes` cost in nanoseconds; saturates far beyond any sensible wait. */
-static uint64_t cost_ns(uint64_t limit, uint64_t bytes)
+/* What `amount` costs in nanoseconds; saturates far beyond any sensible wait. */
+static uint64_t cost_ns(uint64_t limit, uint64_t amount)
 {
 	uint64_t usecs = limit & UINT32_MAX;
-	unsigned __int128 cost = (unsigned __int128)bytes * usecs * 1000u / (limit >> 32);
+	unsigned __int128 cost = (unsigned __int128)amount * usecs * 1000u / (limit >> 32);
 
 	return cost > UINT64_MAX / 4 ? UINT64_MAX / 4 : (uint64_t)cost;
 }
 
-/* From when on new bytes are paid: debts of a slower limit, set earlier, are forgiven. */
-static uint64_t start_ns(uint64_t paid, uint64_t now_ns, uint64_t burst_ns)
+static uint64_t burst_ns(const struct rate *rate, uint64_t limit)
 {
-	if (paid < now_ns)
-		return now_ns;
-	return paid - now_ns > burst_ns ? now_ns + burst_ns : paid;
+	uint64_t amount = limit >> 32;
+
+	return cost_ns(limit, amount > rate->min_burst ? amount : rate->min_burst);
 }
 
-uint64_t rate_take(struct rate *rate, uint32_t bytes, uint64_t now_ns)
+/*
+ * From when on more is paid. Debts of a slower limit, set earlier, are forgiven; what one charge may
+ * have taken beyond the burst is not.
+ */
+static uint64_t start_ns(const struct rate *rate, uint64_t limit, uint64_t paid, uint64_t now_ns)
 {
-	uint64_t limit = atomic_load_explicit(&rate->limit, memory_order_relaxed);
-	uint64_t paid, burst_ns, after;
+	uint64_t most = burst_ns(rate, limit) + cost_ns(limit, rate->min_burst);
+
+	if (paid < now_ns)
+		return now_ns;
+	return paid - now_ns > most ? now_ns + most : paid;
+}
+
+static uint64_t get_limit(const struct rate *rate)
+{
+	return atomic_load_explicit(&rate->limit, memory_order_relaxed);
+}
+
+/* What there is to wait for when all is paid `after` this time. */
+static uint64_t excess_ns(const struct rate *rate, uint64_t limit, uint64_t after, uint64_t now_ns)
+{
+	uint64_t burst = burst_ns(rate, limit);
+
+	return after - now_ns > burst ? after - now_ns - burst : 0;
+}
+
+uint64_t rate_wait(const struct rate *rate, uint32_t amount, uint64_t now_ns)
+{
+	uint64_t limit = get_limit(rate), after;
 
 	if (!limit)
 		return 0;
-	burst_ns = cost_ns(limit, limit >> 32 > RATE_MIN_BURST ? limit >> 32 : RATE_MIN_BURST);
+	after = start_ns(rate, limit, atomic_load(&rate->paid_ns), now_ns) + cost_ns(limit, amount);
+	return excess_ns(rate, limit, after, now_ns);
+}
+
+uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns)
+{
+	uint64_t limit = get_limit(rate), paid, after, wait;
+
+	if (!limit)
+		return 0;
 	paid = atomic_load(&rate->paid_ns);
 	do {
-		after = start_ns(paid, now_ns, burst_ns) + cost_ns(limit, bytes);
-		if (after - now_ns > burst_ns)
-			return after - now_ns - burst_ns;
+		after = start_ns(rate, limit, paid, now_ns) + cost_ns(limit, amount);
+		wait = excess_ns(rate, limit, after, now_ns);
+		if (wait)
+			return wait;
 	} while (!atomic_compare_exchange_weak(&rate->paid_ns, &paid, after));
 	return 0;
+}
+
+void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns)
+{
+	uint64_t limit = get_limit(rate), paid, after;
+
+	if (!limit)
+		return;
+	paid = atomic_load(&rate->paid_ns);
+	do
+		after = start_ns(rate, limit, paid, now_ns) + cost_ns(limit, amount);
+	while (!atomic_compare_exchange_weak(&rate->paid_ns, &paid, after));
+}
+
+uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
+{
+	uint64_t wait = rate_wait(&pair->packets, 1, now_ns);
+
+	if (!wait)
+		wait = rate_take(&pair->bytes, bytes, now_ns);
+	if (!wait)
+		rate_charge(&pair->packets, 1, now_ns);
+	return wait;
+}
+
+uint64_t rate_pair_wait(const struct rate_pair *pair, uint64_t now_ns)
+{
+	uint64_t packets = rate_wait(&pair->packets, 1, now_ns);
+	uint64_t bytes = rate_wait(&pair->bytes, 0, now_ns);
+
+	return packets > bytes ? packets : bytes;
+}
+
+void rate_pair_charge(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
+{
+	rate_charge(&pair->packets, 1, now_ns);
+	rate_charge(&pair->bytes, bytes, now_ns);
 }

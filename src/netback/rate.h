@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket that several threads may draw from without a lock: one per vif, however
+ * A token bucket that several threads may draw from without a lock: one per device, however
  * many queues it has. It keeps one number, the time at which all that was sent would
- * have been paid for; a packet may go while that lies no more than a burst ahead.
+ * have been paid for; more may go while that lies no more than a burst ahead. What is counted, bytes
+ * or packets or requests, is the caller's.
  */
 #ifndef PVB_NETBACK_RATE_H
 #define PVB_NETBACK_RATE_H
@@ -11,27 +12,57 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The least burst in bytes: one packet of the largest size must always fit (as in netback). */
-#define RATE_MIN_BURST (128u * 1024u)
+/* The least burst of a NIC's bytes: one packet of the largest size must always fit (as in netback). */
+#define RATE_MIN_BURST_BYTES (128u * 1024u)
 
+/* Zero-initialised, but for min_burst: no limit. */
 struct rate {
-	_Atomic uint64_t limit; /* bytes << 32 | usecs; 0: no limit */
+	_Atomic uint64_t limit; /* amount << 32 | usecs; 0: no limit */
 	_Atomic uint64_t paid_ns;
+	uint32_t min_burst; /* the burst is the limit's amount, or this if it is more; constant */
 };
 
-/* Set "so many bytes in so many microseconds"; a zero in either means no limit. */
-void rate_set(struct rate *rate, uint32_t bytes, uint32_t usecs);
+/* Set "so much in so many microseconds", at any time; a zero in either means no limit. */
+void rate_set(struct rate *rate, uint32_t amount, uint32_t usecs);
 
 /*
- * Parse the backend's `rate` key, "BYTES,USECS". 0 with both set, or -EINVAL. More bytes than
- * fit in 32 bits are no limit that a NIC could reach: both become 0.
+ * Parse "AMOUNT,USECS", as xl writes a NIC's `rate` key. 0 with both set, or -EINVAL. More than
+ * fits in 32 bits is no limit that a device could reach: both become 0.
  */
-int rate_parse(const char *text, uint32_t *ret_bytes, uint32_t *ret_usecs);
+int rate_parse(const char *text, uint32_t *ret_amount, uint32_t *ret_usecs);
 
 /*
- * May `bytes` go now? Returns 0 and takes them, or the nanoseconds to wait until they may (nothing
- * is taken).
+ * May `amount` go now? Returns 0 and takes it, or the nanoseconds to wait until it may (nothing is
+ * taken).
  */
-uint64_t rate_take(struct rate *rate, uint32_t bytes, uint64_t now_ns);
+uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns);
+
+/* The same without taking anything. An amount of 0 may go unless the bucket is in debt. */
+uint64_t rate_wait(const struct rate *rate, uint32_t amount, uint64_t now_ns);
+
+/* Take what has gone already, into debt if need be. */
+void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns);
+
+/* Bytes and packets in one direction of a NIC. */
+struct rate_pair {
+	struct rate bytes;
+	struct rate packets;
+};
+
+static inline bool rate_pair_is_set(const struct rate_pair *pair)
+{
+	return atomic_load_explicit(&pair->bytes.limit, memory_order_relaxed) ||
+	       atomic_load_explicit(&pair->packets.limit, memory_order_relaxed);
+}
+
+/* As rate_take(), for one packet of so many bytes. */
+uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns);
+
+/*
+ * For packets whose size is not known before they are there: whether the next one may be fetched, and
+ * to pay for it afterwards.
+ */
+uint64_t rate_pair_wait(const struct rate_pair *pair, uint64_t now_ns);
+void rate_pair_charge(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns);
 
 #endif

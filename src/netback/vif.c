@@ -8,6 +8,8 @@
 #include "netback/steer.h"
 #include "netback/vif_ctrl.h"
 #include "netback/vif_front.h"
+#include "netback/vif_guard.h"
+#include "netback/vif_limits.h"
 #include "netback/vif_queue.h"
 #include "netback/tap.h"
 #include "netback/vif.h"
@@ -16,8 +18,9 @@
 struct vif {
 	struct device dev; /* first */
 	struct tap tap;
-	struct rate rate;
 	struct vif_shared shared;
+	struct vif_limits limits;
+	struct vif_guard guard;
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
@@ -35,20 +38,6 @@ static struct vif *vif_of(struct device *dev)
 }
 
 /* --- our own directory --- */
-
-static void read_rate(struct vif *vif)
-{
-	struct device *dev = &vif->dev;
-	uint32_t bytes = 0, usecs = 0;
-	char text[64];
-	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, "rate", text, sizeof(text));
-
-	if (!err)
-		err = rate_parse(text, &bytes, &usecs);
-	if (err && err != -ENOENT)
-		device_log(dev, LOG_LEVEL_WARNING, "`rate` is not BYTES,MICROSECONDS: no limit");
-	rate_set(&vif->rate, bytes, usecs);
-}
 
 static void read_mtu(struct vif *vif)
 {
@@ -117,7 +106,9 @@ static int vif_probe(struct device *dev)
 		vif->max_queues = 1;
 	if (!vif->tap.adopted)
 		read_mtu(vif);
-	read_rate(vif);
+	vif_limits_init(&vif->limits);
+	vif_limits_read(&vif->limits, dev);
+	vif_guard_read(&vif->guard, dev);
 	device_log(dev, LOG_LEVEL_DEBUG, "tap %s %s", name,
 		   vif->tap.adopted ? "taken over" : "created");
 	return 0;
@@ -164,8 +155,10 @@ static bool vif_plugged(struct device *dev)
 
 static void vif_changed(struct device *dev, const char *key)
 {
-	if (strcmp(key, "rate") == 0)
-		read_rate(vif_of(dev));
+	if (vif_limits_reads(key))
+		vif_limits_read(&vif_of(dev)->limits, dev);
+	if (vif_guard_reads(key))
+		vif_guard_read(&vif_of(dev)->guard, dev);
 }
 
 static void vif_front_changed(struct device *dev)
@@ -191,8 +184,9 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 
 	queue->worker = pick_worker(dev, index);
 	queue->control = dev->env->loop;
-	queue->rate = &vif->rate;
 	queue->shared = &vif->shared;
+	queue->limits = &vif->limits;
+	queue->guard = &vif->guard;
 	queue->owner = vif;
 	queue->id = (struct trace_id){
 		.kind = "vif", .domid = dev->domid, .devid = dev->devid, .queue = index
@@ -440,6 +434,7 @@ static void vif_done(struct device *dev, bool removed)
 {
 	struct vif *vif = vif_of(dev);
 
+	vif_guard_done(&vif->guard);
 	tap_close(&vif->tap, removed);
 	vif_shared_done(&vif->shared);
 }

@@ -262,6 +262,7 @@ void vif_queue_break(struct vif_queue *q, int err, const char *why)
 	q->watch = loop_remove(q->worker->loop, q->watch);
 	loop_timer_cancel(&q->tx.timer);
 	loop_timer_cancel(&q->rx.timer);
+	loop_timer_cancel(&q->rx.rate_timer);
 	trace(q->trace, TRACE_RING, &q->id, "broken why=\"%s\"", why);
 	q->broken_task.run = broken_run;
 	loop_post(q->control, &q->broken_task);

@@ -13,9 +13,10 @@
 #include "grant.h"
 #include "loop.h"
 #include "netback/vif_front.h"
+#include "netback/vif_guard.h"
 #include "netback/offload.h"
+#include "netback/vif_limits.h"
 #include "netback/vif_pool.h"
-#include "netback/rate.h"
 #include "netback/vif_shared.h"
 #include "netback/vif_stats.h"
 #include "ring/netif.h"
@@ -25,6 +26,8 @@
 
 /* Packets that one queue may move in one pass and direction; the others then have their turn. */
 #define VIF_BATCH 64u
+/* However long a rate limit makes us wait, it may be changed meanwhile: look again after this. */
+#define VIF_MAX_WAIT_NS (100u * 1000u * 1000u)
 /* Slots of a ring; both rings are one page. */
 #define VIF_RING_SLOTS 256u
 
@@ -77,6 +80,7 @@ struct vif_rx {
 	struct loop_timer timer;
 	struct hash_config hash; /* our copy, as of the last look */
 	uint32_t hash_generation;
+	struct loop_timer rate_timer;
 	struct vif_rx_hold hold;
 	struct vif_rx_slot slots[VIF_RING_SLOTS];
 };
@@ -85,8 +89,9 @@ struct vif_queue {
 	struct queue queue;        /* first */
 	struct worker *worker;     /* borrowed */
 	struct loop *control;      /* borrowed: where answers go */
-	struct rate *rate;         /* borrowed, shared by the queues of the vif */
 	struct vif_shared *shared; /* borrowed, likewise */
+	struct vif_limits *limits; /* borrowed, shared by the queues of the vif */
+	struct vif_guard *guard;   /* likewise */
 	void *owner;               /* borrowed; for the control thread */
 	struct trace_id id;
 	unsigned int trace;

@@ -40,6 +40,7 @@ int vif_rx_open(struct vif_queue *q)
 void vif_rx_close(struct vif_queue *q)
 {
 	loop_timer_cancel(&q->rx.timer);
+	loop_timer_cancel(&q->rx.rate_timer);
 	if (q->rx.hold.frame)
 		munmap(q->rx.hold.frame, HOLD_BYTES);
 	q->rx.hold = (struct vif_rx_hold){ 0 };
@@ -369,6 +370,33 @@ static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint
 	return 0;
 }
 
+static void throttle_over(void *user)
+{
+	struct vif_queue *q = user;
+
+	if (!q->rx.starved)
+		loop_modify(q->worker->loop, q->watch, EPOLLIN);
+	vif_rx_tap_ready(q);
+}
+
+/* Over its limit: frames stay in the tap's own bounded queue meanwhile. */
+static bool throttled(struct vif_queue *q)
+{
+	uint64_t wait_ns;
+
+	if (!rate_pair_is_set(&q->limits->rx))
+		return false;
+	wait_ns = rate_pair_wait(&q->limits->rx, loop_now_ns());
+	if (!wait_ns)
+		return false;
+	if (wait_ns > VIF_MAX_WAIT_NS)
+		wait_ns = VIF_MAX_WAIT_NS;
+	q->stats.rx_throttled++;
+	loop_modify(q->worker->loop, q->watch, 0);
+	loop_timer_set(q->worker->loop, &q->rx.rate_timer, wait_ns, throttle_over, q);
+	return true;
+}
+
 static void read_frames(struct vif_queue *q)
 {
 	struct virtio_net_hdr hdr;
@@ -385,7 +413,11 @@ static void read_frames(struct vif_queue *q)
 			q->rx.more = true;
 			return;
 		}
+		if (throttled(q))
+			return;
 		len = read_frame(q, &hdr, room);
+		if (len && rate_pair_is_set(&q->limits->rx))
+			rate_pair_charge(&q->limits->rx, len, loop_now_ns());
 		if (!len || !deliver(q, &hdr, room, len))
 			return;
 	}

@@ -21,6 +21,15 @@
 	X(tx_drop_csum)      /* blank checksum where there is none */                              \
 	X(tx_mcast)          /* multicast addresses added or removed */                            \
 	X(tx_mcast_refused)  /* the list is full, or it was no group's address */                  \
+	X(tx_refused_mac)    /* port security: not its hardware address */                         \
+	X(tx_refused_type)   /* neither ARP nor IP, SNAP, too many tags */                         \
+	X(tx_refused_arp)    /* an ARP sender that it is not */                                    \
+	X(tx_refused_ipv4)   /* not its address */                                                 \
+	X(tx_refused_ipv6)   /* likewise */                                                        \
+	X(tx_refused_nd)     /* neighbour discovery for others */                                  \
+	X(tx_refused_dhcp)   /* as a DHCP server */                                                \
+	X(tx_refused_ra)     /* as an IPv6 router */                                               \
+	X(tx_refused_header) /* headers without an end */                                          \
 	X(tx_drop_tap_down)  /* the interface is down */                                           \
 	X(tx_drop_tap_busy)  /* the host takes no more at the moment */                            \
 	X(tx_drop_tap_error) /* any other refusal */                                               \
@@ -31,6 +40,7 @@
 	X(rx_segmented)     /* large frames cut for the guest */                                   \
 	X(rx_held)          /* frames that had to wait for slots */                                \
 	X(rx_starved)       /* times the guest had posted too few slots */                         \
+	X(rx_throttled)     /* waits for the rate limit */                                         \
 	X(rx_stalled)       /* times the carrier went off for that */                              \
 	X(rx_drop_stalled)  /* frames given up after the drain time */                             \
 	X(rx_drop_big)      /* above a page, guest without feature-sg */                           \

@@ -21,11 +21,13 @@ static bool rate_allows(struct vif_queue *q, uint32_t bytes)
 {
 	uint64_t wait_ns;
 
-	if (!atomic_load_explicit(&q->rate->limit, memory_order_relaxed))
+	if (!rate_pair_is_set(&q->limits->tx))
 		return true;
-	wait_ns = rate_take(q->rate, bytes, loop_now_ns());
+	wait_ns = rate_pair_take(&q->limits->tx, bytes, loop_now_ns());
 	if (!wait_ns)
 		return true;
+	if (wait_ns > VIF_MAX_WAIT_NS)
+		wait_ns = VIF_MAX_WAIT_NS;
 	q->tx.throttled = true;
 	q->stats.tx_throttled++;
 	loop_timer_set(q->worker->loop, &q->tx.timer, wait_ns, throttle_over, q);
@@ -210,6 +212,27 @@ static void write_frame(struct vif_queue *q, struct vif_tx_packet *p, struct vir
 	p->status = NETIF_STATUS_OKAY;
 }
 
+/* Port security: true when the frame is dropped. */
+static bool refuse(struct vif_queue *q, struct vif_tx_packet *p, const uint8_t *head)
+{
+	enum filter_verdict verdict = vif_guard_check(q->guard, head, p->packet.total);
+	uint64_t *const counters[FILTER_NR] = {
+		[FILTER_MAC] = &q->stats.tx_refused_mac,
+		[FILTER_TYPE] = &q->stats.tx_refused_type,
+		[FILTER_ARP] = &q->stats.tx_refused_arp,
+		[FILTER_IPV4] = &q->stats.tx_refused_ipv4,
+		[FILTER_IPV6] = &q->stats.tx_refused_ipv6,
+		[FILTER_ND] = &q->stats.tx_refused_nd,
+		[FILTER_DHCP] = &q->stats.tx_refused_dhcp,
+		[FILTER_RA] = &q->stats.tx_refused_ra,
+		[FILTER_HEADER] = &q->stats.tx_refused_header,
+	};
+
+	if (verdict != FILTER_PASS)
+		drop(q, p, counters[verdict], NETIF_STATUS_DROPPED, filter_verdict_name(verdict));
+	return verdict != FILTER_PASS;
+}
+
 static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 {
 	uint8_t scratch[FRAME_HEAD_MAX];
@@ -222,6 +245,8 @@ static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 		return;
 	}
 	head = find_head(p, scratch, &moved);
+	if (refuse(q, p, head))
+		return;
 	switch (offload_from_guest(&p->packet, head, &hdr)) {
 	case 0:
 		write_frame(q, p, &hdr, head, moved);

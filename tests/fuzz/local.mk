@@ -2,10 +2,10 @@
 # Fuzz targets. `make check` replays their corpora; `make fuzz FUZZ_TIME=SECONDS` explores with clang's
 # libFuzzer, that long for each, and adds what it finds new to the corpora.
 
-fuzz_targets = blkif ring netif frame xenbus journal
+fuzz_targets = blkif ring netif frame filter xenbus journal
 check_PROGRAMS += \
 	tests/fuzz/replay-blkif tests/fuzz/replay-ring tests/fuzz/replay-netif \
-	tests/fuzz/replay-frame tests/fuzz/replay-xenbus tests/fuzz/replay-journal
+	tests/fuzz/replay-frame tests/fuzz/replay-filter tests/fuzz/replay-xenbus tests/fuzz/replay-journal
 TESTS += tests/fuzz/replay.sh
 EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/corpus
 
@@ -23,6 +23,9 @@ tests_fuzz_replay_netif_LDADD = libpvb.a
 tests_fuzz_replay_frame_SOURCES = tests/fuzz/fuzz-frame.c $(fuzz_common)
 tests_fuzz_replay_frame_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_frame_LDADD = libpvb.a
+tests_fuzz_replay_filter_SOURCES = tests/fuzz/fuzz-filter.c $(fuzz_common)
+tests_fuzz_replay_filter_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_filter_LDADD = libpvb.a
 tests_fuzz_replay_xenbus_SOURCES = tests/fuzz/fuzz-xenbus.c $(fuzz_common)
 tests_fuzz_replay_xenbus_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_xenbus_LDADD = libpvb.a
@@ -35,6 +38,7 @@ FUZZ_CC = clang
 FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/src -I$(srcdir)/tests \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/xenbus.c $(srcdir)/src/blkback/journal.c \
+	$(srcdir)/src/netback/filter.c $(srcdir)/src/netback/filter_conf.c \
 	$(srcdir)/src/netback/frame.c $(srcdir)/src/netback/offload.c \
 	$(srcdir)/src/netback/segment.c $(srcdir)/src/netback/checksum.c
 

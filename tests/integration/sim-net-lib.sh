@@ -69,3 +69,22 @@ count_fds() {
 	nothing_is_held
 	fds=$(daemon_fds)
 }
+
+# dump [QUEUES]: the counters of so many queues of vif 0 as of now, in the file dump.
+dump_came() { [ "$(grep -c "dump: vif $dom/0/" "$log")" -ge "$1" ]; }
+dump() {
+	_dumps=$(grep -c "dump: vif $dom/0/" "$log" || :)
+	kill -USR1 "$daemon"
+	until_true 20000 dump_came "$((_dumps + ${1:-1}))" || fail "no dump of vif $dom/0"
+	grep "dump: vif $dom/0/" "$log" | tail -n "${1:-1}" >"$XENSIM_DIR/dump"
+}
+
+counter() { # NAME
+	dump
+	sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/dump"
+}
+
+counter_is() { # NAME NUMBER
+	_value=$(counter "$1")
+	[ "$_value" = "$2" ] || fail "$1=$_value, not $2: $(cat "$XENSIM_DIR/dump")"
+}

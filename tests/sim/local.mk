@@ -131,6 +131,7 @@ endif
 
 # The built daemon, unmodified, on the simulated machine.
 sim_tests = \
+	tests/integration/sim-antispoof.sh \
 	tests/integration/sim-block.sh \
 	tests/integration/sim-block-life.sh \
 	tests/integration/sim-faults.sh \
@@ -139,6 +140,7 @@ sim_tests = \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-net-control.sh \
+	tests/integration/sim-rate.sh \
 	tests/integration/sim-restart.sh \
 	tests/integration/sim-trace.sh
 TESTS += $(sim_tests)

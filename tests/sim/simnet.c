@@ -38,6 +38,7 @@ static const char usage[] =
 	"  --plain=BYTES        a load for measuring: --frames of that size to the backend,\n"
 	"                       nothing checked, timed; over 1514 bytes with GSO\n"
 	"  --receive            plain: from the backend\n"
+	"  --blind              expect no frame back, only an answer to each that is sent\n"
 	"  --attack=NAME        misbehave instead (--attack=list prints the names)\n"
 	"  --check=NAME         hold this conversation instead (--check=list prints the names)\n"
 	"  --seed=N             of the random choices\n"
@@ -60,6 +61,7 @@ enum {
 	OPT_WINDOWS,
 	OPT_LEAVE,
 	OPT_HOLD,
+	OPT_BLIND,
 	OPT_SEED,
 	OPT_PLAIN,
 	OPT_RECEIVE,
@@ -68,19 +70,29 @@ enum {
 	OPT_HELP
 };
 
-static const struct option long_options[] = {
-	{ "kinds", 1, NULL, OPT_KINDS },     { "frames", 1, NULL, OPT_FRAMES },
-	{ "rounds", 1, NULL, OPT_ROUNDS },   { "window", 1, NULL, OPT_WINDOW },
-	{ "size", 1, NULL, OPT_SIZE },       { "slots", 1, NULL, OPT_SLOTS },
-	{ "queues", 1, NULL, OPT_QUEUES },   { "single-channel", 0, NULL, OPT_SINGLE },
-	{ "no-sg", 0, NULL, OPT_NO_SG },     { "no-gso", 0, NULL, OPT_NO_GSO },
-	{ "csum6", 0, NULL, OPT_CSUM6 },     { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
-	{ "windows", 0, NULL, OPT_WINDOWS }, { "leave", 1, NULL, OPT_LEAVE },
-	{ "hold", 0, NULL, OPT_HOLD },       { "plain", 1, NULL, OPT_PLAIN },
-	{ "receive", 0, NULL, OPT_RECEIVE }, { "attack", 1, NULL, OPT_ATTACK },
-	{ "check", 1, NULL, OPT_CHECK },     { "seed", 1, NULL, OPT_SEED },
-	{ "help", 0, NULL, OPT_HELP },       { NULL, 0, NULL, 0 }
-};
+static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
+					      { "frames", 1, NULL, OPT_FRAMES },
+					      { "rounds", 1, NULL, OPT_ROUNDS },
+					      { "window", 1, NULL, OPT_WINDOW },
+					      { "size", 1, NULL, OPT_SIZE },
+					      { "slots", 1, NULL, OPT_SLOTS },
+					      { "queues", 1, NULL, OPT_QUEUES },
+					      { "single-channel", 0, NULL, OPT_SINGLE },
+					      { "no-sg", 0, NULL, OPT_NO_SG },
+					      { "no-gso", 0, NULL, OPT_NO_GSO },
+					      { "csum6", 0, NULL, OPT_CSUM6 },
+					      { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
+					      { "windows", 0, NULL, OPT_WINDOWS },
+					      { "leave", 1, NULL, OPT_LEAVE },
+					      { "hold", 0, NULL, OPT_HOLD },
+					      { "plain", 1, NULL, OPT_PLAIN },
+					      { "receive", 0, NULL, OPT_RECEIVE },
+					      { "attack", 1, NULL, OPT_ATTACK },
+					      { "check", 1, NULL, OPT_CHECK },
+					      { "seed", 1, NULL, OPT_SEED },
+					      { "blind", 0, NULL, OPT_BLIND },
+					      { "help", 0, NULL, OPT_HELP },
+					      { NULL, 0, NULL, 0 } };
 
 /* What is on the way: payload bytes not back yet, by number modulo the window. */
 struct flight {
@@ -184,6 +196,9 @@ static void option_apply(struct net_options *o, int opt)
 		break;
 	case OPT_HOLD:
 		o->hold = true;
+		break;
+	case OPT_BLIND:
+		o->blind = true;
 		break;
 	case OPT_SEED:
 		o->seed = number(optarg, 0, UINT32_MAX);
@@ -440,6 +455,35 @@ static int warm_up(struct net_front *f, uint16_t *next)
 	return err == -ECANCELED ? err : 0;
 }
 
+static bool all_answered(const struct net_front *f)
+{
+	for (uint32_t i = 0; i < f->nr_queues; i++)
+		if (net_tx_room(&f->queue[i]) < NET_RING_SIZE)
+			return false;
+	return true;
+}
+
+/* All go out, and all are answered; what comes back is not missed. */
+static int load_blind(struct net_front *f)
+{
+	static uint16_t next;
+
+	uint64_t left = f->opt.frames;
+	int err = 0;
+
+	while (err != -ECANCELED) {
+		give_up_flights(f);
+		feed(f, &left, &next);
+		receive(f);
+		if (!left && all_answered(f))
+			break;
+		err = wait_event(f);
+	}
+	give_up_flights(f);
+	f->stats.lost = 0;
+	return err == -ECANCELED ? err : 0;
+}
+
 static int load(struct net_front *f)
 {
 	static uint16_t next;
@@ -485,7 +529,7 @@ static int one_round(struct net_front *f, bool last)
 	printf("connected queues=%u split=%d sg=%d gso=%d/%d csum6=%d\n", f->nr_queues, f->split,
 	       f->sg, f->gso4, f->gso6, f->csum6);
 	fflush(stdout);
-	err = f->opt.plain ? net_plain(f) : load(f);
+	err = f->opt.plain ? net_plain(f) : f->opt.blind ? load_blind(f) : load(f);
 	if (!err && last && f->opt.hold)
 		hold(f);
 	return net_disconnect(f) ? -ETIMEDOUT : err;

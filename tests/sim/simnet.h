@@ -53,6 +53,7 @@ struct net_options {
 	bool hold;
 	bool groups;        /* request-multicast-control */
 	bool ctrl;          /* offer a control ring */
+	bool blind;         /* nothing is expected back */
 	const char *attack; /* do this instead of a load */
 	const char *check;  /* or this */
 	uint32_t seed;

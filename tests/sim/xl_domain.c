@@ -145,7 +145,28 @@ struct options {
 	const char *script, *hotplug;
 	const char *mode, *type, *discard;
 	const char *mac, *bridge, *rate, *mtu, *model;
+	const char *extra[8]; /* KEY=VALUE for the backend's directory, as it is */
+	unsigned int nr_extra;
 };
+
+static bool extra_parse(struct options *o, const char *arg)
+{
+	if (strncmp(arg, "be.", 3) || o->nr_extra == sizeof(o->extra) / sizeof(o->extra[0]))
+		return false;
+	o->extra[o->nr_extra++] = arg + 3;
+	return true;
+}
+
+static void extra_keys(const struct options *o, struct xl_keys *back)
+{
+	for (unsigned int i = 0; i < o->nr_extra; i++) {
+		size_t len = strcspn(o->extra[i], "=");
+		char *key = sim_asprintf("%.*s", (int)len, o->extra[i]);
+
+		xl_keys_add(back, key, "%s", o->extra[i] + len + 1);
+		free(key);
+	}
+}
 
 static int options_parse(struct options *o, int argc, char **argv)
 {
@@ -169,7 +190,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 				break;
 			}
 		}
-		if (k == sizeof(known) / sizeof(known[0]))
+		if (k == sizeof(known) / sizeof(known[0]) &&
+		    (argv[i][len] != '=' || !extra_parse(o, argv[i])))
 			return -EINVAL;
 	}
 	return 0;
@@ -232,6 +254,7 @@ int xl_block_attach(struct xl *xl, int argc, char **argv)
 	xl_device_init(&dev, domid, "vbd", devid);
 	dev.mode = mode;
 	block_keys(&o, &dev, argv[2], argv[3], &back, &front);
+	extra_keys(&o, &back);
 	err = xl_device_write(xl, &dev, &back, &front, NULL);
 	if (!err)
 		err = xl_device_connect(xl, &dev);
@@ -285,6 +308,7 @@ int xl_network_attach(struct xl *xl, int argc, char **argv)
 	xl_device_init(&dev, domid, "vif", devid);
 	dev.mode = mode;
 	network_keys(&o, &dev, &back, &front, &front_ro);
+	extra_keys(&o, &back);
 	err = xl_device_write(xl, &dev, &back, &front, &front_ro);
 	if (!err)
 		err = xl_device_connect(xl, &dev);

@@ -11,6 +11,10 @@
 #include "netback/rate.h"
 
 #define MSEC UINT64_C(1000000)
+#define BYTES                                                                                      \
+	{                                                                                          \
+		.min_burst = RATE_MIN_BURST_BYTES                                                  \
+	}
 
 /* How many packets of `size` bytes go within `ms` when each goes as soon as it may. */
 static uint64_t send_for(struct rate *rate, uint32_t size, uint64_t from_ms, uint64_t ms)
@@ -72,7 +76,7 @@ static void anything_else_is_refused(void **state)
 
 static void without_a_limit_everything_goes(void **state)
 {
-	struct rate rate = { 0 };
+	struct rate rate = BYTES;
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
@@ -81,7 +85,7 @@ static void without_a_limit_everything_goes(void **state)
 
 static void a_burst_goes_at_once_and_no_more(void **state)
 {
-	struct rate rate = { 0 };
+	struct rate rate = BYTES;
 	uint32_t sent = 0;
 
 	(void)state;
@@ -100,7 +104,7 @@ static void the_average_is_kept_for_small_and_large_packets(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
-		struct rate rate = { 0 };
+		struct rate rate = BYTES;
 		uint64_t bytes;
 
 		rate_set(&rate, 500000, 50000); /* 10 MB/s */
@@ -111,7 +115,7 @@ static void the_average_is_kept_for_small_and_large_packets(void **state)
 
 static void a_pause_saves_up_a_burst_and_not_more(void **state)
 {
-	struct rate rate = { 0 };
+	struct rate rate = BYTES;
 	uint64_t bytes;
 
 	(void)state;
@@ -123,7 +127,7 @@ static void a_pause_saves_up_a_burst_and_not_more(void **state)
 
 static void a_wait_is_exact(void **state)
 {
-	struct rate rate = { 0 };
+	struct rate rate = BYTES;
 	uint64_t now = 1000 * MSEC, wait;
 
 	(void)state;
@@ -136,7 +140,7 @@ static void a_wait_is_exact(void **state)
 
 static void a_change_works_at_once(void **state)
 {
-	struct rate rate = { 0 };
+	struct rate rate = BYTES;
 
 	(void)state;
 	rate_set(&rate, 1000, 1000);
@@ -152,9 +156,72 @@ static void a_change_works_at_once(void **state)
 	assert_true(rate_take(&rate, 1000, 0) <= MSEC);
 }
 
-static void extremes_do_not_overflow(void **state)
+static void a_limit_may_count_packets(void **state)
 {
 	struct rate rate = { 0 };
+	uint64_t nr = 0;
+
+	(void)state;
+	rate_set(&rate, 50, 50000); /* a thousand in a second, fifty at once */
+	while (rate_take(&rate, 1, 5 * MSEC) == 0)
+		nr++;
+	assert_int_equal(nr, 50);
+	nr = send_for(&rate, 1, 5, 10000);
+	assert_in_range(nr, 9999, 10050);
+}
+
+/* What goes before its size is known is paid for afterwards, to the byte. */
+static void charged_packets_keep_the_average(void **state)
+{
+	struct rate_pair pair = { .bytes = BYTES };
+	uint64_t now = 0, wait, nr = 0;
+
+	(void)state;
+	rate_set(&pair.bytes, 500000, 50000); /* 10 MB/s */
+	while (now < 10000 * MSEC) {
+		wait = rate_pair_wait(&pair, now);
+		now += wait;
+		if (wait)
+			continue;
+		rate_pair_charge(&pair, 65535, now);
+		nr++;
+	}
+	assert_in_range(nr * 65535, 100000000 - 65535, 100000000 + 500000 + 65535);
+}
+
+static void the_stricter_of_two_limits_counts(void **state)
+{
+	struct rate_pair pair = { .bytes = BYTES };
+	uint64_t now = 0, nr = 0, nr_charged = 0;
+
+	(void)state;
+	assert_false(rate_pair_is_set(&pair));
+	rate_set(&pair.packets, 100, 100000); /* a thousand in a second */
+	assert_true(rate_pair_is_set(&pair));
+	rate_set(&pair.bytes, 10000, 100000); /* 100 kB in a second */
+	while (rate_pair_take(&pair, 60, now) == 0)
+		nr++;
+	assert_int_equal(nr, 100); /* small ones: by number */
+	now = 100000 * MSEC;
+	nr = 0;
+	while (rate_pair_take(&pair, 10000, now) == 0)
+		nr++;
+	assert_int_equal(nr, RATE_MIN_BURST_BYTES / 10000); /* large ones: by size */
+	/* A packet that is held back for its size is not counted. */
+	now += 86900 * 1000; /* what is missing for its bytes, but a little */
+	for (nr = 0; nr < 200; nr++)
+		assert_true(rate_pair_take(&pair, 10000, now) > 0);
+	now = 200000 * MSEC;
+	while (rate_pair_wait(&pair, now) == 0) {
+		rate_pair_charge(&pair, 60, now);
+		nr_charged++;
+	}
+	assert_int_equal(nr_charged, 100);
+}
+
+static void extremes_do_not_overflow(void **state)
+{
+	struct rate rate = BYTES;
 	uint64_t now = UINT64_MAX / 8, wait;
 
 	(void)state;
@@ -178,6 +245,9 @@ int main(void)
 		cmocka_unit_test(a_pause_saves_up_a_burst_and_not_more),
 		cmocka_unit_test(a_wait_is_exact),
 		cmocka_unit_test(a_change_works_at_once),
+		cmocka_unit_test(a_limit_may_count_packets),
+		cmocka_unit_test(charged_packets_keep_the_average),
+		cmocka_unit_test(the_stricter_of_two_limits_counts),
 		cmocka_unit_test(extremes_do_not_overflow),
 	};
 

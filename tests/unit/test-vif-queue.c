@@ -208,9 +208,10 @@ void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
 
 static struct worker worker;
 static struct vif_queue *q;
-static struct rate rate;
 static struct vif_kept kept;
 static struct vif_shared shared;
+static struct vif_limits limits;
+static struct vif_guard guard;
 static int tap; /* the host's end */
 static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
 
@@ -261,18 +262,18 @@ static void make_queue(bool notify, struct offload_accept accept)
 	tx_prod = tx_seen = rx_prod = rx_seen = 0;
 	make_ring(TX_PAGE);
 	make_ring(RX_PAGE);
-	rate_set(&rate, 0, 0);
-	rate.paid_ns = 0;
 	memset(&kept, 0, sizeof(kept));
 	shared = (struct vif_shared){ .kept = &kept };
+	vif_limits_init(&limits);
 	assert_int_equal(worker_open(&worker, 0, planes), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
 	tap = fds[1];
 	q = calloc(1, sizeof(*q));
 	q->worker = &worker;
 	q->control = worker.loop;
-	q->rate = &rate;
 	q->shared = &shared;
+	q->limits = &limits;
+	q->guard = &guard;
 	q->fd = fds[0];
 	q->rx_notify = notify;
 	q->accept = accept;
@@ -843,12 +844,12 @@ static void rate_limit_holds_packets_back_and_lets_them_go(void **state)
 
 	(void)state;
 	memcpy(pages[0], frame, b.len);
-	rate_set(&rate, 50000, 50000); /* a byte per microsecond; bursts of 128 KiB */
+	rate_set(&limits.tx.bytes, 50000, 50000); /* a byte per microsecond; bursts of 128 KiB */
 	for (uint16_t i = 0; i < 60; i++)
 		tx_slot(i, 0, 0, (uint16_t)b.len, 0);
 	tx_kick();
 	sent = get32(pages[TX_PAGE] + 8);
-	assert_int_equal(sent, RATE_MIN_BURST / b.len);
+	assert_int_equal(sent, RATE_MIN_BURST_BYTES / b.len);
 	pass_ms(1); /* 1000 bytes: not enough for one */
 	settle();
 	assert_int_equal(get32(pages[TX_PAGE] + 8), sent);
@@ -860,7 +861,52 @@ static void rate_limit_holds_packets_back_and_lets_them_go(void **state)
 	assert_int_equal(get32(pages[TX_PAGE] + 8), 60);
 }
 
+static void a_higher_limit_is_seen_soon(void **state)
+{
+	struct spec s = { .payload = 4000 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	memcpy(pages[0], frame, b.len);
+	rate_set(&limits.tx.bytes, 1, 1000000); /* the second burst is a day away */
+	for (uint16_t i = 0; i < 60; i++)
+		tx_slot(i, 0, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	assert_in_range(get32(pages[TX_PAGE] + 8), 1, 59);
+	rate_set(&limits.tx.bytes, 0, 0);
+	pass_ms(101);
+	settle();
+	assert_int_equal(get32(pages[TX_PAGE] + 8), 60);
+}
+
 /* --- to the guest --- */
+
+static void packet_limit_leaves_frames_in_the_tap(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post(40);
+	rate_set(&limits.rx.packets, 10, 10000); /* one in a millisecond */
+	for (int i = 0; i < 30; i++)
+		host_sends(&s, &b, true, 0);
+	for (int i = 0; i < 10; i++)
+		assert_true(guest_receives(&r));
+	expect_nothing_received();
+	pass_ms(5);
+	settle();
+	for (int i = 0; i < 5; i++)
+		assert_true(guest_receives(&r));
+	expect_nothing_received();
+	rate_set(&limits.rx.packets, 0, 0);
+	pass_ms(101);
+	settle();
+	for (int i = 0; i < 15; i++)
+		assert_true(guest_receives(&r));
+	expect_nothing_received();
+}
 
 static void host_frame_reaches_the_guest(void **state)
 {
@@ -1329,6 +1375,8 @@ int main(void)
 		WITH(notification_is_left_out_when_not_asked_for, setup),
 		WITH(event_is_asked_for_once_the_ring_is_empty, setup),
 		WITH(rate_limit_holds_packets_back_and_lets_them_go, setup),
+		WITH(a_higher_limit_is_seen_soon, setup),
+		WITH(packet_limit_leaves_frames_in_the_tap, setup),
 		WITH(host_frame_reaches_the_guest, setup),
 		WITH(large_host_frame_takes_an_extra_and_seventeen_slots, setup),
 		WITH(hash_comes_behind_gso_and_takes_a_slot, setup),

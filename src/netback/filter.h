@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Port security: may this guest send this frame? Pure; the frame is hostile, but a private copy, so
+ * what was checked is what is sent. pvbackd(8), ANTISPOOF, is the contract.
+ *
+ * Everything that a receiver could be made to read behind the part that is looked at is refused:
+ * SNAP and more than two VLAN tags (CVE-2021-27853 and its three sisters), header chains that do
+ * not end in the first fragment (RFC 7112, RFC 7113), neighbour discovery in fragments (RFC 6980).
+ */
+#ifndef PVB_NETBACK_FILTER_H
+#define PVB_NETBACK_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FILTER_MAX_ADDRS 32u
+
+enum filter_want {
+	FILTER_WANT_MAC = 1,  /* its own hardware address only: Ethernet, ARP, ND */
+	FILTER_WANT_IP = 2,   /* its own addresses only: ARP, IPv4, IPv6, ND */
+	FILTER_WANT_DHCP = 4, /* it is no DHCP server */
+	FILTER_WANT_RA = 8,   /* it is no IPv6 router */
+	FILTER_WANT_ALL = 15,
+};
+
+/* Why not. The order is that of the counters in vif_stats.h. */
+enum filter_verdict {
+	FILTER_PASS,
+	FILTER_MAC,    /* not its hardware address */
+	FILTER_TYPE,   /* neither ARP, IPv4 nor IPv6; SNAP; too many tags */
+	FILTER_ARP,    /* a sender, or a probe's target, that it is not */
+	FILTER_IPV4,   /* not its address */
+	FILTER_IPV6,   /* likewise */
+	FILTER_ND,     /* a target or a link-layer address that is not its own; in fragments */
+	FILTER_DHCP,   /* what only a DHCP server or relay sends */
+	FILTER_RA,     /* what only a router sends */
+	FILTER_HEADER, /* headers that cannot be followed to their end */
+	FILTER_NR,
+};
+
+struct filter_addr {
+	uint8_t addr[16]; /* IPv4: the first four */
+	uint8_t bits;     /* of the prefix */
+	bool v6;
+};
+
+struct filter {
+	unsigned int want; /* enum filter_want; 0: everything passes */
+	uint8_t mac[6];
+	uint32_t nr_addrs;
+	struct filter_addr addrs[FILTER_MAX_ADDRS];
+};
+
+/* May it go? `head` holds the first min(len, FRAME_HEAD_MAX) bytes or more; len >= 14. */
+enum filter_verdict filter_check(const struct filter *filter, const uint8_t *head, uint32_t len);
+
+/* "mac", "type", …: the name of a verdict, for traces. */
+const char *filter_verdict_name(enum filter_verdict verdict);
+
+/*
+ * A list of mac, ip, dhcp, ra, separated by commas or spaces; "on" is all of them, "off" or nothing
+ * none. 0 with a combination of enum filter_want, or -EINVAL.
+ */
+int filter_parse_want(const char *text, unsigned int *ret_want);
+
+/* "00:16:3e:01:02:03". 0, or -EINVAL, also for a group's address. */
+int filter_parse_mac(const char *text, uint8_t ret_mac[6]);
+
+/*
+ * Addresses and prefixes, separated by spaces or commas ("10.0.0.5 2001:db8:7::/64"), into
+ * filter->addrs. 0, -EINVAL, or -E2BIG for more than FILTER_MAX_ADDRS; then nothing is changed.
+ */
+int filter_parse_addrs(const char *text, struct filter *filter);
+
+#endif

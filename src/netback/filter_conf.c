@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* What an admin writes -> rules. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netback/filter.h"
+
+#define SEPARATORS ", \t\n"
+
+/* The next word of a list, or NULL when there is none. Too long a word is cut, and then unknown. */
+static const char *next_word(const char **at, char *buf, size_t size)
+{
+	size_t len;
+
+	*at += strspn(*at, SEPARATORS);
+	len = strcspn(*at, SEPARATORS);
+	if (!len)
+		return NULL;
+	snprintf(buf, size, "%.*s", (int)len, *at);
+	*at += len;
+	return buf;
+}
+
+int filter_parse_want(const char *text, unsigned int *ret_want)
+{
+	static const struct {
+		const char *name;
+		unsigned int want;
+	} names[] = {
+		{ "mac", FILTER_WANT_MAC },
+		{ "ip", FILTER_WANT_IP },
+		{ "dhcp", FILTER_WANT_DHCP },
+		{ "ra", FILTER_WANT_RA },
+		{ "on", FILTER_WANT_ALL },
+		{ "1", FILTER_WANT_ALL },
+		{ "off", 0 },
+		{ "0", 0 },
+	};
+	unsigned int want = 0;
+	char word[16];
+	size_t i;
+
+	while (next_word(&text, word, sizeof(word))) {
+		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (!strcmp(word, names[i].name))
+				break;
+		if (i == sizeof(names) / sizeof(names[0]))
+			return -EINVAL;
+		want |= names[i].want;
+	}
+	*ret_want = want;
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int filter_parse_mac(const char *text, uint8_t ret_mac[6])
+{
+	uint8_t mac[6];
+
+	for (unsigned int i = 0; i < 6; i++, text += 3) {
+		int high = hex_digit(text[0]);
+		int low = high < 0 ? -1 : hex_digit(text[1]);
+
+		if (low < 0 || text[2] != (i == 5 ? '\0' : ':'))
+			return -EINVAL;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	if (mac[0] & 1)
+		return -EINVAL;
+	memcpy(ret_mac, mac, sizeof(mac));
+	return 0;
+}
+
+static int parse_bits(const char *text, unsigned int max, uint8_t *ret)
+{
+	char *end;
+	unsigned long bits;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	bits = strtoul(text, &end, 10);
+	if (*end || bits > max)
+		return -EINVAL;
+	*ret = (uint8_t)bits;
+	return 0;
+}
+
+/* ADDRESS or ADDRESS/BITS; cuts `word` at the slash. */
+static int parse_addr(char *word, struct filter_addr *ret)
+{
+	char *slash = strchr(word, '/');
+	struct filter_addr addr = { 0 };
+
+	if (slash)
+		*slash++ = '\0';
+	addr.v6 = strchr(word, ':') != NULL;
+	if (inet_pton(addr.v6 ? AF_INET6 : AF_INET, word, addr.addr) != 1)
+		return -EINVAL;
+	addr.bits = addr.v6 ? 128 : 32;
+	if (slash && parse_bits(slash, addr.bits, &addr.bits))
+		return -EINVAL;
+	*ret = addr;
+	return 0;
+}
+
+int filter_parse_addrs(const char *text, struct filter *filter)
+{
+	struct filter_addr addrs[FILTER_MAX_ADDRS];
+	char word[64];
+	uint32_t nr = 0;
+
+	while (next_word(&text, word, sizeof(word))) {
+		if (nr == FILTER_MAX_ADDRS)
+			return -E2BIG;
+		if (parse_addr(word, &addrs[nr++]))
+			return -EINVAL;
+	}
+	memcpy(filter->addrs, addrs, nr * sizeof(addrs[0]));
+	filter->nr_addrs = nr;
+	return 0;
+}

@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Port security on the whole daemon: what the guest may send comes out of its tap, what it may not does
+# not, each refusal is counted by its cause, and keys may change under a running guest.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+
+own="10.99.0.1 fd00::1" # what simnet sends from
+
+# attach IP [OPTION...]: $dom with vif 0, held to these addresses
+attach() {
+	_ip=$1
+	shift
+	guest_with_nic "be.ip=$_ip" "$@"
+}
+
+key() { # NAME VALUE, of a running vif
+	xenstore-write "$(backend vif "$dom" 0)/$1" "$2"
+}
+
+own_frames_pass() {
+	attach "$own" be.antispoof=on
+	simnet --kinds=udp4,udp6,tcp4,tcp6,gso4,gso6,vlan --csum6 --slots=18 --hold "$dom" 0 >"$XENSIM_DIR/load" &
+	wait_line "$XENSIM_DIR/load" holding
+	counter_is tx_refused_ipv4 0
+	grep -q "tx_packets=2[0-9][0-9][0-9] " "$XENSIM_DIR/dump" || fail "$(cat "$XENSIM_DIR/dump")"
+	end_guest
+	wait "$!" || :
+}
+
+# refused KINDS COUNTER: 50 blind frames of these kinds are all counted there, none comes out.
+refused() {
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simnet --kinds="$1" --frames=50 --slots=1 --blind --hold "$dom" 0
+	_load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	counter_is "$2" 50
+	counter_is tx_packets 0
+	xensim-xl network-detach "$dom" 0
+	wait "$_load" || :
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+foreign_ipv4() { attach "10.99.0.3 fd00::1" be.antispoof=on && refused udp4,tcp4,gso4,vlan tx_refused_ipv4; }
+foreign_ipv6() { attach "10.99.0.1" be.antispoof=ip && refused udp6,tcp6 tx_refused_ipv6; }
+foreign_protocol() { attach "$own" be.antispoof=ip && refused raw tx_refused_type; }
+foreign_mac() {
+	attach "$own" be.antispoof=mac
+	xenstore-write "/local/domain/$dom/device/vif/0/mac" 00:16:3e:99:99:99
+	refused udp4,raw tx_refused_mac
+}
+
+off_is_off() {
+	attach "10.99.0.3"
+	xenstore-write "/local/domain/$dom/device/vif/0/mac" 00:16:3e:99:99:99
+	simnet --kinds=udp4,raw --frames=100 "$dom" 0
+	end_guest
+}
+
+without_ip_only_the_mac_counts() {
+	guest_with_nic be.antispoof=on
+	simnet --kinds=udp4,tcp6 --frames=100 "$dom" 0
+	end_guest
+	grep -q "the vif has no ip=" "$log" || fail "the log does not say so"
+}
+
+count_grew() { [ "$(counter "$1")" -gt "$2" ]; }
+
+rules_change_under_load() {
+	attach "$own" be.antispoof=on
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simnet --frames=400000000 --blind "$dom" 0
+	_load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 20000 count_grew tx_packets 100
+	counter_is tx_refused_ipv4 0
+	key ip 10.99.0.3
+	until_true 20000 count_grew tx_refused_ipv4 100 || fail "a new ip= has no effect"
+	key ip "not an address"
+	until_true 20000 count_grew tx_refused_mac 100 || fail "a bad ip= lets frames pass"
+	grep -q 'antispoof: .ip. is no list' "$log" || fail "the log does not say so"
+	_sent=$(counter tx_packets)
+	key antispoof off
+	until_true 20000 count_grew tx_packets "$((_sent + 100))" || fail "off has no effect"
+	xensim-xl destroy "$dom"
+	wait "$_load" || :
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	nothing_is_held "$fds"
+}
+
+the_daemons_default_holds() {
+	attach "10.99.0.3"
+	refused udp4 tx_refused_ipv4
+}
+
+a_key_wins_over_the_default() {
+	attach "10.99.0.3" be.antispoof=off
+	simnet --kinds=udp4 --frames=100 "$dom" 0
+	end_guest
+}
+
+start_daemon
+count_fds
+test_case "what a guest sends from its own addresses passes" own_frames_pass
+test_case "a foreign IPv4 address is refused, in any frame" foreign_ipv4
+test_case "a foreign IPv6 address is refused" foreign_ipv6
+test_case "what is neither ARP nor IP is refused" foreign_protocol
+test_case "a foreign MAC is refused" foreign_mac
+test_case "nothing is refused by default" off_is_off
+test_case "without ip= any address may be used" without_ip_only_the_mac_counts
+test_case "rules change under load" rules_change_under_load
+stop_daemon
+start_daemon --antispoof=ip
+test_case "a default holds for vifs without a key" the_daemons_default_holds
+test_case "a key wins over the default" a_key_wins_over_the_default
+finish

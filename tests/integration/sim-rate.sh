@@ -1,0 +1,115 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Rate limits of a NIC: so slow that a burst is all that goes until the key changes, so that no time
+# has to be measured.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+
+# Twenty, and twenty more in an hour.
+slow=20,3600000000
+queues=1
+
+key() { # NAME VALUE, of a running vif
+	xenstore-write "$(backend vif "$dom" 0)/$1" "$2"
+}
+
+total() { # COUNTER: over all queues
+	dump "$queues"
+	sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/dump" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+total_is() { [ "$(total "$1")" = "$2" ]; }
+total_grew() { [ "$(total "$1")" -gt "$2" ]; }
+
+# sends FRAMES [OPTION...]: a guest that expects nothing back, in the background
+sends() {
+	_frames=$1
+	shift
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simnet --frames="$_frames" --blind --hold "$@" "$dom" 0
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+
+end_load() {
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held "$fds"
+}
+
+packets_from_the_guest() {
+	guest_with_nic be.packet-rate="$slow"
+	sends 200
+	until_true 20000 total_grew tx_throttled 0 || fail "nothing waits"
+	total_is tx_packets 20 || fail "$(total tx_packets) packets passed"
+	key packet-rate 0,0
+	wait_line "$XENSIM_DIR/load" holding
+	total_is tx_packets 200 || fail "$(total tx_packets) of 200 in the end"
+	end_load
+}
+
+bytes_from_the_guest() {
+	guest_with_nic rate=1000,3600000000
+	sends 200 --size=1400:1400
+	until_true 20000 total_grew tx_throttled 0 || fail "nothing waits"
+	total_is tx_packets 93 || fail "$(total tx_packets) packets passed, not 128 KiB"
+	key rate 1000000000,1000
+	wait_line "$XENSIM_DIR/load" holding
+	end_load
+}
+
+packets_to_the_guest() {
+	guest_with_nic be.packet-rate-rx="$slow"
+	sends 200
+	wait_line "$XENSIM_DIR/load" holding
+	until_true 20000 total_grew rx_throttled 0 || fail "nothing waits"
+	total_is rx_packets 20 || fail "$(total rx_packets) packets passed"
+	total_is tx_packets 200 || fail "$(total tx_packets) packets from the guest"
+	xenstore-rm "$(backend vif "$dom" 0)/packet-rate-rx"
+	until_true 20000 total_grew rx_packets 199 || fail "$(total rx_packets) of 200 in the end"
+	end_load
+}
+
+bytes_to_the_guest() {
+	guest_with_nic be.rate-rx=1000,3600000000
+	sends 200 --size=1400:1400
+	until_true 20000 total_grew rx_throttled 0 || fail "nothing waits"
+	_passed=$(total rx_packets)
+	case $_passed in
+	9[345]) ;;
+	*) fail "$_passed packets passed, not 128 KiB" ;;
+	esac
+	key rate-rx 0,0
+	until_true 20000 total_grew rx_packets 199 || fail "$(total rx_packets) of 200 in the end"
+	end_load
+}
+
+one_bucket_for_all_queues() {
+	guest_with_nic be.packet-rate="$slow"
+	queues=4
+	sends 200 --queues=4
+	until_true 20000 total_grew tx_throttled 0 || fail "nothing waits"
+	total_is tx_packets 20 || fail "$(total tx_packets) packets passed"
+	end_load
+}
+
+bad_keys_limit_nothing() {
+	guest_with_nic be.packet-rate=fast rate=1
+	simnet --frames=100 "$dom" 0
+	end_guest
+	grep -q "packet-rate. is not PACKETS,MICROSECONDS: no limit" "$log" || fail "the log does not say so"
+}
+
+start_daemon --workers=4
+count_fds
+test_case "packets from the guest wait until the limit is lifted" packets_from_the_guest
+test_case "bytes from the guest wait until the limit is lifted" bytes_from_the_guest
+test_case "packets to the guest wait until the limit is lifted" packets_to_the_guest
+test_case "bytes to the guest wait until the limit is lifted" bytes_to_the_guest
+test_case "all queues of a vif share one limit" one_bucket_for_all_queues
+test_case "keys that cannot be read limit nothing" bad_keys_limit_nothing
+finish
