@@ -28,6 +28,7 @@ struct device_env {
 	unsigned int nr_workers;
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
+	const char *pcap_dir;              /* borrowed */
 	unsigned int antispoof;            /* enum filter_want, for NICs that say nothing else */
 	void (*ready)(struct device *dev); /* look at it again: something ended */
 };

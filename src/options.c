@@ -24,6 +24,7 @@ static const char usage[] =
 	"(default)\n"
 	"                         or a list of mac, ip, dhcp, ra\n"
 	"  --log-level=LEVEL      error, warning, info (default) or debug\n"
+	"  --pcap-dir=DIR         write captures of NICs into DIR (default: the runtime-dir)\n"
 	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
 	"  --help                 show this and exit\n"
 	"  --version              show the version and exit\n"
@@ -82,6 +83,8 @@ int options_set(struct options *options, const char *name, const char *value)
 		return set_trace(options, value);
 	if (!strcmp(name, "antispoof"))
 		return *value ? filter_parse_want(value, &options->antispoof) : -EINVAL;
+	if (!strcmp(name, "pcap-dir"))
+		return set_text(options->pcap_dir, sizeof(options->pcap_dir), value);
 	if (!strcmp(name, "runtime-dir"))
 		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
 	return disk_options_set(&options->disk, name, value) ? -EINVAL : 0;
@@ -117,6 +120,7 @@ static const struct option long_options[] = {
 	{ "trace-rings", optional_argument, NULL, 't' },
 	{ "antispoof", required_argument, NULL, 'a' },
 	{ "log-level", required_argument, NULL, 'l' },
+	{ "pcap-dir", required_argument, NULL, 'p' },
 	{ "runtime-dir", required_argument, NULL, 'r' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },

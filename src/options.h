@@ -18,6 +18,7 @@ struct options {
 	bool trace;
 	char trace_filter[128];
 	char runtime_dir[PATH_MAX];
+	char pcap_dir[PATH_MAX]; /* "": runtime_dir */
 	char config_file[PATH_MAX];
 	struct disk_options disk;
 };

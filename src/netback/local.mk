@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 libpvb_a_SOURCES += \
+	src/netback/capture.c src/netback/capture.h \
 	src/netback/checksum.c src/netback/checksum.h \
 	src/netback/filter.c src/netback/filter.h \
 	src/netback/filter_conf.c \
@@ -7,12 +8,14 @@ libpvb_a_SOURCES += \
 	src/netback/hash.c src/netback/hash.h \
 	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
+	src/netback/pcapng.c src/netback/pcapng.h \
 	src/netback/rate.c src/netback/rate.h \
 	src/netback/segment.c src/netback/segment.h \
 	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \
 	src/netback/vif.c src/netback/vif.h \
 	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \
+	src/netback/vif_capture.c src/netback/vif_capture.h \
 	src/netback/vif_front.c src/netback/vif_front.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
 	src/netback/vif_guard.c src/netback/vif_guard.h \
@@ -26,6 +29,7 @@ libpvb_a_SOURCES += \
 
 if HAVE_CMOCKA
 netback_tests = \
+	tests/unit/test-capture \
 	tests/unit/test-checksum \
 	tests/unit/test-hash \
 	tests/unit/test-filter \
@@ -45,6 +49,10 @@ tests_unit_test_checksum_LDADD = $(UNIT_LIBS)
 tests_unit_test_hash_SOURCES = tests/unit/test-hash.c tests/unit/netframes.h
 tests_unit_test_hash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hash_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_capture_SOURCES = tests/unit/test-capture.c
+tests_unit_test_capture_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_capture_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_filter_SOURCES = tests/unit/test-filter.c
 tests_unit_test_filter_CFLAGS = $(UNIT_CFLAGS)

@@ -21,6 +21,7 @@ struct vif {
 	struct vif_shared shared;
 	struct vif_limits limits;
 	struct vif_guard guard;
+	struct vif_capture capture;
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
@@ -82,6 +83,15 @@ static unsigned int count_offered_queues(const struct device *dev)
 	return nr < TAP_MAX_QUEUES ? nr : TAP_MAX_QUEUES;
 }
 
+/* Under the name that the interface has now. */
+static void read_capture(struct vif *vif)
+{
+	char name[IFNAMSIZ] = "";
+
+	tap_name(&vif->tap, name);
+	vif_capture_read(&vif->capture, &vif->dev, name);
+}
+
 /* The tap must be there before the first state 2: the toolstack's script looks for it then. */
 static int vif_probe(struct device *dev)
 {
@@ -109,6 +119,7 @@ static int vif_probe(struct device *dev)
 	vif_limits_init(&vif->limits);
 	vif_limits_read(&vif->limits, dev);
 	vif_guard_read(&vif->guard, dev);
+	read_capture(vif);
 	device_log(dev, LOG_LEVEL_DEBUG, "tap %s %s", name,
 		   vif->tap.adopted ? "taken over" : "created");
 	return 0;
@@ -159,6 +170,8 @@ static void vif_changed(struct device *dev, const char *key)
 		vif_limits_read(&vif_of(dev)->limits, dev);
 	if (vif_guard_reads(key))
 		vif_guard_read(&vif_of(dev)->guard, dev);
+	if (vif_capture_reads(key))
+		read_capture(vif_of(dev));
 }
 
 static void vif_front_changed(struct device *dev)
@@ -187,6 +200,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->shared = &vif->shared;
 	queue->limits = &vif->limits;
 	queue->guard = &vif->guard;
+	queue->capture = &vif->capture;
 	queue->owner = vif;
 	queue->id = (struct trace_id){
 		.kind = "vif", .domid = dev->domid, .devid = dev->devid, .queue = index
@@ -435,6 +449,7 @@ static void vif_done(struct device *dev, bool removed)
 	struct vif *vif = vif_of(dev);
 
 	vif_guard_done(&vif->guard);
+	vif_capture_done(&vif->capture, !removed);
 	tap_close(&vif->tap, removed);
 	vif_shared_done(&vif->shared);
 }

@@ -12,6 +12,7 @@
 
 #include "grant.h"
 #include "loop.h"
+#include "netback/vif_capture.h"
 #include "netback/vif_front.h"
 #include "netback/vif_guard.h"
 #include "netback/offload.h"
@@ -38,6 +39,7 @@ struct vif_tx_packet {
 	int copies[NETIF_FATAL_SLOTS]; /* index in the batch; below 0: none was made */
 	bool failed[NETIF_FATAL_SLOTS];
 	enum netif_status status; /* of the slots that did not fail by themselves */
+	const char *why;          /* it was dropped; NULL: it was not */
 };
 
 struct vif_tx {
@@ -86,13 +88,14 @@ struct vif_rx {
 };
 
 struct vif_queue {
-	struct queue queue;        /* first */
-	struct worker *worker;     /* borrowed */
-	struct loop *control;      /* borrowed: where answers go */
-	struct vif_shared *shared; /* borrowed, likewise */
-	struct vif_limits *limits; /* borrowed, shared by the queues of the vif */
-	struct vif_guard *guard;   /* likewise */
-	void *owner;               /* borrowed; for the control thread */
+	struct queue queue;          /* first */
+	struct worker *worker;       /* borrowed */
+	struct loop *control;        /* borrowed: where answers go */
+	struct vif_shared *shared;   /* borrowed, likewise */
+	struct vif_limits *limits;   /* borrowed, shared by the queues of the vif */
+	struct vif_capture *capture; /* likewise */
+	struct vif_guard *guard;     /* likewise */
+	void *owner;                 /* borrowed; for the control thread */
 	struct trace_id id;
 	unsigned int trace;
 	bool resume;

@@ -52,9 +52,20 @@ void vif_rx_tap_ready(struct vif_queue *q)
 	queue_mark(&q->queue);
 }
 
-static void drop(struct vif_queue *q, uint64_t *counter, uint32_t len, const char *why)
+static void capture(struct vif_queue *q, uint8_t *frame, uint32_t len, const char *why)
+{
+	struct capture *to = vif_capture_get(q->capture);
+	struct iovec iov = { frame, len };
+
+	if (to)
+		capture_add(to, &iov, 1, false, why);
+}
+
+static void drop(struct vif_queue *q, uint64_t *counter, uint8_t *frame, uint32_t len,
+		 const char *why)
 {
 	(*counter)++;
+	capture(q, frame, len, why);
 	trace(q->trace, TRACE_NET, &q->id, "rx-drop len=%" PRIu32 " why=%s", len, why);
 }
 
@@ -233,6 +244,7 @@ static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct
 			put_extras(q, plan, gso_type);
 		flags = 0;
 	}
+	capture(q, frame, len, NULL);
 	vif_pool_keep_rx(q->pool, len);
 	q->stats.rx_packets++;
 	q->stats.rx_bytes += len;
@@ -330,18 +342,18 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	struct offload_plan plan;
 
 	if (len >= NETIF_MIN_FRAME && is_unwanted_group(q, frame)) {
-		drop(q, &q->stats.rx_drop_mcast, len, "multicast");
+		drop(q, &q->stats.rx_drop_mcast, frame, len, "multicast");
 		return true;
 	}
 	offload_to_guest(hdr, &q->accept, frame, len, &plan);
 	if (plan.finished)
 		q->stats.rx_csum_finished++;
 	if (plan.action == OFFLOAD_DROP) {
-		drop(q, &q->stats.rx_drop_header, len, "header");
+		drop(q, &q->stats.rx_drop_header, frame, len, "header");
 		return true;
 	}
 	if (is_too_big(q, len, &plan)) {
-		drop(q, &q->stats.rx_drop_big, len, "big");
+		drop(q, &q->stats.rx_drop_big, frame, len, "big");
 		return true;
 	}
 	hash_frame(&q->rx.hash, frame, len, hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE, &plan.hash);

@@ -121,6 +121,7 @@ static void drop(struct vif_queue *q, struct vif_tx_packet *p, uint64_t *counter
 {
 	(*counter)++;
 	p->status = status;
+	p->why = why;
 	trace(q->trace, TRACE_NET, &q->id, "tx-drop id=%u len=%" PRIu32 " why=%s",
 	      p->packet.slots[0].id, p->packet.total, why);
 }
@@ -210,6 +211,7 @@ static void write_frame(struct vif_queue *q, struct vif_tx_packet *p, struct vir
 	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)
 		q->stats.tx_gso++;
 	p->status = NETIF_STATUS_OKAY;
+	p->why = NULL;
 }
 
 /* Port security: true when the frame is dropped. */
@@ -298,10 +300,26 @@ static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
 	}
 }
 
+/* A frame as it came, with what has become of it. */
+static void capture(struct vif_queue *q, const struct vif_tx_packet *p)
+{
+	struct capture *to = vif_capture_get(q->capture);
+	struct iovec iov[NETIF_MAX_SLOTS];
+
+	if (!to || p->packet.kind != NETIF_TX_FRAME)
+		return;
+	for (uint32_t i = 0; i < p->packet.nr_slots; i++)
+		iov[i] = (struct iovec){ p->pages + i * NETIF_PAGE_SIZE,
+					 p->failed[i] ? 0 : p->packet.slots[i].size };
+	capture_add(to, iov, p->packet.nr_slots, true, p->why);
+}
+
 void vif_tx_act(struct vif_queue *q)
 {
-	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
+	for (uint32_t i = 0; i < q->tx.nr_packets; i++) {
 		act_on(q, &q->tx.packets[i]);
+		capture(q, &q->tx.packets[i]);
+	}
 }
 
 /* --- answer --- */

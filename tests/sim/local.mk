@@ -140,6 +140,7 @@ sim_tests = \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-net-control.sh \
+	tests/integration/sim-pcap.sh \
 	tests/integration/sim-rate.sh \
 	tests/integration/sim-restart.sh \
 	tests/integration/sim-trace.sh

@@ -212,6 +212,7 @@ static struct vif_kept kept;
 static struct vif_shared shared;
 static struct vif_limits limits;
 static struct vif_guard guard;
+static struct vif_capture no_capture;
 static int tap; /* the host's end */
 static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
 
@@ -274,6 +275,7 @@ static void make_queue(bool notify, struct offload_accept accept)
 	q->shared = &shared;
 	q->limits = &limits;
 	q->guard = &guard;
+	q->capture = &no_capture;
 	q->fd = fds[0];
 	q->rx_notify = notify;
 	q->accept = accept;

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef HAVE_PCAP
+#include <pcap/pcap.h>
+#endif
+
+#include "log.h"
+#include "netback/capture.h"
+#include "netback/pcapng.h"
+
+#define BUFFER_BYTES (1u << 20)
+
+struct capture {
+	char name[32];
+	char path[512];
+	uint32_t snaplen;
+	uint64_t max_bytes;
+	int fd;
+	atomic_int holders; /* the starter and the thread */
+#ifdef HAVE_PCAP
+	struct bpf_program filter;
+#endif
+	bool has_filter;
+
+	pthread_mutex_t lock; /* never held while the disk works */
+	pthread_cond_t wake;
+	uint8_t *buffer; /* owned; NULL when it has ended */
+	uint32_t used;
+	uint64_t total; /* bytes that are or will be in the file */
+	bool full;
+	bool stopping;
+	bool finished; /* the file is closed */
+	uint64_t nr_added;
+	uint64_t nr_lost;
+
+	/* The thread's. */
+	uint8_t *spare; /* owned */
+};
+
+/* --- filters --- */
+
+#ifdef HAVE_PCAP
+static int compile_filter(struct capture *c, const char *text)
+{
+	pcap_t *none;
+	int failed;
+
+	if (!*text)
+		return 0;
+	none = pcap_open_dead(DLT_EN10MB, (int)c->snaplen);
+	if (!none)
+		return -ENOMEM;
+	failed = pcap_compile(none, &c->filter, text, 1, PCAP_NETMASK_UNKNOWN);
+	pcap_close(none);
+	c->has_filter = !failed;
+	return failed ? -EINVAL : 0;
+}
+
+static void free_filter(struct capture *c)
+{
+	if (c->has_filter)
+		pcap_freecode(&c->filter);
+}
+
+static bool is_wanted(const struct capture *c, const uint8_t *data, uint32_t len, uint32_t seen)
+{
+	struct pcap_pkthdr header = { .caplen = seen, .len = len };
+
+	return !c->has_filter || pcap_offline_filter(&c->filter, &header, data);
+}
+#else
+static int compile_filter(struct capture *c, const char *text)
+{
+	(void)c;
+	return *text ? -EOPNOTSUPP : 0;
+}
+
+static void free_filter(struct capture *c)
+{
+	(void)c;
+}
+
+static bool is_wanted(const struct capture *c, const uint8_t *data, uint32_t len, uint32_t seen)
+{
+	(void)c;
+	(void)data;
+	(void)len;
+	(void)seen;
+	return true;
+}
+#endif
+
+/* --- the thread --- */
+
+static uint64_t wall_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int write_all(int fd, const uint8_t *data, uint32_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (uint32_t)n;
+	}
+	return 0;
+}
+
+/* Wait for frames and take them: their bytes, 0 at the end. They are in c->spare then. */
+static uint32_t take_buffer(struct capture *c)
+{
+	uint8_t *full;
+	uint32_t used;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->used && !c->stopping)
+		pthread_cond_wait(&c->wake, &c->lock);
+	full = c->buffer;
+	used = c->used;
+	c->buffer = c->spare;
+	c->used = 0;
+	c->spare = full;
+	pthread_mutex_unlock(&c->lock);
+	return used;
+}
+
+/* Nothing is added any more. */
+static void shut(struct capture *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	free(c->buffer);
+	c->buffer = NULL;
+	c->used = 0;
+	pthread_mutex_unlock(&c->lock);
+	free(c->spare);
+	c->spare = NULL;
+}
+
+static int write_frames(struct capture *c)
+{
+	uint32_t len;
+	int err = 0;
+
+	while (!err && (len = take_buffer(c)))
+		err = write_all(c->fd, c->spare, len);
+	return err;
+}
+
+static void report(const struct capture *c, int err)
+{
+	if (err)
+		log_warning("%s: the capture in %s ends: %s", c->name, c->path, strerror(-err));
+	else
+		log_info("%s: capture in %s: frames=%" PRIu64 " missing=%" PRIu64 "%s", c->name,
+			 c->path, c->nr_added, c->nr_lost,
+			 c->full ? ", its size limit is reached" : "");
+}
+
+static void release(struct capture *c)
+{
+	if (atomic_fetch_sub(&c->holders, 1) > 1)
+		return;
+	free(c->buffer);
+	free(c->spare);
+	if (c->fd >= 0)
+		close(c->fd);
+	free_filter(c);
+	pthread_cond_destroy(&c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static void *run(void *user)
+{
+	struct capture *c = user;
+	uint8_t end[64];
+	int err = write_frames(c);
+
+	shut(c);
+	if (!err)
+		err = write_all(c->fd, end,
+				pcapng_put_statistics(end, wall_ns(), c->nr_added, c->nr_lost));
+	close(c->fd);
+	c->fd = -1;
+	report(c, err);
+	pthread_mutex_lock(&c->lock);
+	c->finished = true;
+	pthread_cond_broadcast(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	release(c);
+	return NULL;
+}
+
+/* --- life --- */
+
+static int start_thread(struct capture *c)
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	atomic_fetch_add(&c->holders, 1);
+	err = pthread_create(&thread, NULL, run, c);
+	if (err)
+		atomic_fetch_sub(&c->holders, 1);
+	else
+		pthread_detach(thread);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
+static int open_all(struct capture *c, const struct capture_options *options)
+{
+	int err = compile_filter(c, options->filter);
+
+	if (err)
+		return err;
+	c->buffer = malloc(BUFFER_BYTES);
+	c->spare = malloc(BUFFER_BYTES);
+	if (!c->buffer || !c->spare)
+		return -ENOMEM;
+	c->used = pcapng_put_start(c->buffer, options->ifname, c->snaplen);
+	c->total = c->used;
+	c->fd = open(c->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return c->fd < 0 ? -errno : start_thread(c);
+}
+
+int capture_start(const struct capture_options *options, struct capture **ret)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->fd = -1;
+	c->holders = 1;
+	c->snaplen = options->snaplen;
+	c->max_bytes = options->max_bytes;
+	snprintf(c->name, sizeof(c->name), "%s", options->name);
+	snprintf(c->path, sizeof(c->path), "%s", options->path);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->wake, NULL);
+	err = open_all(c, options);
+	if (err) {
+		release(c);
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+void capture_stop(struct capture *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void wait_finished(struct capture *c, unsigned int wait_ms)
+{
+	uint64_t end_ns = wall_ns() + wait_ms * UINT64_C(1000000);
+	struct timespec end = { .tv_sec = (time_t)(end_ns / 1000000000u),
+				.tv_nsec = (long)(end_ns % 1000000000u) };
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->finished && !pthread_cond_timedwait(&c->wake, &c->lock, &end))
+		;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void capture_put(struct capture *c, unsigned int wait_ms)
+{
+	capture_stop(c);
+	if (wait_ms)
+		wait_finished(c, wait_ms);
+	release(c);
+}
+
+/* --- frames --- */
+
+/* As much of the frame as is wanted, in one piece. Returns how much, and the frame's whole length. */
+static uint32_t gather(uint8_t *to, uint32_t most, const struct iovec *iov, unsigned int nr,
+		       uint32_t *ret_len)
+{
+	uint32_t len = 0, seen = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		uint32_t part = (uint32_t)iov[i].iov_len;
+
+		len += part;
+		if (part > most - seen)
+			part = most - seen;
+		if (part)
+			memcpy(to + seen, iov[i].iov_base, part);
+		seen += part;
+	}
+	*ret_len = len;
+	return seen;
+}
+
+static void add_locked(struct capture *c, const struct iovec *iov, unsigned int nr,
+		       struct pcapng_packet *packet)
+{
+	uint8_t *block = c->buffer + c->used;
+	uint32_t size;
+
+	if (c->snaplen + PCAPNG_PACKET_MAX > c->max_bytes - c->total) {
+		c->full = c->stopping = true;
+		pthread_cond_signal(&c->wake);
+		return;
+	}
+	if (c->snaplen + PCAPNG_PACKET_MAX > BUFFER_BYTES - c->used) {
+		c->nr_lost++;
+		return;
+	}
+	packet->seen = gather(block + PCAPNG_DATA_OFFSET, c->snaplen, iov, nr, &packet->len);
+	if (!is_wanted(c, block + PCAPNG_DATA_OFFSET, packet->len, packet->seen))
+		return;
+	if (!c->used)
+		pthread_cond_signal(&c->wake);
+	size = pcapng_put_packet(block, packet);
+	c->used += size;
+	c->total += size;
+	c->nr_added++;
+}
+
+void capture_add(struct capture *c, const struct iovec *iov, unsigned int nr, bool inbound,
+		 const char *reason)
+{
+	char comment[PCAPNG_COMMENT_MAX];
+	struct pcapng_packet packet = { .time_ns = wall_ns(), .inbound = inbound };
+
+	if (reason) {
+		snprintf(comment, sizeof(comment), "dropped: %s", reason);
+		packet.comment = comment;
+	}
+	pthread_mutex_lock(&c->lock);
+	if (!c->stopping)
+		add_locked(c, iov, nr, &packet);
+	pthread_mutex_unlock(&c->lock);
+}

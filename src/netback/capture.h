@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A capture file that is written behind the back of the data path: frames go into a buffer, and a
+ * thread of its own brings it to the disk. When that is too slow frames are missing from the
+ * file, and counted; nobody waits.
+ */
+#ifndef PVB_NETBACK_CAPTURE_H
+#define PVB_NETBACK_CAPTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define CAPTURE_MAX_SNAPLEN 65536u
+
+struct capture;
+
+struct capture_options {
+	const char *name;   /* for the log */
+	const char *ifname; /* as it is to appear in the file */
+	const char *path;   /* replaced if it exists */
+	const char *filter; /* as tcpdump takes it; "" for all */
+	uint32_t snaplen;   /* bytes of a frame, 1..CAPTURE_MAX_SNAPLEN */
+	uint64_t max_bytes; /* of the file; then it ends */
+};
+
+/*
+ * Begin. 0; -EINVAL for a filter that libpcap does not understand, -EOPNOTSUPP for any filter when
+ * it is not there, or -errno of the file or the thread. Control thread.
+ */
+int capture_start(const struct capture_options *options, struct capture **ret);
+
+/*
+ * No more frames. What there is is still written, and the file closed, by the capture's own thread:
+ * this does not wait for it. Idempotent.
+ */
+void capture_stop(struct capture *capture);
+
+/*
+ * Stop, and let go of it: no one may add frames any more. With `wait_ms` it waits so long for the file
+ * to be complete.
+ */
+void capture_put(struct capture *capture, unsigned int wait_ms);
+
+/*
+ * A frame, in pieces, from any thread. `inbound`: it comes from the guest. `reason`: why it was
+ * dropped, or NULL when it was not.
+ */
+void capture_add(struct capture *capture, const struct iovec *iov, unsigned int nr, bool inbound,
+		 const char *reason);
+
+#endif
