@@ -291,13 +291,17 @@ int rtnl_set_txqueuelen(struct rtnl *rtnl, int ifindex, unsigned int nr_packets)
 	return link_change(rtnl, ifindex, edit_txqueuelen, &nr_packets);
 }
 
+int rtnl_request(struct rtnl *rtnl, struct nl_msg *msg)
+{
+	return errno_from_nl(nl_send_sync(rtnl->sock, msg));
+}
+
 int rtnl_set_noqueue(struct rtnl *rtnl, int ifindex)
 {
 	struct tcmsg tcm = { .tcm_family = AF_UNSPEC,
 			     .tcm_ifindex = ifindex,
 			     .tcm_parent = TC_H_ROOT };
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
-	int err;
 
 	if (!msg)
 		return -ENOMEM;
@@ -306,8 +310,7 @@ int rtnl_set_noqueue(struct rtnl *rtnl, int ifindex)
 		nlmsg_free(msg);
 		return -ENOMEM;
 	}
-	err = nl_send_sync(rtnl->sock, msg); /* frees msg */
-	return errno_from_nl(err);
+	return rtnl_request(rtnl, msg);
 }
 
 int rtnl_rename(struct rtnl *rtnl, int ifindex, const char *name)

@@ -48,6 +48,10 @@ void rtnl_free(struct rtnl *rtnl);
  */
 bool rtnl_name_is_valid(const char *name);
 
+/* Send a request of another module's making (it is freed) and wait for its answer. */
+struct nl_msg;
+int rtnl_request(struct rtnl *rtnl, struct nl_msg *msg);
+
 /* Look at an interface, by name (-EINVAL if no interface can have it) or by index (> 0). */
 int rtnl_get_by_name(struct rtnl *rtnl, const char *name, struct rtnl_info *ret_info);
 int rtnl_get(struct rtnl *rtnl, int ifindex, struct rtnl_info *ret_info);

@@ -2,7 +2,7 @@
 # Both hotplug scripts are one program: it is installed as block-pvbackd, and vif-pvbackd is a link to
 # it. All of it but main() is a library, so that the tests can call the parts.
 
-libpvb_a_SOURCES += src/rtnl.c src/rtnl.h
+libpvb_a_SOURCES += src/rtnl.c src/rtnl.h src/rtnl_bridge.c src/rtnl_bridge.h
 
 noinst_LIBRARIES += libhotplug.a
 libhotplug_a_SOURCES = \
@@ -16,7 +16,8 @@ libhotplug_a_SOURCES = \
 	src/hotplug/sharing.c src/hotplug/sharing.h \
 	src/hotplug/target.c src/hotplug/target.h \
 	src/hotplug/vif.c \
-	src/hotplug/vifconf.c src/hotplug/vifconf.h
+	src/hotplug/vifconf.c src/hotplug/vifconf.h \
+	src/hotplug/vlan.c src/hotplug/vlan.h
 
 xenscripts_PROGRAMS += src/hotplug/block-pvbackd
 src_hotplug_block_pvbackd_SOURCES = src/hotplug/main.c
@@ -45,8 +46,12 @@ EXTRA_DIST += \
 	tests/integration/test-vif-script.sh
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl
-TESTS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl
+check_PROGRAMS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl tests/unit/test-vlan
+TESTS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl tests/unit/test-vlan
+
+tests_unit_test_vlan_SOURCES = tests/unit/test-vlan.c
+tests_unit_test_vlan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_vlan_LDADD = libhotplug.a libpvb.a $(CMOCKA_LIBS) $(NL_LIBS)
 
 tests_unit_test_hotplug_SOURCES = tests/unit/test-hotplug.c
 tests_unit_test_hotplug_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

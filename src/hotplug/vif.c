@@ -14,6 +14,7 @@
 #include "hotplug/host.h"
 #include "hotplug/scripts.h"
 #include "hotplug/vifconf.h"
+#include "hotplug/vlan.h"
 #include "rtnl.h"
 
 /*
@@ -31,6 +32,9 @@ struct vif {
 	char bridge[IFNAMSIZ];
 	struct rtnl_info bridge_info;
 	unsigned int mtu;
+	struct rtnl_port port;
+	bool has_vlans;
+	struct rtnl_vlans vlans;
 };
 
 static int read_name(struct vif *vif)
@@ -96,6 +100,22 @@ static int configured_bridge(struct vif *vif, const char *bridge)
 	return 0;
 }
 
+/* "NAME OPTION…", and the options of a key of their own, for who can write one. */
+static int read_port(struct vif *vif, char *bridge)
+{
+	char more[256];
+	size_t len = strcspn(bridge, " ");
+	int err = hotplug_backend_read(vif->store, vif->req, "bridge-port", "", more, sizeof(more),
+				       vif->failure);
+
+	if (!err)
+		err = vifconf_port(bridge + len, &vif->port, vif->failure);
+	if (!err)
+		err = vifconf_port(more, &vif->port, vif->failure);
+	bridge[len] = '\0';
+	return err;
+}
+
 static int find_bridge(struct vif *vif)
 {
 	char bridge[256];
@@ -103,6 +123,8 @@ static int find_bridge(struct vif *vif)
 
 	err = hotplug_backend_read(vif->store, vif->req, "bridge", "", bridge, sizeof(bridge),
 				   vif->failure);
+	if (!err)
+		err = read_port(vif, bridge);
 	if (err)
 		return err;
 	err = bridge[0] ? configured_bridge(vif, bridge) : default_bridge(vif);
@@ -127,6 +149,25 @@ static int read_mtu(struct vif *vif)
 	if (err)
 		return err;
 	return vifconf_mtu(mtu, vif->bridge_info.mtu, &vif->mtu, vif->failure);
+}
+
+static int read_vlans(struct vif *vif)
+{
+	char text[256];
+	int err = hotplug_backend_read(vif->store, vif->req, "vlan", "", text, sizeof(text),
+				       vif->failure);
+
+	if (err || !text[0])
+		return err;
+	vif->has_vlans = true;
+	err = vlan_parse(text, &vif->vlans, vif->failure);
+	if (err || vifconf_bridge_filters_vlans("/sys/class/net", vif->bridge))
+		return err;
+	return hotplug_fail(
+		vif->failure, -EOPNOTSUPP,
+		"bridge '%s' does not keep VLANs apart; switch that on with: ip link set %s "
+		"type bridge vlan_filtering 1",
+		vif->bridge, vif->bridge);
 }
 
 /*
@@ -206,6 +247,14 @@ static int set_up_port(struct vif *vif)
 		err = rtnl_set_master(vif->rtnl, port.ifindex, vif->bridge_info.ifindex);
 	}
 	if (!err) {
+		step = "given the options of its port";
+		err = rtnl_set_port(vif->rtnl, port.ifindex, &vif->port);
+	}
+	if (!err && vif->has_vlans) {
+		step = "put into its VLANs";
+		err = rtnl_set_vlans(vif->rtnl, port.ifindex, &vif->vlans);
+	}
+	if (!err) {
 		step = "brought up";
 		err = rtnl_set_up(vif->rtnl, port.ifindex);
 	}
@@ -245,6 +294,8 @@ static int plug(struct vif *vif)
 		err = find_bridge(vif);
 	if (!err)
 		err = read_mtu(vif);
+	if (!err)
+		err = read_vlans(vif);
 	if (!err)
 		err = set_up_port(vif);
 	if (!err && is_ours)
@@ -296,7 +347,9 @@ static bool is_nothing_to_do(const struct hotplug_request *req)
 int vif_script_run(struct store *store, const struct hotplug_request *req,
 		   struct hotplug_failure *failure)
 {
-	struct vif vif = { .store = store, .req = req, .failure = failure };
+	struct vif vif = {
+		.store = store, .req = req, .failure = failure, .port = RTNL_PORT_AS_IT_IS
+	};
 	int err;
 
 	if (is_nothing_to_do(req))

@@ -63,6 +63,72 @@ int vifconf_mtu(const char *mtu, unsigned int bridge_mtu, unsigned int *ret_mtu,
 	return 0;
 }
 
+/* "on" and "1", "off" and "0"; -1 for anything else. */
+static int parse_switch(const char *text)
+{
+	if (!strcmp(text, "on") || !strcmp(text, "1"))
+		return 1;
+	return !strcmp(text, "off") || !strcmp(text, "0") ? 0 : -1;
+}
+
+static bool set_option(struct rtnl_port *port, const char *word)
+{
+	const struct {
+		const char *name;
+		int *to;
+	} options[] = {
+		{ "isolated", &port->isolated },
+		{ "learning", &port->learning },
+		{ "flood", &port->flood },
+		{ "mcast_flood", &port->mcast_flood },
+		{ "bcast_flood", &port->bcast_flood },
+		{ "neigh_suppress", &port->neigh_suppress },
+		{ "hairpin", &port->hairpin },
+	};
+	size_t len = strcspn(word, "=");
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (strlen(options[i].name) != len || strncmp(options[i].name, word, len) != 0)
+			continue;
+		*options[i].to = word[len] ? parse_switch(word + len + 1) : -1;
+		return *options[i].to >= 0;
+	}
+	return false;
+}
+
+int vifconf_port(const char *text, struct rtnl_port *port, struct hotplug_failure *failure)
+{
+	char copy[256], *rest = copy, *word;
+
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
+		return hotplug_fail(failure, -EINVAL,
+				    "the options of the bridge's port are too long");
+	while ((word = strsep(&rest, " ")))
+		if (*word && !set_option(port, word))
+			return hotplug_fail(failure, -EINVAL,
+					    "'%.64s' is no option of a bridge's port; use "
+					    "isolated, learning, flood, "
+					    "mcast_flood, bcast_flood, neigh_suppress or hairpin "
+					    "with =on or =off",
+					    word);
+	return 0;
+}
+
+bool vifconf_bridge_filters_vlans(const char *class_net, const char *bridge)
+{
+	char path[PATH_MAX];
+	FILE *file;
+	int value;
+
+	snprintf(path, sizeof(path), "%s/%s/bridge/vlan_filtering", class_net, bridge);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	value = fgetc(file);
+	fclose(file);
+	return value == '1';
+}
+
 bool vifconf_old_bridge_name(const char *bridge, char ret_name[IFNAMSIZ])
 {
 	static const char prefix[] = "xenbr";

@@ -8,6 +8,7 @@
 
 #include "hotplug/failure.h"
 #include "hotplug/request.h"
+#include "rtnl_bridge.h"
 
 #define VIFCONF_DEFAULT_BRIDGE "xenbr0"
 
@@ -25,6 +26,15 @@ int vifconf_final_name(const char *ifname, const char *vifname, enum hotplug_ift
  */
 int vifconf_mtu(const char *mtu, unsigned int bridge_mtu, unsigned int *ret_mtu,
 		struct hotplug_failure *failure);
+
+/*
+ * The options of the bridge's port, "NAME=on NAME=off …" with the names of bridge(8), over those in
+ * *port. 0, or -EINVAL with *failure filled in.
+ */
+int vifconf_port(const char *text, struct rtnl_port *port, struct hotplug_failure *failure);
+
+/* Whether a bridge keeps VLANs apart. `class_net` is "/sys/class/net". */
+bool vifconf_bridge_filters_vlans(const char *class_net, const char *bridge);
 
 /*
  * Old Xen set-ups called the bridge ethN where configs say xenbrN. True with "ethN" in ret_name if

@@ -251,6 +251,71 @@ without_a_daemon_it_says_so_at_once() {
 	start_daemon
 }
 
+vlans_of() { # NAME: numbers with P(VID) and U(ntagged) behind them, in one line
+	bridge vlan show dev "$1" | sed "s/^$1//" | awk '$1 ~ /^[0-9]/ {
+		printf "%s%s%s%s", sep, $1, /PVID/ ? "P" : "", /Untagged/ ? "U" : ""; sep = " "
+	}'
+}
+
+a_vif_is_in_its_vlans_and_no_other() {
+	ip link set xenbr0 type bridge vlan_filtering 1
+	vif bridge xenbr0 vlan 10p/20-22/30u
+	script online type_if=vif
+	expect "exit code" "$rc" 0
+	expect "VLANs" "$(vlans_of vif7.0)" "10PU 20 21 22 30U"
+	xenstore-write $backend/vlan 40
+	script online type_if=vif
+	expect "VLANs after a change" "$(vlans_of vif7.0)" "40PU"
+	remove_taps
+	xenstore-write $backend/vlan 1p/2-4094
+	ip tuntap add dev vif7.0 mode tap
+	script online type_if=vif
+	expect "exit code with all VLANs" "$rc" 0
+	expect "number of VLANs" "$(vlans_of vif7.0 | wc -w)" 4094
+	ip link set xenbr0 type bridge vlan_filtering 0
+}
+
+a_bridge_without_vlan_filtering_is_an_error_that_says_what_to_do() {
+	vif bridge xenbr0 vlan 10
+	script online type_if=vif
+	expect_refused "switch that on with: ip link set xenbr0 type bridge vlan_filtering 1"
+	xenstore-write $backend/vlan 10/20
+	script online type_if=vif
+	expect_refused "put a p behind it"
+	xenstore-write $backend/vlan 10,20
+	script online type_if=vif
+	expect_refused "vlan '10,20' is not understood"
+}
+
+# option_of FILE: of the port's directory
+option_of() { cat "/sys/class/net/vif7.0/brport/$1"; }
+
+a_port_has_the_options_of_its_bridge_line() {
+	vif bridge "xenbr0 isolated=on learning=off flood=off mcast_flood=off bcast_flood=off" \
+		bridge-port "hairpin=on neigh_suppress=on learning=on"
+	script online type_if=vif
+	expect "exit code" "$rc" 0
+	expect_port vif7.0 xenbr0 1500
+	expect isolated "$(option_of isolated)" 1
+	expect learning "$(option_of learning)" 1
+	expect flood "$(option_of unicast_flood)" 0
+	expect mcast_flood "$(option_of multicast_flood)" 0
+	expect bcast_flood "$(option_of broadcast_flood)" 0
+	expect hairpin "$(option_of hairpin_mode)" 1
+	expect neigh_suppress "$(option_of neigh_suppress)" 1
+	xenstore-write $backend/bridge "xenbr0 isolate=on"
+	script online type_if=vif
+	expect_refused "'isolate=on' is no option of a bridge's port; use isolated,"
+}
+
+without_options_a_port_is_as_the_kernel_makes_it() {
+	vif bridge xenbr0
+	script online type_if=vif
+	expect isolated "$(option_of isolated)" 0
+	expect learning "$(option_of learning)" 1
+	expect flood "$(option_of unicast_flood)" 1
+}
+
 # Last: it takes xenbr0 and most of the other bridges away.
 without_a_default_there_must_be_one_bridge_only() {
 	vif
@@ -297,5 +362,9 @@ run_vif_test offline_takes_it_out_and_bears_what_is_gone
 run_vif_test calls_that_libxl_does_not_make_do_nothing
 run_vif_test a_frontend_that_the_guest_removed_is_not_brought_back
 run_vif_test without_a_daemon_it_says_so_at_once
+run_vif_test a_vif_is_in_its_vlans_and_no_other
+run_vif_test a_bridge_without_vlan_filtering_is_an_error_that_says_what_to_do
+run_vif_test a_port_has_the_options_of_its_bridge_line
+run_vif_test without_options_a_port_is_as_the_kernel_makes_it
 run_vif_test without_a_default_there_must_be_one_bridge_only
 finish
