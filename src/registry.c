@@ -77,12 +77,22 @@ static bool all_idle(struct registry *registry)
 	return true;
 }
 
+/* Xen tells a driver domain nothing of others; xenstored knows which domains there are. */
+static bool is_unknown_to_xenstore(struct registry *registry, uint32_t domid)
+{
+	errno = 0;
+	return !xs_is_domain_introduced(registry->env->store->xs, domid) && errno == 0;
+}
+
 /* A dying domain stays a zombie while we hold its pages, and nothing in xenstore tells us. */
 static bool domain_is_dead(struct registry *registry, uint32_t domid)
 {
 	xc_domaininfo_t info;
-	int nr = xc_domain_getinfolist(registry->xc, domid, 1, &info);
+	int nr;
 
+	if (registry->env->store->domid != 0)
+		return is_unknown_to_xenstore(registry, domid);
+	nr = xc_domain_getinfolist(registry->xc, domid, 1, &info);
 	if (nr < 0)
 		return false; /* no answer is no proof */
 	return nr == 0 || info.domain != domid || (info.flags & XEN_DOMINF_dying);
@@ -326,7 +336,10 @@ static int watch_all(struct registry *registry)
 		if (!xs_watch(xs, path, token))
 			return -errno;
 	}
-	return xs_watch(xs, "@releaseDomain", RELEASE_TOKEN) ? 0 : -errno;
+	/* A driver domain may be refused this one; it then learns of a guest's end from the toolstack. */
+	if (!xs_watch(xs, "@releaseDomain", RELEASE_TOKEN) && registry->env->store->domid == 0)
+		return -errno;
+	return 0;
 }
 
 struct registry *registry_new(struct device_env *env, const struct device_ops *const *kinds)
@@ -340,8 +353,7 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 	TAILQ_INIT(&registry->pending);
 	env->ready = ready;
 	the_registry = registry;
-	registry->xc = xc_interface_open(NULL, NULL, 0);
-	if (!registry->xc)
+	if (env->store->domid == 0 && !(registry->xc = xc_interface_open(NULL, NULL, 0)))
 		goto fail;
 	registry->watch =
 		loop_add(env->loop, xs_fileno(env->store->xs), EPOLLIN, store_events, registry);

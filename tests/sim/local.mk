@@ -134,6 +134,7 @@ sim_tests = \
 	tests/integration/sim-antispoof.sh \
 	tests/integration/sim-block.sh \
 	tests/integration/sim-block-life.sh \
+	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-faults.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \

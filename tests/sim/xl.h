@@ -39,12 +39,16 @@ enum xl_script_mode {
 struct xl_device {
 	uint32_t domid;
 	uint32_t devid;
+	uint32_t backend; /* the domain that serves it; Dom0 unless it is a driver domain */
 	const char *kind; /* "vbd" or "vif", both ends */
 	enum xl_script_mode mode;
 	char *be_path, *fe_path, *libxl_path; /* owned */
 };
 void xl_device_init(struct xl_device *dev, uint32_t domid, const char *kind, uint32_t devid);
 void xl_device_done(struct xl_device *dev);
+void xl_device_set_backend(struct xl_device *dev, uint32_t backend);
+/* For a device that is there: whichever domain serves it. */
+void xl_device_find_backend(struct xl *xl, struct xl_device *dev);
 
 /* libxl__device_generic_add(): all in one transaction. 0 or -errno. */
 int xl_device_write(struct xl *xl, const struct xl_device *dev, const struct xl_keys *back,

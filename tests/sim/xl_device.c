@@ -3,6 +3,7 @@
 #include "xl.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,6 +43,25 @@ void xl_device_init(struct xl_device *dev, uint32_t domid, const char *kind, uin
 	dev->be_path = sim_asprintf("/local/domain/0/backend/%s/%u/%u", kind, domid, devid);
 	dev->fe_path = sim_asprintf("/local/domain/%u/device/%s/%u", domid, kind, devid);
 	dev->libxl_path = sim_asprintf("/libxl/%u/device/%s/%u", domid, kind, devid);
+}
+
+void xl_device_set_backend(struct xl_device *dev, uint32_t backend)
+{
+	free(dev->be_path);
+	dev->backend = backend;
+	dev->be_path = sim_asprintf("/local/domain/%u/backend/%s/%u/%u", backend, dev->kind,
+				    dev->domid, dev->devid);
+}
+
+void xl_device_find_backend(struct xl *xl, struct xl_device *dev)
+{
+	char *node = sim_asprintf("%s/backend", dev->libxl_path), *path = xl_read(xl, node);
+	uint32_t backend;
+
+	if (path && sscanf(path, "/local/domain/%" SCNu32 "/", &backend) == 1)
+		xl_device_set_backend(dev, backend);
+	free(path);
+	free(node);
 }
 
 void xl_device_done(struct xl_device *dev)
@@ -95,9 +115,9 @@ static bool device_write(struct xl *xl, xs_transaction_t t, const struct xl_devi
 			 const struct xl_keys *front_ro)
 {
 	struct xs_permissions guest_owns[] = { { .id = dev->domid, .perms = XS_PERM_NONE },
-					       { .id = 0, .perms = XS_PERM_READ } };
-	struct xs_permissions dom0_owns[] = { { .id = 0, .perms = XS_PERM_NONE },
-					      { .id = dev->domid, .perms = XS_PERM_READ } };
+					       { .id = dev->backend, .perms = XS_PERM_READ } };
+	struct xs_permissions backend_owns[] = { { .id = dev->backend, .perms = XS_PERM_NONE },
+						 { .id = dev->domid, .perms = XS_PERM_READ } };
 
 	xs_rm(xl->xs, t, dev->libxl_path);
 	return put(xl, t, dev->libxl_path, "frontend", dev->fe_path) &&
@@ -105,8 +125,8 @@ static bool device_write(struct xl *xl, xs_transaction_t t, const struct xl_devi
 	       fresh_dir(xl, t, dev->fe_path, guest_owns) &&
 	       put(xl, t, dev->fe_path, "backend", dev->be_path) &&
 	       put_all(xl, t, dev->fe_path, front, guest_owns) &&
-	       put_all(xl, t, dev->fe_path, front_ro, dom0_owns) &&
-	       fresh_dir(xl, t, dev->be_path, dom0_owns) &&
+	       put_all(xl, t, dev->fe_path, front_ro, backend_owns) &&
+	       fresh_dir(xl, t, dev->be_path, backend_owns) &&
 	       put(xl, t, dev->be_path, "frontend", dev->fe_path) &&
 	       put_all(xl, t, dev->be_path, back, NULL) &&
 	       put_all(xl, t, dev->libxl_path, back, NULL);

@@ -82,6 +82,7 @@ static void each_device(struct xl *xl, uint32_t domid, const char *kind,
 		struct xl_device dev;
 
 		xl_device_init(&dev, domid, kind, (uint32_t)strtoul(list[i], NULL, 10));
+		xl_device_find_backend(xl, &dev);
 		dev.mode = XL_SCRIPT_RUN;
 		fn(xl, &dev);
 		xl_device_done(&dev);
@@ -144,6 +145,7 @@ static int vdev_parse(const char *vdev, uint32_t *ret)
 struct options {
 	const char *script, *hotplug;
 	const char *mode, *type, *discard;
+	const char *backend; /* a domain's number */
 	const char *mac, *bridge, *rate, *mtu, *model;
 	const char *extra[8]; /* KEY=VALUE for the backend's directory, as it is */
 	unsigned int nr_extra;
@@ -177,7 +179,7 @@ static int options_parse(struct options *o, int argc, char **argv)
 		{ "script", &o->script }, { "hotplug", &o->hotplug }, { "mode", &o->mode },
 		{ "type", &o->type },     { "discard", &o->discard }, { "mac", &o->mac },
 		{ "bridge", &o->bridge }, { "rate", &o->rate },       { "mtu", &o->mtu },
-		{ "model", &o->model },
+		{ "model", &o->model },   { "backend", &o->backend },
 	};
 
 	for (int i = 0; i < argc; i++) {
@@ -194,6 +196,16 @@ static int options_parse(struct options *o, int argc, char **argv)
 		    (argv[i][len] != '=' || !extra_parse(o, argv[i])))
 			return -EINVAL;
 	}
+	return 0;
+}
+
+static int backend_parse(const struct options *o, struct xl_device *dev)
+{
+	uint32_t backend = 0;
+
+	if (o->backend && sim_parse_u32(o->backend, 0, 0x7fef, &backend))
+		return -EINVAL;
+	xl_device_set_backend(dev, backend);
 	return 0;
 }
 
@@ -232,7 +244,7 @@ static void block_keys(const struct options *o, const struct xl_device *dev, con
 	xl_keys_add(back, "device-type", "%s", type);
 	xl_keys_add(back, "discard-enable", "%s", o->discard ? o->discard : readonly ? "0" : "1");
 	xl_keys_add(back, "specification", "xen");
-	xl_keys_add(front, "backend-id", "0");
+	xl_keys_add(front, "backend-id", "%u", dev->backend);
 	xl_keys_add(front, "state", "1");
 	xl_keys_add(front, "virtual-device", "%u", dev->devid);
 	xl_keys_add(front, "device-type", "%s", type);
@@ -253,9 +265,11 @@ int xl_block_attach(struct xl *xl, int argc, char **argv)
 		return -EINVAL;
 	xl_device_init(&dev, domid, "vbd", devid);
 	dev.mode = mode;
+	err = backend_parse(&o, &dev);
 	block_keys(&o, &dev, argv[2], argv[3], &back, &front);
 	extra_keys(&o, &back);
-	err = xl_device_write(xl, &dev, &back, &front, NULL);
+	if (!err)
+		err = xl_device_write(xl, &dev, &back, &front, NULL);
 	if (!err)
 		err = xl_device_connect(xl, &dev);
 	xl_keys_free(&back);
@@ -284,7 +298,7 @@ static void network_keys(const struct options *o, const struct xl_device *dev, s
 	xl_keys_add(back, "handle", "%u", dev->devid);
 	xl_keys_add(back, "type", "%s", o->model ? "vif_ioemu" : "vif");
 	xl_keys_add(back, "hotplug-status", "%s", "");
-	xl_keys_add(front, "backend-id", "0");
+	xl_keys_add(front, "backend-id", "%u", dev->backend);
 	xl_keys_add(front, "state", "1");
 	xl_keys_add(front, "handle", "%u", dev->devid);
 	xl_keys_add(front, "mac", "%s", o->mac ? o->mac : mac);
@@ -307,9 +321,11 @@ int xl_network_attach(struct xl *xl, int argc, char **argv)
 		return -EINVAL;
 	xl_device_init(&dev, domid, "vif", devid);
 	dev.mode = mode;
+	err = backend_parse(&o, &dev);
 	network_keys(&o, &dev, &back, &front, &front_ro);
 	extra_keys(&o, &back);
-	err = xl_device_write(xl, &dev, &back, &front, &front_ro);
+	if (!err)
+		err = xl_device_write(xl, &dev, &back, &front, &front_ro);
 	if (!err)
 		err = xl_device_connect(xl, &dev);
 	xl_keys_free(&back);
@@ -331,6 +347,7 @@ int xl_detach(struct xl *xl, const char *kind, int argc, char **argv)
 	if (argc < 3 || sim_parse_u32(argv[1], 1, 0x7fef, &domid) || vdev_parse(argv[2], &devid))
 		return -EINVAL;
 	xl_device_init(&dev, domid, kind, devid);
+	xl_device_find_backend(xl, &dev);
 	dev.mode = XL_SCRIPT_RUN;
 	err = xl_device_ask_close(xl, &dev, force);
 	if (!err)
