@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	bench/emulated \
 	bench/host-block \
 	bench/host-net \
+	bench/scale-vifs \
 	bench/lib/callgrind-objects \
 	bench/lib/common.sh \
 	bench/lib/report \
