@@ -19,4 +19,10 @@ written=$(man -l man/pvbackd.8 | col -b | sed -n '/^OPTIONS/,/^SIGNALS/p' | grep
 	printf 'pvbackd --help has:\n%s\npvbackd(8) has:\n%s\n' "$helped" "$written"
 	status=1
 }
+
+# Each counter of the dump is explained.
+counters=$(sed -n 's/^\tX(\([a-z0-9_]*\)).*/\1/p' src/netback/vif_stats.h)
+for counter in $counters; do
+	grep -qw "$counter" man/pvbackd.8 || { echo "pvbackd(8) does not name the counter $counter"; status=1; }
+done
 exit $status
