@@ -56,22 +56,28 @@ static uint64_t burst_ns(const struct rate *rate, uint64_t limit)
 	return cost_ns(limit, amount > rate->min_burst ? amount : rate->min_burst);
 }
 
-/*
- * From when on more is paid. Debts of a slower limit, set earlier, are forgiven; what one charge may
- * have taken beyond the burst is not.
- */
-static uint64_t start_ns(const struct rate *rate, uint64_t limit, uint64_t paid, uint64_t now_ns)
-{
-	uint64_t most = burst_ns(rate, limit) + cost_ns(limit, rate->min_burst);
-
-	if (paid < now_ns)
-		return now_ns;
-	return paid - now_ns > most ? now_ns + most : paid;
-}
-
 static uint64_t get_limit(const struct rate *rate)
 {
 	return atomic_load_explicit(&rate->limit, memory_order_relaxed);
+}
+
+/*
+ * Until when all is paid, now at the earliest. Debts of a slower limit, set earlier, are forgiven, for
+ * good; what one charge may have taken beyond the burst is not.
+ */
+static uint64_t load_paid(struct rate *rate, uint64_t limit, uint64_t now_ns)
+{
+	uint64_t most = now_ns + burst_ns(rate, limit) + cost_ns(limit, rate->min_burst);
+	uint64_t paid = atomic_load(&rate->paid_ns);
+
+	while (paid > most && !atomic_compare_exchange_weak(&rate->paid_ns, &paid, most))
+		;
+	return paid > most ? most : paid;
+}
+
+static uint64_t pay(uint64_t paid, uint64_t now_ns, uint64_t cost)
+{
+	return (paid < now_ns ? now_ns : paid) + cost;
 }
 
 /* What there is to wait for when all is paid `after` this time. */
@@ -82,13 +88,13 @@ static uint64_t excess_ns(const struct rate *rate, uint64_t limit, uint64_t afte
 	return after - now_ns > burst ? after - now_ns - burst : 0;
 }
 
-uint64_t rate_wait(const struct rate *rate, uint32_t amount, uint64_t now_ns)
+uint64_t rate_wait(struct rate *rate, uint32_t amount, uint64_t now_ns)
 {
 	uint64_t limit = get_limit(rate), after;
 
 	if (!limit)
 		return 0;
-	after = start_ns(rate, limit, atomic_load(&rate->paid_ns), now_ns) + cost_ns(limit, amount);
+	after = pay(load_paid(rate, limit, now_ns), now_ns, cost_ns(limit, amount));
 	return excess_ns(rate, limit, after, now_ns);
 }
 
@@ -98,9 +104,9 @@ uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns)
 
 	if (!limit)
 		return 0;
-	paid = atomic_load(&rate->paid_ns);
+	paid = load_paid(rate, limit, now_ns);
 	do {
-		after = start_ns(rate, limit, paid, now_ns) + cost_ns(limit, amount);
+		after = pay(paid, now_ns, cost_ns(limit, amount));
 		wait = excess_ns(rate, limit, after, now_ns);
 		if (wait)
 			return wait;
@@ -110,14 +116,14 @@ uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns)
 
 void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns)
 {
-	uint64_t limit = get_limit(rate), paid, after;
+	uint64_t limit = get_limit(rate), paid;
 
 	if (!limit)
 		return;
-	paid = atomic_load(&rate->paid_ns);
-	do
-		after = start_ns(rate, limit, paid, now_ns) + cost_ns(limit, amount);
-	while (!atomic_compare_exchange_weak(&rate->paid_ns, &paid, after));
+	paid = load_paid(rate, limit, now_ns);
+	while (!atomic_compare_exchange_weak(&rate->paid_ns, &paid,
+					     pay(paid, now_ns, cost_ns(limit, amount))))
+		;
 }
 
 uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
@@ -131,7 +137,7 @@ uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
 	return wait;
 }
 
-uint64_t rate_pair_wait(const struct rate_pair *pair, uint64_t now_ns)
+uint64_t rate_pair_wait(struct rate_pair *pair, uint64_t now_ns)
 {
 	uint64_t packets = rate_wait(&pair->packets, 1, now_ns);
 	uint64_t bytes = rate_wait(&pair->bytes, 0, now_ns);

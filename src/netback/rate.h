@@ -38,7 +38,7 @@ int rate_parse(const char *text, uint32_t *ret_amount, uint32_t *ret_usecs);
 uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns);
 
 /* The same without taking anything. An amount of 0 may go unless the bucket is in debt. */
-uint64_t rate_wait(const struct rate *rate, uint32_t amount, uint64_t now_ns);
+uint64_t rate_wait(struct rate *rate, uint32_t amount, uint64_t now_ns);
 
 /* Take what has gone already, into debt if need be. */
 void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns);
@@ -62,7 +62,7 @@ uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
  * For packets whose size is not known before they are there: whether the next one may be fetched, and
  * to pay for it afterwards.
  */
-uint64_t rate_pair_wait(const struct rate_pair *pair, uint64_t now_ns);
+uint64_t rate_pair_wait(struct rate_pair *pair, uint64_t now_ns);
 void rate_pair_charge(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns);
 
 #endif
