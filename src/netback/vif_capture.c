@@ -92,15 +92,12 @@ static void complain(struct device *dev, int err, const char *path)
 		device_log(dev, LOG_LEVEL_WARNING, "no capture in %s: %s", path, strerror(-err));
 }
 
-static int start(struct vif_capture *capture, struct device *dev, struct capture_options *options)
+static int start(struct vif_capture *capture, struct device *dev,
+		 const struct capture_options *options)
 {
 	struct vif_capture_entry *entry = calloc(1, sizeof(*entry));
-	char filter[STORE_VALUE_MAX];
-	int err = entry ? read_key(dev, "pcap-filter", filter, sizeof(filter)) : -ENOMEM;
+	int err = entry ? capture_start(options, &entry->capture) : -ENOMEM;
 
-	options->filter = filter;
-	if (!err)
-		err = capture_start(options, &entry->capture);
 	if (err) {
 		complain(dev, err, options->path);
 		free(entry);
@@ -121,13 +118,30 @@ static void keep_old(const char *path)
 	rename(path, old);
 }
 
+/* A new vif's keys are told one by one: begin only once. */
+static bool are_news(struct vif_capture *capture, const char *text, const char *filter)
+{
+	char keys[128 + STORE_VALUE_MAX];
+
+	snprintf(keys, sizeof(keys), "%s\n%s", text, filter);
+	if (capture->keys && !strcmp(capture->keys, keys))
+		return false;
+	free(capture->keys);
+	capture->keys = strdup(keys);
+	return true;
+}
+
 void vif_capture_read(struct vif_capture *capture, struct device *dev, const char *ifname)
 {
 	struct capture_options options = { .name = dev->name, .ifname = ifname };
-	char text[128], path[PATH_SIZE];
+	char text[128] = "", filter[STORE_VALUE_MAX] = "", path[PATH_SIZE];
 	bool on;
 	int err = read_key(dev, "pcap", text, sizeof(text));
 
+	if (!err)
+		err = read_key(dev, "pcap-filter", filter, sizeof(filter));
+	if (!are_news(capture, text, filter))
+		return;
 	stop(capture);
 	if (!err)
 		err = vif_capture_parse(text, &on, &options.snaplen, &options.max_bytes);
@@ -140,6 +154,7 @@ void vif_capture_read(struct vif_capture *capture, struct device *dev, const cha
 	snprintf(path, sizeof(path), "%s/vif-%u-%u.pcapng", dev->env->pcap_dir, dev->domid,
 		 dev->devid);
 	options.path = path;
+	options.filter = filter;
 	keep_old(path);
 	if (!start(capture, dev, &options))
 		device_log(dev, LOG_LEVEL_INFO, "captures into %s", path);
@@ -160,4 +175,6 @@ void vif_capture_done(struct vif_capture *capture, bool wait)
 		capture_put(entry->capture, wait ? 1000 : 0);
 		free(entry);
 	}
+	free(capture->keys);
+	capture->keys = NULL;
 }

@@ -17,6 +17,7 @@ struct vif_capture_entry;
 struct vif_capture {
 	_Atomic(struct capture *) now;
 	struct vif_capture_entry *all; /* owned; a worker may be adding to an older one */
+	char *keys;                    /* owned; as last read: the same again is no news */
 };
 
 /*

@@ -64,11 +64,17 @@ static int read_addrs(struct device *dev, struct filter *filter)
 		err = filter_parse_addrs(text, filter);
 	if (err)
 		return refuse(dev, "ip", "is no list of at most 32 addresses and prefixes");
-	if (!filter->nr_addrs && filter->want & FILTER_WANT_IP) {
+	if (!filter->nr_addrs)
 		filter->want &= ~(unsigned int)FILTER_WANT_IP;
-		device_log(dev, LOG_LEVEL_INFO, "antispoof: the vif has no ip=, so it may use any");
-	}
 	return 0;
+}
+
+/* A new vif's keys are told one by one, and mean the same again and again. */
+static bool is_news(const struct vif_guard *guard, const struct filter *filter)
+{
+	const struct filter *now = atomic_load(&guard->now);
+
+	return now ? memcmp(now, filter, sizeof(*filter)) != 0 : filter->want != 0;
 }
 
 static int read_filter(struct device *dev, struct filter *filter)
@@ -95,6 +101,12 @@ void vif_guard_read(struct vif_guard *guard, struct device *dev)
 		free(rules);
 		return;
 	}
+	if (!is_news(guard, &rules->filter)) {
+		free(rules);
+		return;
+	}
+	if (rules->filter.want && !rules->filter.nr_addrs)
+		device_log(dev, LOG_LEVEL_INFO, "antispoof: the vif has no ip=, so it may use any");
 	rules->older = guard->all;
 	guard->all = rules;
 	publish(guard, rules->filter.want ? &rules->filter : NULL);
