@@ -51,6 +51,7 @@ TESTS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl tests/unit/test-vl
 
 tests_unit_test_vlan_SOURCES = tests/unit/test-vlan.c
 tests_unit_test_vlan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_vlan_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=rtnl_request
 tests_unit_test_vlan_LDADD = libhotplug.a libpvb.a $(CMOCKA_LIBS) $(NL_LIBS)
 
 tests_unit_test_hotplug_SOURCES = tests/unit/test-hotplug.c

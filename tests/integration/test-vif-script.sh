@@ -258,7 +258,10 @@ vlans_of() { # NAME: numbers with P(VID) and U(ntagged) behind them, in one line
 }
 
 a_vif_is_in_its_vlans_and_no_other() {
-	ip link set xenbr0 type bridge vlan_filtering 1
+	ip link set xenbr0 type bridge vlan_filtering 1 2>/dev/null || {
+		echo "    not tried: this kernel's bridges know no VLANs"
+		return 0
+	}
 	vif bridge xenbr0 vlan 10p/20-22/30u
 	script online type_if=vif
 	expect "exit code" "$rc" 0

@@ -8,9 +8,47 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/if_bridge.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <sys/socket.h>
 
 #include "hotplug/vifconf.h"
 #include "hotplug/vlan.h"
+
+/* --- what goes to the kernel, which need not be one that knows VLANs --- */
+
+#define MAX_SENT 16u
+
+static struct bridge_vlan_info sent[2][MAX_SENT];
+static unsigned int nr_sent[2], nr_requests;
+static int types[2];
+
+int __wrap_rtnl_request(struct rtnl *rtnl, struct nl_msg *msg);
+int __wrap_rtnl_request(struct rtnl *rtnl, struct nl_msg *msg)
+{
+	struct nlmsghdr *header = nlmsg_hdr(msg);
+	struct ifinfomsg *info = nlmsg_data(header);
+	struct nlattr *spec = nlmsg_find_attr(header, sizeof(*info), IFLA_AF_SPEC), *attr;
+	int left;
+
+	assert_null(rtnl);
+	assert_int_equal(info->ifi_family, AF_BRIDGE);
+	assert_int_equal(info->ifi_index, 77);
+	assert_non_null(spec);
+	types[nr_requests] = header->nlmsg_type;
+	nla_for_each_nested(attr, spec, left)
+	{
+		assert_int_equal(nla_type(attr), IFLA_BRIDGE_VLAN_INFO);
+		assert_true(nr_sent[nr_requests] < MAX_SENT);
+		memcpy(&sent[nr_requests][nr_sent[nr_requests]++], nla_data(attr),
+		       sizeof(sent[0][0]));
+	}
+	nr_requests++;
+	nlmsg_free(msg);
+	return 0;
+}
 
 static struct rtnl_vlans vlans;
 static struct hotplug_failure failure;
@@ -118,6 +156,32 @@ static void other_options_are_refused_by_name(void **state)
 	}
 }
 
+static void expect_sent(unsigned int request, unsigned int nth, unsigned int id, unsigned int flags)
+{
+	assert_int_equal(sent[request][nth].vid, id);
+	assert_int_equal(sent[request][nth].flags, flags);
+}
+
+static void a_port_leaves_all_vlans_and_joins_its_own(void **state)
+{
+	(void)state;
+	expect("10p/20-22/23u/30u/4094", 0);
+	assert_int_equal(rtnl_set_vlans(NULL, 77, &vlans), 0);
+	assert_int_equal(nr_requests, 2);
+	assert_int_equal(types[0], RTM_DELLINK);
+	assert_int_equal(nr_sent[0], 2);
+	expect_sent(0, 0, 1, BRIDGE_VLAN_INFO_RANGE_BEGIN);
+	expect_sent(0, 1, 4094, BRIDGE_VLAN_INFO_RANGE_END);
+	assert_int_equal(types[1], RTM_SETLINK);
+	assert_int_equal(nr_sent[1], 6);
+	expect_sent(1, 0, 10, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED);
+	expect_sent(1, 1, 20, BRIDGE_VLAN_INFO_RANGE_BEGIN);
+	expect_sent(1, 2, 22, BRIDGE_VLAN_INFO_RANGE_END);
+	expect_sent(1, 3, 23, BRIDGE_VLAN_INFO_UNTAGGED);
+	expect_sent(1, 4, 30, BRIDGE_VLAN_INFO_UNTAGGED);
+	expect_sent(1, 5, 4094, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +189,7 @@ int main(void)
 		cmocka_unit_test(terms_add_up),
 		cmocka_unit_test(several_need_one_for_untagged_frames),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(a_port_leaves_all_vlans_and_joins_its_own),
 		cmocka_unit_test(options_are_read_by_name),
 		cmocka_unit_test(other_options_are_refused_by_name),
 	};
