@@ -38,6 +38,9 @@ daemon_stop() {
 # cpu_ns PID: what all its threads have used
 cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ n += $1 } END { print n }'; }
 
+# wait_ns PID: what its threads have waited for a processor while they could run
+wait_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ n += $2 } END { print n }'; }
+
 # count_syscalls PID FILE COMMAND...: runs the command; leaves the number of the process's system calls in
 # FILE, or nothing where perf may not look
 count_syscalls() {

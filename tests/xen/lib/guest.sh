@@ -6,6 +6,9 @@
 # What every guest's kernel is told: the console, and to leave out work that only costs time here.
 GUEST_LINE="console=hvc0 quiet edd=off mitigations=off cryptomgr.notests audit=0 apparmor=0"
 
+# How often its console is looked at while a guest is waited for, in seconds; each look costs Dom0 some CPU.
+CONSOLE_NAP=0.05
+
 declare -A CONSOLE_FD=() CONSOLE_TTY=()
 REQUEST=0
 
@@ -87,7 +90,7 @@ console_until() {
 		else
 			line=$line$part
 			[ $SECONDS -lt $limit ] || break
-			nap 0.05
+			nap "$CONSOLE_NAP"
 		fi
 	done
 	echo "guest $1 did not say '$3' within $(($2 * LAB_PATIENCE)) s; the last it said: $(last_line "/lab/log/console/guest-$1.log")"
