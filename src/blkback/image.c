@@ -53,7 +53,7 @@ static void learn_discard(struct image *image, const struct stat *st)
 	image->secure_discard = queue_limit(st->st_rdev, "secure_erase_max_bytes") > 0;
 }
 
-int image_size(const struct image *image, uint64_t *ret_bytes)
+static int file_size(const struct image *image, uint64_t *ret_bytes)
 {
 	struct stat st;
 
@@ -78,7 +78,7 @@ static int measure(struct image *image)
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return -ENOTSUP;
 	image->block_device = S_ISBLK(st.st_mode);
-	err = image_size(image, &image->bytes);
+	err = file_size(image, &image->bytes);
 	if (err || !image->block_device)
 		return err;
 	if (ioctl(image->fd, BLKPBSZGET, &physical) == 0 && physical >= BLKIF_SECTOR_SIZE)
@@ -109,47 +109,7 @@ static int reopen_buffered(struct image *image)
 	return 0;
 }
 
-int image_open(struct image *image, const char *path, bool read_only)
-{
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
-	struct stat st;
-	int err;
-
-	*image = (struct image)IMAGE_CLOSED;
-	if (stat(path, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -ENOTSUP; /* opening a FIFO would hang us */
-	*image = (struct image){ .fd = open(path, flags | O_DIRECT),
-				 .direct = true,
-				 .read_only = read_only };
-	if (image->fd < 0 && errno == EINVAL) {
-		image->fd = open(path, flags);
-		image->direct = false;
-	}
-	if (image->fd < 0)
-		return -errno;
-	err = measure(image);
-	if (!err && image->direct && !takes_direct_sectors(image->fd, image->bytes))
-		err = reopen_buffered(image);
-	if (err)
-		image_close(image);
-	return err;
-}
-
-void image_close(struct image *image)
-{
-	if (image->fd >= 0)
-		close(image->fd);
-	*image = (struct image)IMAGE_CLOSED;
-}
-
-int image_settle(const struct image *image)
-{
-	if (!image->read_only && fsync(image->fd) < 0)
-		return -errno;
-	return -posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
-}
+/* --- requests --- */
 
 /* Whole sectors of the device only: what is not covered whole is left as it is. */
 static int discard_range(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
@@ -166,7 +126,7 @@ static int discard_range(const struct image *image, uint64_t offset, uint64_t by
 	return ioctl(image->fd, secure ? BLKSECDISCARD : BLKDISCARD, range) < 0 ? -errno : 0;
 }
 
-int image_discard(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
+static int discard(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
 {
 	if (bytes == 0)
 		return 0;
@@ -176,4 +136,129 @@ int image_discard(const struct image *image, uint64_t offset, uint64_t bytes, bo
 			 (off_t)bytes) < 0
 		       ? -errno
 		       : 0;
+}
+
+static struct image_request *request_of(void *slow)
+{
+	return (struct image_request *)(void *)((char *)slow -
+						offsetof(struct image_request, slow));
+}
+
+static void discard_work(struct slow_request *slow)
+{
+	struct image_request *req = request_of(slow);
+
+	req->result = discard(req->image, req->offset, req->bytes, req->secure);
+}
+
+static void discard_done(struct slow_request *slow)
+{
+	struct image_request *req = request_of(slow);
+
+	req->done(req, req->result);
+}
+
+/* In a thread of its own: it may block for long. */
+static void submit_discard(struct aio *aio, struct image_request *req)
+{
+	int err;
+
+	req->slow.work = discard_work;
+	req->slow.done = discard_done;
+	err = slow_run(aio->slow, &req->slow);
+	if (err)
+		req->done(req, err);
+}
+
+static void aio_done(struct aio_request *aio, long result)
+{
+	struct image_request *req = (struct image_request *)(void *)aio;
+
+	req->done(req, result);
+}
+
+static void file_submit(struct aio *aio, struct image_request *req)
+{
+	int fd = req->image->fd;
+
+	switch (req->op) {
+	case IMAGE_READ:
+		aio_read(aio, &req->aio, fd, req->buf, req->bytes, req->offset, aio_done);
+		break;
+	case IMAGE_WRITE:
+		aio_write(aio, &req->aio, fd, req->buf, req->bytes, req->offset, aio_done);
+		break;
+	case IMAGE_FLUSH:
+		aio_flush(aio, &req->aio, fd, aio_done);
+		break;
+	case IMAGE_DISCARD:
+		submit_discard(aio, req);
+		break;
+	}
+}
+
+/* --- life --- */
+
+static void file_close(struct image *image)
+{
+	if (image->fd >= 0)
+		close(image->fd);
+}
+
+static int file_settle(const struct image *image)
+{
+	if (!image->read_only && fsync(image->fd) < 0)
+		return -errno;
+	return -posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static const struct image_ops file_ops = {
+	.submit = file_submit,
+	.size = file_size,
+	.settle = file_settle,
+	.close = file_close,
+};
+
+int image_open(struct image *image, const char *path, bool read_only)
+{
+	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
+	struct stat st;
+	int err;
+
+	*image = (struct image)IMAGE_CLOSED;
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTSUP; /* opening a FIFO would hang us */
+	*image = (struct image){ .ops = &file_ops,
+				 .fd = open(path, flags | O_DIRECT),
+				 .direct = true,
+				 .read_only = read_only };
+	if (image->fd < 0 && errno == EINVAL) {
+		image->fd = open(path, flags);
+		image->direct = false;
+	}
+	err = image->fd < 0 ? -errno : measure(image);
+	if (!err && image->direct && !takes_direct_sectors(image->fd, image->bytes))
+		err = reopen_buffered(image);
+	if (err)
+		image_close(image);
+	return err;
+}
+
+void image_close(struct image *image)
+{
+	if (image->ops)
+		image->ops->close(image);
+	*image = (struct image)IMAGE_CLOSED;
+}
+
+int image_size(const struct image *image, uint64_t *ret_bytes)
+{
+	return image->ops->size(image, ret_bytes);
+}
+
+int image_settle(const struct image *image)
+{
+	return image->ops->settle(image);
 }

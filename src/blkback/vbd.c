@@ -200,7 +200,7 @@ int vbd_open_image(struct vbd *vbd)
 	bool read_only;
 	int err;
 
-	if (vbd->image.fd >= 0)
+	if (vbd->image.ops)
 		return 0;
 	err = image_path(vbd, path, sizeof(path));
 	if (err) {

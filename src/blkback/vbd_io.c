@@ -47,17 +47,21 @@ static bool has_step(const struct vbd_io *io, unsigned int step)
 	return io->bytes > 0;
 }
 
-static void step_done(struct aio_request *aio, long result);
+static void begin(struct vbd_io *io, enum image_op op, image_fn done)
+{
+	io->image.op = op;
+	io->image.done = done;
+	image_submit(io->queue->aio, io->queue->image, &io->image);
+}
+
+static void step_done(struct image_request *image, long result);
 
 static void start_data(struct vbd_io *io)
 {
-	struct vbd_queue *q = io->queue;
-	uint64_t offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
-
-	if (io->entry->req.op == BLKIF_READ)
-		aio_read(q->aio, &io->aio, q->image->fd, io->buf, io->bytes, offset, step_done);
-	else
-		aio_write(q->aio, &io->aio, q->image->fd, io->buf, io->bytes, offset, step_done);
+	io->image.buf = io->buf;
+	io->image.bytes = io->bytes;
+	io->image.offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
+	begin(io, io->entry->req.op == BLKIF_READ ? IMAGE_READ : IMAGE_WRITE, step_done);
 }
 
 static void all_done(struct vbd_io *io)
@@ -81,12 +85,12 @@ static void next_step(struct vbd_io *io)
 	else if (io->step == STEP_DATA)
 		start_data(io);
 	else
-		aio_flush(io->queue->aio, &io->aio, io->queue->image->fd, step_done);
+		begin(io, IMAGE_FLUSH, step_done);
 }
 
-static void step_done(struct aio_request *aio, long result)
+static void step_done(struct image_request *image, long result)
 {
-	struct vbd_io *io = (struct vbd_io *)(void *)aio;
+	struct vbd_io *io = (struct vbd_io *)(void *)image;
 	struct vbd_queue *q = io->queue;
 	const struct blk_request *req = &io->entry->req;
 	long wanted = io->step == STEP_DATA ? (long)io->bytes : 0;
@@ -103,26 +107,11 @@ static void step_done(struct aio_request *aio, long result)
 	next_step(io);
 }
 
-/* --- discard, in a thread of its own --- */
+/* --- discard --- */
 
-static struct vbd_io *io_of_slow(struct slow_request *slow)
+static void discard_done(struct image_request *image, long result)
 {
-	return (struct vbd_io *)(void *)((char *)slow - offsetof(struct vbd_io, slow));
-}
-
-static void discard_work(struct slow_request *slow)
-{
-	struct vbd_io *io = io_of_slow(slow);
-	const struct blk_request *req = &io->entry->req;
-
-	io->discard_result = image_discard(io->queue->image, req->sector * BLKIF_SECTOR_SIZE,
-					   req->nr_sectors * BLKIF_SECTOR_SIZE, req->secure != 0);
-}
-
-static void discard_done(struct slow_request *slow)
-{
-	struct vbd_io *io = io_of_slow(slow);
-	int result = io->discard_result;
+	struct vbd_io *io = (struct vbd_io *)(void *)image;
 
 	queue_mark(&io->queue->queue);
 	if (result && result != -EOPNOTSUPP)
@@ -134,12 +123,12 @@ static void discard_done(struct slow_request *slow)
 
 static void start_discard(struct vbd_io *io)
 {
-	io->slow.work = discard_work;
-	io->slow.done = discard_done;
-	if (slow_run(io->queue->aio->slow, &io->slow)) {
-		io->queue->stats.io_errors++;
-		vbd_io_finish(io, BLKIF_ERROR);
-	}
+	const struct blk_request *req = &io->entry->req;
+
+	io->image.offset = req->sector * BLKIF_SECTOR_SIZE;
+	io->image.bytes = req->nr_sectors * BLKIF_SECTOR_SIZE;
+	io->image.secure = req->secure != 0;
+	begin(io, IMAGE_DISCARD, discard_done);
 }
 
 /* --- copies --- */

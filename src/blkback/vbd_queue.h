@@ -25,8 +25,7 @@ struct vbd_queue;
 
 /* A request on its way from take to answer. */
 struct vbd_io {
-	struct aio_request aio; /* first */
-	struct slow_request slow;
+	struct image_request image; /* first */
 	STAILQ_ENTRY(vbd_io) link;
 	struct vbd_queue *queue;            /* borrowed */
 	struct journal_entry *entry;        /* borrowed: the checked request */
@@ -36,9 +35,7 @@ struct vbd_io {
 	uint32_t buf_bytes;                 /* what it was asked for */
 	uint32_t bytes;                     /* of data to move */
 	uint32_t first_copy;                /* of this pass's batch */
-	uint32_t nr_copies;                 /* in it; what is kept mapped needs none */
-	int discard_result;
-	uint8_t step; /* enum vbd_step */
+	uint8_t step;                       /* enum vbd_step */
 	enum blkif_status status;
 };
 
