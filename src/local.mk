@@ -3,7 +3,7 @@
 
 sbin_PROGRAMS += pvbackd
 pvbackd_SOURCES = src/main.c src/options.c src/options.h
-pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS)
+pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
@@ -12,6 +12,7 @@ libpvb_a_SOURCES = \
 	src/log.c src/log.h \
 	src/loop.c src/loop.h \
 	src/mapfile.c src/mapfile.h \
+	src/nbd_name.c src/nbd_name.h \
 	src/registry.c src/registry.h \
 	src/store.c src/store.h \
 	src/trace.c src/trace.h \

@@ -24,7 +24,7 @@ static const char usage[] =
 	"(default)\n"
 	"                         or a list of mac, ip, dhcp, ra\n"
 	"  --log-level=LEVEL      error, warning, info (default) or debug\n"
-	"  --pcap-dir=DIR         write captures of NICs into DIR (default: the runtime-dir)\n"
+	"  --nbd-timeout=SECONDS  how long requests wait for a lost NBD server (default: 60)\n"
 	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
 	"  --help                 show this and exit\n"
 	"  --version              show the version and exit\n"
@@ -39,16 +39,16 @@ static int set_text(char *buf, size_t size, const char *value)
 	return 0;
 }
 
-static int set_workers(struct options *options, const char *value)
+static int set_number(unsigned int *number, unsigned int max, const char *value)
 {
 	char *end;
 	long nr;
 
 	errno = 0;
 	nr = strtol(value, &end, 10);
-	if (errno || end == value || *end || nr < 1 || nr > (long)OPTIONS_MAX_WORKERS)
+	if (errno || end == value || *end || nr < 1 || nr > (long)max)
 		return -EINVAL;
-	options->nr_workers = (unsigned int)nr;
+	*number = (unsigned int)nr;
 	return 0;
 }
 
@@ -76,7 +76,9 @@ static int set_trace(struct options *options, const char *value)
 int options_set(struct options *options, const char *name, const char *value)
 {
 	if (!strcmp(name, "workers"))
-		return set_workers(options, value);
+		return set_number(&options->nr_workers, OPTIONS_MAX_WORKERS, value);
+	if (!strcmp(name, "nbd-timeout"))
+		return set_number(&options->nbd_timeout_s, OPTIONS_MAX_TIMEOUT_S, value);
 	if (!strcmp(name, "log-level"))
 		return set_log_level(options, value);
 	if (!strcmp(name, "trace-rings"))
@@ -122,6 +124,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, 'l' },
 	{ "pcap-dir", required_argument, NULL, 'p' },
 	{ "runtime-dir", required_argument, NULL, 'r' },
+	{ "nbd-timeout", required_argument, NULL, 'n' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -173,8 +176,8 @@ static enum options_result apply_argv(int argc, char *const *argv, struct option
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
 {
 	struct options options = { .log_level = LOG_LEVEL_INFO,
-				   .runtime_dir = DEFAULT_RUNTIME_DIR,
-				   .disk = disk_options_default };
+				   .nbd_timeout_s = 60,
+				   .runtime_dir = DEFAULT_RUNTIME_DIR };
 	const char *config = NULL;
 	enum options_result result = scan_early(argc, argv, &config);
 

@@ -9,10 +9,12 @@
 #include "blkback/disk_options.h"
 #include "log.h"
 
-#define OPTIONS_MAX_WORKERS 64u
+#define OPTIONS_MAX_WORKERS   64u
+#define OPTIONS_MAX_TIMEOUT_S 86400u
 
 struct options {
 	unsigned int nr_workers; /* 0: one per CPU, at most four */
+	unsigned int nbd_timeout_s;
 	enum log_level log_level;
 	unsigned int antispoof; /* enum filter_want */
 	bool trace;

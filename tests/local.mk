@@ -4,7 +4,7 @@
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
 	export top_srcdir pvbackd;
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS)
+UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(NBD_LIBS)
 
 if HAVE_CMOCKA
 unit_tests = \
@@ -15,6 +15,8 @@ unit_tests = \
 	tests/unit/test-trace \
 	tests/unit/test-bufpool \
 	tests/unit/test-journal \
+	tests/unit/test-nbd-keep \
+	tests/unit/test-nbd-name \
 	tests/unit/test-options
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
@@ -46,6 +48,14 @@ tests_unit_test_bufpool_LDADD = $(UNIT_LIBS)
 tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/unit.h
 tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_journal_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_nbd_keep_SOURCES = tests/unit/test-nbd-keep.c tests/unit/unit.h
+tests_unit_test_nbd_keep_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_nbd_keep_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_nbd_name_SOURCES = tests/unit/test-nbd-name.c tests/unit/unit.h
+tests_unit_test_nbd_name_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_nbd_name_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/options.c src/options.h
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)

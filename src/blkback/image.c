@@ -187,6 +187,8 @@ static void file_submit(struct aio *aio, struct image_request *req)
 		break;
 	case IMAGE_WRITE:
 		aio_write(aio, &req->aio, fd, req->buf, req->bytes, req->offset, aio_done);
+		if (req->durable)
+			req->aio.iocb.aio_rw_flags = RWF_DSYNC;
 		break;
 	case IMAGE_FLUSH:
 		aio_flush(aio, &req->aio, fd, aio_done);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The medium behind a disk. What a ring asks of it goes through one small table, struct image_ops;
- * raw files and block devices, opened directly, are one implementation of it (image.c).
+ * raw files and block devices, opened directly, are one implementation of it (image.c), NBD exports
+ * another (image_nbd.c).
  */
 #ifndef PVB_IMAGE_H
 #define PVB_IMAGE_H
@@ -14,6 +15,10 @@
 
 struct image;
 struct image_request;
+struct nbd_conn;
+struct nbd_facts;
+struct nbd_link;
+struct nbd_link_setup;
 
 enum image_op { IMAGE_READ, IMAGE_WRITE, IMAGE_FLUSH, IMAGE_DISCARD };
 
@@ -26,6 +31,7 @@ struct image_request {
 	struct slow_request slow; /* likewise */
 	enum image_op op;
 	bool secure;     /* a discard: only where the image has it */
+	bool durable;    /* a write: on the medium before `done`, as if flushed (FUA) */
 	void *buf;       /* borrowed until `done` */
 	uint64_t bytes;  /* a flush has none */
 	uint64_t offset; /* bytes; the range lies inside the medium */
@@ -33,11 +39,26 @@ struct image_request {
 	/* the image's */
 	const struct image *image; /* borrowed */
 	long result;
+	struct {
+		TAILQ_ENTRY(image_request) link;
+		struct nbd_conn *conn;    /* borrowed */
+		uint64_t progress, chunk; /* of a discard that takes several commands */
+		uint64_t mark;            /* what a flush covers; see nbd_keep.h */
+		int error;
+		bool flushing; /* a write, done but for the flush behind it */
+	} nbd;
 };
 
 struct image_ops {
 	/* Worker thread: begin it, in this pass's batch; `done` follows once, in this turn or later. */
 	void (*submit)(struct aio *aio, struct image_request *req);
+	/*
+	 * Worker thread: the rings end. Requests that cannot be served now end with -EIO; or with
+	 * -ECANCELED when `suspend`: they are not to be answered, the journal has them. May be NULL.
+	 */
+	void (*stop)(const struct image *image, bool suspend);
+	/* Worker thread: requests would only wait. May be NULL: never. */
+	bool (*away)(const struct image *image);
 	/* Control thread: see the functions below. */
 	int (*size)(const struct image *image, uint64_t *ret_bytes);
 	int (*settle)(const struct image *image);
@@ -55,6 +76,8 @@ struct image {
 	bool discard; /* space can be given back */
 	bool secure_discard;
 	uint32_t discard_granularity; /* bytes */
+	struct worker *home;          /* borrowed: all rings must be there; NULL: anywhere */
+	struct nbd_link *nbd;         /* owned */
 };
 
 #define IMAGE_CLOSED                                                                               \
@@ -68,6 +91,13 @@ struct image {
  * else -errno.
  */
 int image_open(struct image *image, const char *path, bool read_only);
+/*
+ * Begin to connect to an NBD export; setup->opened() follows. When that says 0 image_learn() makes the
+ * image complete. 0; -EOPNOTSUPP without libnbd; -ENOMEM.
+ */
+int image_open_nbd(struct image *image, const struct nbd_link_setup *setup);
+void image_learn(struct image *image, const struct nbd_facts *facts);
+
 void image_close(struct image *image);
 
 /* How large the medium is now. 0 with *ret_bytes, or -errno. */
@@ -79,6 +109,17 @@ static inline void image_submit(struct aio *aio, const struct image *image,
 {
 	req->image = image;
 	image->ops->submit(aio, req);
+}
+
+static inline void image_stop(const struct image *image, bool suspend)
+{
+	if (image->ops->stop)
+		image->ops->stop(image, suspend);
+}
+
+static inline bool image_is_away(const struct image *image)
+{
+	return image->ops->away && image->ops->away(image);
 }
 
 /*

@@ -4,12 +4,16 @@ libpvb_a_SOURCES += \
 	src/blkback/bufpool.c src/blkback/bufpool.h \
 	src/blkback/disk_options.c src/blkback/disk_options.h \
 	src/blkback/image.c src/blkback/image.h \
+	src/blkback/image_nbd.c \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/kept.c src/blkback/kept.h \
+	src/blkback/nbd_conn.h src/blkback/nbd_link.h \
+	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
 	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \
 	src/blkback/vbd_front.c \
+	src/blkback/vbd_image.c \
 	src/blkback/vbd_io.c \
 	src/blkback/vbd_pass.c \
 	src/blkback/vbd_resize.c \
@@ -30,4 +34,6 @@ tests_unit_test_disk_options_LDADD = $(UNIT_LIBS)
 tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h
 tests_unit_test_kept_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_kept_LDADD = $(UNIT_LIBS)
+if HAVE_LIBNBD
+libpvb_a_SOURCES += src/blkback/nbd_conn.c src/blkback/nbd_link.c
 endif

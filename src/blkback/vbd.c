@@ -4,14 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "blkback/vbd.h"
 
 enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 }; /* blkif.h, VDISK_* */
-enum { LOOP_MAJOR = 7 };
 
 struct vbd *vbd_of(struct device *dev)
 {
@@ -27,7 +24,7 @@ unsigned int vbd_max_queues(const struct vbd *vbd)
 
 /* --- identity, from our own directory only --- */
 
-static int read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
+int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
 {
 	return store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key, buf, size);
 }
@@ -52,10 +49,10 @@ static int vbd_probe(struct device *dev)
 	char text[32];
 
 	vbd->image = (struct image)IMAGE_CLOSED;
-	vbd->cdrom = !read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
-	vbd->discard = read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
-	vbd->removable = !read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
-	vbd_read_options(vbd);
+	vbd->cdrom =
+		!vbd_read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
+	vbd->discard = vbd_read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
+	vbd->removable = !vbd_read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
 	return 0;
 }
 
@@ -118,108 +115,9 @@ static bool vbd_plugged(struct device *dev)
 {
 	char status[32];
 
-	if (!read_own(vbd_of(dev), "hotplug-status", status, sizeof(status)))
+	if (!vbd_read_own(vbd_of(dev), "hotplug-status", status, sizeof(status)))
 		return !strcmp(status, "connected");
 	return store_exists(dev->env->store, XBT_NULL, dev->be_path, "physical-device");
-}
-
-/* --- the image --- */
-
-/* `params` as the toolstack means it: an absolute path, or a name below /dev. */
-static int params_path(struct vbd *vbd, char *path, size_t size)
-{
-	char params[STORE_VALUE_MAX];
-	int n, err = read_own(vbd, "params", params, sizeof(params));
-
-	if (err)
-		return err;
-	if (!*params)
-		return -ENOENT;
-	n = snprintf(path, size, "%s%s", *params == '/' ? "" : "/dev/", params);
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
-/* 0 for what cannot be looked at. */
-static mode_t look_at(const char *path, dev_t *ret_rdev)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	*ret_rdev = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
-	return st.st_mode;
-}
-
-static int copy_path(const char *from, char *path, size_t size)
-{
-	if (strlen(from) >= size)
-		return -ENAMETOOLONG;
-	memcpy(path, from, strlen(from) + 1);
-	return 0;
-}
-
-/* Whether `params` itself is what stands behind this device: the device, or the file in its loop. */
-static bool is_params(const char *params, dev_t device)
-{
-	dev_t rdev = 0;
-	mode_t mode = look_at(params, &rdev);
-
-	return S_ISREG(mode) ? major(device) == LOOP_MAJOR : S_ISBLK(mode) && rdev == device;
-}
-
-/*
- * What the script made ready: physical-device-path, or MAJOR:MINOR in hex, which may come before
- * there is a path. A loop device around a file stands for the file, without a second page
- * cache in between.
- */
-static int image_path(struct vbd *vbd, char *path, size_t size)
-{
-	char params[STORE_VALUE_MAX], numbers[32];
-	unsigned int maj, min;
-	dev_t rdev = 0;
-
-	if (params_path(vbd, params, sizeof(params)))
-		*params = '\0';
-	if (!read_own(vbd, "physical-device-path", path, size) && *path)
-		return S_ISBLK(look_at(path, &rdev)) && is_params(params, rdev)
-			       ? copy_path(params, path, size)
-			       : 0;
-	if (read_own(vbd, "physical-device", numbers, sizeof(numbers)))
-		return *params ? copy_path(params, path, size) : -ENOENT;
-	if (sscanf(numbers, "%x:%x", &maj, &min) != 2)
-		return -EINVAL;
-	if (is_params(params, makedev(maj, min)))
-		return copy_path(params, path, size);
-	snprintf(path, size, "/dev/block/%u:%u", maj, min);
-	return 0;
-}
-
-int vbd_open_image(struct vbd *vbd)
-{
-	char path[STORE_VALUE_MAX + 8], mode[8];
-	bool read_only;
-	int err;
-
-	if (vbd->image.ops)
-		return 0;
-	err = image_path(vbd, path, sizeof(path));
-	if (err) {
-		device_reason(&vbd->dev, err,
-			      "no image: neither the hotplug script nor `params` names one");
-		return err;
-	}
-	read_only = read_own(vbd, "mode", mode, sizeof(mode)) || *mode != 'w';
-	err = image_open(&vbd->image, path, read_only);
-	if (err) {
-		device_reason(&vbd->dev, err, "cannot open the image %s: %s", path,
-			      err == -ENOTSUP ? "it is neither a file nor a block device"
-					      : strerror(-err));
-		return err;
-	}
-	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s", path,
-		   (unsigned long long)(vbd->image.bytes >> 20), read_only ? ", read-only" : "",
-		   vbd->image.direct ? "" : ", through the page cache");
-	return 0;
 }
 
 static int vbd_publish(struct device *dev, xs_transaction_t t)
@@ -247,19 +145,27 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 	return err;
 }
 
+/* A journal, or the unflushed writes of an NBD export. */
+static bool is_leftover(const char *name, unsigned int *ret_domid, unsigned int *ret_devid)
+{
+	unsigned int queue;
+	int end = 0;
+
+	if (sscanf(name, "vbd-%u-%u-%u.journal%n", ret_domid, ret_devid, &queue, &end) != 3)
+		sscanf(name, "vbd-%u-%u.unflushed%n", ret_domid, ret_devid, &end);
+	return end > 0 && !name[end];
+}
+
 void vbd_sweep_journals(struct store *store, const char *runtime_dir)
 {
 	DIR *dir = opendir(runtime_dir);
 	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		unsigned int domid, devid, queue;
+		unsigned int domid, devid;
 		char be_path[64];
-		int end = 0;
 
-		if (sscanf(entry->d_name, "vbd-%u-%u-%u.journal%n", &domid, &devid, &queue, &end) !=
-			    3 ||
-		    end == 0 || entry->d_name[end])
+		if (!is_leftover(entry->d_name, &domid, &devid))
 			continue;
 		snprintf(be_path, sizeof(be_path), "backend/vbd/%u/%u", domid, devid);
 		if (!store_exists(store, XBT_NULL, be_path, "state"))

@@ -18,7 +18,7 @@
 struct vbd {
 	struct device dev; /* first */
 	struct image image;
-	struct disk_options options;
+	char image_name[512]; /* of an NBD export */
 	bool cdrom;
 	bool removable;
 	bool discard;             /* the toolstack does not forbid it */
@@ -55,10 +55,15 @@ bool vbd_front_has_plain(struct device *dev);
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
 unsigned int vbd_max_queues(const struct vbd *vbd);
-/* What the admin chose for this disk: looked at before each offer and each connect. */
-void vbd_read_options(struct vbd *vbd);
-/* Open the image unless it is open. 0, or -errno after device_reason(). */
+int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
+
+/*
+ * vbd_image.c: open the image unless it is open. 0, and vbd_image_opened() follows, or was called; or
+ * -errno after device_reason().
+ */
 int vbd_open_image(struct vbd *vbd);
+/* vbd_attach.c: the image is there, or not, after device_reason(). */
+void vbd_image_opened(struct vbd *vbd, int err);
 
 /* vbd_resize.c: look after the size of the medium while the rings are attached. */
 void vbd_resize_start(struct vbd *vbd);

@@ -127,7 +127,10 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 {
 	const struct device_env *env = vbd->dev.env;
 
-	q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) % env->nr_workers];
+	q->worker = vbd->image.home;
+	if (!q->worker)
+		q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) %
+					  env->nr_workers];
 	q->control = env->loop;
 	q->image = &vbd->image;
 	q->runtime_dir = env->runtime_dir;
@@ -199,21 +202,26 @@ static void start(struct vbd *vbd)
 	attach_failed(vbd);
 }
 
+void vbd_image_opened(struct vbd *vbd, int err)
+{
+	if (err) {
+		image_close(&vbd->image);
+		device_attached(&vbd->dev, err);
+		return;
+	}
+	if (!vbd->resume && image_settle(&vbd->image))
+		device_log(&vbd->dev, LOG_LEVEL_WARNING,
+			   "what the emulated disk wrote may not be on the medium");
+	start(vbd);
+}
+
 int vbd_attach(struct device *dev, bool resume)
 {
 	struct vbd *vbd = vbd_of(dev);
-	int err = vbd_open_image(vbd);
 
-	if (err)
-		return err;
-	if (!resume && image_settle(&vbd->image))
-		device_log(dev, LOG_LEVEL_WARNING,
-			   "what the emulated disk wrote may not be on the medium");
-	vbd_read_options(vbd);
 	vbd->resume = resume;
 	vbd->plain = false;
-	start(vbd);
-	return 0;
+	return vbd_open_image(vbd);
 }
 
 void vbd_detach(struct device *dev)

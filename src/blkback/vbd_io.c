@@ -6,7 +6,7 @@
 #include "blkback/vbd_queue.h"
 
 /* What an operation consists of, in this order; has_step() says which it has. */
-enum vbd_step { STEP_FLUSH_BEFORE, STEP_DATA, STEP_FLUSH_AFTER, STEP_END };
+enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
 
 #define PAGE GRANT_PAGE_SIZE
 
@@ -14,6 +14,18 @@ void vbd_io_finish(struct vbd_io *io, enum blkif_status status)
 {
 	io->status = status;
 	STAILQ_INSERT_TAIL(&io->queue->finished, io, link);
+}
+
+void vbd_io_abandon(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+
+	if (q->barrier == io) {
+		q->barrier = NULL;
+		q->barrier_runs = false;
+	}
+	vbd_io_release(io);
+	q->in_flight--;
 }
 
 void vbd_io_release(struct vbd_io *io)
@@ -40,10 +52,8 @@ static bool has_step(const struct vbd_io *io, unsigned int step)
 {
 	uint8_t op = io->entry->req.op;
 
-	if (step == STEP_FLUSH_BEFORE) /* what was answered before reaches the medium first */
+	if (step == STEP_FLUSH) /* what was answered before reaches the medium first */
 		return op == BLKIF_FLUSH || op == BLKIF_BARRIER;
-	if (step == STEP_FLUSH_AFTER)
-		return op == BLKIF_BARRIER;
 	return io->bytes > 0;
 }
 
@@ -61,6 +71,7 @@ static void start_data(struct vbd_io *io)
 	io->image.buf = io->buf;
 	io->image.bytes = io->bytes;
 	io->image.offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
+	io->image.durable = io->entry->req.op == BLKIF_BARRIER;
 	begin(io, io->entry->req.op == BLKIF_READ ? IMAGE_READ : IMAGE_WRITE, step_done);
 }
 
@@ -98,6 +109,10 @@ static void step_done(struct image_request *image, long result)
 	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
 	      (unsigned long long)req->id, result);
 	queue_mark(&q->queue);
+	if (result == -ECANCELED) {
+		vbd_io_abandon(io);
+		return;
+	}
 	if (result != wanted) {
 		q->stats.io_errors++;
 		vbd_io_finish(io, BLKIF_ERROR);
@@ -114,6 +129,10 @@ static void discard_done(struct image_request *image, long result)
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
 
 	queue_mark(&io->queue->queue);
+	if (result == -ECANCELED) {
+		vbd_io_abandon(io);
+		return;
+	}
 	if (result && result != -EOPNOTSUPP)
 		io->queue->stats.io_errors++;
 	vbd_io_finish(io, result == 0             ? BLKIF_OKAY

@@ -106,8 +106,11 @@ static void fail_ring(struct vbd_queue *q)
 	loop_post(q->control, &q->alarm);
 }
 
+/* While the image is away one request waits for it, and the rest in the ring, without buffers. */
 static bool may_take(const struct vbd_queue *q)
 {
+	if (q->in_flight && image_is_away(q->image))
+		return false;
 	return !q->stopping && !q->failed && !q->barrier && STAILQ_EMPTY(&q->waiting) &&
 	       !STAILQ_EMPTY(&q->idle);
 }

@@ -176,6 +176,7 @@ static void run_stop(struct loop_task *task)
 	struct vbd_queue *q = queue_of(task, order);
 
 	q->stopping = true;
+	image_stop(q->image, q->keep_journal);
 	queue_mark(&q->queue);
 }
 

@@ -142,6 +142,8 @@ void vbd_io_given(struct vbd_io *io);
 void vbd_io_finish(struct vbd_io *io, enum blkif_status status);
 /* Give back its memory. */
 void vbd_io_release(struct vbd_io *io);
+/* It stays in the journal unanswered, for the next daemon: the queue is stopping. */
+void vbd_io_abandon(struct vbd_io *io);
 
 /* vbd_pass.c: start a request that an earlier life had taken. */
 void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io);

@@ -139,6 +139,7 @@ sim_tests = \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-nbd.sh \
+	tests/integration/sim-nbd-image.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-net-control.sh \
 	tests/integration/sim-pcap.sh \

@@ -37,6 +37,7 @@ static void every_option_is_taken(void **state)
 	CHECK(o.trace && !*o.trace_filter && !strcmp(o.runtime_dir, "/tmp/x"));
 	CHECK(parse(&o, "--trace-rings=blk@7/51712", NULL) == OPTIONS_RUN);
 	CHECK(!strcmp(o.trace_filter, "blk@7/51712"));
+	CHECK(parse(&o, "--nbd-timeout=5", NULL) == OPTIONS_RUN && o.nbd_timeout_s == 5);
 }
 
 static void bad_spellings_are_refused(void **state)
@@ -48,6 +49,8 @@ static void bad_spellings_are_refused(void **state)
 		"--workers=",
 		"--workers=3x",
 		"--log-level=loud",
+		"--nbd-timeout=0",
+		"--nbd-timeout=soon",
 		"--trace-rings=disks",
 		"--runtime-dir=",
 		"--bogus",

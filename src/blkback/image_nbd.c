@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* The NBD half of struct image_ops: a thin coat over nbd_link.h. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "blkback/image.h"
+#include "blkback/nbd_link.h"
+
+#ifdef HAVE_LIBNBD
+
+static void nbd_submit(struct aio *aio, struct image_request *req)
+{
+	(void)aio; /* its buffers are waited for elsewhere, its context is not used */
+	nbd_link_submit(req->image->nbd, req);
+}
+
+static void nbd_stop(const struct image *image, bool suspend)
+{
+	nbd_link_stop(image->nbd, suspend);
+}
+
+static bool nbd_away(const struct image *image)
+{
+	return nbd_link_is_away(image->nbd);
+}
+
+static int nbd_size(const struct image *image, uint64_t *ret_bytes)
+{
+	*ret_bytes = nbd_link_bytes(image->nbd);
+	return 0;
+}
+
+/* What the emulated disk wrote went to the same server. */
+static int nbd_settle(const struct image *image)
+{
+	(void)image;
+	return 0;
+}
+
+static void nbd_close_link(struct image *image)
+{
+	nbd_link_close(image->nbd);
+}
+
+static const struct image_ops nbd_ops = {
+	.submit = nbd_submit,
+	.stop = nbd_stop,
+	.away = nbd_away,
+	.size = nbd_size,
+	.settle = nbd_settle,
+	.close = nbd_close_link,
+};
+
+int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
+{
+	struct nbd_link *link = nbd_link_new(setup);
+
+	if (!link)
+		return -ENOMEM;
+	*image = (struct image){ .ops = &nbd_ops,
+				 .fd = -1,
+				 .direct = true,
+				 .read_only = setup->read_only,
+				 .home = setup->worker,
+				 .nbd = link };
+	return 0;
+}
+
+#else
+
+int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
+{
+	(void)image;
+	(void)setup;
+	return -EOPNOTSUPP;
+}
+
+#endif
+
+void image_learn(struct image *image, const struct nbd_facts *facts)
+{
+	image->bytes = facts->bytes;
+	image->physical_block = facts->block;
+	image->discard = facts->trim;
+	image->discard_granularity = facts->block;
+}

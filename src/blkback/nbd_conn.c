@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libnbd.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "blkback/nbd_conn.h"
+#include "ring/blkif.h"
+
+#define DEAD_PEER_MS 20000 /* of unanswered TCP */
+
+void nbd_conn_init(struct nbd_conn *conn)
+{
+	conn->fd = -1;
+	TAILQ_INIT(&conn->completed);
+}
+
+bool nbd_conn_is_open(const struct nbd_conn *conn)
+{
+	return conn->h != NULL;
+}
+
+/* --- the socket's address --- */
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_un un;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* Names of hosts are the hotplug program's affair: a worker must not wait for a name server. */
+static socklen_t make_address(const struct nbd_name *name, union address *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (name->is_unix) {
+		a->un.sun_family = AF_UNIX;
+		strcpy(a->un.sun_path, name->where);
+		return sizeof(a->un);
+	}
+	a->in.sin_family = AF_INET;
+	a->in.sin_port = htons(name->port);
+	if (inet_pton(AF_INET, name->where, &a->in.sin_addr) == 1)
+		return sizeof(a->in);
+	memset(a, 0, sizeof(*a));
+	a->in6.sin6_family = AF_INET6;
+	a->in6.sin6_port = htons(name->port);
+	return inet_pton(AF_INET6, name->where, &a->in6.sin6_addr) == 1 ? sizeof(a->in6) : 0;
+}
+
+/* A server whose machine vanished says nothing: TCP must find out. Fails on a Unix socket, as it may. */
+static void watch_peer(int fd)
+{
+	const int on = 1, idle_s = 10, limit_ms = DEAD_PEER_MS;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof(limit_ms));
+}
+
+/* --- events --- */
+
+static uint32_t wanted_events(const struct nbd_conn *conn)
+{
+	unsigned int direction = nbd_aio_get_direction(conn->h);
+
+	return (direction & LIBNBD_AIO_DIRECTION_READ ? (uint32_t)EPOLLIN : 0u) |
+	       (direction & LIBNBD_AIO_DIRECTION_WRITE ? (uint32_t)EPOLLOUT : 0u);
+}
+
+static void arm(struct nbd_conn *conn)
+{
+	uint32_t events = wanted_events(conn);
+
+	if (events != conn->events && loop_modify(conn->loop, conn->watch, events) == 0)
+		conn->events = events;
+}
+
+static void learn(struct nbd_conn *conn, struct nbd_facts *facts)
+{
+	int64_t bytes = nbd_get_size(conn->h);
+	int64_t block = nbd_get_block_size(conn->h, LIBNBD_SIZE_MINIMUM);
+
+	*facts = (struct nbd_facts){
+		.bytes = bytes > 0 ? (uint64_t)bytes : 0,
+		.block = block > BLKIF_SECTOR_SIZE ? (uint32_t)block : BLKIF_SECTOR_SIZE,
+		.read_only = nbd_is_read_only(conn->h) == 1,
+		.flush = nbd_can_flush(conn->h) == 1,
+		.fua = nbd_can_fua(conn->h) == 1,
+		.trim = nbd_can_trim(conn->h) == 1,
+	};
+}
+
+static bool is_over(const struct nbd_conn *conn)
+{
+	return nbd_aio_is_dead(conn->h) == 1 || nbd_aio_is_closed(conn->h) == 1;
+}
+
+/* libnbd's words without the name of its function. */
+static const char *last_words(void)
+{
+	const char *text = nbd_get_error(), *colon = text ? strstr(text, ": ") : NULL;
+
+	return colon ? colon + 2 : text ? text : "the server closed the connection";
+}
+
+/*
+ * After libnbd may have moved: pass on what was answered, then what became of the connection. A
+ * callback may send more, and may close us.
+ */
+static void settle(struct nbd_conn *conn, const char *why)
+{
+	struct image_request *req;
+	struct nbd_facts facts;
+
+	while ((req = TAILQ_FIRST(&conn->completed))) {
+		TAILQ_REMOVE(&conn->completed, req, nbd.link);
+		conn->ops->done(conn->user, req, req->nbd.error);
+	}
+	if (!conn->h)
+		return;
+	if (is_over(conn)) {
+		conn->ops->down(conn->user, why);
+		return;
+	}
+	if (!conn->up && nbd_aio_is_ready(conn->h) == 1) {
+		conn->up = true;
+		learn(conn, &facts);
+		conn->ops->up(conn->user, &facts);
+	}
+	if (conn->h)
+		arm(conn);
+}
+
+static void socket_moved(void *user, uint32_t events)
+{
+	struct nbd_conn *conn = user;
+	const uint32_t in = EPOLLIN | EPOLLHUP | EPOLLERR;
+	unsigned int direction = nbd_aio_get_direction(conn->h);
+	const char *why = "the server closed the connection";
+	int ret = 0;
+
+	if ((events & in) && (direction & LIBNBD_AIO_DIRECTION_READ))
+		ret = nbd_aio_notify_read(conn->h);
+	else if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) &&
+		 (direction & LIBNBD_AIO_DIRECTION_WRITE))
+		ret = nbd_aio_notify_write(conn->h);
+	if (ret < 0)
+		why = last_words();
+	settle(conn, why);
+}
+
+static void kicked(void *user)
+{
+	settle(user, "the connection broke");
+}
+
+/* --- requests --- */
+
+/* Called by libnbd, with its lock held: only remember. */
+static int answered(void *user, int *error)
+{
+	struct image_request *req = user;
+
+	req->nbd.error = *error;
+	TAILQ_INSERT_TAIL(&req->nbd.conn->completed, req, nbd.link);
+	return 1; /* libnbd forgets the command */
+}
+
+static int64_t issue(struct nbd_conn *conn, struct image_request *req, bool as_flush, bool fua)
+{
+	nbd_completion_callback done = { .callback = answered, .user_data = req };
+	uint32_t flags = fua ? LIBNBD_CMD_FLAG_FUA : 0;
+
+	if (as_flush)
+		return nbd_aio_flush(conn->h, done, 0);
+	switch (req->op) {
+	case IMAGE_READ:
+		return nbd_aio_pread(conn->h, req->buf, req->bytes, req->offset, done, 0);
+	case IMAGE_WRITE:
+		return nbd_aio_pwrite(conn->h, req->buf, req->bytes, req->offset, done, flags);
+	case IMAGE_FLUSH:
+		return nbd_aio_flush(conn->h, done, 0);
+	case IMAGE_DISCARD:
+		return nbd_aio_trim(conn->h, req->nbd.chunk, req->offset + req->nbd.progress, done,
+				    0);
+	}
+	return -1;
+}
+
+int nbd_conn_send(struct nbd_conn *conn, struct image_request *req, bool as_flush, bool fua)
+{
+	int err;
+
+	req->nbd.conn = conn;
+	if (issue(conn, req, as_flush, fua) >= 0) {
+		arm(conn);
+		/* Sending can break the connection, and then the answers are there already. */
+		if (!TAILQ_EMPTY(&conn->completed))
+			loop_timer_set(conn->loop, &conn->kick, 0, kicked, conn);
+		return 0;
+	}
+	err = nbd_get_errno();
+	if (!is_over(conn))
+		return err ? -err : -EIO;
+	loop_timer_set(conn->loop, &conn->kick, 0, kicked, conn);
+	return -ENOTCONN;
+}
+
+/* --- life --- */
+
+static int begin(struct nbd_conn *conn, const struct nbd_name *name, bool ask_block)
+{
+	union address address;
+	socklen_t len = make_address(name, &address);
+
+	if (len == 0)
+		return -EHOSTUNREACH;
+	conn->h = nbd_create();
+	if (!conn->h)
+		return -ENOMEM;
+	if (nbd_set_export_name(conn->h, name->export_name) < 0 ||
+	    nbd_set_request_block_size(conn->h, ask_block) < 0 ||
+	    nbd_set_strict_mode(conn->h, LIBNBD_STRICT_MASK & ~LIBNBD_STRICT_ALIGN) < 0 ||
+	    nbd_aio_connect(conn->h, &address.any, len) < 0)
+		return nbd_get_errno() ? -nbd_get_errno() : -EIO;
+	conn->fd = fcntl(nbd_aio_get_fd(conn->h), F_DUPFD_CLOEXEC, 0);
+	if (conn->fd < 0)
+		return -errno;
+	watch_peer(conn->fd);
+	conn->events = wanted_events(conn);
+	conn->watch = loop_add(conn->loop, conn->fd, conn->events, socket_moved, conn);
+	return conn->watch ? 0 : -ENOMEM;
+}
+
+int nbd_conn_open(struct nbd_conn *conn, const struct nbd_name *name, bool ask_block)
+{
+	int err = begin(conn, name, ask_block);
+
+	if (err)
+		nbd_conn_close(conn);
+	return err;
+}
+
+void nbd_conn_close(struct nbd_conn *conn)
+{
+	loop_timer_cancel(&conn->kick);
+	conn->watch = loop_remove(conn->loop, conn->watch);
+	if (conn->h && conn->up && !is_over(conn))
+		nbd_aio_disconnect(conn->h, 0);
+	nbd_close(conn->h);
+	conn->h = NULL;
+	conn->up = false;
+	conn->events = 0;
+	if (conn->fd >= 0)
+		close(conn->fd);
+	conn->fd = -1;
+}

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blkback/nbd_keep.h"
+#include "blkback/nbd_link.h"
+#include "log.h"
+#include "ring/blkif.h"
+
+#define NS_PER_MS    1000000ull
+#define FIRST_TRY_NS (50 * NS_PER_MS)
+#define LAST_TRY_NS  (1000 * NS_PER_MS)
+#define HANDSHAKE_NS (5000 * NS_PER_MS)
+#define LARGEST      ((uint64_t)1 << 20) /* request: 256 segments of a page */
+#define TRIM_CHUNK   ((uint64_t)1 << 30) /* the wire has 32 bits */
+
+TAILQ_HEAD(held, image_request);
+
+struct nbd_link {
+	struct nbd_link_setup setup;
+	struct nbd_facts facts;
+	struct nbd_conn conn;
+	struct nbd_keep keep;
+	struct held held; /* what waits for the server */
+	uint64_t bytes;   /* facts.bytes for other threads */
+
+	bool opened; /* or failed to, and said so */
+	bool up;     /* requests go straight to the server */
+	bool ask_block;
+	bool expired; /* away for too long: requests fail */
+	bool lost;    /* an acknowledged write could not be repeated: the next flush says so */
+	bool stopping, suspend;
+
+	uint64_t away_since;
+	uint64_t next_try_ns;
+	struct loop_timer try_timer, limit_timer, handshake_timer;
+	struct log_limit talk;
+
+	struct image_request replay;
+	uint8_t *replay_buf; /* owned; while replaying */
+	uint64_t replay_pos;
+	unsigned int nr_replayed;
+
+	struct loop_task order, report;
+	int open_err;
+	char why[192];
+};
+
+static struct loop *loop_of(struct nbd_link *link)
+{
+	return link->setup.worker->loop;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+say(struct nbd_link *link, enum log_level level, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!log_enabled(level) || !log_allow(&link->talk, link->setup.who))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line(level, "%s: %s", link->setup.who, text);
+}
+
+/* --- the first connection --- */
+
+static void report_opened(struct loop_task *task)
+{
+	struct nbd_link *link =
+		(struct nbd_link *)(void *)((char *)task - offsetof(struct nbd_link, report));
+
+	link->setup.opened(link->setup.user, link->open_err, link->why, &link->facts);
+}
+
+static void report(struct nbd_link *link, int err, const char *why)
+{
+	link->opened = true;
+	link->open_err = err;
+	if (why != link->why)
+		snprintf(link->why, sizeof(link->why), "%s", why);
+	link->report.run = report_opened;
+	loop_post(link->setup.control, &link->report);
+}
+
+/* --- what waits --- */
+
+static void hold(struct nbd_link *link, struct image_request *req)
+{
+	req->nbd.flushing = false; /* its data goes first again */
+	TAILQ_INSERT_TAIL(&link->held, req, nbd.link);
+}
+
+static void fail_held(struct nbd_link *link, long result)
+{
+	struct image_request *req;
+
+	while ((req = TAILQ_FIRST(&link->held))) {
+		TAILQ_REMOVE(&link->held, req, nbd.link);
+		req->done(req, result);
+	}
+}
+
+/* The rings end. What is not answered stays in the journal for the next daemon, or is of no use. */
+static void give_up(struct nbd_link *link)
+{
+	fail_held(link, link->suspend ? -ECANCELED : -EIO);
+}
+
+/* --- requests --- */
+
+static void refused(struct nbd_link *link, struct image_request *req, int err)
+{
+	if (err == -ENOTCONN)
+		hold(link, req);
+	else
+		req->done(req, err);
+}
+
+static void send_flush(struct nbd_link *link, struct image_request *req)
+{
+	int err;
+
+	req->nbd.mark = nbd_keep_mark(&link->keep);
+	err = nbd_conn_send(&link->conn, req, true, false);
+	if (err)
+		refused(link, req, err);
+}
+
+static void send_request(struct nbd_link *link, struct image_request *req)
+{
+	uint64_t left = req->bytes - req->nbd.progress;
+	int err;
+
+	if (req->op == IMAGE_FLUSH && !link->facts.flush) {
+		req->done(req, 0); /* such a server has no cache to flush */
+		return;
+	}
+	if (req->op == IMAGE_FLUSH && link->keep.header) {
+		send_flush(link, req);
+		return;
+	}
+	req->nbd.chunk = left < TRIM_CHUNK ? left : TRIM_CHUNK;
+	err = nbd_conn_send(&link->conn, req, false, req->durable && link->facts.fua);
+	if (err)
+		refused(link, req, err);
+}
+
+void nbd_link_submit(struct nbd_link *link, struct image_request *req)
+{
+	req->nbd.progress = 0;
+	req->nbd.flushing = false;
+	if (link->up)
+		send_request(link, req);
+	else if (link->stopping)
+		req->done(req, link->suspend ? -ECANCELED : -EIO);
+	else if (link->expired)
+		req->done(req, -EIO);
+	else
+		hold(link, req);
+}
+
+/* Whether nothing more is needed before a write is acknowledged: it is on the medium, or it is kept. */
+static bool is_safe(struct nbd_link *link, const struct image_request *req)
+{
+	if (!link->facts.flush)
+		return true;
+	if (req->durable && !link->facts.fua)
+		return false;
+	/* One that is on the medium is kept too, lest an older one of the same place come after it. */
+	if (req->durable && nbd_keep_is_empty(&link->keep))
+		return true;
+	return nbd_keep_append(&link->keep, req->offset, req->buf, req->bytes) == 0;
+}
+
+static void write_done(struct nbd_link *link, struct image_request *req)
+{
+	if (!req->nbd.flushing && !is_safe(link, req)) {
+		req->nbd.flushing = true;
+		send_flush(link, req);
+		return;
+	}
+	if (req->nbd.flushing)
+		nbd_keep_drop(&link->keep, req->nbd.mark);
+	req->done(req, (long)req->bytes);
+}
+
+static void flush_done(struct nbd_link *link, struct image_request *req)
+{
+	bool lost = link->lost;
+
+	if (link->keep.header)
+		nbd_keep_drop(&link->keep, req->nbd.mark);
+	link->lost = false;
+	req->done(req, lost ? -EIO : 0);
+}
+
+static void discard_done(struct nbd_link *link, struct image_request *req)
+{
+	req->nbd.progress += req->nbd.chunk;
+	if (req->nbd.progress < req->bytes)
+		send_request(link, req);
+	else
+		req->done(req, 0);
+}
+
+static void replay_done(struct nbd_link *link, int error);
+
+static void answered(void *user, struct image_request *req, int error)
+{
+	struct nbd_link *link = user;
+
+	if (req == &link->replay)
+		replay_done(link, error);
+	else if (error == ENOTCONN || error == ESHUTDOWN)
+		hold(link, req);
+	else if (error)
+		req->done(req, -error);
+	else if (req->op == IMAGE_READ)
+		req->done(req, (long)req->bytes);
+	else if (req->op == IMAGE_WRITE)
+		write_done(link, req);
+	else if (req->op == IMAGE_FLUSH)
+		flush_done(link, req);
+	else
+		discard_done(link, req);
+}
+
+/* --- up again: what is kept, then what waits --- */
+
+static void come_up(struct nbd_link *link)
+{
+	struct held todo = TAILQ_HEAD_INITIALIZER(todo);
+	struct image_request *req;
+	unsigned int nr = 0;
+
+	free(link->replay_buf);
+	link->replay_buf = NULL;
+	link->up = true;
+	link->expired = false;
+	loop_timer_cancel(&link->limit_timer);
+	if (!link->opened)
+		report(link, 0, "");
+	TAILQ_CONCAT(&todo, &link->held, nbd.link);
+	while ((req = TAILQ_FIRST(&todo))) {
+		TAILQ_REMOVE(&todo, req, nbd.link);
+		req->nbd.progress = 0;
+		nr++;
+		send_request(link, req);
+	}
+	if (link->away_since)
+		say(link, LOG_LEVEL_INFO,
+		    "%s is back after %llu ms; %u requests and %u unflushed writes were sent again",
+		    link->setup.image,
+		    (unsigned long long)((loop_now_ns() - link->away_since) / NS_PER_MS), nr,
+		    link->nr_replayed);
+	link->away_since = 0;
+}
+
+static void replay_next(struct nbd_link *link)
+{
+	struct nbd_keep_record record;
+	int err = nbd_keep_next(&link->keep, &link->replay_pos, &record, link->replay_buf, LARGEST);
+
+	if (err == -ENOENT) {
+		come_up(link);
+		return;
+	}
+	if (err) {
+		link->lost = true;
+		say(link, LOG_LEVEL_ERROR,
+		    "%s: unflushed writes cannot be read back (%s); the guest's next flush fails",
+		    link->keep.path, strerror(-err));
+		nbd_keep_drop(&link->keep, nbd_keep_mark(&link->keep));
+		come_up(link);
+		return;
+	}
+	link->nr_replayed++;
+	link->replay = (struct image_request){ .op = IMAGE_WRITE,
+					       .buf = link->replay_buf,
+					       .bytes = record.bytes,
+					       .offset = record.offset };
+	err = nbd_conn_send(&link->conn, &link->replay, false, false);
+	if (err && err != -ENOTCONN)
+		replay_done(link, -err);
+}
+
+static void replay_done(struct nbd_link *link, int error)
+{
+	if (error == ENOTCONN || error == ESHUTDOWN)
+		return; /* down() follows, and all of it again after that */
+	if (error && !link->lost)
+		say(link, LOG_LEVEL_ERROR,
+		    "%s refuses to repeat a write that it had acknowledged: %s; the guest's next "
+		    "flush fails",
+		    link->setup.image, strerror(error));
+	link->lost |= error != 0;
+	replay_next(link);
+}
+
+static void replay(struct nbd_link *link)
+{
+	link->nr_replayed = 0;
+	if (!link->keep.header || nbd_keep_is_empty(&link->keep)) {
+		come_up(link);
+		return;
+	}
+	link->replay_pos = nbd_keep_first(&link->keep);
+	link->replay_buf = malloc(LARGEST);
+	if (link->replay_buf)
+		replay_next(link);
+	else
+		nbd_conn_close(&link->conn); /* try_timer is armed by the caller */
+}
+
+static int open_keep(struct nbd_link *link)
+{
+	int err;
+
+	if (link->keep.header || link->setup.read_only || !link->facts.flush)
+		return 0;
+	err = nbd_keep_open(&link->keep, link->setup.keep_path, link->setup.image,
+			    link->setup.resume);
+	if (err != -EBADMSG)
+		return err;
+	link->lost = true;
+	say(link, LOG_LEVEL_ERROR,
+	    "%s is damaged or of another image; the guest's next flush fails", link->keep.path);
+	return 0;
+}
+
+/* --- the connection --- */
+
+static void try_now(void *user);
+
+static void try_later(struct nbd_link *link)
+{
+	loop_timer_set(loop_of(link), &link->try_timer, link->next_try_ns, try_now, link);
+	link->next_try_ns *= 2;
+	if (link->next_try_ns > LAST_TRY_NS)
+		link->next_try_ns = LAST_TRY_NS;
+}
+
+static void limit_reached(void *user)
+{
+	struct nbd_link *link = user;
+
+	link->expired = true;
+	if (!link->opened) {
+		loop_timer_cancel(&link->try_timer);
+		nbd_conn_close(&link->conn);
+		report(link, -ETIMEDOUT, link->why);
+		return;
+	}
+	say(link, LOG_LEVEL_ERROR, "%s is away for %u s; requests fail until it is back",
+	    link->setup.image, link->setup.timeout_s);
+	fail_held(link, -EIO);
+}
+
+static void went_away(struct nbd_link *link, const char *why)
+{
+	if (link->away_since)
+		return;
+	link->away_since = loop_now_ns();
+	link->next_try_ns = FIRST_TRY_NS;
+	loop_timer_set(loop_of(link), &link->limit_timer,
+		       link->setup.timeout_s * 1000ull * NS_PER_MS, limit_reached, link);
+	say(link, LOG_LEVEL_WARNING, "%s is away (%s); its requests wait up to %u s",
+	    link->setup.image, why, link->setup.timeout_s);
+}
+
+static void down(void *user, const char *why)
+{
+	struct nbd_link *link = user;
+
+	snprintf(link->why, sizeof(link->why), "%s", why);
+	loop_timer_cancel(&link->handshake_timer);
+	nbd_conn_close(&link->conn);
+	free(link->replay_buf);
+	link->replay_buf = NULL;
+	link->up = false;
+	if (!link->opened && !link->setup.resume) {
+		report(link, -ECONNREFUSED, link->why);
+		return;
+	}
+	if (link->opened && link->open_err)
+		return;
+	went_away(link, link->why);
+	if (link->stopping)
+		give_up(link);
+	else
+		try_later(link);
+}
+
+static void up(void *user, const struct nbd_facts *facts)
+{
+	struct nbd_link *link = user;
+	uint32_t block = facts->block;
+	int err;
+
+	loop_timer_cancel(&link->handshake_timer);
+	if (link->ask_block && block > BLKIF_SECTOR_SIZE) {
+		/* Guests send sectors: so let the server do what it takes, as if it had not said. */
+		link->ask_block = false;
+		link->facts.block = block;
+		nbd_conn_close(&link->conn);
+		try_now(link);
+		return;
+	}
+	if (!link->ask_block)
+		block = link->facts.block;
+	link->facts = *facts;
+	link->facts.block = block;
+	if (facts->read_only && !link->setup.read_only) {
+		down(link, "the export is read-only; use r instead of w in the disk line");
+		return;
+	}
+	err = open_keep(link);
+	if (err) {
+		down(link, strerror(-err));
+		return;
+	}
+	__atomic_store_n(&link->bytes, facts->bytes, __ATOMIC_RELAXED);
+	link->next_try_ns = FIRST_TRY_NS;
+	replay(link);
+	if (!nbd_conn_is_open(&link->conn))
+		try_later(link);
+}
+
+static void handshake_too_long(void *user)
+{
+	down(user, "the server does not answer");
+}
+
+static void try_now(void *user)
+{
+	struct nbd_link *link = user;
+	int err = nbd_conn_open(&link->conn, &link->setup.name, link->ask_block);
+
+	if (err == -EHOSTUNREACH && !link->setup.name.is_unix)
+		down(link, "its host is not an address; block-pvbackd looks names up");
+	else if (err)
+		down(link, strerror(-err));
+	else
+		loop_timer_set(loop_of(link), &link->handshake_timer, HANDSHAKE_NS,
+			       handshake_too_long, link);
+}
+
+/* --- life --- */
+
+static const struct nbd_conn_ops conn_ops = { .up = up, .down = down, .done = answered };
+
+static struct nbd_link *link_of_order(struct loop_task *task)
+{
+	return (struct nbd_link *)(void *)((char *)task - offsetof(struct nbd_link, order));
+}
+
+static void run_open(struct loop_task *task)
+{
+	try_now(link_of_order(task));
+}
+
+struct nbd_link *nbd_link_new(const struct nbd_link_setup *setup)
+{
+	struct nbd_link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->setup = *setup;
+	link->keep = (struct nbd_keep)NBD_KEEP_CLOSED;
+	link->ask_block = true;
+	link->next_try_ns = FIRST_TRY_NS;
+	TAILQ_INIT(&link->held);
+	link->conn = (struct nbd_conn){ .loop = loop_of(link), .ops = &conn_ops, .user = link };
+	nbd_conn_init(&link->conn);
+	link->order.run = run_open;
+	loop_post(loop_of(link), &link->order);
+	return link;
+}
+
+static void run_close(struct loop_task *task)
+{
+	struct nbd_link *link = link_of_order(task);
+
+	loop_timer_cancel(&link->try_timer);
+	loop_timer_cancel(&link->limit_timer);
+	loop_timer_cancel(&link->handshake_timer);
+	nbd_conn_close(&link->conn);
+	nbd_keep_close(&link->keep, !link->suspend);
+	free(link->replay_buf);
+	free(link);
+}
+
+void nbd_link_close(struct nbd_link *link)
+{
+	link->order.run = run_close;
+	loop_post(loop_of(link), &link->order);
+}
+
+uint64_t nbd_link_bytes(const struct nbd_link *link)
+{
+	return __atomic_load_n(&link->bytes, __ATOMIC_RELAXED);
+}
+
+bool nbd_link_is_away(const struct nbd_link *link)
+{
+	return !link->up && !link->expired && !link->stopping;
+}
+
+void nbd_link_stop(struct nbd_link *link, bool suspend)
+{
+	link->stopping = true;
+	link->suspend = suspend;
+	if (!link->up)
+		give_up(link);
+}

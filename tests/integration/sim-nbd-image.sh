@@ -1,0 +1,215 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Images by NBD: every byte, and nothing lost when the server, the daemon, or both die.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+command -v nbdkit >/dev/null || skip "no nbdkit here"
+grep -q '^#define HAVE_LIBNBD 1' "$build/config.h" || skip "built without libnbd"
+sock=$XENSIM_DIR/nbd
+
+# server [OPTION...]: it forgets what it acknowledged and did not flush when it is killed.
+server() {
+	rm -f "$sock"
+	nbdkit --exit-with-parent -f -U "$sock" "$@" --filter=cache file "$XENSIM_DIR/disk" cache=writeback 2>>"$XENSIM_DIR/nbdkit" &
+	server=$!
+	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
+}
+
+kill_server() {
+	kill -9 "$server"
+	wait "$server" || :
+}
+
+# guest_on_nbd MIB NAME [OPTION...]
+guest_on_nbd() {
+	new_disk disk "$1"
+	_name=$2
+	shift 2
+	server
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$_name" xvda "$@"
+}
+
+load_with() {
+	rm -f "$XENSIM_DIR/load" # what an earlier one said
+	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+
+load_is_clean() {
+	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
+	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+}
+
+give_back() {
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held "$@"
+	kill_server
+	left=$(find "$XENSIM_DIR/run" -name 'vbd*' | wc -l)
+	[ "$left" -eq 0 ] || fail "$left files are left"
+}
+
+every_byte() {
+	guest_on_nbd 16 "nbd:unix:$sock"
+	simblk --requests=700 --fill --verify-all --odd "$dom" 51712
+	simblk --requests=300 --verify-all --segs=256 --depth=8 "$dom" 51712
+	simblk --requests=500 --queues=2 --mix=30:40:20:10 --verify-all "$dom" 51712
+	[ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = 32768 ] || fail "the size"
+	[ "$(xenstore-read "$(backend vbd "$dom" 51712)/feature-discard")" = 1 ] || fail "no discard"
+	give_back "$fds"
+}
+
+uri() {
+	guest_on_nbd 16 "nbd+unix:///some%20disk?socket=$sock"
+	simblk --requests=100 "$dom" 51712
+	give_back "$fds"
+}
+
+# Word 0 of each sector written is its number: sector 5 at byte 2560.
+flush_reaches_the_file() {
+	guest_on_nbd 16 "nbd:unix:$sock"
+	simblk --requests=2000 --mix=0:95:5:0 --span=64 --verify-all --hold "$dom" 51712 >"$XENSIM_DIR/load" &
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	[ "$(od -A n -t u8 -j 2560 -N 8 "$XENSIM_DIR/disk" | tr -d ' ')" = 5 ] || fail "sector 5 is not in the file"
+	give_back "$fds"
+	wait "$load" || :
+}
+
+read_only() {
+	guest_on_nbd 16 "nbd:unix:$sock" mode=r
+	simblk --requests=100 "$dom" 51712
+	cmp -n 16777216 "$XENSIM_DIR/disk" /dev/zero || fail "the image changed"
+	give_back "$fds"
+}
+
+refused() { # TEXT
+	! simblk "$dom" 51712 || fail "a frontend connected"
+	grep -q "$1" "$log" || fail "no \"$1\" in the log"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+read_only_export() {
+	rm -f "$sock"
+	guest_on_nbd 16 "nbd:unix:$sock"
+	kill_server
+	server -r
+	refused "export is read-only; use r"
+	kill_server
+}
+
+no_server() {
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbd:unix:$XENSIM_DIR/nobody" xvda
+	refused "cannot use the image nbd:unix:$XENSIM_DIR/nobody: No such file"
+}
+
+bad_name() {
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbds://host/disk" xvda
+	refused "TLS is not spoken"
+}
+
+# Each outage is one warning, whatever waited.
+server_dies() {
+	guest_on_nbd 16 "nbd:unix:$sock"
+	_before=$(grep -c "is away" "$log" || :)
+	load_with --requests=9000 --fill --verify-all --mix=40:58:1:1
+	for _ in 1 2 3; do
+		sleep 0.1
+		kill_server
+		server
+		until_true 10000 is_quiet || fail "it does not come back"
+	done
+	_outages=$(($(grep -c "is away" "$log") - _before))
+	[ "$_outages" -le 3 ] || fail "$_outages warnings of 3 outages"
+	load_is_clean
+	give_back "$fds"
+}
+
+# As many returns as outages.
+is_quiet() { [ "$(grep -c "is away" "$log")" -eq "$(grep -c "is back" "$log")" ]; }
+
+kill_daemon() {
+	kill -9 "$daemon"
+	wait "$daemon" || :
+}
+
+# What the dead server had acknowledged is known to nobody but the file in the runtime directory.
+both_die() {
+	guest_on_nbd 16 "nbd:unix:$sock"
+	load_with --requests=6000 --fill --verify-all --mix=40:58:1:1
+	for _ in 1 2 3; do
+		sleep 0.1
+		kill_daemon
+		kill_server
+		server
+		start_daemon --nbd-timeout=20
+	done
+	load_is_clean
+	give_back
+}
+
+stopped_while_away() {
+	guest_on_nbd 16 "nbd:unix:$sock"
+	load_with --requests=6000 --fill --verify-all --mix=40:58:1:1
+	kill_server
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away"
+	stop_daemon
+	start_daemon --nbd-timeout=20
+	server
+	load_is_clean
+	give_back
+}
+
+destroyed_while_away() {
+	guest_on_nbd 16 "nbd:unix:$sock"
+	load_with --requests=4000000
+	kill_server
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held "$fds"
+}
+
+away_for_too_long() {
+	stop_daemon
+	start_daemon --nbd-timeout=1
+	guest_on_nbd 16 "nbd:unix:$sock"
+	begin "$XENSIM_DIR/load" simblk --requests=1000000 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	kill_server
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away for 1 s; requests fail"
+	! wait "$load" || fail "the guest saw no error"
+	grep -q "errors=[1-9].* protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	server
+	simblk --requests=100 --profile=kexec "$dom" 51712
+	give_back
+}
+
+start_daemon --nbd-timeout=20
+guest_with_disk 16
+simblk --requests=100 "$dom" 51712 >/dev/null
+xensim-xl destroy "$dom"
+nothing_is_held
+fds=$(daemon_fds)
+test_case "every byte goes to an NBD export and comes back" every_byte
+test_case "the URI form of a name works" uri
+test_case "what the guest has flushed is in the server's file" flush_reaches_the_file
+test_case "a read-only disk is never written" read_only
+test_case "an export that is read-only is an error for a writer, and says so" read_only_export
+test_case "a missing server is an error that says so" no_server
+test_case "a name that cannot be is an error that says so" bad_name
+test_case "a server that dies and forgets loses nothing" server_dies
+test_case "a guest can be destroyed while the server is away" destroyed_while_away
+test_case "a server and a daemon that die together lose nothing" both_die
+test_case "a daemon stopped while the server is away loses nothing" stopped_while_away
+test_case "a server that stays away is an error after the time-out" away_for_too_long
+finish

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Unflushed writes: in order, bounded, dropped by flushes, and there after the process is gone. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blkback/nbd_keep.h"
+
+#define KIB   1024u
+#define LARGE ((size_t)1 << 20)
+
+static char dir[] = "/tmp/pvbackd-keep-XXXXXX";
+static char path[64];
+static uint8_t data[LARGE], back[LARGE];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/keep", dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(dir);
+}
+
+static void append(struct nbd_keep *keep, uint64_t offset, uint8_t fill, size_t bytes)
+{
+	memset(data, fill, bytes);
+	CHECK(nbd_keep_append(keep, offset, data, bytes) == 0);
+}
+
+/* The next record is this one. */
+static bool next_is(struct nbd_keep *keep, uint64_t *pos, uint64_t offset, uint8_t fill,
+		    size_t bytes)
+{
+	struct nbd_keep_record record;
+
+	return nbd_keep_next(keep, pos, &record, back, sizeof(back)) == 0 &&
+	       record.offset == offset && record.bytes == bytes && back[0] == fill &&
+	       back[bytes - 1] == fill;
+}
+
+static bool ends(struct nbd_keep *keep, uint64_t *pos)
+{
+	struct nbd_keep_record record;
+
+	return nbd_keep_next(keep, pos, &record, back, sizeof(back)) == -ENOENT;
+}
+
+static void records_come_back_in_order(void **state)
+{
+	struct nbd_keep keep;
+	uint64_t pos;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(nbd_keep_is_empty(&keep));
+	append(&keep, 512, 'a', 512);
+	append(&keep, 512, 'b', 4096);
+	pos = nbd_keep_first(&keep);
+	CHECK(next_is(&keep, &pos, 512, 'a', 512));
+	CHECK(next_is(&keep, &pos, 512, 'b', 4096));
+	CHECK(ends(&keep, &pos));
+	nbd_keep_close(&keep, true);
+	CHECK(access(path, F_OK) < 0);
+}
+
+static void a_flush_drops_what_came_before_it_only(void **state)
+{
+	struct nbd_keep keep;
+	uint64_t early, late, pos;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	append(&keep, 0, 'a', 512);
+	early = nbd_keep_mark(&keep);
+	append(&keep, 512, 'b', 512);
+	late = nbd_keep_mark(&keep);
+	append(&keep, 1024, 'c', 512);
+	nbd_keep_drop(&keep, late);
+	nbd_keep_drop(&keep, early); /* answered in the other order: must not bring anything back */
+	pos = nbd_keep_first(&keep);
+	CHECK(next_is(&keep, &pos, 1024, 'c', 512) && ends(&keep, &pos));
+	nbd_keep_close(&keep, true);
+}
+
+static void it_is_bounded_and_goes_round(void **state)
+{
+	struct nbd_keep keep;
+	uint64_t pos;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	for (unsigned int round = 0; round < 9; round++) {
+		append(&keep, round, (uint8_t)round, LARGE);
+		append(&keep, round, (uint8_t)(round + 1), 700 * KIB);
+		append(&keep, round, (uint8_t)(round + 2), LARGE);
+		CHECK(nbd_keep_append(&keep, 0, data, LARGE) == 0);
+		CHECK(nbd_keep_append(&keep, 0, data, LARGE) == -ENOSPC);
+		pos = nbd_keep_first(&keep);
+		CHECK(next_is(&keep, &pos, round, (uint8_t)round, LARGE));
+		CHECK(next_is(&keep, &pos, round, (uint8_t)(round + 1), 700 * KIB));
+		CHECK(next_is(&keep, &pos, round, (uint8_t)(round + 2), LARGE));
+		nbd_keep_drop(&keep, nbd_keep_mark(&keep));
+		CHECK(nbd_keep_is_empty(&keep));
+	}
+	nbd_keep_close(&keep, true);
+}
+
+static void the_next_life_finds_it(void **state)
+{
+	struct nbd_keep keep;
+	uint64_t pos;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", true) == 0); /* none there: an empty one */
+	append(&keep, 4096, 'x', 512);
+	nbd_keep_close(&keep, false);
+	CHECK(nbd_keep_open(&keep, path, "image", true) == 0);
+	pos = nbd_keep_first(&keep);
+	CHECK(next_is(&keep, &pos, 4096, 'x', 512) && ends(&keep, &pos));
+	nbd_keep_close(&keep, false);
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0); /* a new frontend: nothing of it */
+	CHECK(nbd_keep_is_empty(&keep));
+	nbd_keep_close(&keep, true);
+}
+
+static void another_image_or_damage_is_never_written(void **state)
+{
+	struct nbd_keep keep;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	append(&keep, 4096, 'x', 512);
+	nbd_keep_close(&keep, false);
+	CHECK(nbd_keep_open(&keep, path, "other", true) == -EBADMSG);
+	CHECK(nbd_keep_is_empty(&keep)); /* and it can be used */
+	append(&keep, 4096, 'x', 512);
+	keep.header->start = keep.header->end + 1;
+	nbd_keep_close(&keep, false);
+	CHECK(nbd_keep_open(&keep, path, "other", true) == -EBADMSG);
+	nbd_keep_close(&keep, true);
+}
+
+static void a_record_that_claims_too_much_is_refused(void **state)
+{
+	struct nbd_keep_record record = { .offset = 0, .bytes = 1 << 30 };
+	struct nbd_keep keep;
+	uint64_t pos;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	append(&keep, 4096, 'x', 512);
+	CHECK(pwrite(keep.fd, &record, sizeof(record), 4096) == (ssize_t)sizeof(record));
+	pos = nbd_keep_first(&keep);
+	CHECK(nbd_keep_next(&keep, &pos, &record, back, sizeof(back)) == -EBADMSG);
+	nbd_keep_close(&keep, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(records_come_back_in_order),
+		cmocka_unit_test(a_flush_drops_what_came_before_it_only),
+		cmocka_unit_test(it_is_bounded_and_goes_round),
+		cmocka_unit_test(the_next_life_finds_it),
+		cmocka_unit_test(another_image_or_damage_is_never_written),
+		cmocka_unit_test(a_record_that_claims_too_much_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
