@@ -3,11 +3,15 @@
  * block-pvbackd: check a disk and hand it to the daemon.
  *
  * The stock script makes a loop device of a file, because xen-blkback can serve only block devices;
- * the daemon opens files itself, so there is nothing to make here and nothing to take down.
+ * the daemon opens files itself, so there is nothing to make for a raw image. For another format there
+ * is a qemu-nbd as long as the disk is there.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netdb.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -15,10 +19,12 @@
 #include "hotplug/claims.h"
 #include "hotplug/host.h"
 #include "hotplug/scripts.h"
+#include "hotplug/server.h"
 #include "hotplug/target.h"
+#include "nbd_name.h"
 
 struct disk {
-	char path[PATH_MAX]; /* as configured; "" for an empty CD-ROM drive */
+	struct hotplug_image image;
 	enum hotplug_mode mode;
 };
 
@@ -42,7 +48,7 @@ static int read_disk(struct store *store, const struct hotplug_request *req, str
 		return hotplug_fail(failure, -EINVAL,
 				    "access mode '%s' is not known; use r or w in the disk line",
 				    mode);
-	return hotplug_target_path(type, params, ret->path, sizeof(ret->path), failure);
+	return hotplug_target_parse(type, params, &ret->image, failure);
 }
 
 static int publish(struct store *store, const struct hotplug_request *req,
@@ -59,9 +65,29 @@ static int publish(struct store *store, const struct hotplug_request *req,
 	return hotplug_backend_connected(store, req, &result, failure);
 }
 
+/* The image goes to a server of its own, and the server to the daemon. */
+static int publish_served(struct store *store, const struct hotplug_request *req,
+			  const struct hotplug_target *target, const struct disk *disk,
+			  struct hotplug_failure *failure)
+{
+	char name[PATH_MAX + 16];
+	struct hotplug_result result = { .physical_device_path = name };
+	struct hotplug_failure ignored;
+	int err = hotplug_server_start(req, disk->image.driver, target->path,
+				       disk->mode == HOTPLUG_MODE_READ, failure);
+
+	if (err)
+		return err;
+	hotplug_server_name(req, name, sizeof(name));
+	err = hotplug_backend_connected(store, req, &result, failure);
+	if (err)
+		hotplug_server_stop(req, &ignored);
+	return err;
+}
+
 /* Find the image free and claim it, with no other script between the two. */
 static int claim(struct store *store, const struct hotplug_request *req,
-		 const struct hotplug_target *target, enum hotplug_mode mode,
+		 const struct hotplug_target *target, const struct disk *disk,
 		 struct hotplug_failure *failure)
 {
 	int lock = hotplug_host_lock(req->runtime_dir, failure);
@@ -69,18 +95,59 @@ static int claim(struct store *store, const struct hotplug_request *req,
 
 	if (lock < 0)
 		return lock;
-	err = hotplug_host_check_mounts("/sys", target->path, &target->identity, mode, failure);
+	err = hotplug_host_check_mounts("/sys", target->path, &target->identity, disk->mode,
+					failure);
 	if (!err)
-		err = hotplug_claims_check(store, req, target, mode, failure);
+		err = hotplug_claims_check(store, req, target, disk->mode, failure);
 	if (!err)
-		err = publish(store, req, target, failure);
+		err = disk->image.driver ? publish_served(store, req, target, disk, failure)
+					 : publish(store, req, target, failure);
 	close(lock);
 	return err;
+}
+
+/* The daemon does not wait for name servers; we may. */
+static int resolve(struct nbd_name *name, struct hotplug_failure *failure)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+	struct addrinfo *found;
+	int err = getaddrinfo(name->where, NULL, &hints, &found);
+
+	if (err)
+		return hotplug_fail(failure, -EHOSTUNREACH, "NBD server %s cannot be found: %s",
+				    name->where, gai_strerror(err));
+	err = getnameinfo(found->ai_addr, found->ai_addrlen, name->where, sizeof(name->where), NULL,
+			  0, NI_NUMERICHOST);
+	freeaddrinfo(found);
+	return err ? hotplug_fail(failure, -EHOSTUNREACH, "NBD server: %s", gai_strerror(err)) : 0;
+}
+
+/* A server that somebody else runs: who else uses its export is not ours to know. */
+static int add_nbd(struct store *store, const struct hotplug_request *req, const char *text,
+		   struct hotplug_failure *failure)
+{
+	char address[STORE_VALUE_MAX];
+	struct hotplug_result result = { .physical_device_path = address };
+	struct nbd_name name;
+	const char *why = "";
+	int err = nbd_name_parse(text, &name, &why);
+
+	if (err)
+		return hotplug_fail(failure, err, "%s cannot be used: %s", text, why);
+	if (!name.is_unix) {
+		err = resolve(&name, failure);
+		if (err)
+			return err;
+	}
+	if (nbd_name_format(&name, address, sizeof(address)) < 0)
+		return hotplug_fail(failure, -ENAMETOOLONG, "%s is too long", text);
+	return hotplug_backend_connected(store, req, &result, failure);
 }
 
 static int add(struct store *store, const struct hotplug_request *req,
 	       struct hotplug_failure *failure)
 {
+	const struct hotplug_result no_medium = { 0 };
 	struct hotplug_target target;
 	struct disk disk;
 	int err;
@@ -93,15 +160,12 @@ static int add(struct store *store, const struct hotplug_request *req,
 	if (err)
 		return err;
 
-	if (!disk.path[0]) {
-		const struct hotplug_result no_medium = { 0 };
-
+	if (!disk.image.path[0])
 		return hotplug_backend_connected(store, req, &no_medium, failure);
-	}
-	err = hotplug_target_inspect(disk.path, disk.mode, &target, failure);
-	if (err)
-		return err;
-	return claim(store, req, &target, disk.mode, failure);
+	if (disk.image.is_nbd)
+		return add_nbd(store, req, disk.image.path, failure);
+	err = hotplug_target_inspect(disk.image.path, disk.mode, &target, failure);
+	return err ? err : claim(store, req, &target, &disk, failure);
 }
 
 int block_script_run(struct store *store, const struct hotplug_request *req,
@@ -111,7 +175,7 @@ int block_script_run(struct store *store, const struct hotplug_request *req,
 	case HOTPLUG_COMMAND_ADD:
 		return add(store, req, failure);
 	case HOTPLUG_COMMAND_REMOVE:
-		return 0;
+		return hotplug_server_stop(req, failure);
 	case HOTPLUG_COMMAND_ONLINE:
 	case HOTPLUG_COMMAND_OFFLINE:
 		break; /* a vif's; hotplug_request_parse() lets none through */

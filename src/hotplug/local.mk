@@ -13,6 +13,7 @@ libhotplug_a_SOURCES = \
 	src/hotplug/host.c src/hotplug/host.h \
 	src/hotplug/request.c src/hotplug/request.h \
 	src/hotplug/scripts.h \
+	src/hotplug/server.c src/hotplug/server.h \
 	src/hotplug/sharing.c src/hotplug/sharing.h \
 	src/hotplug/target.c src/hotplug/target.h \
 	src/hotplug/vif.c \

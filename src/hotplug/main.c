@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The program behind /etc/xen/scripts/block-pvbackd and /etc/xen/scripts/vif-pvbackd: libxl runs it
- * under one of these names when a disk or a network card comes or goes. No shell, no child process.
+ * under one of these names when a disk or a network card comes or goes. No shell; no child process but qemu-nbd.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hotplug/server.h"
 #include "hotplug/target.h"
+#include "nbd_name.h"
 
 static int check_type(const char *type, struct hotplug_failure *failure)
 {
@@ -46,31 +48,49 @@ static bool prefix_is_raw(const char *params, size_t len)
 	return false;
 }
 
-int hotplug_target_path(const char *type, const char *params, char *ret_path, size_t size,
-			struct hotplug_failure *failure)
+/* Take the prefixes off. */
+static int skip_prefixes(const char **params, const char **driver, struct hotplug_failure *failure)
 {
 	size_t prefix;
+
+	while ((prefix = prefix_length(*params)) > 0) {
+		const char *named = hotplug_server_driver(*params, prefix - 1);
+
+		if (!named && !prefix_is_raw(*params, prefix))
+			return hotplug_fail(
+				failure, -EOPNOTSUPP,
+				"image format '%.*s' is not served by pvbackd; raw, qcow2, vhd, "
+				"vhdx, vmdk and nbd are: convert the image with qemu-img convert, "
+				"or "
+				"leave out script= and use backendtype=qdisk",
+				(int)prefix - 1, *params);
+		if (named)
+			*driver = named;
+		*params += prefix;
+	}
+	return 0;
+}
+
+int hotplug_target_parse(const char *type, const char *params, struct hotplug_image *ret_image,
+			 struct hotplug_failure *failure)
+{
+	struct hotplug_image image = { .is_nbd = nbd_name_is(params) };
+	const char *below = "/dev/";
 	int err;
 
 	err = check_type(type, failure);
+	if (!err && !image.is_nbd)
+		err = skip_prefixes(&params, &image.driver, failure);
 	if (err)
 		return err;
-
-	while ((prefix = prefix_length(params)) > 0) {
-		if (!prefix_is_raw(params, prefix))
-			return hotplug_fail(
-				failure, -EOPNOTSUPP,
-				"image format '%.*s' is not served by pvbackd, only raw "
-				"is; convert the image with qemu-img convert -O raw, or "
-				"leave out script= and use backendtype=qdisk",
-				(int)prefix - 1, params);
-		params += prefix;
-	}
-
-	if ((size_t)snprintf(ret_path, size, "%s%s",
-			     params[0] == '/' || params[0] == '\0' ? "" : "/dev/", params) >= size)
+	if (image.is_nbd || params[0] == '/' || params[0] == '\0')
+		below = "";
+	if ((size_t)snprintf(image.path, sizeof(image.path), "%s%s", below, params) >=
+	    sizeof(image.path))
 		return hotplug_fail(failure, -ENAMETOOLONG,
-				    "the path in the disk line is longer than %zu bytes", size - 1);
+				    "the path in the disk line is longer than %zu bytes",
+				    sizeof(image.path) - 1);
+	*ret_image = image;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define PVB_HOTPLUG_TARGET_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "hotplug/failure.h"
@@ -14,14 +15,21 @@ struct hotplug_target {
 	struct hotplug_identity identity;
 };
 
+/* What `params` means. */
+struct hotplug_image {
+	char path[PATH_MAX]; /* "" for an empty CD-ROM drive; an NBD export's name */
+	bool is_nbd;         /* the daemon talks to a server that is there already */
+	const char *driver; /* not raw: the name under which qemu-nbd knows the format; else NULL */
+};
+
 /*
- * The path in a disk's `params`: a prefix that means a raw image (phy:, file:, raw:, aio:, tap:aio:)
- * is taken off, and a relative path is one below /dev. Pure. An empty path (an empty CD-ROM
- * drive) is success with "". 0, or a negative errno with *failure filled in if the type or
- * the image's format is not one that is served, or if the path does not fit `size`.
+ * The image in a disk's `params`: a prefix that means a raw image (phy:, file:, raw:, aio:, tap:aio:)
+ * is taken off, one that names a format (qcow2:, vhd:, vhdx:, vmdk:) is remembered, and a relative
+ * path is one below /dev. Pure. 0, or a negative errno with *failure filled in if the type or the
+ * image's format is not one that is served, or if the path is too long.
  */
-int hotplug_target_path(const char *type, const char *params, char *ret_path, size_t size,
-			struct hotplug_failure *failure);
+int hotplug_target_parse(const char *type, const char *params, struct hotplug_image *ret_image,
+			 struct hotplug_failure *failure);
 
 /*
  * What `path` is. 0, or a negative errno: that of stat(2), or -ENOTBLK for something that is neither a

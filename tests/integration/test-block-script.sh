@@ -181,7 +181,7 @@ what_cannot_be_served_is_refused_with_a_reason() {
 	refused /nonexistent/image w "/nonexistent/image does not exist"
 	refused vg/no-such-volume w "/dev/vg/no-such-volume does not exist"
 	refused "$work" w "neither a block device nor a plain file"
-	refused "qcow2:$image" w "only raw is"
+	refused "qcow:$image" w "format 'qcow' is not served by pvbackd; raw, qcow2"
 	refused "$image" x "access mode 'x' is not known"
 }
 

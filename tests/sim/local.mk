@@ -140,6 +140,7 @@ sim_tests = \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-nbd-image.sh \
+	tests/integration/sim-qcow2.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-net-control.sh \
 	tests/integration/sim-pcap.sh \

@@ -358,21 +358,29 @@ static void a_reader_shares_a_device_with_a_read_only_mount_only(void **state)
 
 /* --- the storage itself --- */
 
+/* What is found: "PATH", "DRIVER PATH" or "nbd NAME". */
 static void check_path(const char *type, const char *params, int expected_err, const char *expected)
 {
+	static struct hotplug_image found_image;
 	struct hotplug_failure failure = { 0 };
-	char path[64] = "";
-	int err = hotplug_target_path(type, params, path, sizeof(path), &failure);
+	char found[128];
+	int err = hotplug_target_parse(type, params, &found_image, &failure);
 
 	assert_int_equal(err, expected_err);
-	if (!err)
-		assert_string_equal(path, expected);
-	else
+	if (err) {
 		assert_true(failure.text[0]);
+		return;
+	}
+	snprintf(found, sizeof(found), "%s%s%s",
+		 found_image.is_nbd ? "nbd" : found_image.driver ?: "",
+		 found_image.is_nbd || found_image.driver ? " " : "", found_image.path);
+	assert_string_equal(found, expected);
 }
 
-static void params_name_raw_images_only(void **state)
+static void params_name_an_image_and_its_format(void **state)
 {
+	static char long_path[PATH_MAX + 1];
+
 	(void)state;
 	check_path("phy", "/dev/vg/lv", 0, "/dev/vg/lv");
 	check_path("phy", "vg/lv", 0, "/dev/vg/lv");
@@ -383,13 +391,21 @@ static void params_name_raw_images_only(void **state)
 	check_path("phy", "/with:colon", 0, "/with:colon");
 	check_path("phy", "/dev/disk/by-path/pci-0000:00", 0, "/dev/disk/by-path/pci-0000:00");
 	check_path("phy", "", 0, "");
-	check_path("phy", "qcow2:/img", -EOPNOTSUPP, NULL);
-	check_path("vbd3", "vhd:/img", -EOPNOTSUPP, NULL);
+	check_path("phy", "qcow2:/img", 0, "qcow2 /img");
+	check_path("phy", "vmdk:vg/lv", 0, "vmdk /dev/vg/lv");
+	check_path("phy", "tap:vhdx:/img", 0, "vhdx /img");
+	check_path("vbd3", "vhd:/img", 0, "vpc /img");
+	check_path("phy", "/a.qcow2", 0, "/a.qcow2");
+	check_path("phy", "raw:/a.qcow2", 0, "/a.qcow2");
+	check_path("phy", "nbd:unix:/x", 0, "nbd nbd:unix:/x");
+	check_path("phy", "nbd+unix:///d?socket=/x", 0, "nbd nbd+unix:///d?socket=/x");
+	check_path("phy", "qcow:/img", -EOPNOTSUPP, NULL);
+	check_path("phy", "qcow22:/img", -EOPNOTSUPP, NULL);
 	check_path("phy", "iscsi:target", -EOPNOTSUPP, NULL);
 	check_path("qdisk", "/img", -EOPNOTSUPP, NULL);
-	check_path("phy",
-		   "/a-path-that-is-too-long/a-path-that-is-too-long/a-path-that-is-too-long",
-		   -ENAMETOOLONG, NULL);
+	memset(long_path, 'p', sizeof(long_path) - 1);
+	long_path[0] = '/';
+	check_path("phy", long_path, -ENAMETOOLONG, NULL);
 }
 
 static void a_plain_file_is_a_target(void **state)
@@ -686,7 +702,7 @@ int main(void)
 		cmocka_unit_test(only_the_same_storage_conflicts),
 		cmocka_unit_test(a_mounted_device_is_not_given_to_a_writer),
 		cmocka_unit_test(a_reader_shares_a_device_with_a_read_only_mount_only),
-		cmocka_unit_test(params_name_raw_images_only),
+		cmocka_unit_test(params_name_an_image_and_its_format),
 		cmocka_unit_test(a_plain_file_is_a_target),
 		cmocka_unit_test(what_cannot_be_a_disk_says_so),
 		cmocka_unit_test(a_file_that_nobody_may_write_is_not_for_a_writer),
