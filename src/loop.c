@@ -14,6 +14,7 @@
 
 #define BATCH     64
 #define NS_PER_MS 1000000ull
+#define TICK_NS   (1000 * NS_PER_MS)
 
 struct loop_watch {
 	LIST_ENTRY(loop_watch) link; /* on the loop's list of removed ones */
@@ -29,6 +30,9 @@ struct loop {
 	bool quit;
 	LIST_HEAD(, loop_watch) removed; /* freed after the batch */
 	LIST_HEAD(, loop_timer) timers;  /* soonest first */
+	LIST_HEAD(, loop_tick) ticks;
+	struct loop_tick *next_tick; /* of the walk under way */
+	struct loop_timer tick_timer;
 	struct loop_watch *mail_watch;
 	bool (*pass)(void *user);
 	void *pass_user;
@@ -181,6 +185,44 @@ void loop_timer_cancel(struct loop_timer *timer)
 	if (timer->armed)
 		LIST_REMOVE(timer, link);
 	timer->armed = false;
+}
+
+static void run_ticks(void *user)
+{
+	struct loop *loop = user;
+	struct loop_tick *tick;
+
+	loop_timer_set(loop, &loop->tick_timer, TICK_NS, run_ticks, loop);
+	loop->next_tick = LIST_FIRST(&loop->ticks);
+	while ((tick = loop->next_tick)) {
+		loop->next_tick = LIST_NEXT(tick, link);
+		tick->fn(tick->user);
+	}
+}
+
+void loop_tick_add(struct loop *loop, struct loop_tick *tick, loop_fn fn, void *user)
+{
+	if (LIST_EMPTY(&loop->ticks))
+		loop_timer_set(loop, &loop->tick_timer, TICK_NS, run_ticks, loop);
+	if (!tick->loop)
+		LIST_INSERT_HEAD(&loop->ticks, tick, link);
+	tick->loop = loop;
+	tick->fn = fn;
+	tick->user = user;
+}
+
+void loop_tick_remove(struct loop_tick *tick)
+{
+	struct loop *loop = tick->loop;
+
+	if (!loop)
+		return;
+	if (loop->next_tick == tick)
+		loop->next_tick = LIST_NEXT(tick, link);
+	LIST_REMOVE(tick, link);
+	tick->loop = NULL;
+	if (LIST_EMPTY(&loop->ticks))
+		loop_timer_cancel(&loop->tick_timer);
 }
 
 /* Only timers that were due at the start: one that re-arms itself cannot hold the loop. */

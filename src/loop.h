@@ -29,6 +29,17 @@ struct loop_timer {
 	bool armed;
 };
 
+/*
+ * What is looked at once a second: all of a loop in one wake-up, so that a thousand idle devices cost no
+ * more than one. Zero-initialise.
+ */
+struct loop_tick {
+	LIST_ENTRY(loop_tick) link;
+	struct loop *loop; /* borrowed; NULL when not added */
+	loop_fn fn;
+	void *user; /* borrowed */
+};
+
 /* Work for the thread that runs the loop. Owned by the poster until it ran. */
 struct loop_task {
 	STAILQ_ENTRY(loop_task) link;
@@ -49,6 +60,10 @@ struct loop_watch *loop_remove(struct loop *loop, struct loop_watch *watch);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns, loop_fn fn,
 		    void *user);
 void loop_timer_cancel(struct loop_timer *timer);
+
+/* Call `fn` every second from now on, until it is removed, in any callback. Both are idempotent. */
+void loop_tick_add(struct loop *loop, struct loop_tick *tick, loop_fn fn, void *user);
+void loop_tick_remove(struct loop_tick *tick);
 
 /* Hand a task to the loop's thread; the only call that is safe from others. */
 void loop_post(struct loop *loop, struct loop_task *task);

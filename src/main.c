@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -185,6 +186,17 @@ static int take_runtime_dir(struct daemon *daemon)
 	return 0;
 }
 
+/* A disk or a NIC takes some descriptors: as many as we may have. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static unsigned int default_workers(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -270,6 +282,7 @@ static int start(struct daemon *daemon)
 {
 	int err;
 
+	raise_limits();
 	daemon->loop = loop_new();
 	if (!daemon->loop)
 		return -ENOMEM;

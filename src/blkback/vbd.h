@@ -30,7 +30,7 @@ struct vbd {
 	char why[160];            /* its words */
 	bool resume;              /* the ring is live */
 	unsigned int nr_resizing; /* queues that have not yet heard of the new size */
-	struct loop_timer size_timer;
+	struct loop_tick size_tick;
 	bool grew;  /* since the last look */
 	bool plain; /* second attempt: one queue, one page */
 };

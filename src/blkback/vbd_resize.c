@@ -4,13 +4,14 @@
  * first, then the frontend: `sectors` and state 4 once more in one transaction, which is what
  * Linux' blkfront and Windows' drivers look at. Smaller is never announced: requests beyond the end
  * fail.
+ *
+ * The size is asked for once a second, for all disks in one wake-up. inotify would wake us at every write
+ * of the guest to a file, and says nothing about block devices.
  */
 #include <errno.h>
 #include <stdio.h>
 
 #include "blkback/vbd.h"
-
-#define LOOK_EVERY_NS 1000000000ull
 
 static int write_size(struct store *store, xs_transaction_t t, void *user)
 {
@@ -47,7 +48,6 @@ static void look(void *user)
 	struct vbd *vbd = user;
 	uint64_t bytes;
 
-	loop_timer_set(vbd->dev.env->loop, &vbd->size_timer, LOOK_EVERY_NS, look, vbd);
 	if (vbd->nr_resizing || image_size(&vbd->image, &bytes) || bytes == vbd->image.bytes)
 		return;
 	vbd->grew = bytes > vbd->image.bytes;
@@ -63,10 +63,10 @@ static void look(void *user)
 void vbd_resize_start(struct vbd *vbd)
 {
 	vbd->nr_resizing = 0;
-	loop_timer_set(vbd->dev.env->loop, &vbd->size_timer, LOOK_EVERY_NS, look, vbd);
+	loop_tick_add(vbd->dev.env->loop, &vbd->size_tick, look, vbd);
 }
 
 void vbd_resize_stop(struct vbd *vbd)
 {
-	loop_timer_cancel(&vbd->size_timer);
+	loop_tick_remove(&vbd->size_tick);
 }

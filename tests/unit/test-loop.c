@@ -105,6 +105,36 @@ static void a_cancelled_timer_stays_silent(void **state)
 	loop_free(loop);
 }
 
+static struct loop_tick tick_a, tick_b, tick_c;
+
+/* The first that is called removes the one behind it. */
+static void tick_and_remove(void *user)
+{
+	note_it(user);
+	loop_tick_remove(&tick_b);
+}
+
+static void a_tick_removed_by_another_is_not_called(void **state)
+{
+	struct loop *loop = loop_new();
+	struct note a = { loop, 'a', true }, b = { loop, 'b', false }, c = { loop, 'c', false };
+
+	(void)state;
+	nr_order = 0;
+	loop_tick_add(loop, &tick_a, note_it, &a); /* called last to first */
+	loop_tick_add(loop, &tick_b, note_it, &b);
+	loop_tick_add(loop, &tick_c, tick_and_remove, &c);
+	loop_tick_add(loop, &tick_c, tick_and_remove, &c); /* twice is once */
+	CHECK(loop_run(loop) == 0);
+	CHECK(nr_order == 2 && order[0] == 'c' && order[1] == 'a');
+	CHECK(loop_run(loop) == 0); /* and again a second later */
+	CHECK(nr_order == 4 && order[2] == 'c' && order[3] == 'a');
+	loop_tick_remove(&tick_a);
+	loop_tick_remove(&tick_b);
+	loop_tick_remove(&tick_c);
+	loop_free(loop);
+}
+
 enum { NR_TASKS = 1000 };
 
 struct counted {
@@ -182,6 +212,7 @@ int main(void)
 		cmocka_unit_test(a_watch_removed_by_another_callback_is_not_called),
 		cmocka_unit_test(timers_fire_in_order_of_their_time),
 		cmocka_unit_test(a_cancelled_timer_stays_silent),
+		cmocka_unit_test(a_tick_removed_by_another_is_not_called),
 		cmocka_unit_test(tasks_of_another_thread_run_once_and_in_order),
 		cmocka_unit_test(a_pass_that_wants_more_is_not_kept_waiting),
 	};
