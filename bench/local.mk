@@ -26,6 +26,7 @@ EXTRA_DIST += \
 	bench/lib/sim.sh \
 	bench/lib/xen.sh \
 	bench/packages \
+	bench/scale-disks \
 	bench/xen-block \
 	bench/xen-net \
 	bench/xen/bench.sh \
@@ -38,6 +39,7 @@ bench-programs: $(bench_programs)
 bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/scale-disks' $(BENCH_OPTIONS)
 bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)

@@ -29,6 +29,7 @@ tests_sim_libxensim_a_SOURCES = \
 
 sim_programs = \
 	tests/sim/simblk \
+	tests/sim/simidle \
 	tests/sim/simnet \
 	tests/sim/simpeer \
 	tests/sim/xensim-hv \
@@ -47,6 +48,8 @@ tests_sim_simblk_SOURCES = \
 	tests/sim/bus.c tests/sim/bus.h \
 	tests/sim/simblk.c tests/sim/simblk.h
 tests_sim_simblk_LDADD = $(sim_ldadd)
+tests_sim_simidle_SOURCES = tests/sim/blk_bus.c tests/sim/blk_ring.c tests/sim/bus.c tests/sim/simidle.c
+tests_sim_simidle_LDADD = $(sim_ldadd)
 tests_sim_simnet_SOURCES = \
 	tests/sim/bus.c \
 	tests/sim/net_attack.c \
@@ -141,6 +144,7 @@ sim_tests = \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-nbd-image.sh \
 	tests/integration/sim-qcow2.sh \
+	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-net-control.sh \
 	tests/integration/sim-pcap.sh \

@@ -45,6 +45,9 @@ struct xl_device {
 	char *be_path, *fe_path, *libxl_path; /* owned */
 };
 void xl_device_init(struct xl_device *dev, uint32_t domid, const char *kind, uint32_t devid);
+/* The same for a device that is there: a disk may be another backend's. */
+void xl_device_find(struct xl *xl, struct xl_device *dev, uint32_t domid, const char *kind,
+		    uint32_t devid);
 void xl_device_done(struct xl_device *dev);
 void xl_device_set_backend(struct xl_device *dev, uint32_t backend);
 /* For a device that is there: whichever domain serves it. */

@@ -41,26 +41,19 @@ void xl_device_init(struct xl_device *dev, uint32_t domid, const char *kind, uin
 {
 	*dev = (struct xl_device){ .domid = domid, .kind = kind, .devid = devid };
 	dev->be_path = sim_asprintf("/local/domain/0/backend/%s/%u/%u", kind, domid, devid);
+	kind = strcmp(kind, "vbd3") ? kind : "vbd"; /* a frontend knows one kind of disk */
 	dev->fe_path = sim_asprintf("/local/domain/%u/device/%s/%u", domid, kind, devid);
 	dev->libxl_path = sim_asprintf("/libxl/%u/device/%s/%u", domid, kind, devid);
 }
 
-void xl_device_set_backend(struct xl_device *dev, uint32_t backend)
+void xl_device_find(struct xl *xl, struct xl_device *dev, uint32_t domid, const char *kind,
+		    uint32_t devid)
 {
-	free(dev->be_path);
-	dev->backend = backend;
-	dev->be_path = sim_asprintf("/local/domain/%u/backend/%s/%u/%u", backend, dev->kind,
-				    dev->domid, dev->devid);
-}
+	char *node = sim_asprintf("/libxl/%u/device/%s/%u/backend", domid, kind, devid);
+	char *back = xl_read(xl, node);
 
-void xl_device_find_backend(struct xl *xl, struct xl_device *dev)
-{
-	char *node = sim_asprintf("%s/backend", dev->libxl_path), *path = xl_read(xl, node);
-	uint32_t backend;
-
-	if (path && sscanf(path, "/local/domain/%" SCNu32 "/", &backend) == 1)
-		xl_device_set_backend(dev, backend);
-	free(path);
+	xl_device_init(dev, domid, back && strstr(back, "/vbd3/") ? "vbd3" : kind, devid);
+	free(back);
 	free(node);
 }
 
@@ -259,7 +252,7 @@ static int script_write(struct xl *xl, const struct xl_device *dev)
 	char *node = sim_asprintf("%s/params", dev->be_path), *params = xl_read(xl, node);
 	bool ok = true;
 
-	if (params && !strcmp(dev->kind, "vbd"))
+	if (params && strcmp(dev->kind, "vif"))
 		ok = put(xl, XBT_NULL, dev->be_path, "physical-device-path", params);
 	ok = ok && put(xl, XBT_NULL, dev->be_path, "hotplug-status", "connected");
 	free(params);

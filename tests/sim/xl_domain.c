@@ -81,8 +81,7 @@ static void each_device(struct xl *xl, uint32_t domid, const char *kind,
 	for (unsigned int i = 0; list && i < nr; i++) {
 		struct xl_device dev;
 
-		xl_device_init(&dev, domid, kind, (uint32_t)strtoul(list[i], NULL, 10));
-		xl_device_find_backend(xl, &dev);
+		xl_device_find(xl, &dev, domid, kind, (uint32_t)strtoul(list[i], NULL, 10));
 		dev.mode = XL_SCRIPT_RUN;
 		fn(xl, &dev);
 		xl_device_done(&dev);
@@ -147,8 +146,7 @@ struct options {
 	const char *mode, *type, *discard;
 	const char *backend; /* a domain's number */
 	const char *mac, *bridge, *rate, *mtu, *model;
-	const char *extra[8]; /* KEY=VALUE for the backend's directory, as it is */
-	unsigned int nr_extra;
+	const char *backend, *count;
 };
 
 static bool extra_parse(struct options *o, const char *arg)
@@ -179,7 +177,7 @@ static int options_parse(struct options *o, int argc, char **argv)
 		{ "script", &o->script }, { "hotplug", &o->hotplug }, { "mode", &o->mode },
 		{ "type", &o->type },     { "discard", &o->discard }, { "mac", &o->mac },
 		{ "bridge", &o->bridge }, { "rate", &o->rate },       { "mtu", &o->mtu },
-		{ "model", &o->model },   { "backend", &o->backend },
+		{ "model", &o->model },   { "backend", &o->backend }, { "count", &o->count },
 	};
 
 	for (int i = 0; i < argc; i++) {
@@ -239,7 +237,7 @@ static void block_keys(const struct options *o, const struct xl_device *dev, con
 	xl_keys_add(back, "bootable", "1");
 	xl_keys_add(back, "state", "1");
 	xl_keys_add(back, "dev", "%s", vdev);
-	xl_keys_add(back, "type", "phy");
+	xl_keys_add(back, "type", "%s", strcmp(dev->kind, "vbd") ? dev->kind : "phy");
 	xl_keys_add(back, "mode", "%s", readonly ? "r" : "w");
 	xl_keys_add(back, "device-type", "%s", type);
 	xl_keys_add(back, "discard-enable", "%s", o->discard ? o->discard : readonly ? "0" : "1");
@@ -251,31 +249,67 @@ static void block_keys(const struct options *o, const struct xl_device *dev, con
 	xl_keys_add(front, "trusted", "1");
 }
 
-int xl_block_attach(struct xl *xl, int argc, char **argv)
+static const char *const block_kinds[] = { "vbd", "vbd3", NULL };
+
+/* backend=vbd3 is libxl's backendtype=tap. */
+static const char *block_kind(const struct options *o)
+{
+	for (const char *const *kind = block_kinds; *kind; kind++)
+		if (!o->backend || !strcmp(o->backend, *kind))
+			return *kind;
+	return NULL;
+}
+
+static int attach_one(struct xl *xl, const struct options *o, enum xl_script_mode mode,
+		      uint32_t domid, uint32_t devid, const char *target, const char *vdev)
 {
 	struct xl_keys back = { .nr = 0 }, front = { .nr = 0 };
-	struct options o = { 0 };
 	struct xl_device dev;
-	uint32_t domid, devid;
-	enum xl_script_mode mode;
 	int err;
 
-	if (argc < 4 || sim_parse_u32(argv[1], 1, 0x7fef, &domid) || vdev_parse(argv[3], &devid) ||
-	    options_parse(&o, argc - 4, argv + 4) || hotplug_parse(&o, &mode))
-		return -EINVAL;
-	xl_device_init(&dev, domid, "vbd", devid);
+	xl_device_init(&dev, domid, block_kind(o), devid);
 	dev.mode = mode;
-	err = backend_parse(&o, &dev);
-	block_keys(&o, &dev, argv[2], argv[3], &back, &front);
-	extra_keys(&o, &back);
-	if (!err)
-		err = xl_device_write(xl, &dev, &back, &front, NULL);
+	block_keys(o, &dev, target, vdev, &back, &front);
+	err = xl_device_write(xl, &dev, &back, &front, NULL);
 	if (!err)
 		err = xl_device_connect(xl, &dev);
 	xl_keys_free(&back);
 	xl_keys_free(&front);
 	xl_device_done(&dev);
 	return err;
+}
+
+/* count=N: the images TARGET.0, TARGET.1, ... as the disks VDEV, VDEV+16, ... */
+static int attach_many(struct xl *xl, const struct options *o, enum xl_script_mode mode,
+		       uint32_t domid, uint32_t devid, uint32_t count, const char *target)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < count && !err; i++) {
+		char *image = sim_asprintf("%s.%u", target, i);
+		char *vdev = sim_asprintf("%u", devid + i * 16);
+
+		err = attach_one(xl, o, mode, domid, devid + i * 16, image, vdev);
+		free(image);
+		free(vdev);
+	}
+	return err;
+}
+
+int xl_block_attach(struct xl *xl, int argc, char **argv)
+{
+	struct options o = { 0 };
+	uint32_t domid, devid, count;
+	enum xl_script_mode mode;
+
+	if (argc < 4 || sim_parse_u32(argv[1], 1, 0x7fef, &domid) || vdev_parse(argv[3], &devid) ||
+	    options_parse(&o, argc - 4, argv + 4) || hotplug_parse(&o, &mode) || !block_kind(&o))
+		return -EINVAL;
+	if (!o.count)
+		return attach_one(xl, &o, mode, domid, devid, argv[2], argv[3]);
+	if (sim_parse_u32(o.count, 1, 1000, &count))
+		return -EINVAL;
+	return attach_many(xl, &o, mode, domid, devid, count, argv[2]);
 }
 
 static void network_keys(const struct options *o, const struct xl_device *dev, struct xl_keys *back,
@@ -346,8 +380,7 @@ int xl_detach(struct xl *xl, const char *kind, int argc, char **argv)
 
 	if (argc < 3 || sim_parse_u32(argv[1], 1, 0x7fef, &domid) || vdev_parse(argv[2], &devid))
 		return -EINVAL;
-	xl_device_init(&dev, domid, kind, devid);
-	xl_device_find_backend(xl, &dev);
+	xl_device_find(xl, &dev, domid, kind, devid);
 	dev.mode = XL_SCRIPT_RUN;
 	err = xl_device_ask_close(xl, &dev, force);
 	if (!err)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* simidle - a guest with many disks that it connects and then leaves alone. */
+#include "simblk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#define STEP 16u /* between device numbers, as from xvda to xvdb */
+
+static const char usage[] =
+	"usage: simidle DOMID DEVID COUNT\n"
+	"Connects the disks DEVID, DEVID+16, ...: COUNT of them, prints \"idle\", and stays until\n"
+	"standard input ends.\n";
+
+static uint32_t number(const char *text, uint32_t min, uint32_t max)
+{
+	uint32_t n;
+
+	if (sim_parse_u32(text, min, max, &n)) {
+		fputs(usage, stderr);
+		exit(2);
+	}
+	return n;
+}
+
+/* All disks share the process's view of the machine. */
+static void connect_one(const struct blk_front *machine, uint32_t devid)
+{
+	struct blk_front *f = malloc(sizeof(*f)); /* kept as long as we live */
+	int err;
+
+	if (!f)
+		sim_die("no memory");
+	*f = *machine;
+	f->opt.devid = devid;
+	err = bus_open(&f->bus, "vbd", devid);
+	if (!err)
+		err = blk_connect(f);
+	if (err)
+		sim_die("vbd %u: %s", devid, strerror(-err));
+}
+
+int main(int argc, char **argv)
+{
+	static struct blk_front machine = {
+		.opt = { .queues = 1, .segs = BLK_DIRECT_SEGS, .depth = 1 }
+	};
+	uint32_t first, count;
+	char byte;
+	int err;
+
+	if (argc != 4) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	machine.opt.domid = number(argv[1], 1, 0x7fef);
+	first = number(argv[2], 0, UINT32_MAX / 2);
+	count = number(argv[3], 1, 1000);
+	bus_become(machine.opt.domid);
+	err = sim_guest_open(&machine.guest, true);
+	if (err)
+		sim_die("domain %u: %s", machine.opt.domid, strerror(-err));
+	machine.xce = xenevtchn_open(NULL, 0);
+	if (!machine.xce)
+		sim_die("event channels: %s", strerror(errno));
+	for (uint32_t i = 0; i < count; i++)
+		connect_one(&machine, first + i * STEP);
+	puts("idle");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}
