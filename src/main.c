@@ -43,7 +43,8 @@ struct daemon {
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
 
-static const struct device_ops *const kinds[] = { &vbd_device_ops, &vif_device_ops, NULL };
+static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_ops,
+						  &vif_device_ops, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 
 /* --- SIGUSR1: what all rings look like --- */

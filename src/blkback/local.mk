@@ -17,7 +17,8 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_io.c \
 	src/blkback/vbd_pass.c \
 	src/blkback/vbd_resize.c \
-	src/blkback/vbd_queue.c src/blkback/vbd_queue.h
+	src/blkback/vbd_queue.c src/blkback/vbd_queue.h \
+	src/blkback/xentop.c src/blkback/xentop.h
 
 if HAVE_CMOCKA
 blkback_tests = \

@@ -65,6 +65,27 @@ static int write_features(struct vbd *vbd, xs_transaction_t t, const char *const
 	return err;
 }
 
+static bool is_vbd3(const struct vbd *vbd)
+{
+	return vbd->dev.ops == &vbd3_device_ops;
+}
+
+/* Whoever had the disk before us is no more, and its counters are of no use. */
+static int publish_pid(struct vbd *vbd, xs_transaction_t t)
+{
+	const struct device *dev = &vbd->dev;
+	uint32_t pid, before;
+
+	if (!is_vbd3(vbd))
+		return 0;
+	pid = (uint32_t)getpid();
+	if (!store_read_u32(dev->env->store, t, dev->be_path, "kthread-pid", 1, INT32_MAX,
+			    &before) &&
+	    before != pid)
+		xentop_forget(before, dev->domid, dev->devid);
+	return store_writef(dev->env->store, t, dev->be_path, "kthread-pid", "%u", pid);
+}
+
 /* What holds whatever the image turns out to be; some frontends look at state 2 already. */
 static int vbd_advertise(struct device *dev, xs_transaction_t t)
 {
@@ -86,7 +107,28 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 	if (!err)
 		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
 				   vbd_max_queues(vbd_of(dev)));
+	if (!err)
+		err = publish_pid(vbd_of(dev), t);
 	return err;
+}
+
+static int write_pid(struct store *store, xs_transaction_t t, void *user)
+{
+	(void)store;
+	return publish_pid(user, t);
+}
+
+void vbd_count(struct vbd *vbd)
+{
+	const struct device *dev = &vbd->dev;
+
+	if (!is_vbd3(vbd) || vbd->xentop.stats)
+		return;
+	if (xentop_open(&vbd->xentop, dev->domid, dev->devid))
+		device_log(&vbd->dev, LOG_LEVEL_WARNING,
+			   "no statistics for xentop: /dev/shm cannot be written");
+	else if (vbd->resume)
+		store_transact(dev->env->store, dev->be_path, write_pid, vbd);
 }
 
 static int publish_discard(struct vbd *vbd, xs_transaction_t t)
@@ -156,6 +198,14 @@ static bool is_leftover(const char *name, unsigned int *ret_domid, unsigned int 
 	return end > 0 && !name[end];
 }
 
+static bool is_there(struct store *store, const char *kind, unsigned int domid, unsigned int devid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "backend/%s/%u/%u", kind, domid, devid);
+	return store_exists(store, XBT_NULL, path, "state");
+}
+
 void vbd_sweep_journals(struct store *store, const char *runtime_dir)
 {
 	DIR *dir = opendir(runtime_dir);
@@ -163,12 +213,9 @@ void vbd_sweep_journals(struct store *store, const char *runtime_dir)
 
 	while (dir && (entry = readdir(dir))) {
 		unsigned int domid, devid;
-		char be_path[64];
 
-		if (!is_leftover(entry->d_name, &domid, &devid))
-			continue;
-		snprintf(be_path, sizeof(be_path), "backend/vbd/%u/%u", domid, devid);
-		if (!store_exists(store, XBT_NULL, be_path, "state"))
+		if (is_leftover(entry->d_name, &domid, &devid) &&
+		    !is_there(store, "vbd", domid, devid) && !is_there(store, "vbd3", domid, devid))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	if (dir)
@@ -179,16 +226,15 @@ static void vbd_done(struct device *dev, bool removed)
 {
 	(void)removed; /* a disk leaves nothing behind */
 	image_close(&vbd_of(dev)->image);
+	xentop_close(&vbd_of(dev)->xentop);
 }
 
-const struct device_ops vbd_device_ops = {
-	.kind = "vbd",
-	.size = sizeof(struct vbd),
-	.probe = vbd_probe,
-	.advertise = vbd_advertise,
-	.plugged = vbd_plugged,
-	.attach = vbd_attach,
-	.publish = vbd_publish,
-	.detach = vbd_detach,
-	.done = vbd_done,
-};
+#define VBD_OPS(kind_)                                                                             \
+	{                                                                                          \
+		.kind = kind_, .size = sizeof(struct vbd), .probe = vbd_probe,                     \
+		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
+		.publish = vbd_publish, .detach = vbd_detach, .done = vbd_done                     \
+	}
+
+const struct device_ops vbd_device_ops = VBD_OPS("vbd");
+const struct device_ops vbd3_device_ops = VBD_OPS("vbd3");

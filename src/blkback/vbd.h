@@ -19,6 +19,7 @@ struct vbd {
 	struct device dev; /* first */
 	struct image image;
 	char image_name[512]; /* of an NBD export */
+	struct xentop xentop;
 	bool cdrom;
 	bool removable;
 	bool discard;             /* the toolstack does not forbid it */
@@ -79,6 +80,11 @@ void vbd_detach(struct device *dev);
  */
 void vbd_sweep_journals(struct store *store, const char *runtime_dir);
 
+/* vbd.c: count for xentop where that looks (vbd3), from the first attach on. */
+void vbd_count(struct vbd *vbd);
+
+/* backend/vbd; and backend/vbd3, which is libxl's backendtype=tap from Xen 4.19 on. */
 extern const struct device_ops vbd_device_ops;
+extern const struct device_ops vbd3_device_ops;
 
 #endif

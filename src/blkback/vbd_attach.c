@@ -134,6 +134,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->control = env->loop;
 	q->image = &vbd->image;
 	q->runtime_dir = env->runtime_dir;
+	q->xentop = vbd->xentop.stats;
 	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
 				   .domid = vbd->dev.domid,
 				   .devid = vbd->dev.devid,
@@ -209,6 +210,7 @@ void vbd_image_opened(struct vbd *vbd, int err)
 		device_attached(&vbd->dev, err);
 		return;
 	}
+	vbd_count(vbd);
 	if (!vbd->resume && image_settle(&vbd->image))
 		device_log(&vbd->dev, LOG_LEVEL_WARNING,
 			   "what the emulated disk wrote may not be on the medium");

@@ -11,18 +11,22 @@
 
 enum { LOOP_MAJOR = 7 };
 
+#define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
+
 /* `params` as the toolstack means it: an absolute path, an NBD export, or a name below /dev. */
 static int params_path(struct vbd *vbd, char *path, size_t size)
 {
 	char params[STORE_VALUE_MAX];
+	const char *name = params;
 	int n, err = vbd_read_own(vbd, "params", params, sizeof(params));
 
 	if (err)
 		return err;
-	if (!*params)
+	if (!strncmp(params, RAW_PREFIX, strlen(RAW_PREFIX)))
+		name += strlen(RAW_PREFIX);
+	if (!*name)
 		return -ENOENT;
-	n = snprintf(path, size, "%s%s", *params == '/' || nbd_name_is(params) ? "" : "/dev/",
-		     params);
+	n = snprintf(path, size, "%s%s", *name == '/' || nbd_name_is(name) ? "" : "/dev/", name);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -139,8 +143,8 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 	int err = nbd_name_parse(path, &setup.name, &why);
 
 	if (!err && (strlen(path) >= sizeof(setup.image) ||
-		     snprintf(setup.keep_path, sizeof(setup.keep_path), "%s/%s-%u-%u.unflushed",
-			      vbd->dev.env->runtime_dir, vbd->dev.ops->kind, vbd->dev.domid,
+		     snprintf(setup.keep_path, sizeof(setup.keep_path), "%s/vbd-%u-%u.unflushed",
+			      vbd->dev.env->runtime_dir, vbd->dev.domid,
 			      vbd->dev.devid) >= (int)sizeof(setup.keep_path))) {
 		err = -ENAMETOOLONG;
 		why = "its name is too long";
@@ -157,9 +161,17 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 	return err;
 }
 
+/* A socket is that of an NBD server: libxl gives QEMU the same path as one, in backend/vbd3. */
+static bool is_socket(const char *path)
+{
+	dev_t rdev;
+
+	return S_ISSOCK(look_at(path, &rdev));
+}
+
 int vbd_open_image(struct vbd *vbd)
 {
-	char path[STORE_VALUE_MAX + 8], mode[8];
+	char path[STORE_VALUE_MAX + 16], name[sizeof(path) + 16], mode[8];
 	bool read_only;
 	int err;
 
@@ -174,5 +186,8 @@ int vbd_open_image(struct vbd *vbd)
 		return err;
 	}
 	read_only = vbd_read_own(vbd, "mode", mode, sizeof(mode)) || *mode != 'w';
-	return nbd_name_is(path) ? open_nbd(vbd, path, read_only) : open_file(vbd, path, read_only);
+	if (!nbd_name_is(path) && !is_socket(path))
+		return open_file(vbd, path, read_only);
+	snprintf(name, sizeof(name), "%s%s", nbd_name_is(path) ? "" : "nbd:unix:", path);
+	return open_nbd(vbd, name, read_only);
 }

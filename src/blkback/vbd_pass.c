@@ -25,6 +25,10 @@ static void prepare(struct vbd_io *io)
 	const struct blk_request *req = &io->entry->req;
 
 	count(io->queue, req);
+	if (io->queue->xentop) {
+		io->taken_ns = loop_now_ns();
+		xentop_taken(io->queue->xentop, req);
+	}
 	io->segments = req->indirect ? NULL : req->segments;
 	io->bytes = req->indirect || req->op == BLKIF_DISCARD
 			    ? 0
@@ -53,6 +57,7 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 
 	STAILQ_REMOVE_HEAD(&q->idle, link);
 	q->in_flight++;
+	io->taken_ns = 0;
 	fault = blkif_parse(q->setup.abi, slot, &q->limits, req);
 	journal_take(&q->journal, io->entry, q->ring.req_cons - 1);
 	trace(q->trace, TRACE_BLK, &q->id,
@@ -190,6 +195,9 @@ static void respond(struct vbd_io *io)
 	uint8_t rsp[BLKIF_RESPONSE_MAX];
 	size_t size = blkif_response(q->setup.abi, req->id, req->op, io->status, rsp);
 
+	if (q->xentop && io->taken_ns)
+		xentop_answered(q->xentop, req, io->status == BLKIF_OKAY, io->bytes,
+				loop_now_ns() - io->taken_ns);
 	ring_put(&q->ring, rsp, size);
 	journal_answer(io->entry);
 	trace(q->trace, TRACE_BLK, &q->id, "answer op=%s id=%llu status=%d", blkif_op_name(req->op),

@@ -13,7 +13,7 @@
 #include "blkback/aio.h"
 #include "blkback/image.h"
 #include "blkback/journal.h"
-#include "blkback/kept.h"
+#include "blkback/xentop.h"
 #include "ring/blkif.h"
 #include "ring/ring.h"
 #include "trace.h"
@@ -35,6 +35,7 @@ struct vbd_io {
 	uint32_t buf_bytes;                 /* what it was asked for */
 	uint32_t bytes;                     /* of data to move */
 	uint32_t first_copy;                /* of this pass's batch */
+	uint64_t taken_ns;                  /* for xentop; 0: not counted */
 	uint8_t step;                       /* enum vbd_step */
 	enum blkif_status status;
 };
@@ -64,11 +65,12 @@ struct vbd_queue_setup {
 struct vbd_queue {
 	struct queue queue;
 	/* set by the control thread before attach */
-	struct worker *worker;     /* borrowed */
-	struct loop *control;      /* borrowed */
-	const struct image *image; /* borrowed; constant while attached */
-	const char *runtime_dir;   /* borrowed */
-	bool discard;              /* offered to this frontend */
+	struct worker *worker;       /* borrowed */
+	struct loop *control;        /* borrowed */
+	const struct image *image;   /* borrowed; constant while attached */
+	const char *runtime_dir;     /* borrowed */
+	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
+	bool discard;                /* offered to this frontend */
 	struct trace_id id;
 	unsigned int trace;
 	struct vbd_queue_setup setup;

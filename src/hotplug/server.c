@@ -53,7 +53,8 @@ void hotplug_server_name(const struct hotplug_request *req, char *buf, size_t si
 	struct places places;
 
 	places_of(req, &places);
-	snprintf(buf, size, "nbd:unix:%s", places.socket);
+	snprintf(buf, size, "%s%s",
+		 strcmp(req->kind, "vbd3") == 0 ? "" : "nbd:unix:", places.socket);
 }
 
 /* --- stopping --- */

@@ -21,7 +21,10 @@
  */
 const char *hotplug_server_driver(const char *format, size_t len);
 
-/* The name that the daemon finds the disk of `req` under. */
+/*
+ * The name that the daemon finds the disk of `req` under, and libxl the medium of its emulated disk: an
+ * NBD name, in backend/vbd3 the path of the socket.
+ */
 void hotplug_server_name(const struct hotplug_request *req, char *buf, size_t size);
 
 /*
