@@ -4,6 +4,7 @@
 #define PVB_VBD_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "blkback/aio.h"
 #include "blkback/disk_options.h"
@@ -19,6 +20,7 @@ struct vbd {
 	struct device dev; /* first */
 	struct image image;
 	char image_name[512]; /* of an NBD export */
+	dev_t loop;           /* left out between us and the image; 0: none */
 	struct xentop xentop;
 	bool cdrom;
 	bool removable;
@@ -63,6 +65,8 @@ int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
  * -errno after device_reason().
  */
 int vbd_open_image(struct vbd *vbd);
+/* What others wrote through a page cache goes to the open image, and no stale page stays. 0 or -errno. */
+int vbd_settle_image(struct vbd *vbd);
 /* vbd_attach.c: the image is there, or not, after device_reason(). */
 void vbd_image_opened(struct vbd *vbd, int err);
 

@@ -211,7 +211,7 @@ void vbd_image_opened(struct vbd *vbd, int err)
 		return;
 	}
 	vbd_count(vbd);
-	if (!vbd->resume && image_settle(&vbd->image))
+	if (!vbd->resume && vbd_settle_image(vbd))
 		device_log(&vbd->dev, LOG_LEVEL_WARNING,
 			   "what the emulated disk wrote may not be on the medium");
 	start(vbd);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Which image a disk has, and opening it. Control thread only. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
@@ -49,13 +51,18 @@ static int copy_path(const char *from, char *path, size_t size)
 	return 0;
 }
 
-/* Whether `params` itself is what stands behind this device: the device, or the file in its loop. */
-static bool is_params(const char *params, dev_t device)
+/*
+ * Whether `params` itself is what stands behind this device: the device, or the file in its loop; then
+ * that loop device is remembered.
+ */
+static bool is_params(struct vbd *vbd, const char *params, dev_t device)
 {
 	dev_t rdev = 0;
 	mode_t mode = look_at(params, &rdev);
 
-	return S_ISREG(mode) ? major(device) == LOOP_MAJOR : S_ISBLK(mode) && rdev == device;
+	if (S_ISREG(mode) && major(device) == LOOP_MAJOR)
+		vbd->loop = device;
+	return vbd->loop || (S_ISBLK(mode) && rdev == device);
 }
 
 /*
@@ -69,20 +76,50 @@ static int image_path(struct vbd *vbd, char *path, size_t size)
 	unsigned int maj, min;
 	dev_t rdev = 0;
 
+	vbd->loop = 0;
 	if (params_path(vbd, params, sizeof(params)))
 		*params = '\0';
 	if (!vbd_read_own(vbd, "physical-device-path", path, size) && *path)
-		return S_ISBLK(look_at(path, &rdev)) && is_params(params, rdev)
+		return S_ISBLK(look_at(path, &rdev)) && is_params(vbd, params, rdev)
 			       ? copy_path(params, path, size)
 			       : 0;
 	if (vbd_read_own(vbd, "physical-device", numbers, sizeof(numbers)))
 		return *params ? copy_path(params, path, size) : -ENOENT;
 	if (sscanf(numbers, "%x:%x", &maj, &min) != 2)
 		return -EINVAL;
-	if (is_params(params, makedev(maj, min)))
+	if (is_params(vbd, params, makedev(maj, min)))
 		return copy_path(params, path, size);
 	snprintf(path, size, "/dev/block/%u:%u", maj, min);
 	return 0;
+}
+
+/*
+ * QEMU's emulated disk may have gone through a loop device that we leave out: what it wrote lies in the
+ * device's page cache, one above the file's.
+ */
+static int settle_loop(const struct vbd *vbd)
+{
+	char path[32];
+	int fd, err;
+
+	if (!vbd->loop)
+		return 0;
+	snprintf(path, sizeof(path), "/dev/loop%u", minor(vbd->loop));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENXIO ? 0
+							 : -errno; /* gone: nothing lies there */
+	err = fsync(fd) < 0 ? -errno : 0;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+	return err;
+}
+
+int vbd_settle_image(struct vbd *vbd)
+{
+	int err = settle_loop(vbd), ret = image_settle(&vbd->image);
+
+	return err ? err : ret;
 }
 
 static void log_image(struct vbd *vbd, const char *path)

@@ -181,6 +181,37 @@ online_growth() {
 	nothing_is_held "$fds"
 }
 
+# The new place is used at once, by a frontend that never closed.
+growth_is_used() {
+	guest_with_disk 16
+	simblk --requests=300 --verify-all --profile=kexec "$dom" 51712
+	truncate -s 24M "$XENSIM_DIR/disk"
+	until_true 10000 sectors_are 49152 || fail "the growth is not announced"
+	simblk --requests=2000 --fill --verify-all --profile=kexec "$dom" 51712
+	[ "$(od -A n -t u8 -j $((45056 * 512)) -N 8 "$XENSIM_DIR/disk" | tr -d ' ')" = 45056 ] ||
+		fail "sector 45056 is not in the image"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+device_growth() {
+	new_disk disk 16
+	_loop=$(losetup --find --show "$XENSIM_DIR/disk" 2>/dev/null) || return 0 # not root
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$_loop" xvda
+	begin "$XENSIM_DIR/load" simblk --requests=4000000 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	truncate -s 24M "$XENSIM_DIR/disk"
+	losetup --set-capacity "$_loop"
+	until_true 10000 sectors_are 49152 || fail "the growth of a device is not announced"
+	xensim-xl block-detach "$dom" xvda
+	wait "$load"
+	losetup --detach "$_loop"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 failed_script() {
 	new_disk disk 8
 	dom=$(xensim-xl create guest)
@@ -211,6 +242,8 @@ test_case "two guests and three disks do not disturb each other" two_guests_two_
 test_case "a read-only disk is never written" read_only_stays_unchanged
 test_case "a script that writes numbers before a path is enough" numbers_before_path
 test_case "an image may grow under a guest, and shrinks without its knowing" online_growth
+test_case "what grew is used without a reconnect of the device" growth_is_used
+test_case "a block device may grow under a guest" device_growth
 test_case "a script's failure is in the log, with its reason" failed_script
 test_case "a missing image is an error that says so" missing_image
 finish

@@ -14,6 +14,10 @@ PATH=$PATH:/usr/sbin:/sbin
 # disk_by_nbd SIMBLK-OPTION...: $url is the disk of guest $dom, 64 MiB.
 disk_by_nbd() {
 	guest_with_disk 64
+	connect_nbd "$@"
+}
+
+connect_nbd() {
 	begin "$XENSIM_DIR/nbd.log" simblk --nbd="$XENSIM_DIR/nbd" "$@" "$dom" 51712
 	server=$!
 	wait_line "$XENSIM_DIR/nbd.log" "^nbd+unix"
@@ -58,6 +62,60 @@ a_file_system() {
 	fs_is_clean "$XENSIM_DIR/disk"
 }
 
+# As QEMU's emulated disk does until the guest unplugs it: through the page cache, never synced.
+what_the_firmware_wrote() {
+	an_image_with_noise "$XENSIM_DIR/noise"
+	new_disk disk 64
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	dd if="$XENSIM_DIR/noise" of="$XENSIM_DIR/disk" bs=1M conv=notrunc status=none
+	connect_nbd
+	qemu-img compare -f raw -F raw "$XENSIM_DIR/noise" "$url" >/dev/null || fail "the ring reads stale bytes"
+	end_nbd
+}
+
+# And back: whoever has read the image before finds what the guest wrote.
+what_the_guest_wrote() {
+	an_image_with_noise "$XENSIM_DIR/noise"
+	disk_by_nbd
+	cksum "$XENSIM_DIR/disk" >/dev/null
+	qemu-img convert -n -f raw -O raw "$XENSIM_DIR/noise" "$url"
+	end_nbd
+	cmp "$XENSIM_DIR/noise" "$XENSIM_DIR/disk"
+}
+
+# The stock script's loop device has a page cache of its own above the file's.
+what_lies_in_a_loop_device() {
+	new_disk disk 64
+	_loop=$(losetup --find --show "$XENSIM_DIR/disk" 2>/dev/null) || return 0 # not root
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda hotplug=none
+	an_image_with_noise "$XENSIM_DIR/noise"
+	dd if="$XENSIM_DIR/noise" of="$_loop" bs=1M count=4 status=none
+	dd if="$XENSIM_DIR/noise" of="$XENSIM_DIR/start" bs=1M count=4 status=none
+	xenstore-write "$(backend vbd "$dom" 51712)/physical-device-path" "$_loop"
+	connect_nbd
+	qemu-img dd -f raw -O raw bs=1M count=4 if="$url" of="$XENSIM_DIR/back" >/dev/null
+	cmp "$XENSIM_DIR/start" "$XENSIM_DIR/back" || fail "the ring reads stale bytes"
+	end_nbd
+	losetup --detach "$_loop"
+}
+
+beyond_the_end() { qemu-io -f raw -c "read 60M 1M" "$url" 2>&1 | grep -q "read failed"; }
+
+a_shrunken_disk() {
+	disk_by_nbd
+	qemu-io -f raw -c "write -P 0x55 0 64M" "$url" >/dev/null
+	truncate -s 48M "$XENSIM_DIR/disk"
+	wait_line "$log" "vbd $dom/51712: the image shrank to 48 MiB"
+	until_true 5000 beyond_the_end || fail "what is beyond the end can be read"
+	qemu-io -f raw -c "read -P 0x55 0 48M" "$url" >"$XENSIM_DIR/io"
+	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
+	! qemu-io -f raw -c "write 60M 1M" "$url" >/dev/null 2>&1 || fail "what is beyond the end can be written"
+	[ "$(stat -c %s "$XENSIM_DIR/disk")" -eq 50331648 ] || fail "a write made it larger again"
+	end_nbd
+}
+
 patterns_at_odd_places() {
 	disk_by_nbd --persistent --segs=32
 	qemu-io -f raw -c "write -P 0x11 512 1536" -c "write -P 0x22 1M 3M" -c "write -P 0x33 5120 512" \
@@ -76,4 +134,8 @@ fds=$(daemon_fds)
 test_case "an image copied there and back is the same" copied_there_and_back
 test_case "a file system survives the way through the ring" a_file_system
 test_case "patterns at odd places are read where they were written" patterns_at_odd_places
+test_case "what was written through the page cache before the connect is read" what_the_firmware_wrote
+test_case "what lies in the page cache of a loop device is read" what_lies_in_a_loop_device
+test_case "what the guest wrote is read through the page cache" what_the_guest_wrote
+test_case "a disk that shrank is an error beyond its end, and nowhere else" a_shrunken_disk
 finish
