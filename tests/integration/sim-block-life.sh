@@ -181,7 +181,7 @@ online_growth() {
 	nothing_is_held "$fds"
 }
 
-# The new place is used at once, by a frontend that never closed.
+# By the next kernel of the same guest, too.
 growth_is_used() {
 	guest_with_disk 16
 	simblk --requests=300 --verify-all --profile=kexec "$dom" 51712
@@ -242,7 +242,7 @@ test_case "two guests and three disks do not disturb each other" two_guests_two_
 test_case "a read-only disk is never written" read_only_stays_unchanged
 test_case "a script that writes numbers before a path is enough" numbers_before_path
 test_case "an image may grow under a guest, and shrinks without its knowing" online_growth
-test_case "what grew is used without a reconnect of the device" growth_is_used
+test_case "what an image grew by holds data" growth_is_used
 test_case "a block device may grow under a guest" device_growth
 test_case "a script's failure is in the log, with its reason" failed_script
 test_case "a missing image is an error that says so" missing_image
