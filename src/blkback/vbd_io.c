@@ -34,8 +34,10 @@ void vbd_io_release(struct vbd_io *io)
 
 	if (io->page)
 		aio_put_buffer(aio, io->page, PAGE);
-	if (io->buf)
+	if (io->buf) {
 		aio_put_buffer(aio, io->buf, io->buf_bytes);
+		io->queue->bytes_held -= io->buf_bytes;
+	}
 	io->page = NULL;
 	io->buf = NULL;
 	io->segments = NULL;
@@ -325,6 +327,7 @@ bool vbd_io_advance(struct vbd_io *io)
 		if (!find_buffer(io, &io->buf, io->bytes))
 			return false;
 		io->buf_bytes = io->bytes;
+		io->queue->bytes_held += io->bytes;
 	}
 	if (moves_data_in(io))
 		fetch_data(io);

@@ -4,6 +4,7 @@
 
 #include "blkback/vbd_queue.h"
 
+#define AWAY_BYTES  ((uint64_t)4 << 20)
 #define TAKE_BUDGET 64u /* per pass, so that one deep ring does not hold up the others */
 
 static struct vbd_queue *vbd_queue_of(struct queue *queue)
@@ -111,10 +112,19 @@ static void fail_ring(struct vbd_queue *q)
 	loop_post(q->control, &q->alarm);
 }
 
-/* While the image is away one request waits for it, and the rest in the ring, without buffers. */
+/*
+ * An image that may be away holds few of the buffers that all disks share; and while it is, one request
+ * waits for it, and the rest in the ring.
+ */
+static bool image_takes(const struct vbd_queue *q)
+{
+	return q->in_flight == 0 || !q->image->ops->away ||
+	       (q->bytes_held < AWAY_BYTES && !image_is_away(q->image));
+}
+
 static bool may_take(const struct vbd_queue *q)
 {
-	if (q->in_flight && image_is_away(q->image))
+	if (!image_takes(q))
 		return false;
 	return !q->stopping && !q->failed && !q->barrier && STAILQ_EMPTY(&q->waiting) &&
 	       !STAILQ_EMPTY(&q->idle);

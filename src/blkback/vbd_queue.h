@@ -103,10 +103,11 @@ struct vbd_queue {
 	struct vbd_io_list giving;   /* of this pass */
 	struct vbd_io_list finished; /* to be answered */
 	uint32_t in_flight;
-	bool stopping; /* takes nothing more; ends when nothing is in flight */
-	bool failed;   /* impossible ring */
-	bool drained;  /* the worker was told */
-	bool kick;     /* resumed: the frontend may have missed a notification */
+	uint64_t bytes_held; /* of the worker's buffers */
+	bool stopping;       /* takes nothing more; ends when nothing is in flight */
+	bool failed;         /* impossible ring */
+	bool drained;        /* the worker was told */
+	bool kick;           /* resumed: the frontend may have missed a notification */
 	bool barrier_runs;
 	struct vbd_io *barrier; /* waits for all before it; nothing is taken behind it */
 	uint32_t nr_replayed;
