@@ -45,13 +45,14 @@ load_is_clean() {
 	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 }
 
+nothing_left() { [ -z "$(find "$XENSIM_DIR/run" -name 'vbd*')" ]; }
+
 give_back() {
 	xensim-xl block-detach "$dom" xvda
 	xensim-xl destroy "$dom"
 	nothing_is_held "$@"
 	kill_server
-	left=$(find "$XENSIM_DIR/run" -name 'vbd*' | wc -l)
-	[ "$left" -eq 0 ] || fail "$left files are left"
+	until_true 3000 nothing_left || fail "files are left: $(ls "$XENSIM_DIR/run")"
 }
 
 every_byte() {
@@ -128,6 +129,7 @@ server_dies() {
 		until_true 10000 is_quiet || fail "it does not come back"
 	done
 	_outages=$(($(grep -c "is away" "$log") - _before))
+	[ "$_outages" -ge 1 ] || fail "no outage was noticed"
 	[ "$_outages" -le 3 ] || fail "$_outages warnings of 3 outages"
 	load_is_clean
 	give_back "$fds"
