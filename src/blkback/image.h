@@ -42,6 +42,7 @@ struct image_request {
 	struct {
 		TAILQ_ENTRY(image_request) link;
 		struct nbd_conn *conn;    /* borrowed */
+		uint64_t cookie;          /* libnbd's number of the command */
 		uint64_t progress, chunk; /* of a discard that takes several commands */
 		uint64_t mark;            /* what a flush covers; see nbd_keep.h */
 		int error;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libnbd.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -102,12 +103,13 @@ static bool is_over(const struct nbd_conn *conn)
 	return nbd_aio_is_dead(conn->h) == 1 || nbd_aio_is_closed(conn->h) == 1;
 }
 
-/* libnbd's words without the name of its function. */
-static const char *last_words(void)
+/* libnbd's words without the name of its function; it forgets them at the next call. */
+static void copy_words(char *buf, size_t size)
 {
 	const char *text = nbd_get_error(), *colon = text ? strstr(text, ": ") : NULL;
 
-	return colon ? colon + 2 : text ? text : "the server closed the connection";
+	if (text)
+		snprintf(buf, size, "%s", colon ? colon + 2 : text);
 }
 
 /*
@@ -121,6 +123,7 @@ static void settle(struct nbd_conn *conn, const char *why)
 
 	while ((req = TAILQ_FIRST(&conn->completed))) {
 		TAILQ_REMOVE(&conn->completed, req, nbd.link);
+		nbd_aio_command_completed(conn->h, req->nbd.cookie);
 		conn->ops->done(conn->user, req, req->nbd.error);
 	}
 	if (!conn->h)
@@ -143,7 +146,7 @@ static void socket_moved(void *user, uint32_t events)
 	struct nbd_conn *conn = user;
 	const uint32_t in = EPOLLIN | EPOLLHUP | EPOLLERR;
 	unsigned int direction = nbd_aio_get_direction(conn->h);
-	const char *why = "the server closed the connection";
+	char why[160] = "the server closed the connection";
 	int ret = 0;
 
 	if ((events & in) && (direction & LIBNBD_AIO_DIRECTION_READ))
@@ -152,7 +155,7 @@ static void socket_moved(void *user, uint32_t events)
 		 (direction & LIBNBD_AIO_DIRECTION_WRITE))
 		ret = nbd_aio_notify_write(conn->h);
 	if (ret < 0)
-		why = last_words();
+		copy_words(why, sizeof(why));
 	settle(conn, why);
 }
 
@@ -170,7 +173,7 @@ static int answered(void *user, int *error)
 
 	req->nbd.error = *error;
 	TAILQ_INSERT_TAIL(&req->nbd.conn->completed, req, nbd.link);
-	return 1; /* libnbd forgets the command */
+	return 0; /* the command lives until settle() retires it: libnbd may still be looking at it */
 }
 
 static int64_t issue(struct nbd_conn *conn, struct image_request *req, bool as_flush, bool fua)
@@ -196,10 +199,13 @@ static int64_t issue(struct nbd_conn *conn, struct image_request *req, bool as_f
 
 int nbd_conn_send(struct nbd_conn *conn, struct image_request *req, bool as_flush, bool fua)
 {
+	int64_t cookie;
 	int err;
 
 	req->nbd.conn = conn;
-	if (issue(conn, req, as_flush, fua) >= 0) {
+	cookie = issue(conn, req, as_flush, fua);
+	if (cookie >= 0) {
+		req->nbd.cookie = (uint64_t)cookie;
 		arm(conn);
 		/* Sending can break the connection, and then the answers are there already. */
 		if (!TAILQ_EMPTY(&conn->completed))
