@@ -363,7 +363,7 @@ static void check_path(const char *type, const char *params, int expected_err, c
 {
 	static struct hotplug_image found_image;
 	struct hotplug_failure failure = { 0 };
-	char found[128];
+	static char found[PATH_MAX + 32];
 	int err = hotplug_target_parse(type, params, &found_image, &failure);
 
 	assert_int_equal(err, expected_err);
