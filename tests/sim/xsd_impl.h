@@ -16,8 +16,6 @@
 /* A guest that does not read its replies is not read from beyond this. */
 #define XSD_QUOTA_OUT_BYTES (256u * 1024)
 
-#define XSD_BUCKETS 1024u
-
 /* One node. A table maps absolute paths to these. */
 struct xsd_node {
 	struct xsd_node *next;        /* hash chain */
@@ -37,8 +35,8 @@ struct xsd_node {
 };
 
 struct xsd_table {
-	struct xsd_node *bucket[XSD_BUCKETS];
-	unsigned int nr_nodes;
+	struct xsd_node **bucket; /* owned array; grows with the nodes */
+	unsigned int nr_buckets, nr_nodes;
 };
 
 /* A change that watches may want to hear of. */
@@ -61,6 +59,7 @@ struct xsd_tx {
 struct xsd_watch {
 	struct xsd_watch *next;
 	char *path, *token; /* owned */
+	size_t len;         /* of the path */
 	size_t strip;       /* bytes of the path that a relative watch does not show */
 };
 

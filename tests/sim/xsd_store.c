@@ -13,32 +13,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned int path_hash(const char *path)
+#define FIRST_BUCKETS 16u
+
+static uint32_t path_hash(const char *path)
 {
 	uint32_t h = 2166136261u;
 
 	for (; *path; path++)
 		h = (h ^ (unsigned char)*path) * 16777619u;
-	return h % XSD_BUCKETS;
+	return h;
+}
+
+static struct xsd_node **place(const struct xsd_table *table, const char *path)
+{
+	return &table->bucket[path_hash(path) % table->nr_buckets];
 }
 
 struct xsd_node *xsd_table_find(struct xsd_table *table, const char *path)
 {
-	struct xsd_node *n = table->bucket[path_hash(path)];
+	struct xsd_node *n = table->nr_buckets ? *place(table, path) : NULL;
 
 	while (n && strcmp(n->path, path))
 		n = n->next;
 	return n;
 }
 
+static void table_grow(struct xsd_table *table)
+{
+	struct xsd_table larger = { .nr_buckets = table->nr_buckets ? table->nr_buckets * 2
+								    : FIRST_BUCKETS,
+				    .nr_nodes = table->nr_nodes };
+
+	larger.bucket = sim_alloc(larger.nr_buckets * sizeof(larger.bucket[0]));
+	for (unsigned int i = 0; i < table->nr_buckets; i++) {
+		while (table->bucket[i]) {
+			struct xsd_node *n = table->bucket[i], **at = place(&larger, n->path);
+
+			table->bucket[i] = n->next;
+			n->next = *at;
+			*at = n;
+		}
+	}
+	free(table->bucket);
+	*table = larger;
+}
+
 struct xsd_node *xsd_table_add(struct xsd_table *table, const char *path)
 {
-	struct xsd_node *n = sim_alloc(sizeof(*n));
-	unsigned int h = path_hash(path);
+	struct xsd_node *n = sim_alloc(sizeof(*n)), **at;
 
+	if (table->nr_nodes >= table->nr_buckets)
+		table_grow(table);
+	at = place(table, path);
 	n->path = sim_strdup(path);
-	n->next = table->bucket[h];
-	table->bucket[h] = n;
+	n->next = *at;
+	*at = n;
 	table->nr_nodes++;
 	return n;
 }
@@ -54,11 +83,11 @@ static void node_free(struct xsd_node *n)
 
 void xsd_table_del(struct xsd_table *table, const char *path)
 {
-	struct xsd_node **at = &table->bucket[path_hash(path)];
+	struct xsd_node **at = table->nr_buckets ? place(table, path) : NULL;
 
-	while (*at && strcmp((*at)->path, path))
+	while (at && *at && strcmp((*at)->path, path))
 		at = &(*at)->next;
-	if (*at) {
+	if (at && *at) {
 		struct xsd_node *n = *at;
 
 		*at = n->next;
@@ -69,7 +98,7 @@ void xsd_table_del(struct xsd_table *table, const char *path)
 
 void xsd_table_clear(struct xsd_table *table)
 {
-	for (unsigned int i = 0; i < XSD_BUCKETS; i++) {
+	for (unsigned int i = 0; i < table->nr_buckets; i++) {
 		while (table->bucket[i]) {
 			struct xsd_node *n = table->bucket[i];
 
@@ -77,7 +106,8 @@ void xsd_table_clear(struct xsd_table *table)
 			node_free(n);
 		}
 	}
-	table->nr_nodes = 0;
+	free(table->bucket);
+	*table = (struct xsd_table){ 0 };
 }
 
 void xsd_node_set_value(struct xsd_node *node, const void *data, size_t len)
@@ -280,7 +310,7 @@ void xsd_node_remove(struct xsd_req *q, const char *path)
 /* The path of any node owned by @domid, NULL when there is none. */
 static const char *owned_path(struct xsd *xs, uint32_t domid)
 {
-	for (unsigned int i = 0; i < XSD_BUCKETS; i++)
+	for (unsigned int i = 0; i < xs->nodes.nr_buckets; i++)
 		for (struct xsd_node *n = xs->nodes.bucket[i]; n; n = n->next)
 			if (n->perms[0].id == domid && n->path[1])
 				return n->path;

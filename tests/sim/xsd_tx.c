@@ -60,7 +60,7 @@ void xsd_tx_free_all(struct xsd_conn *conn)
 
 static bool tx_conflicts(struct xsd *xs, struct xsd_tx *tx)
 {
-	for (unsigned int i = 0; i < XSD_BUCKETS; i++) {
+	for (unsigned int i = 0; i < tx->nodes.nr_buckets; i++) {
 		for (struct xsd_node *n = tx->nodes.bucket[i]; n; n = n->next) {
 			struct xsd_node *now = xsd_table_find(&xs->nodes, n->path);
 
@@ -98,7 +98,7 @@ int xsd_tx_end(struct xsd_req *q, struct xsd_tx *tx, bool commit)
 	if (commit && tx_conflicts(q->xs, tx))
 		err = EAGAIN;
 	if (commit && !err) {
-		for (unsigned int i = 0; i < XSD_BUCKETS; i++)
+		for (unsigned int i = 0; i < tx->nodes.nr_buckets; i++)
 			for (struct xsd_node *n = tx->nodes.bucket[i]; n; n = n->next)
 				if (n->modified)
 					tx_apply(q, n);

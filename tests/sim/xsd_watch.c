@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool path_is_below(const char *path, const char *top)
+/* The lengths tell most of a thousand watches from the one that is meant. */
+static bool is_hit(const struct xsd_watch *w, const struct xsd_event *ev, size_t len)
 {
-	size_t len = strlen(top);
-
-	if (!strcmp(top, "/"))
-		return path[0] == '/';
-	return !strncmp(path, top, len) && (path[len] == '/' || !path[len]);
+	if (ev->exact)
+		return len == w->len && !memcmp(ev->path, w->path, len);
+	if (!strcmp(w->path, "/"))
+		return ev->path[0] == '/';
+	return len >= w->len && (ev->path[w->len] == '/' || !ev->path[w->len]) &&
+	       !memcmp(ev->path, w->path, w->len);
 }
 
 static bool perms_readable(const struct xsd_conn *conn, const struct xs_permissions *perms,
@@ -49,14 +51,13 @@ static const char *shown_path(const struct xsd_watch *w, const char *path)
 
 void xsd_event_deliver(struct xsd *xs, const struct xsd_event *ev)
 {
+	size_t len = strlen(ev->path);
+
 	for (struct xsd_conn *c = xs->conns; c; c = c->next) {
 		if (c->dead || !c->watches || !event_is_visible(c, ev))
 			continue;
 		for (struct xsd_watch *w = c->watches; w; w = w->next) {
-			bool hit = ev->exact ? !strcmp(ev->path, w->path)
-					     : path_is_below(ev->path, w->path);
-
-			if (hit)
+			if (is_hit(w, ev, len))
 				xsd_conn_send_event(c, shown_path(w, ev->path), w->token);
 		}
 	}
@@ -134,6 +135,7 @@ int xsd_op_watch(struct xsd_req *q)
 	}
 	w = sim_alloc(sizeof(*w));
 	w->path = path;
+	w->len = strlen(path);
 	w->token = sim_strdup(str[1]);
 	if (str[0][0] != '/' && str[0][0] != '@')
 		w->strip = strlen(path) - strlen(str[0]) - 1;
