@@ -225,6 +225,7 @@ static int judge(int status, int said, const char *path, struct hotplug_failure 
 int hotplug_server_start(const struct hotplug_request *req, const char *driver, const char *path,
 			 bool read_only, struct hotplug_failure *failure)
 {
+	struct hotplug_failure ignored;
 	struct places places;
 	pid_t pid;
 	int said, err = hotplug_server_stop(req, failure);
@@ -247,5 +248,7 @@ int hotplug_server_start(const struct hotplug_request *req, const char *driver, 
 		err = judge(wait_for(pid), said, path, failure);
 	if (said >= 0)
 		close(said);
+	if (err)
+		hotplug_server_stop(req, &ignored); /* its socket may be there already */
 	return err;
 }

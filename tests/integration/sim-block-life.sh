@@ -176,7 +176,7 @@ online_growth() {
 	wait_line "$log" "vbd $dom/51712: the image shrank to 40 MiB"
 	sectors_are 98304 || fail "a shrunken image is announced"
 	xensim-xl block-detach "$dom" xvda
-	wait "$load"
+	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
 }
@@ -206,7 +206,7 @@ device_growth() {
 	losetup --set-capacity "$_loop"
 	until_true 10000 sectors_are 49152 || fail "the growth of a device is not announced"
 	xensim-xl block-detach "$dom" xvda
-	wait "$load"
+	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	losetup --detach "$_loop"
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"

@@ -145,6 +145,7 @@ kill_daemon() {
 
 # What the dead server had acknowledged is known to nobody but the file in the runtime directory.
 both_die() {
+	start_daemon --nbd-timeout=20
 	guest_on_nbd 16 "nbd:unix:$sock"
 	load_with --requests=6000 --fill --verify-all --mix=40:58:1:1
 	for _ in 1 2 3; do
@@ -156,9 +157,11 @@ both_die() {
 	done
 	load_is_clean
 	give_back
+	stop_daemon
 }
 
 stopped_while_away() {
+	start_daemon --nbd-timeout=20
 	guest_on_nbd 16 "nbd:unix:$sock"
 	load_with --requests=6000 --fill --verify-all --mix=40:58:1:1
 	kill_server
@@ -168,6 +171,7 @@ stopped_while_away() {
 	server
 	load_is_clean
 	give_back
+	stop_daemon
 }
 
 destroyed_while_away() {
@@ -181,7 +185,6 @@ destroyed_while_away() {
 }
 
 away_for_too_long() {
-	stop_daemon
 	start_daemon --nbd-timeout=1
 	guest_on_nbd 16 "nbd:unix:$sock"
 	begin "$XENSIM_DIR/load" simblk --requests=1000000 "$dom" 51712
@@ -194,6 +197,7 @@ away_for_too_long() {
 	server
 	simblk --requests=100 --profile=kexec "$dom" 51712
 	give_back
+	stop_daemon
 }
 
 start_daemon --nbd-timeout=20
@@ -211,7 +215,9 @@ test_case "a missing server is an error that says so" no_server
 test_case "a name that cannot be is an error that says so" bad_name
 test_case "a server that dies and forgets loses nothing" server_dies
 test_case "a guest can be destroyed while the server is away" destroyed_while_away
+stop_daemon
+daemon=$$ # each case has its own; test_case only looks whether this one lives
 test_case "a server and a daemon that die together lose nothing" both_die
 test_case "a daemon stopped while the server is away loses nothing" stopped_while_away
 test_case "a server that stays away is an error after the time-out" away_for_too_long
-finish
+exit "$failed"

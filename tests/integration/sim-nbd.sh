@@ -93,7 +93,8 @@ what_lies_in_a_loop_device() {
 	an_image_with_noise "$XENSIM_DIR/noise"
 	dd if="$XENSIM_DIR/noise" of="$_loop" bs=1M count=4 status=none
 	dd if="$XENSIM_DIR/noise" of="$XENSIM_DIR/start" bs=1M count=4 status=none
-	xenstore-write "$(backend vbd "$dom" 51712)/physical-device-path" "$_loop"
+	_dir=$(backend vbd "$dom" 51712)
+	xenstore-write "$_dir/physical-device-path" "$_loop" "$_dir/physical-device" "$(stat -c %t:%T "$_loop")"
 	connect_nbd
 	qemu-img dd -f raw -O raw bs=1M count=4 if="$url" of="$XENSIM_DIR/back" >/dev/null
 	cmp "$XENSIM_DIR/start" "$XENSIM_DIR/back" || fail "the ring reads stale bytes"
@@ -113,7 +114,10 @@ a_shrunken_disk() {
 	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
 	! qemu-io -f raw -c "write 60M 1M" "$url" >/dev/null 2>&1 || fail "what is beyond the end can be written"
 	[ "$(stat -c %s "$XENSIM_DIR/disk")" -eq 50331648 ] || fail "a write made it larger again"
-	end_nbd
+	kill "$server"
+	! wait "$server" || fail "the guest has seen no error"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
 }
 
 patterns_at_odd_places() {

@@ -42,7 +42,7 @@ detach() {
 noise_goes_there() {
 	guest_on "$1"
 	dd if=/dev/urandom of="$XENSIM_DIR/noise" bs=1M count=20 status=none
-	truncate -s "$(qemu-img info -f "$_driver" --output=json "$image" |
+	truncate -s "$(qemu-img info -U -f "$_driver" --output=json "$image" |
 		sed -n 's/.*"virtual-size": \([0-9]*\).*/\1/p')" "$XENSIM_DIR/noise"
 	begin "$XENSIM_DIR/nbd.log" simblk --nbd="$XENSIM_DIR/nbd" --segs=64 "$dom" 51712
 	_guest=$!
@@ -98,6 +98,7 @@ server_dies() {
 }
 
 daemon_restarts() {
+	start_daemon
 	guest_on qcow2
 	begin "$XENSIM_DIR/load" simblk --requests=5000 --fill --verify-all "$dom" 51712
 	load=$!
@@ -107,9 +108,11 @@ daemon_restarts() {
 	start_daemon
 	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	detach
+	stop_daemon
 }
 
 stale_socket() {
+	image=$XENSIM_DIR/image.qcow2
 	dom=$(xensim-xl create guest)
 	: >"$XENSIM_DIR/run/vbd-$dom-51712.nbd"
 	echo $$ >"$XENSIM_DIR/run/vbd-$dom-51712.pid" # somebody else has the number now
@@ -163,5 +166,7 @@ test_case "what an earlier server left behind is in nobody's way" stale_socket
 test_case "a second guest does not get the image" second_guest
 test_case "an image of another format is an error with qemu-nbd's words" wrong_format
 test_case "without qemu-nbd the error says what to install" without_qemu
+stop_daemon
+daemon=$$ # the case has its own; test_case only looks whether this one lives
 test_case "a daemon that is killed finds its server again" daemon_restarts
-finish
+exit "$failed"

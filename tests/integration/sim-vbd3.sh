@@ -54,6 +54,7 @@ xentop_counts() {
 }
 
 restart() {
+	start_daemon
 	new_disk disk 16
 	guest_on "aio:$XENSIM_DIR/disk"
 	begin "$XENSIM_DIR/load" simblk --requests=8000 --verify-all --hold "$dom" 51712
@@ -68,6 +69,7 @@ restart() {
 	[ ! -e "/dev/shm/td3-$_old" ] || fail "the old counters are left"
 	[ "$(counter 1)" -gt 0 ] || fail "nothing is counted"
 	give_back
+	stop_daemon
 }
 
 vhd() {
@@ -88,5 +90,7 @@ nothing_is_held
 fds=$(daemon_fds)
 test_case "a vbd3 disk is served, and xentop finds its counters" xentop_counts
 test_case "a VHD image comes by the socket that libxl gives to QEMU too" vhd
+stop_daemon
+daemon=$$ # the case has its own; test_case only looks whether this one lives
 test_case "a new daemon takes the counters over" restart
-finish
+exit "$failed"
