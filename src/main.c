@@ -258,6 +258,7 @@ static int start_registry(struct daemon *daemon)
 		.workers = daemon->workers,
 		.nr_workers = daemon->nr_workers,
 		.runtime_dir = daemon->options.runtime_dir,
+		.disk = &daemon->options.disk,
 		.nbd_timeout_s = daemon->options.nbd_timeout_s,
 	};
 	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);

@@ -177,7 +177,8 @@ enum options_result options_parse(int argc, char *const *argv, struct options *r
 {
 	struct options options = { .log_level = LOG_LEVEL_INFO,
 				   .nbd_timeout_s = 60,
-				   .runtime_dir = DEFAULT_RUNTIME_DIR };
+				   .runtime_dir = DEFAULT_RUNTIME_DIR,
+				   .disk = disk_options_default };
 	const char *config = NULL;
 	enum options_result result = scan_early(argc, argv, &config);
 

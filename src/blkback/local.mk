@@ -35,6 +35,8 @@ tests_unit_test_disk_options_LDADD = $(UNIT_LIBS)
 tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h
 tests_unit_test_kept_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_kept_LDADD = $(UNIT_LIBS)
+endif
+
 if HAVE_LIBNBD
 libpvb_a_SOURCES += src/blkback/nbd_conn.c src/blkback/nbd_link.c
 endif

@@ -36,7 +36,7 @@ void vbd_read_options(struct vbd *vbd)
 
 	vbd->options = *vbd->dev.env->disk;
 	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
-		if (!read_own(vbd, name, value, sizeof(value)) &&
+		if (!vbd_read_own(vbd, name, value, sizeof(value)) &&
 		    disk_options_set(&vbd->options, name, value))
 			device_log(&vbd->dev, LOG_LEVEL_WARNING,
 				   "its key `%s` cannot be `%s` and is left out; see pvbackd(8)",
@@ -53,6 +53,7 @@ static int vbd_probe(struct device *dev)
 		!vbd_read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
 	vbd->discard = vbd_read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
 	vbd->removable = !vbd_read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
+	vbd_read_options(vbd);
 	return 0;
 }
 

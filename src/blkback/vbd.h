@@ -19,6 +19,7 @@
 struct vbd {
 	struct device dev; /* first */
 	struct image image;
+	struct disk_options options;
 	char image_name[512]; /* of an NBD export */
 	dev_t loop;           /* left out between us and the image; 0: none */
 	struct xentop xentop;
@@ -58,6 +59,8 @@ bool vbd_front_has_plain(struct device *dev);
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
 unsigned int vbd_max_queues(const struct vbd *vbd);
+/* What the admin chose for this disk: looked at before each offer and each connect. */
+void vbd_read_options(struct vbd *vbd);
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
 
 /*

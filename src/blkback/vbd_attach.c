@@ -221,6 +221,7 @@ int vbd_attach(struct device *dev, bool resume)
 {
 	struct vbd *vbd = vbd_of(dev);
 
+	vbd_read_options(vbd);
 	vbd->resume = resume;
 	vbd->plain = false;
 	return vbd_open_image(vbd);

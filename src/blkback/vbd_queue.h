@@ -13,6 +13,7 @@
 #include "blkback/aio.h"
 #include "blkback/image.h"
 #include "blkback/journal.h"
+#include "blkback/kept.h"
 #include "blkback/xentop.h"
 #include "ring/blkif.h"
 #include "ring/ring.h"
@@ -35,6 +36,7 @@ struct vbd_io {
 	uint32_t buf_bytes;                 /* what it was asked for */
 	uint32_t bytes;                     /* of data to move */
 	uint32_t first_copy;                /* of this pass's batch */
+	uint32_t nr_copies;                 /* in it; what is kept mapped needs none */
 	uint64_t taken_ns;                  /* for xentop; 0: not counted */
 	uint8_t step;                       /* enum vbd_step */
 	enum blkif_status status;
