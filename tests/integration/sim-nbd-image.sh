@@ -196,7 +196,9 @@ away_for_too_long() {
 	grep -q "errors=[1-9].* protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 	server
 	simblk --requests=100 --profile=kexec "$dom" 51712
-	give_back
+	xensim-xl destroy "$dom" # the old kernel never closes
+	nothing_is_held
+	kill_server
 	stop_daemon
 }
 

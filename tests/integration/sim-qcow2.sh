@@ -14,6 +14,14 @@ script=$build/src/hotplug/block-pvbackd
 PVBACKD_RUNTIME_DIR=$XENSIM_DIR/run
 export PVBACKD_RUNTIME_DIR
 
+# What a failed case left: it is no process of the simulated machine.
+stop_servers() {
+	for _file in "$XENSIM_DIR"/run/*.pid; do
+		[ ! -e "$_file" ] || kill "$(cat "$_file")" 2>/dev/null || :
+	done
+}
+trap stop_servers EXIT
+
 server_pid() { cat "$XENSIM_DIR/run/vbd-$dom-51712.pid"; }
 
 # guest_on FORMAT: $dom with $image, 32 MiB, as xvda.
@@ -26,7 +34,7 @@ guest_on() {
 	xensim-xl block-attach "$dom" "$1:$image" xvda script="$script"
 }
 
-nothing_left() { [ -z "$(find "$XENSIM_DIR/run" -name 'vbd-*')" ]; }
+nothing_left() { [ -z "$(find "$XENSIM_DIR/run" -name "vbd-$dom-*")" ]; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 detach() {
@@ -43,7 +51,7 @@ noise_goes_there() {
 	guest_on "$1"
 	dd if=/dev/urandom of="$XENSIM_DIR/noise" bs=1M count=20 status=none
 	truncate -s "$(qemu-img info -U -f "$_driver" --output=json "$image" |
-		sed -n 's/.*"virtual-size": \([0-9]*\).*/\1/p')" "$XENSIM_DIR/noise"
+		sed -n 's/.*"virtual-size": \([0-9]*\).*/\1/p' | head -n 1)" "$XENSIM_DIR/noise"
 	begin "$XENSIM_DIR/nbd.log" simblk --nbd="$XENSIM_DIR/nbd" --segs=64 "$dom" 51712
 	_guest=$!
 	wait_line "$XENSIM_DIR/nbd.log" "^nbd+unix"
