@@ -28,6 +28,8 @@ struct device_env {
 	unsigned int nr_workers;
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
+	const char *pcap_dir;              /* borrowed */
+	unsigned int antispoof;            /* enum filter_want, for NICs that say nothing else */
 	unsigned int nbd_timeout_s;        /* how long requests wait for a lost NBD server */
 	void (*ready)(struct device *dev); /* look at it again: something ended */
 };

@@ -3,7 +3,7 @@
 
 sbin_PROGRAMS += pvbackd
 pvbackd_SOURCES = src/main.c src/options.c src/options.h
-pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(NBD_LIBS)
+pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \

@@ -259,6 +259,9 @@ static int start_registry(struct daemon *daemon)
 		.nr_workers = daemon->nr_workers,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
+		.pcap_dir = *daemon->options.pcap_dir ? daemon->options.pcap_dir
+						      : daemon->options.runtime_dir,
+		.antispoof = daemon->options.antispoof,
 		.nbd_timeout_s = daemon->options.nbd_timeout_s,
 	};
 	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);

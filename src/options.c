@@ -24,6 +24,7 @@ static const char usage[] =
 	"(default)\n"
 	"                         or a list of mac, ip, dhcp, ra\n"
 	"  --log-level=LEVEL      error, warning, info (default) or debug\n"
+	"  --pcap-dir=DIR         write captures of NICs into DIR (default: the runtime-dir)\n"
 	"  --nbd-timeout=SECONDS  how long requests wait for a lost NBD server (default: 60)\n"
 	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
 	"  --help                 show this and exit\n"

@@ -4,7 +4,7 @@
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
 	export top_srcdir pvbackd;
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(NBD_LIBS)
+UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 
 if HAVE_CMOCKA
 unit_tests = \

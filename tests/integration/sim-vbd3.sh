@@ -12,7 +12,7 @@ export PVBACKD_RUNTIME_DIR
 
 guest_on() { # TARGET
 	dom=$(xensim-xl create guest)
-	xensim-xl block-attach "$dom" "$1" xvda backend=vbd3 script="$script"
+	xensim-xl block-attach "$dom" "$1" xvda kind=vbd3 script="$script"
 }
 
 key() { xenstore-read "$(backend vbd3 "$dom" 51712)/$1"; }

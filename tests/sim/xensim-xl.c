@@ -15,7 +15,7 @@ static const char usage[] =
 	"  crash DOMID | shutdown DOMID     the guest stops (reason crash, poweroff)\n"
 	"  pause DOMID | unpause DOMID      stop and continue its processes\n"
 	"  block-attach DOMID TARGET VDEV [mode=r|w] [type=disk|cdrom] [discard=0|1]\n"
-	"               [backend=vbd|vbd3] [count=N: TARGET.0, ... as VDEV, VDEV+16, ...] "
+	"               [kind=vbd|vbd3] [count=N: TARGET.0, ... as VDEV, VDEV+16, ...] "
 	"[HOTPLUG]\n"
 	"  network-attach DOMID DEVID [mac=] [bridge=] [rate=] [mtu=] [model=] [HOTPLUG]\n"
 	"      HOTPLUG: script=/PATH (run it), hotplug=write (default: write what a\n"

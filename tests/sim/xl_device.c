@@ -46,6 +46,25 @@ void xl_device_init(struct xl_device *dev, uint32_t domid, const char *kind, uin
 	dev->libxl_path = sim_asprintf("/libxl/%u/device/%s/%u", domid, kind, devid);
 }
 
+void xl_device_set_backend(struct xl_device *dev, uint32_t backend)
+{
+	free(dev->be_path);
+	dev->backend = backend;
+	dev->be_path = sim_asprintf("/local/domain/%u/backend/%s/%u/%u", backend, dev->kind,
+				    dev->domid, dev->devid);
+}
+
+void xl_device_find_backend(struct xl *xl, struct xl_device *dev)
+{
+	char *node = sim_asprintf("%s/backend", dev->libxl_path), *path = xl_read(xl, node);
+	uint32_t backend;
+
+	if (path && sscanf(path, "/local/domain/%" SCNu32 "/", &backend) == 1)
+		xl_device_set_backend(dev, backend);
+	free(path);
+	free(node);
+}
+
 void xl_device_find(struct xl *xl, struct xl_device *dev, uint32_t domid, const char *kind,
 		    uint32_t devid)
 {
@@ -53,6 +72,7 @@ void xl_device_find(struct xl *xl, struct xl_device *dev, uint32_t domid, const 
 	char *back = xl_read(xl, node);
 
 	xl_device_init(dev, domid, back && strstr(back, "/vbd3/") ? "vbd3" : kind, devid);
+	xl_device_find_backend(xl, dev);
 	free(back);
 	free(node);
 }

@@ -146,7 +146,9 @@ struct options {
 	const char *mode, *type, *discard;
 	const char *backend; /* a domain's number */
 	const char *mac, *bridge, *rate, *mtu, *model;
-	const char *backend, *count;
+	const char *kind, *count;
+	const char *extra[8]; /* KEY=VALUE for the backend's directory, as it is */
+	unsigned int nr_extra;
 };
 
 static bool extra_parse(struct options *o, const char *arg)
@@ -177,7 +179,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 		{ "script", &o->script }, { "hotplug", &o->hotplug }, { "mode", &o->mode },
 		{ "type", &o->type },     { "discard", &o->discard }, { "mac", &o->mac },
 		{ "bridge", &o->bridge }, { "rate", &o->rate },       { "mtu", &o->mtu },
-		{ "model", &o->model },   { "backend", &o->backend }, { "count", &o->count },
+		{ "model", &o->model },   { "backend", &o->backend }, { "kind", &o->kind },
+		{ "count", &o->count },
 	};
 
 	for (int i = 0; i < argc; i++) {
@@ -251,11 +254,11 @@ static void block_keys(const struct options *o, const struct xl_device *dev, con
 
 static const char *const block_kinds[] = { "vbd", "vbd3", NULL };
 
-/* backend=vbd3 is libxl's backendtype=tap. */
+/* kind=vbd3 is libxl's backendtype=tap. */
 static const char *block_kind(const struct options *o)
 {
 	for (const char *const *kind = block_kinds; *kind; kind++)
-		if (!o->backend || !strcmp(o->backend, *kind))
+		if (!o->kind || !strcmp(o->kind, *kind))
 			return *kind;
 	return NULL;
 }
@@ -269,8 +272,11 @@ static int attach_one(struct xl *xl, const struct options *o, enum xl_script_mod
 
 	xl_device_init(&dev, domid, block_kind(o), devid);
 	dev.mode = mode;
+	err = backend_parse(o, &dev);
 	block_keys(o, &dev, target, vdev, &back, &front);
-	err = xl_device_write(xl, &dev, &back, &front, NULL);
+	extra_keys(o, &back);
+	if (!err)
+		err = xl_device_write(xl, &dev, &back, &front, NULL);
 	if (!err)
 		err = xl_device_connect(xl, &dev);
 	xl_keys_free(&back);
