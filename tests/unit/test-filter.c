@@ -540,6 +540,13 @@ static void link_layer_options_must_be_its_own(void **state)
 		frame[len - 7] = 2; /* leaves the packet */
 		expect(FILTER_ND);
 		frame[len - 7] = 1;
+		frame[len - 15] = 2; /* its own address, in an option of another size */
+		frame[len - 16] = 1;
+		memcpy(frame + len - 14, rules.mac, 6);
+		expect(FILTER_ND);
+		frame[len - 16] = 14;
+		expect(FILTER_PASS);
+		frame[len - 15] = 1;
 		len--;
 		finish_ipv6();
 		expect(FILTER_ND);
