@@ -17,6 +17,7 @@ bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
 EXTRA_DIST += \
 	bench/README.md \
 	bench/emulated \
+	bench/fairness \
 	bench/host-block \
 	bench/host-net \
 	bench/scale-vifs \
@@ -40,6 +41,7 @@ bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/scale-disks' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/fairness' $(BENCH_OPTIONS)
 bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)

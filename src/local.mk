@@ -13,6 +13,7 @@ libpvb_a_SOURCES = \
 	src/loop.c src/loop.h \
 	src/mapfile.c src/mapfile.h \
 	src/nbd_name.c src/nbd_name.h \
+	src/rate.c src/rate.h \
 	src/registry.c src/registry.h \
 	src/store.c src/store.h \
 	src/trace.c src/trace.h \

@@ -251,7 +251,7 @@ static void backend_event(struct registry *registry, const struct device_ops *op
 	dev = find(registry, ops, domid, devid);
 	if (!dev || moves_state(rest))
 		touch(registry, ops, domid, devid);
-	else if (dev->probed && dev->ops->changed)
+	if (dev && dev->probed && dev->ops->changed)
 		dev->ops->changed(dev, rest);
 }
 

@@ -7,7 +7,7 @@
 #include "blkback/bufpool.h"
 
 #define PAGE_SHIFT 12u
-#define NR_ORDERS  9u /* 4 KiB .. 1 MiB */
+#define NR_ORDERS  10u /* 4 KiB .. 2 MiB */
 #define NO_PAGE    UINT32_MAX
 #define NOT_FREE   UINT8_MAX
 #define HOT_RUNS   32u

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUFPOOL_MAX_BYTES (1u << 20) /* the largest run */
+#define BUFPOOL_MAX_BYTES (2u << 20) /* the largest run */
 
 struct bufpool;
 

@@ -11,15 +11,41 @@
 
 #define PERSISTENT_GRANTS_MAX 65536u
 
+/* What becomes of a request that the medium fails. */
+enum disk_errors {
+	DISK_ERRORS_REPORT, /* the guest gets the error */
+	DISK_ERRORS_STALL, /* it is held until an admin says go, when there is no space or no medium */
+};
+
+enum disk_cache {
+	DISK_CACHE_NONE,         /* past the page cache where that can be */
+	DISK_CACHE_WRITEBACK,    /* through it; a flush writes it out */
+	DISK_CACHE_WRITETHROUGH, /* through it; every write is on the medium before it is answered */
+};
+
+#define POLL_US_MAX 100000u
+
 struct disk_options {
 	bool persistent_grants;         /* offered */
 	uint32_t max_persistent_grants; /* kept mapped for a ring */
+	enum disk_errors errors;        /* at any time */
+	uint64_t iops,
+		iops_burst; /* requests a second, and at once; 0: no limit, a tenth of a second's */
+	uint64_t bps, bps_burst; /* bytes, likewise */
+	enum disk_cache cache;   /* from the next connect on */
+	uint32_t poll_us;        /* to look for more before going to sleep */
 };
 
 extern const struct disk_options disk_options_default;
 
 /* Set one by its name. 0; -ENOENT when there is none of that name; -EINVAL with nothing changed. */
 int disk_options_set(struct disk_options *options, const char *name, const char *value);
+
+/*
+ * A limit as rate_set() takes it: `burst` (0: what a tenth of a second allows) in the time that it
+ * takes at `per_second`; it allows at least what fits in the timer's millisecond. No limit: both 0.
+ */
+void disk_rate(uint64_t per_second, uint64_t burst, uint32_t *ret_amount, uint32_t *ret_usecs);
 
 /* The names, from 0 on; NULL after the last. */
 const char *disk_options_name(unsigned int index);

@@ -13,6 +13,8 @@
 #include "blkback/image.h"
 #include "ring/blkif.h"
 
+#define PHYSICAL_MAX (1u << 20)
+
 /* A number from /sys/dev/block/MAJOR:MINOR/queue; a partition's queue is its disk's. 0 when unknown. */
 static unsigned long long queue_limit(dev_t dev, const char *name)
 {
@@ -61,42 +63,48 @@ static int file_size(const struct image *image, uint64_t *ret_bytes)
 		return ioctl(image->fd, BLKGETSIZE64, ret_bytes) < 0 ? -errno : 0;
 	if (fstat(image->fd, &st) < 0)
 		return -errno;
-	*ret_bytes = (uint64_t)st.st_size;
+	*ret_bytes = (uint64_t)st.st_size / image->block * image->block;
 	return 0;
 }
 
-static int measure(struct image *image)
+static bool reads_directly(int fd, void *buf, uint32_t bytes)
 {
-	unsigned int physical = BLKIF_SECTOR_SIZE;
-	struct stat st;
-	int err;
-
-	if (fstat(image->fd, &st) < 0)
-		return -errno;
-	image->physical_block = BLKIF_SECTOR_SIZE;
-	learn_discard(image, &st);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -ENOTSUP;
-	image->block_device = S_ISBLK(st.st_mode);
-	err = file_size(image, &image->bytes);
-	if (err || !image->block_device)
-		return err;
-	if (ioctl(image->fd, BLKPBSZGET, &physical) == 0 && physical >= BLKIF_SECTOR_SIZE)
-		image->physical_block = physical;
-	return 0;
+	return pread(fd, buf, bytes, 0) == (ssize_t)bytes;
 }
 
-/* Does the medium take 512 bytes at a time past the page cache? One read is the proof. */
-static bool takes_direct_sectors(int fd, uint64_t bytes)
+/*
+ * The smallest request that the medium takes past the page cache: one read is the proof. 0 when
+ * there is none, or the medium does not end with such a block.
+ */
+static uint32_t direct_block(int fd, uint64_t bytes)
 {
+	uint32_t block = BLKIF_SECTOR_SIZE;
 	void *buf;
-	bool ok;
 
-	if (bytes < BLKIF_SECTOR_SIZE || posix_memalign(&buf, 4096, 4096))
-		return false;
-	ok = pread(fd, buf, BLKIF_SECTOR_SIZE, 0) == (ssize_t)BLKIF_SECTOR_SIZE;
+	if (bytes == 0 || posix_memalign(&buf, IMAGE_BLOCK_MAX, IMAGE_BLOCK_MAX))
+		return 0;
+	while (block <= IMAGE_BLOCK_MAX && (bytes < block || !reads_directly(fd, buf, block)))
+		block *= 2;
 	free(buf);
-	return ok;
+	return block <= IMAGE_BLOCK_MAX && bytes % block == 0 ? block : 0;
+}
+
+/*
+ * A device says what it writes at once; a file has it from its disk, where it lies on one. `sectors`
+ * must be a multiple (blkif.h).
+ */
+static uint32_t physical_block(const struct image *image, const struct stat *st)
+{
+	unsigned long long limit = 0;
+	unsigned int physical = 0;
+
+	if (!image->block_device)
+		limit = queue_limit(st->st_dev, "physical_block_size");
+	else if (ioctl(image->fd, BLKPBSZGET, &physical) == 0)
+		limit = physical;
+	return limit > image->block && limit <= PHYSICAL_MAX && image->bytes % limit == 0
+		       ? (uint32_t)limit
+		       : image->block;
 }
 
 static int reopen_buffered(struct image *image)
@@ -106,7 +114,30 @@ static int reopen_buffered(struct image *image)
 	if (flags < 0 || fcntl(image->fd, F_SETFL, flags & ~O_DIRECT) < 0)
 		return -errno;
 	image->direct = false;
+	image->block = BLKIF_SECTOR_SIZE;
 	return 0;
+}
+
+static int measure(struct image *image)
+{
+	struct stat st;
+	int err;
+
+	if (fstat(image->fd, &st) < 0)
+		return -errno;
+	image->block = BLKIF_SECTOR_SIZE;
+	learn_discard(image, &st);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTSUP;
+	image->block_device = S_ISBLK(st.st_mode);
+	err = file_size(image, &image->bytes);
+	if (!err && image->direct) {
+		image->block = direct_block(image->fd, image->bytes);
+		err = image->block ? 0 : reopen_buffered(image);
+	}
+	if (!err)
+		image->physical_block = physical_block(image, &st);
+	return err;
 }
 
 /* --- requests --- */
@@ -221,28 +252,29 @@ static const struct image_ops file_ops = {
 	.close = file_close,
 };
 
-int image_open(struct image *image, const char *path, bool read_only)
+int image_open(struct image *image, const char *path, bool read_only, enum disk_cache cache)
 {
 	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
+	bool direct = cache == DISK_CACHE_NONE;
 	struct stat st;
 	int err;
 
+	if (cache == DISK_CACHE_WRITETHROUGH)
+		flags |= O_DSYNC;
 	*image = (struct image)IMAGE_CLOSED;
 	if (stat(path, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return -ENOTSUP; /* opening a FIFO would hang us */
 	*image = (struct image){ .ops = &file_ops,
-				 .fd = open(path, flags | O_DIRECT),
-				 .direct = true,
+				 .fd = open(path, direct ? flags | O_DIRECT : flags),
+				 .direct = direct,
 				 .read_only = read_only };
-	if (image->fd < 0 && errno == EINVAL) {
+	if (image->fd < 0 && errno == EINVAL && direct) {
 		image->fd = open(path, flags);
 		image->direct = false;
 	}
 	err = image->fd < 0 ? -errno : measure(image);
-	if (!err && image->direct && !takes_direct_sectors(image->fd, image->bytes))
-		err = reopen_buffered(image);
 	if (err)
 		image_close(image);
 	return err;

@@ -11,7 +11,10 @@
 #include <stdint.h>
 
 #include "blkback/aio.h"
+#include "blkback/disk_options.h"
 #include "blkback/slow.h"
+
+#define IMAGE_BLOCK_MAX 4096u
 
 struct image;
 struct image_request;
@@ -70,7 +73,8 @@ struct image {
 	const struct image_ops *ops; /* borrowed; NULL when closed */
 	int fd;                      /* owned; -1 when there is none */
 	uint64_t bytes;
-	uint32_t physical_block; /* bytes, for `physical-sector-size` */
+	uint32_t block; /* bytes: requests begin and end at multiples of it; so does the medium */
+	uint32_t physical_block; /* bytes, for `physical-sector-size`; the same or more */
 	bool direct;             /* O_DIRECT: nothing of it stays in our page cache */
 	bool block_device;
 	bool read_only;
@@ -87,11 +91,11 @@ struct image {
 	}
 
 /*
- * Open `path`, raw always (XSA-48). Directly where the medium can take 512-byte requests that
- * way, else through the page cache. 0; -ENOTSUP when it is neither a file nor a block device;
- * else -errno.
+ * Open `path`, raw always (XSA-48). Directly where the medium can be used that way, in blocks of at
+ * most 4096 bytes, and `cache` does not say otherwise; else through the page cache. 0; -ENOTSUP
+ * when it is neither a file nor a block device; else -errno.
  */
-int image_open(struct image *image, const char *path, bool read_only);
+int image_open(struct image *image, const char *path, bool read_only, enum disk_cache cache);
 /*
  * Begin to connect to an NBD export; setup->opened() follows. When that says 0 image_learn() makes the
  * image complete. 0; -EOPNOTSUPP without libnbd; -ENOMEM.

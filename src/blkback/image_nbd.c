@@ -6,6 +6,7 @@
 
 #include "blkback/image.h"
 #include "blkback/nbd_link.h"
+#include "ring/blkif.h"
 
 #ifdef HAVE_LIBNBD
 
@@ -80,7 +81,9 @@ int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
 
 void image_learn(struct image *image, const struct nbd_facts *facts)
 {
-	image->bytes = facts->bytes;
+	/* A server of larger blocks than these is asked for parts of them, and may refuse. */
+	image->block = facts->block <= IMAGE_BLOCK_MAX ? facts->block : BLKIF_SECTOR_SIZE;
+	image->bytes = facts->bytes / image->block * image->block;
 	image->physical_block = facts->block;
 	image->discard = facts->trim;
 	image->discard_granularity = facts->block;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libpvb_a_SOURCES += \
 	src/blkback/aio.c src/blkback/aio.h \
+	src/blkback/blocks.c src/blkback/blocks.h \
 	src/blkback/bufpool.c src/blkback/bufpool.h \
 	src/blkback/disk_options.c src/blkback/disk_options.h \
 	src/blkback/image.c src/blkback/image.h \
@@ -12,29 +13,42 @@ libpvb_a_SOURCES += \
 	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \
+	src/blkback/vbd_blocks.c \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_image.c \
 	src/blkback/vbd_io.c \
 	src/blkback/vbd_pass.c \
 	src/blkback/vbd_resize.c \
+	src/blkback/vbd_stall.c \
+	src/blkback/vbd_tune.c \
 	src/blkback/vbd_queue.c src/blkback/vbd_queue.h \
 	src/blkback/xentop.c src/blkback/xentop.h
 
 if HAVE_CMOCKA
 blkback_tests = \
+	tests/unit/test-blocks \
 	tests/unit/test-disk-options \
-	tests/unit/test-kept
+	tests/unit/test-kept \
+	tests/unit/test-vbd-queue
 check_PROGRAMS += $(blkback_tests)
 TESTS += $(blkback_tests)
+
+tests_unit_test_blocks_SOURCES = tests/unit/test-blocks.c tests/unit/unit.h
+tests_unit_test_blocks_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_blocks_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_disk_options_SOURCES = tests/unit/test-disk-options.c tests/unit/unit.h
 tests_unit_test_disk_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_disk_options_LDADD = $(UNIT_LIBS)
 
-# It is its own hypervisor.
+# These are their own hypervisors.
 tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h
 tests_unit_test_kept_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_kept_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_vbd_queue_SOURCES = tests/unit/test-vbd-queue.c tests/unit/unit.h
+tests_unit_test_vbd_queue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_vbd_queue_LDADD = $(UNIT_LIBS)
 endif
 
 if HAVE_LIBNBD

@@ -29,30 +29,14 @@ int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
 	return store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key, buf, size);
 }
 
-void vbd_read_options(struct vbd *vbd)
-{
-	char value[64];
-	const char *name;
-
-	vbd->options = *vbd->dev.env->disk;
-	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
-		if (!vbd_read_own(vbd, name, value, sizeof(value)) &&
-		    disk_options_set(&vbd->options, name, value))
-			device_log(&vbd->dev, LOG_LEVEL_WARNING,
-				   "its key `%s` cannot be `%s` and is left out; see pvbackd(8)",
-				   name, value);
-}
-
 static int vbd_probe(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);
-	char text[32];
 
 	vbd->image = (struct image)IMAGE_CLOSED;
-	vbd->cdrom =
-		!vbd_read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
-	vbd->discard = vbd_read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
-	vbd->removable = !vbd_read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
+	blocks_init(&vbd->blocks);
+	vbd->rates.packets.min_burst = 1;
+	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 	vbd_read_options(vbd);
 	return 0;
 }
@@ -228,13 +212,15 @@ static void vbd_done(struct device *dev, bool removed)
 	(void)removed; /* a disk leaves nothing behind */
 	image_close(&vbd_of(dev)->image);
 	xentop_close(&vbd_of(dev)->xentop);
+	blocks_done(&vbd_of(dev)->blocks);
 }
 
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
 		.kind = kind_, .size = sizeof(struct vbd), .probe = vbd_probe,                     \
 		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
-		.publish = vbd_publish, .detach = vbd_detach, .done = vbd_done                     \
+		.publish = vbd_publish, .detach = vbd_detach, .changed = vbd_changed,              \
+		.done = vbd_done                                                                   \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

@@ -23,6 +23,8 @@ struct vbd {
 	char image_name[512]; /* of an NBD export */
 	dev_t loop;           /* left out between us and the image; 0: none */
 	struct xentop xentop;
+	struct blocks blocks;
+	struct rate_pair rates;
 	bool cdrom;
 	bool removable;
 	bool discard;             /* the toolstack does not forbid it */
@@ -35,8 +37,10 @@ struct vbd {
 	bool resume;              /* the ring is live */
 	unsigned int nr_resizing; /* queues that have not yet heard of the new size */
 	struct loop_tick size_tick;
-	bool grew;  /* since the last look */
-	bool plain; /* second attempt: one queue, one page */
+	bool grew;         /* since the last look */
+	int stall_err;     /* the last one, positive */
+	bool changed_late; /* an option, while the rings were on their way */
+	bool plain;        /* second attempt: one queue, one page */
 };
 
 /* What the frontend asked for, checked. */
@@ -59,8 +63,6 @@ bool vbd_front_has_plain(struct device *dev);
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
 unsigned int vbd_max_queues(const struct vbd *vbd);
-/* What the admin chose for this disk: looked at before each offer and each connect. */
-void vbd_read_options(struct vbd *vbd);
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
 
 /*
@@ -72,6 +74,14 @@ int vbd_open_image(struct vbd *vbd);
 int vbd_settle_image(struct vbd *vbd);
 /* vbd_attach.c: the image is there, or not, after device_reason(). */
 void vbd_image_opened(struct vbd *vbd, int err);
+
+/* vbd_tune.c: what the admin chose for this disk: looked at before each offer and each connect. */
+void vbd_read_options(struct vbd *vbd);
+struct vbd_tuning vbd_tuning(const struct vbd *vbd);
+void vbd_queue_stalled(struct vbd_queue *q, int err);
+/* Nothing is held any more. */
+void vbd_unstall(struct vbd *vbd);
+void vbd_changed(struct device *dev, const char *key);
 
 /* vbd_resize.c: look after the size of the medium while the rings are attached. */
 void vbd_resize_start(struct vbd *vbd);

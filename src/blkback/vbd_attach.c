@@ -114,6 +114,11 @@ static void queue_attached(struct vbd_queue *q, int err)
 	}
 	vbd_resize_start(vbd);
 	device_attached(&vbd->dev, 0);
+	if (vbd->changed_late) {
+		vbd->changed_late = false;
+		vbd_changed(&vbd->dev, "online");
+		vbd_changed(&vbd->dev, "retry");
+	}
 }
 
 static void queue_broken(struct vbd_queue *q, int err)
@@ -133,6 +138,8 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 					  env->nr_workers];
 	q->control = env->loop;
 	q->image = &vbd->image;
+	q->blocks = &vbd->blocks;
+	q->rates = &vbd->rates;
 	q->runtime_dir = env->runtime_dir;
 	q->xentop = vbd->xentop.stats;
 	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
@@ -147,6 +154,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->detached = queue_detached;
 	q->broken = queue_broken;
 	q->resized = vbd_resize_queue_done;
+	q->stalled = vbd_queue_stalled;
 }
 
 /*
@@ -166,6 +174,7 @@ static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 static int start_queues(struct vbd *vbd, const struct vbd_front *front)
 {
 	uint32_t max_kept = kept_pages(vbd, front);
+	struct vbd_tuning tuning = vbd_tuning(vbd);
 
 	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
 	if (!vbd->queues)
@@ -175,6 +184,7 @@ static int start_queues(struct vbd *vbd, const struct vbd_front *front)
 	for (unsigned int i = 0; i < front->nr_queues; i++) {
 		vbd->queues[i].setup = front->queues[i];
 		vbd->queues[i].setup.max_kept = max_kept;
+		vbd->queues[i].setup.tuning = tuning;
 		vbd->queues[i].setup.max_kept_by_worker = KEPT_MAX / vbd->dev.env->nr_workers;
 		fill_queue(vbd, &vbd->queues[i], i);
 		vbd_queue_attach(&vbd->queues[i]);
@@ -222,6 +232,7 @@ int vbd_attach(struct device *dev, bool resume)
 	struct vbd *vbd = vbd_of(dev);
 
 	vbd_read_options(vbd);
+	vbd_unstall(vbd);
 	vbd->resume = resume;
 	vbd->plain = false;
 	return vbd_open_image(vbd);
@@ -232,6 +243,8 @@ void vbd_detach(struct device *dev)
 	struct vbd *vbd = vbd_of(dev);
 
 	vbd_resize_stop(vbd);
+	if (!dev->suspending)
+		vbd_unstall(vbd);
 	vbd->attach_err = 0;
 	vbd->nr_reports = vbd->nr_queues;
 	for (unsigned int i = 0; i < vbd->nr_queues; i++) {

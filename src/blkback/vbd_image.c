@@ -124,15 +124,17 @@ int vbd_settle_image(struct vbd *vbd)
 
 static void log_image(struct vbd *vbd, const char *path)
 {
-	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s", path,
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s%s", path,
 		   (unsigned long long)(vbd->image.bytes >> 20),
 		   vbd->image.read_only ? ", read-only" : "",
-		   vbd->image.direct ? "" : ", through the page cache");
+		   vbd->image.direct ? "" : ", through the page cache",
+		   vbd->image.block > BLKIF_SECTOR_SIZE ? ", in blocks of more than 512 bytes"
+							: "");
 }
 
 static int open_file(struct vbd *vbd, const char *path, bool read_only)
 {
-	int err = image_open(&vbd->image, path, read_only);
+	int err = image_open(&vbd->image, path, read_only, vbd->options.cache);
 
 	if (err) {
 		device_reason(&vbd->dev, err, "cannot open the image %s: %s", path,

@@ -16,18 +16,6 @@ void vbd_io_finish(struct vbd_io *io, enum blkif_status status)
 	STAILQ_INSERT_TAIL(&io->queue->finished, io, link);
 }
 
-void vbd_io_abandon(struct vbd_io *io)
-{
-	struct vbd_queue *q = io->queue;
-
-	if (q->barrier == io) {
-		q->barrier = NULL;
-		q->barrier_runs = false;
-	}
-	vbd_io_release(io);
-	q->in_flight--;
-}
-
 void vbd_io_release(struct vbd_io *io)
 {
 	struct aio *aio = io->queue->aio;
@@ -41,6 +29,48 @@ void vbd_io_release(struct vbd_io *io)
 	io->page = NULL;
 	io->buf = NULL;
 	io->segments = NULL;
+	vbd_blocks_end(io);
+}
+
+void vbd_io_abandon(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+
+	if (q->barrier == io) {
+		q->barrier = NULL;
+		q->barrier_runs = false;
+	}
+	vbd_io_release(io);
+	q->in_flight--;
+}
+
+/*
+ * What an admin can mend. A write that came to an end early found no more space. After a flush of the page
+ * cache failed nobody knows what was lost, and the next one would say that all is well.
+ */
+static int mendable(const struct vbd_io *io, long result)
+{
+	if (io->image.op == IMAGE_FLUSH && !io->queue->image->direct)
+		return 0;
+	if (result >= 0)
+		return io->entry->req.op == BLKIF_READ ? 0 : -ENOSPC;
+	return result == -ENOSPC || result == -EDQUOT || result == -EIO ? (int)result : 0;
+}
+
+void vbd_io_failed(struct vbd_io *io, long result)
+{
+	struct vbd_queue *q = io->queue;
+	int err = mendable(io, result);
+
+	q->stats.io_errors++;
+	if (!err || !q->tuning.stall)
+		vbd_io_finish(io, BLKIF_ERROR);
+	else if (!q->stopping)
+		vbd_stall(io, err);
+	else if (q->keep_journal)
+		vbd_io_abandon(io);
+	else
+		vbd_io_finish(io, BLKIF_ERROR);
 }
 
 static bool moves_data_in(const struct vbd_io *io)
@@ -71,8 +101,8 @@ static void step_done(struct image_request *image, long result);
 static void start_data(struct vbd_io *io)
 {
 	io->image.buf = io->buf;
-	io->image.bytes = io->bytes;
-	io->image.offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
+	io->image.bytes = io->span;
+	io->image.offset = vbd_blocks_offset(io);
 	io->image.durable = io->entry->req.op == BLKIF_BARRIER;
 	begin(io, io->entry->req.op == BLKIF_READ ? IMAGE_READ : IMAGE_WRITE, step_done);
 }
@@ -106,7 +136,7 @@ static void step_done(struct image_request *image, long result)
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
 	struct vbd_queue *q = io->queue;
 	const struct blk_request *req = &io->entry->req;
-	long wanted = io->step == STEP_DATA ? (long)io->bytes : 0;
+	long wanted = io->step == STEP_DATA ? (long)io->span : 0;
 
 	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
 	      (unsigned long long)req->id, result);
@@ -116,8 +146,7 @@ static void step_done(struct image_request *image, long result)
 		return;
 	}
 	if (result != wanted) {
-		q->stats.io_errors++;
-		vbd_io_finish(io, BLKIF_ERROR);
+		vbd_io_failed(io, result);
 		return;
 	}
 	io->step++;
@@ -131,15 +160,12 @@ static void discard_done(struct image_request *image, long result)
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
 
 	queue_mark(&io->queue->queue);
-	if (result == -ECANCELED) {
+	if (result == -ECANCELED)
 		vbd_io_abandon(io);
-		return;
-	}
-	if (result && result != -EOPNOTSUPP)
-		io->queue->stats.io_errors++;
-	vbd_io_finish(io, result == 0             ? BLKIF_OKAY
-			  : result == -EOPNOTSUPP ? BLKIF_NOT_SUPPORTED
-						  : BLKIF_ERROR);
+	else if (result == 0 || result == -EOPNOTSUPP)
+		vbd_io_finish(io, result ? BLKIF_NOT_SUPPORTED : BLKIF_OKAY);
+	else
+		vbd_io_failed(io, result);
 }
 
 static void start_discard(struct vbd_io *io)
@@ -185,7 +211,7 @@ static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
 /* A copy for every segment. */
 static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 {
-	uint8_t *at = io->buf;
+	uint8_t *at = io->buf + io->lead;
 
 	begin_copies(io);
 	for (unsigned int i = 0; i < io->entry->req.nr_segments; i++) {
@@ -299,6 +325,14 @@ void vbd_io_given(struct vbd_io *io)
 	vbd_io_finish(io, BLKIF_OKAY);
 }
 
+void vbd_io_ready(struct vbd_io *io)
+{
+	if (io->entry->req.op == BLKIF_DISCARD)
+		start_discard(io);
+	else
+		fetch_data(io);
+}
+
 /* --- forward --- */
 
 static bool find_buffer(struct vbd_io *io, uint8_t **buf, uint32_t bytes)
@@ -309,29 +343,57 @@ static bool find_buffer(struct vbd_io *io, uint8_t **buf, uint32_t bytes)
 	return *buf != NULL;
 }
 
+static void may_go(void *user)
+{
+	struct vbd_queue *q = user;
+
+	queue_mark(&q->queue);
+}
+
+/* One that stops finishes what it took: the guest waits for it. */
+static bool pay(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+	uint64_t wait_ns;
+
+	if (io->paid || q->stopping || !rate_pair_is_set(q->rates))
+		return true;
+	wait_ns = rate_pair_take(q->rates, io->bytes, loop_now_ns());
+	io->paid = wait_ns == 0;
+	if (io->paid)
+		return true;
+	q->stats.throttled++;
+	loop_timer_set(q->worker->loop, &q->throttle, wait_ns, may_go, q);
+	return false;
+}
+
 bool vbd_io_advance(struct vbd_io *io)
 {
 	const struct blk_request *req = &io->entry->req;
 
-	if (req->op == BLKIF_DISCARD) {
-		start_discard(io);
-		return true;
-	}
-	if (!io->segments) {
+	if (!io->segments && req->op != BLKIF_DISCARD) {
 		if (!find_buffer(io, &io->page, PAGE))
 			return false;
 		fetch_segments(io);
 		return true;
 	}
-	if (io->bytes) {
-		if (!find_buffer(io, &io->buf, io->bytes))
-			return false;
-		io->buf_bytes = io->bytes;
-		io->queue->bytes_held += io->bytes;
+	if (!pay(io))
+		return false;
+	if (req->op == BLKIF_DISCARD) {
+		if (vbd_blocks_begin(io))
+			start_discard(io);
+		return true;
 	}
-	if (moves_data_in(io))
-		fetch_data(io);
-	else
+	if (io->bytes) {
+		vbd_blocks_span(io);
+		if (!find_buffer(io, &io->buf, io->span))
+			return false;
+		io->buf_bytes = io->span;
+		io->queue->bytes_held += io->span;
+	}
+	if (!moves_data_in(io))
 		next_step(io);
+	else if (vbd_blocks_begin(io))
+		fetch_data(io);
 	return true;
 }

@@ -4,8 +4,9 @@
 
 #include "blkback/vbd_queue.h"
 
-#define AWAY_BYTES  ((uint64_t)4 << 20)
-#define TAKE_BUDGET 64u /* per pass, so that one deep ring does not hold up the others */
+#define AWAY_BYTES ((uint64_t)4 << 20)
+/* Requests of a ring in each step of a pass, so that one deep ring does not hold up the others. */
+#define BUDGET 32u
 
 static struct vbd_queue *vbd_queue_of(struct queue *queue)
 {
@@ -14,22 +15,24 @@ static struct vbd_queue *vbd_queue_of(struct queue *queue)
 
 /* --- take --- */
 
-static void count(struct vbd_queue *q, const struct blk_request *req)
+static void count(struct vbd_io *io)
 {
+	const struct blk_request *req = &io->entry->req;
+	struct vbd_queue *q = io->queue;
+
 	q->stats.requests[req->op]++;
 	if (req->indirect)
 		q->stats.requests[BLKIF_INDIRECT]++;
+	if (!q->xentop)
+		return;
+	io->taken_ns = loop_now_ns();
+	xentop_taken(q->xentop, req);
 }
 
-static void prepare(struct vbd_io *io)
+void vbd_io_prepare(struct vbd_io *io)
 {
 	const struct blk_request *req = &io->entry->req;
 
-	count(io->queue, req);
-	if (io->queue->xentop) {
-		io->taken_ns = loop_now_ns();
-		xentop_taken(io->queue->xentop, req);
-	}
 	io->segments = req->indirect ? NULL : req->segments;
 	io->bytes = req->indirect || req->op == BLKIF_DISCARD
 			    ? 0
@@ -42,7 +45,8 @@ static void begin(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
 
-	prepare(io);
+	count(io);
+	vbd_io_prepare(io);
 	if (io->entry->req.op == BLKIF_BARRIER)
 		q->barrier = io;
 	else if (!STAILQ_EMPTY(&q->waiting) || !vbd_io_advance(io))
@@ -59,6 +63,7 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 	STAILQ_REMOVE_HEAD(&q->idle, link);
 	q->in_flight++;
 	io->taken_ns = 0;
+	q->moved = true;
 	fault = blkif_parse(q->setup.abi, slot, &q->limits, req);
 	journal_take(&q->journal, io->entry, q->ring.req_cons - 1);
 	trace(q->trace, TRACE_BLK, &q->id,
@@ -89,7 +94,8 @@ void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 		STAILQ_INSERT_TAIL(&q->finished, io, link);
 		return;
 	}
-	prepare(io);
+	count(io);
+	vbd_io_prepare(io);
 	if (io->entry->req.op == BLKIF_BARRIER)
 		q->barrier = io;
 	else
@@ -130,6 +136,16 @@ static bool may_take(const struct vbd_queue *q)
 	       !STAILQ_EMPTY(&q->idle);
 }
 
+static void go_on(struct vbd_queue *q)
+{
+	struct vbd_io *io;
+
+	while ((io = STAILQ_FIRST(&q->ready))) {
+		STAILQ_REMOVE_HEAD(&q->ready, link);
+		vbd_io_ready(io);
+	}
+}
+
 /* Those that wait for a buffer go first, in their order. False when one still waits. */
 static bool resume_waiting(struct vbd_queue *q)
 {
@@ -155,11 +171,12 @@ static void take(struct queue *queue)
 	struct vbd_queue *q = vbd_queue_of(queue);
 	uint8_t slot[BLKIF_SLOT_MAX];
 
+	go_on(q);
 	if (!resume_waiting(q))
 		return;
 	if (barrier_is_next(q))
 		q->barrier_runs = vbd_io_advance(q->barrier);
-	for (unsigned int i = 0; i < TAKE_BUDGET && may_take(q); i++) {
+	for (unsigned int i = 0; i < BUDGET && may_take(q); i++) {
 		int ret = ring_take(&q->ring, slot, q->ring.slot_size);
 
 		if (ret < 0)
@@ -190,7 +207,7 @@ static void give(struct queue *queue)
 	struct vbd_queue *q = vbd_queue_of(queue);
 	struct vbd_io *io;
 
-	while ((io = STAILQ_FIRST(&q->fetched))) {
+	for (unsigned int i = 0; i < BUDGET && (io = STAILQ_FIRST(&q->fetched)); i++) {
 		STAILQ_REMOVE_HEAD(&q->fetched, link);
 		vbd_io_give(io);
 	}
@@ -219,6 +236,7 @@ static void recycle(struct vbd_io *io)
 	struct vbd_queue *q = io->queue;
 
 	vbd_io_release(io);
+	io->paid = false;
 	if (q->barrier == io) {
 		q->barrier = NULL;
 		q->barrier_runs = false;
@@ -259,6 +277,7 @@ static void respond_all(struct vbd_queue *q)
 	uint32_t end = q->ring.rsp_prod;
 	struct vbd_io *io;
 
+	q->moved = true;
 	STAILQ_FOREACH(io, &q->finished, link)
 		end++;
 	journal_announce(&q->journal, end);
@@ -270,6 +289,20 @@ static void respond_all(struct vbd_queue *q)
 		STAILQ_REMOVE_HEAD(&q->finished, link);
 		recycle(io);
 	}
+}
+
+/* Dense traffic: so long after the last request look again instead of asking to be woken. */
+static bool is_polled(struct vbd_queue *q)
+{
+	uint64_t now;
+
+	if (q->tuning.poll_ns == 0)
+		return false;
+	now = loop_now_ns();
+	if (q->moved)
+		q->poll_until = now + q->tuning.poll_ns;
+	q->moved = false;
+	return now < q->poll_until;
 }
 
 static bool answer(struct queue *queue)
@@ -287,11 +320,13 @@ static bool answer(struct queue *queue)
 		q->drained = true;
 		vbd_queue_drained(q);
 	}
-	if (barrier_is_next(q) && !q->waiter.waiting)
+	if (!STAILQ_EMPTY(&q->ready) || !STAILQ_EMPTY(&q->fetched))
+		return true;
+	if (barrier_is_next(q) && !q->waiter.waiting && !q->throttle.armed)
 		return true; /* its turn has come */
 	if (!may_take(q))
-		return false; /* a completion or a buffer brings us back */
-	return ring_rearm(&q->ring);
+		return false; /* a completion, a buffer or a timer brings us back */
+	return is_polled(q) || ring_rearm(&q->ring);
 }
 
 /* --- dump --- */
@@ -308,13 +343,14 @@ static void dump_counters(const struct vbd_queue *q, FILE *out)
 		" bytes_read=%llu bytes_written=%llu io_errors=%llu copy_errors=%llu "
 		"notified=%llu silent=%llu starved=%llu replayed=%u kept=%u kept_uses=%llu "
 		"kept_maps=%llu "
-		"kept_drops=%llu",
+		"kept_drops=%llu stalls=%llu throttled=%llu",
 		(unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
 		(unsigned long long)s->io_errors, (unsigned long long)s->copy_errors,
 		(unsigned long long)s->notified, (unsigned long long)s->silent,
 		(unsigned long long)s->starved, q->nr_replayed, q->kept.nr,
 		(unsigned long long)q->kept.uses, (unsigned long long)q->kept.maps,
-		(unsigned long long)q->kept.drops);
+		(unsigned long long)q->kept.drops, (unsigned long long)s->stalls,
+		(unsigned long long)s->throttled);
 	for (unsigned int i = BLKIF_FINE + 1; i < BLKIF_NR_FAULTS; i++)
 		fprintf(out, " %s=%llu", blkif_fault_name((enum blkif_fault)i),
 			(unsigned long long)s->faults[i]);

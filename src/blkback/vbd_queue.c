@@ -11,6 +11,7 @@
 /* Undo attach, from any half-way point. */
 static void release(struct vbd_queue *q)
 {
+	loop_timer_cancel(&q->throttle);
 	if (q->aio)
 		aio_forget_waiter(q->aio, &q->waiter);
 	worker_unbind(q->worker, &q->port);
@@ -122,8 +123,11 @@ static void run_attach(struct loop_task *task)
 	STAILQ_INIT(&q->idle);
 	STAILQ_INIT(&q->waiting);
 	STAILQ_INIT(&q->copying);
+	STAILQ_INIT(&q->ready);
 	STAILQ_INIT(&q->fetched);
 	STAILQ_INIT(&q->giving);
+	STAILQ_INIT(&q->held);
+	q->tuning = q->setup.tuning;
 	STAILQ_INIT(&q->finished);
 	q->limits =
 		(struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
@@ -177,6 +181,7 @@ static void run_stop(struct loop_task *task)
 
 	q->stopping = true;
 	image_stop(q->image, q->keep_journal);
+	vbd_stall_stop(q);
 	queue_mark(&q->queue);
 }
 

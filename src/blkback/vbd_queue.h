@@ -11,10 +11,12 @@
 #include <sys/queue.h>
 
 #include "blkback/aio.h"
+#include "blkback/blocks.h"
 #include "blkback/image.h"
 #include "blkback/journal.h"
 #include "blkback/kept.h"
 #include "blkback/xentop.h"
+#include "rate.h"
 #include "ring/blkif.h"
 #include "ring/ring.h"
 #include "trace.h"
@@ -35,10 +37,16 @@ struct vbd_io {
 	uint8_t *buf;                       /* its data, or NULL */
 	uint32_t buf_bytes;                 /* what it was asked for */
 	uint32_t bytes;                     /* of data to move */
-	uint32_t first_copy;                /* of this pass's batch */
-	uint32_t nr_copies;                 /* in it; what is kept mapped needs none */
-	uint64_t taken_ns;                  /* for xentop; 0: not counted */
-	uint8_t step;                       /* enum vbd_step */
+	uint32_t lead, span;      /* where it begins in the blocks of its I/O, and their bytes */
+	struct block_claim claim; /* of these, for a write on a medium of large blocks */
+	struct loop_task granted; /* the claim */
+	bool claimed;
+	bool paid;           /* for its place under the disk's limits */
+	uint8_t edge;        /* of those blocks that are read before a write: the next one */
+	uint32_t first_copy; /* of this pass's batch */
+	uint32_t nr_copies;  /* in it; what is kept mapped needs none */
+	uint64_t taken_ns;   /* for xentop; 0: not counted */
+	uint8_t step;        /* enum vbd_step */
 	enum blkif_status status;
 };
 
@@ -51,6 +59,14 @@ struct vbd_queue_stats {
 	uint64_t copy_errors, io_errors;
 	uint64_t notified, silent; /* publishes with and without a notification */
 	uint64_t starved;          /* passes that had to wait for a buffer */
+	uint64_t stalls;           /* requests that were held for an admin */
+	uint64_t throttled;        /* times that one had to wait for the disk's limits */
+};
+
+/* What may change while the rings are attached. */
+struct vbd_tuning {
+	bool stall;       /* hold what the medium fails; else report it */
+	uint64_t poll_ns; /* look for more so long before going to sleep */
 };
 
 /* What the control thread tells about the frontend's side. */
@@ -62,6 +78,7 @@ struct vbd_queue_setup {
 	bool resume;       /* the ring is live; what the journal holds is replayed */
 	uint32_t max_kept; /* pages of the frontend to keep mapped; 0: it agreed to none */
 	uint32_t max_kept_by_worker;
+	struct vbd_tuning tuning; /* to begin with */
 };
 
 struct vbd_queue {
@@ -70,6 +87,8 @@ struct vbd_queue {
 	struct worker *worker;       /* borrowed */
 	struct loop *control;        /* borrowed */
 	const struct image *image;   /* borrowed; constant while attached */
+	struct blocks *blocks;       /* borrowed; of all the disk's rings */
+	struct rate_pair *rates;     /* borrowed; likewise: requests are its packets */
 	const char *runtime_dir;     /* borrowed */
 	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
 	bool discard;                /* offered to this frontend */
@@ -82,7 +101,9 @@ struct vbd_queue {
 	void (*detached)(struct vbd_queue *q);
 	void (*broken)(struct vbd_queue *q, int err);
 	void (*resized)(struct vbd_queue *q);
-	struct loop_task order, report, alarm, size_order, size_report;
+	void (*stalled)(struct vbd_queue *q, int err);
+	struct loop_task order, report, alarm, size_order, size_report, stall_report;
+	_Atomic int stall_err; /* not yet reported; 0 when it is */
 	uint64_t new_sectors;
 	int result;
 	bool keep_journal;
@@ -101,9 +122,15 @@ struct vbd_queue {
 	struct vbd_io_list
 		waiting; /* for a buffer, or to be replayed; nothing is taken meanwhile */
 	struct vbd_io_list copying;  /* segments or data on the way in */
+	struct vbd_io_list ready;    /* got their blocks; the data may be fetched */
 	struct vbd_io_list fetched;  /* reads whose data is on the way out */
 	struct vbd_io_list giving;   /* of this pass */
+	struct vbd_io_list held;     /* until an admin says go; without buffers */
 	struct vbd_io_list finished; /* to be answered */
+	struct vbd_tuning tuning;
+	struct loop_timer throttle; /* armed: the next one may go when it fires */
+	uint64_t poll_until;
+	bool moved; /* in this pass: a request was taken or answered */
 	uint32_t in_flight;
 	uint64_t bytes_held; /* of the worker's buffers */
 	bool stopping;       /* takes nothing more; ends when nothing is in flight */
@@ -129,7 +156,10 @@ void vbd_queue_detach(struct vbd_queue *q);
 /* Control thread: from now on the medium has so many sectors; resized() follows. */
 void vbd_queue_resize(struct vbd_queue *q, uint64_t nr_sectors);
 
-/* --- the worker's, shared between its three files --- */
+/* Control thread: for a queue that is attached. `retry`: try again what is stalled. */
+void vbd_queue_tune(struct vbd_queue *q, const struct vbd_tuning *tuning, bool retry);
+
+/* --- the worker's, shared between its files --- */
 
 /* vbd_queue.c: everything is answered and the queue is to stop. */
 void vbd_queue_drained(struct vbd_queue *q);
@@ -145,12 +175,34 @@ void vbd_io_copied_in(struct vbd_io *io);
 void vbd_io_give(struct vbd_io *io);
 void vbd_io_given(struct vbd_io *io);
 void vbd_io_finish(struct vbd_io *io, enum blkif_status status);
-/* Give back its memory. */
+/* The medium could not do it: `result` is -errno, or too few bytes. */
+void vbd_io_failed(struct vbd_io *io, long result);
+/* Give back its memory and its blocks. */
 void vbd_io_release(struct vbd_io *io);
 /* It stays in the journal unanswered, for the next daemon: the queue is stopping. */
 void vbd_io_abandon(struct vbd_io *io);
+/* Go on with one that vbd_blocks_begin() held back. */
+void vbd_io_ready(struct vbd_io *io);
 
-/* vbd_pass.c: start a request that an earlier life had taken. */
+/* vbd_blocks.c: the blocks that a request's data lies in, once `bytes` is known. */
+void vbd_blocks_span(struct vbd_io *io);
+/* Where they begin on the medium. */
+uint64_t vbd_blocks_offset(const struct vbd_io *io);
+/*
+ * Get hold of the blocks that a write or discard changes, and of what is in those that it changes in
+ * part. True when that is done; else the request comes to q->ready when it is.
+ */
+bool vbd_blocks_begin(struct vbd_io *io);
+/* Let others have them. Idempotent. */
+void vbd_blocks_end(struct vbd_io *io);
+
+/* vbd_stall.c: hold a request that failed by `err`; what to do with those held when the queue stops. */
+void vbd_stall(struct vbd_io *io, int err);
+void vbd_stall_stop(struct vbd_queue *q);
+
+/* vbd_pass.c: make a request ready for vbd_io_advance(), from the beginning. */
+void vbd_io_prepare(struct vbd_io *io);
+/* Start a request that an earlier life had taken. */
 void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io);
 
 #endif

@@ -9,7 +9,6 @@ libpvb_a_SOURCES += \
 	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
 	src/netback/pcapng.c src/netback/pcapng.h \
-	src/netback/rate.c src/netback/rate.h \
 	src/netback/segment.c src/netback/segment.h \
 	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \

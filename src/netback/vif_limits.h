@@ -4,7 +4,7 @@
 #define PVB_NETBACK_VIF_LIMITS_H
 
 #include "device.h"
-#include "netback/rate.h"
+#include "rate.h"
 
 struct vif_limits {
 	struct rate_pair tx; /* from the guest */

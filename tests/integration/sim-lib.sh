@@ -36,11 +36,16 @@ fail() {
 
 serves() { [ "$(grep -c " serves with " "$log")" -gt "$1" ]; }
 
+# What the daemon is to load before anything else (the program is never changed).
+preload=
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
+export ASAN_OPTIONS
+
 # start_daemon [OPTION...]: returns once the daemon serves.
 start_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
 	_started=$(grep -c " serves with " "$log" || :)
-	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
+	LD_PRELOAD=$preload "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
 	daemon=$!
 	until_true 20000 serves "$_started" || fail "the daemon does not start: $(tail -n 3 "$log")"
 }

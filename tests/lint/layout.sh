@@ -46,7 +46,7 @@ forbid "xenbus sees C headers and itself only" '[^x]' src/xenbus.[ch]
 forbid "blkback/ never sees netback/" 'netback/' src/blkback/*.[ch]
 forbid "netback/ never sees blkback/" 'blkback/' src/netback/*.[ch]
 forbid "the core reaches disks and NICs through struct device_ops" '(blk|net)back/' \
-	src/device.[ch] src/registry.[ch] src/worker.[ch] src/loop.[ch] src/store.[ch] src/grant.[ch]
+	src/device.[ch] src/registry.[ch] src/worker.[ch] src/loop.[ch] src/store.[ch] src/grant.[ch] src/rate.[ch]
 if grep -nE '#include <(xen|libaio|libnl|netlink)' src/ring/*.[ch] src/xenbus.[ch]; then
 	complain "ring/ and xenbus are pure"
 fi

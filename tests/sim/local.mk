@@ -80,7 +80,8 @@ tests_sim_xensim_xenstored_LDADD = $(sim_ldadd)
 sim_so = \
 	tests/sim/lib/libxengnttab.so.1 \
 	tests/sim/lib/libxenevtchn.so.1 \
-	tests/sim/lib/libxenctrl.so
+	tests/sim/lib/libxenctrl.so \
+	tests/sim/lib/medium.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
 sim_so_headers = tests/sim/client.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
 sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
@@ -112,6 +113,11 @@ tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
 		-o tests/sim/lib/$$soname $(sim_ctrl_src:%=$(srcdir)/%) && \
 	ln -sf $$soname $@
 
+# Loaded before the daemon by the tests that want a disk with demands.
+EXTRA_DIST += tests/sim/medium.c
+tests/sim/lib/medium.so: tests/sim/medium.c
+	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/medium.c
+
 check_DATA = $(sim_so)
 CLEANFILES += tests/sim/lib/*
 
@@ -138,6 +144,7 @@ sim_tests = \
 	tests/integration/sim-block.sh \
 	tests/integration/sim-block-life.sh \
 	tests/integration/sim-driver-domain.sh \
+	tests/integration/sim-blocks.sh \
 	tests/integration/sim-faults.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
@@ -145,11 +152,13 @@ sim_tests = \
 	tests/integration/sim-nbd-image.sh \
 	tests/integration/sim-qcow2.sh \
 	tests/integration/sim-vbd3.sh \
+	tests/integration/sim-limits.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-net-control.sh \
 	tests/integration/sim-pcap.sh \
 	tests/integration/sim-rate.sh \
 	tests/integration/sim-restart.sh \
+	tests/integration/sim-stall.sh \
 	tests/integration/sim-trace.sh
 TESTS += $(sim_tests)
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \

@@ -7,49 +7,49 @@
 
 #include "blkback/bufpool.h"
 
-#define MIB ((size_t)1 << 20)
+#define MOST ((size_t)BUFPOOL_MAX_BYTES)
 
 static void buffers_are_page_aligned_and_apart(void **state)
 {
-	struct bufpool *pool = bufpool_new(MIB);
-	uint8_t *bufs[64];
+	struct bufpool *pool = bufpool_new(MOST);
+	uint8_t *bufs[128];
 
 	(void)state;
-	for (unsigned int i = 0; i < 64; i++) {
+	for (unsigned int i = 0; i < 128; i++) {
 		bufs[i] = bufpool_get(pool, 16384);
 		CHECK(bufs[i] && ((uintptr_t)bufs[i] & 4095) == 0);
 		memset(bufs[i], (int)i, 16384);
 	}
-	for (unsigned int i = 0; i < 64; i++)
+	for (unsigned int i = 0; i < 128; i++)
 		CHECK(bufs[i][0] == i && bufs[i][16383] == i);
 	CHECK(bufpool_get(pool, 1) == NULL);
-	CHECK(bufpool_used(pool) == MIB);
+	CHECK(bufpool_used(pool) == MOST);
 	bufpool_free(pool);
 }
 
 static void small_ones_never_use_up_the_large_for_good(void **state)
 {
-	struct bufpool *pool = bufpool_new(2 * MIB);
-	void *pages[512];
+	struct bufpool *pool = bufpool_new(2 * MOST);
+	void *pages[1024];
 
 	(void)state;
-	for (unsigned int i = 0; i < 512; i++)
+	for (unsigned int i = 0; i < 1024; i++)
 		CHECK((pages[i] = bufpool_get(pool, 4096)) != NULL);
-	CHECK(bufpool_get(pool, MIB) == NULL);
-	for (unsigned int i = 0; i < 512; i += 2) /* odd order, so that every merge is met */
+	CHECK(bufpool_get(pool, MOST) == NULL);
+	for (unsigned int i = 0; i < 1024; i += 2) /* odd order, so that every merge is met */
 		bufpool_put(pool, pages[i], 4096);
-	for (unsigned int i = 1; i < 512; i += 2)
+	for (unsigned int i = 1; i < 1024; i += 2)
 		bufpool_put(pool, pages[i], 4096);
 	CHECK(bufpool_used(pool) == 0);
-	CHECK(bufpool_get(pool, MIB) && bufpool_get(pool, MIB));
-	CHECK(bufpool_get(pool, MIB) == NULL);
+	CHECK(bufpool_get(pool, MOST) && bufpool_get(pool, MOST));
+	CHECK(bufpool_get(pool, MOST) == NULL);
 	bufpool_free(pool);
 }
 
 /* What came back last is still in the cache. */
 static void the_last_buffer_goes_out_first(void **state)
 {
-	struct bufpool *pool = bufpool_new(MIB);
+	struct bufpool *pool = bufpool_new(MOST);
 	void *a = bufpool_get(pool, 4096), *b = bufpool_get(pool, 4096);
 
 	(void)state;
@@ -63,7 +63,7 @@ static void the_last_buffer_goes_out_first(void **state)
 /* A walk with a fixed seed through every size, held against a plain count. */
 static void a_long_walk_keeps_the_account(void **state)
 {
-	struct bufpool *pool = bufpool_new(4 * MIB);
+	struct bufpool *pool = bufpool_new(4 * MOST);
 	struct {
 		uint8_t *buf;
 		size_t bytes;
@@ -92,7 +92,7 @@ static void a_long_walk_keeps_the_account(void **state)
 			bufpool_put(pool, held[at].buf, held[at].bytes);
 	CHECK(bufpool_used(pool) == 0);
 	for (unsigned int i = 0; i < 4; i++)
-		CHECK(bufpool_get(pool, MIB) != NULL);
+		CHECK(bufpool_get(pool, MOST) != NULL);
 	bufpool_free(pool);
 }
 

@@ -24,11 +24,55 @@ static void values_are_taken(void **state)
 	CHECK(set(&o, "persistent-grants", "no") == 0 && !o.persistent_grants);
 	CHECK(set(&o, "max-persistent-grants", "65536") == 0 && o.max_persistent_grants == 65536);
 	CHECK(set(&o, "max-persistent-grants", "0") == 0 && o.max_persistent_grants == 0);
+	CHECK(set(&o, "iops", "500") == 0 && set(&o, "iops-burst", "7") == 0);
+	CHECK(o.iops == 500 && o.iops_burst == 7);
+	CHECK(set(&o, "bps", "1099511627776") == 0 && set(&o, "bps-burst", "0") == 0);
+	CHECK(o.bps == (uint64_t)1 << 40 && o.bps_burst == 0);
+	CHECK(set(&o, "cache-mode", "writeback") == 0 && o.cache == DISK_CACHE_WRITEBACK);
+	CHECK(set(&o, "cache-mode", "writethrough") == 0 && o.cache == DISK_CACHE_WRITETHROUGH);
+	CHECK(set(&o, "cache-mode", "none") == 0 && o.cache == DISK_CACHE_NONE);
+	CHECK(set(&o, "poll-time", "50") == 0 && o.poll_us == 50);
+	CHECK(set(&o, "error-policy", "stall") == 0 && o.errors == DISK_ERRORS_STALL);
+	CHECK(set(&o, "error-policy", "report") == 0 && o.errors == DISK_ERRORS_REPORT);
+}
+
+/* What rate_set() is given for so much a second. */
+static void a_rate_is(uint64_t per_second, uint64_t burst, uint32_t amount, uint32_t usecs)
+{
+	uint32_t a, u;
+
+	disk_rate(per_second, burst, &a, &u);
+	assert_int_equal(a, amount);
+	assert_int_equal(u, usecs);
+}
+
+static void rates_have_their_burst(void **state)
+{
+	(void)state;
+	a_rate_is(0, 0, 0, 0);
+	a_rate_is(0, 100, 0, 0);
+	a_rate_is(1000, 0, 100, 100000);
+	a_rate_is(1000, 5000, 5000, 5000000);
+	a_rate_is(5, 0, 1, 200000); /* one at least */
+	a_rate_is(1000000, 1, 1000, 1000);
+	a_rate_is(1, 1000000000, 4294, 4294000000u);
+	a_rate_is((uint64_t)1 << 40, 0, UINT32_MAX, 3906); /* a terabyte a second */
+	a_rate_is(100 << 20, 0, 10 << 20, 100000);
 }
 
 static void nonsense_changes_nothing(void **state)
 {
 	static const char *const wrong[][2] = {
+		{ "iops", "-1" },
+		{ "iops", "many" },
+		{ "bps", "1e6" },
+		{ "bps", "1099511627777" },
+		{ "iops-burst", "" },
+		{ "bps-burst", "10M" },
+		{ "cache-mode", "unsafe" },
+		{ "poll-time", "100001" },
+		{ "error-policy", "ignore" },
+		{ "error-policy", "" },
 		{ "persistent-grants", "" },
 		{ "persistent-grants", "yess" },
 		{ "persistent-grants", "2" },
@@ -64,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_taken),
+		cmocka_unit_test(rates_have_their_burst),
 		cmocka_unit_test(nonsense_changes_nothing),
 		cmocka_unit_test(every_name_can_be_set),
 	};

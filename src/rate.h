@@ -5,8 +5,8 @@
  * have been paid for; more may go while that lies no more than a burst ahead. What is counted, bytes
  * or packets or requests, is the caller's.
  */
-#ifndef PVB_NETBACK_RATE_H
-#define PVB_NETBACK_RATE_H
+#ifndef PVB_RATE_H
+#define PVB_RATE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "netback/rate.h"
+#include "rate.h"
 
 void rate_set(struct rate *rate, uint32_t amount, uint32_t usecs)
 {

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests on a medium whose blocks are larger than the ring's sectors (4Kn). All I/O is in whole
+ * blocks. A write that begins or ends inside a block first reads the blocks at its edges into its
+ * buffer; the guest's data is copied over them, and all is written. What other writes do with the same
+ * blocks meanwhile is settled by claims (blocks.h). A daemon that dies in between leaves old or new
+ * blocks behind and the request in its journal: the next one starts it anew and reads again.
+ * Worker thread only.
+ */
+#include <errno.h>
+
+#include "blkback/vbd_queue.h"
+
+void vbd_blocks_span(struct vbd_io *io)
+{
+	uint64_t block = io->queue->image->block;
+	uint64_t offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
+
+	io->lead = (uint32_t)(offset % block);
+	io->span = (uint32_t)((io->lead + io->bytes + block - 1) / block * block);
+	io->edge = 0;
+}
+
+uint64_t vbd_blocks_offset(const struct vbd_io *io)
+{
+	return io->entry->req.sector * BLKIF_SECTOR_SIZE - io->lead;
+}
+
+/* The data may be fetched, in the next pass: only there copies are made. */
+static void ready(struct vbd_io *io)
+{
+	STAILQ_INSERT_TAIL(&io->queue->ready, io, link);
+	queue_mark(&io->queue->queue);
+}
+
+static bool read_edge(struct vbd_io *io);
+
+static void edge_came(struct image_request *image, long result)
+{
+	struct vbd_io *io = (struct vbd_io *)(void *)image;
+	struct vbd_queue *q = io->queue;
+
+	trace(q->trace, TRACE_BLK, &q->id, "edge id=%llu result=%ld",
+	      (unsigned long long)io->entry->req.id, result);
+	queue_mark(&q->queue);
+	if (result == -ECANCELED)
+		vbd_io_abandon(io);
+	else if (result != (long)q->image->block)
+		vbd_io_failed(io, result);
+	else if (!read_edge(io))
+		ready(io);
+}
+
+static void read_block(struct vbd_io *io, uint32_t at)
+{
+	io->image.op = IMAGE_READ;
+	io->image.buf = io->buf + at;
+	io->image.bytes = io->queue->image->block;
+	io->image.offset = vbd_blocks_offset(io) + at;
+	io->image.done = edge_came;
+	image_submit(io->queue->aio, io->queue->image, &io->image);
+}
+
+/* Begin to read the next block that is written in part: the first, then the last. False when there is none. */
+static bool read_edge(struct vbd_io *io)
+{
+	uint32_t last = io->span - io->queue->image->block;
+	bool tail = io->lead + io->bytes < io->span;
+
+	if (io->edge == 0) {
+		io->edge = 1;
+		if (io->lead || (tail && last == 0)) {
+			read_block(io, 0);
+			return true;
+		}
+	}
+	if (io->edge == 1) {
+		io->edge = 2;
+		if (tail && last > 0) {
+			read_block(io, last);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool covers_whole_blocks(const struct vbd_io *io)
+{
+	return io->lead == 0 && io->bytes == io->span;
+}
+
+/* In the worker's loop, outside of a pass. */
+static void run_granted(struct loop_task *task)
+{
+	struct vbd_io *io =
+		(struct vbd_io *)(void *)((char *)task - offsetof(struct vbd_io, granted));
+
+	queue_mark(&io->queue->queue); /* its submit comes with the pass */
+	if (io->entry->req.op == BLKIF_DISCARD || !read_edge(io))
+		ready(io);
+}
+
+/* By whoever gave up the blocks, perhaps in another worker. */
+static void claim_granted(struct block_claim *claim)
+{
+	struct vbd_io *io =
+		(struct vbd_io *)(void *)((char *)claim - offsetof(struct vbd_io, claim));
+
+	io->granted.run = run_granted;
+	loop_post(io->queue->worker->loop, &io->granted);
+}
+
+bool vbd_blocks_begin(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+	const struct blk_request *req = &io->entry->req;
+	uint64_t first = req->sector * BLKIF_SECTOR_SIZE;
+
+	if (q->image->block == BLKIF_SECTOR_SIZE)
+		return true;
+	io->claim = (struct block_claim){ .first = first - first % q->image->block,
+					  .granted = claim_granted };
+	if (req->op == BLKIF_DISCARD) {
+		io->claim.last = first + req->nr_sectors * BLKIF_SECTOR_SIZE - 1;
+	} else {
+		io->claim.last = io->claim.first + io->span - 1;
+		io->claim.alone = !covers_whole_blocks(io);
+	}
+	io->claimed = true;
+	if (!blocks_claim(q->blocks, &io->claim))
+		return false;
+	return req->op == BLKIF_DISCARD || !read_edge(io);
+}
+
+void vbd_blocks_end(struct vbd_io *io)
+{
+	if (io->claimed)
+		blocks_give_up(io->queue->blocks, &io->claim);
+	io->claimed = false;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that the medium failed and that are held, under error-policy = stall, until an admin made room
+ * and said so. They wait without buffers and begin anew: the frontend's pages stay granted as long as
+ * they are not answered. Whoever comes after them goes on: perhaps only writes fail, or only new blocks.
+ * A daemon that is stopped leaves them in the journal, and the next one tries them again.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "blkback/vbd_queue.h"
+
+static void report(struct loop_task *task)
+{
+	struct vbd_queue *q = (struct vbd_queue *)(void *)((char *)task - offsetof(struct vbd_queue,
+										   stall_report));
+
+	q->stalled(q, atomic_exchange(&q->stall_err, 0));
+}
+
+/* Once until the control thread has taken note. */
+static void tell(struct vbd_queue *q, int err)
+{
+	int none = 0;
+
+	if (!atomic_compare_exchange_strong(&q->stall_err, &none, err))
+		return;
+	q->stall_report.run = report;
+	loop_post(q->control, &q->stall_report);
+}
+
+void vbd_stall(struct vbd_io *io, int err)
+{
+	struct vbd_queue *q = io->queue;
+
+	q->stats.stalls++;
+	trace(q->trace, TRACE_BLK, &q->id, "stall id=%llu result=%d",
+	      (unsigned long long)io->entry->req.id, err);
+	vbd_io_release(io);
+	STAILQ_INSERT_TAIL(&q->held, io, link);
+	tell(q, err);
+}
+
+/* A barrier has its own turn. */
+static void retry_all(struct vbd_queue *q)
+{
+	struct vbd_io *io;
+
+	while ((io = STAILQ_FIRST(&q->held))) {
+		STAILQ_REMOVE_HEAD(&q->held, link);
+		vbd_io_prepare(io);
+		if (q->barrier == io)
+			q->barrier_runs = false;
+		else
+			STAILQ_INSERT_TAIL(&q->waiting, io, link);
+	}
+}
+
+void vbd_stall_stop(struct vbd_queue *q)
+{
+	struct vbd_io *io;
+
+	while ((io = STAILQ_FIRST(&q->held))) {
+		STAILQ_REMOVE_HEAD(&q->held, link);
+		if (q->keep_journal)
+			vbd_io_abandon(io);
+		else
+			vbd_io_finish(io, BLKIF_ERROR);
+	}
+}
+
+/* --- the control thread's word --- */
+
+struct tune_order {
+	struct loop_task task; /* first */
+	struct vbd_queue *q;   /* borrowed: orders arrive in their order, so it is still attached */
+	struct vbd_tuning tuning;
+	bool retry;
+};
+
+static void run_tune(struct loop_task *task)
+{
+	struct tune_order *order = (struct tune_order *)(void *)task;
+	struct vbd_queue *q = order->q;
+
+	q->tuning = order->tuning;
+	if (order->retry)
+		retry_all(q);
+	queue_mark(&q->queue);
+	free(order);
+}
+
+void vbd_queue_tune(struct vbd_queue *q, const struct vbd_tuning *tuning, bool retry)
+{
+	struct tune_order *order = calloc(1, sizeof(*order));
+
+	if (!order)
+		return; /* it stays as it was */
+	order->task.run = run_tune;
+	order->q = q;
+	order->tuning = *tuning;
+	order->retry = retry;
+	loop_post(q->worker->loop, &order->task);
+}

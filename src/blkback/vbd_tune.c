@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* What an admin says about one disk in its backend directory, and what the disk says back there. */
+#include <errno.h>
+#include <string.h>
+
+#include "blkback/vbd.h"
+
+/* --- options --- */
+
+static void set_rate(struct rate *rate, uint64_t per_second, uint64_t burst)
+{
+	uint32_t amount, usecs;
+
+	disk_rate(per_second, burst, &amount, &usecs);
+	rate_set(rate, amount, usecs);
+}
+
+/* What kind of disk the toolstack made of it. */
+static void read_kind(struct vbd *vbd)
+{
+	char text[32];
+
+	vbd->cdrom =
+		!vbd_read_own(vbd, "device-type", text, sizeof(text)) && !strcmp(text, "cdrom");
+	vbd->discard = vbd_read_own(vbd, "discard-enable", text, sizeof(text)) || strcmp(text, "0");
+	vbd->removable = !vbd_read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
+}
+
+/* A disk that is to go holds nothing back: the guest could not close it. */
+static void let_go(struct vbd *vbd)
+{
+	bool online = true;
+
+	store_read_flag(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, "online", true, &online);
+	if (online)
+		return;
+	vbd->options.errors = DISK_ERRORS_REPORT;
+	vbd->options.iops = vbd->options.bps = 0;
+}
+
+void vbd_read_options(struct vbd *vbd)
+{
+	struct store *store = vbd->dev.env->store;
+	char value[64];
+	const char *name;
+
+	read_kind(vbd);
+	vbd->options = *vbd->dev.env->disk;
+	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
+		if (!store_read(store, XBT_NULL, vbd->dev.be_path, name, value, sizeof(value)) &&
+		    disk_options_set(&vbd->options, name, value))
+			device_log(&vbd->dev, LOG_LEVEL_WARNING,
+				   "its key `%s` cannot be `%s` and is left out; see "
+				   "pvbackd.conf(5)",
+				   name, value);
+	let_go(vbd);
+	set_rate(&vbd->rates.packets, vbd->options.iops, vbd->options.iops_burst);
+	set_rate(&vbd->rates.bytes, vbd->options.bps, vbd->options.bps_burst);
+}
+
+struct vbd_tuning vbd_tuning(const struct vbd *vbd)
+{
+	return (struct vbd_tuning){ .stall = vbd->options.errors == DISK_ERRORS_STALL,
+				    .poll_ns = vbd->options.poll_us * 1000ull };
+}
+
+static void tune(struct vbd *vbd, bool retry)
+{
+	struct vbd_tuning tuning = vbd_tuning(vbd);
+
+	if (!tuning.stall)
+		vbd_unstall(vbd);
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		vbd_queue_tune(&vbd->queues[i], &tuning, retry || !tuning.stall);
+}
+
+/* --- stalled --- */
+
+static int write_stalled(struct store *store, xs_transaction_t t, void *user)
+{
+	struct vbd *vbd = user;
+
+	if (!store_exists(store, t, vbd->dev.be_path, "state"))
+		return -ENOENT;
+	return store_write(store, t, vbd->dev.be_path, "stalled", strerror(vbd->stall_err));
+}
+
+void vbd_queue_stalled(struct vbd_queue *q, int err)
+{
+	struct vbd *vbd = q->owner;
+
+	if (vbd->dev.activity == DEVICE_DETACHING)
+		return;
+	vbd->stall_err = -err;
+	device_log(&vbd->dev, LOG_LEVEL_WARNING,
+		   "the image says: %s; requests are held. When that is mended: xenstore-write "
+		   "/local/domain/0/%s/retry 1",
+		   strerror(-err), vbd->dev.be_path);
+	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_stalled, vbd);
+}
+
+void vbd_unstall(struct vbd *vbd)
+{
+	struct store *store = vbd->dev.env->store;
+
+	if (store_exists(store, XBT_NULL, vbd->dev.be_path, "stalled"))
+		store_remove(store, XBT_NULL, vbd->dev.be_path, "stalled");
+}
+
+static void retry(struct vbd *vbd)
+{
+	struct store *store = vbd->dev.env->store;
+
+	if (!store_exists(store, XBT_NULL, vbd->dev.be_path, "retry"))
+		return; /* the echo of what follows */
+	store_remove(store, XBT_NULL, vbd->dev.be_path, "retry");
+	vbd_unstall(vbd);
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "what was held is tried again");
+	tune(vbd, true);
+}
+
+/* --- the watch --- */
+
+static bool is_option(const char *key)
+{
+	const char *name;
+
+	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
+		if (!strcmp(key, name))
+			return true;
+	return false;
+}
+
+/* What changes while the rings are on their way to the workers is looked at when they are there. */
+void vbd_changed(struct device *dev, const char *key)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	vbd->changed_late |= dev->activity == DEVICE_ATTACHING;
+	if (dev->activity != DEVICE_ATTACHED)
+		return;
+	if (!strcmp(key, "retry")) {
+		retry(vbd);
+	} else if (!strcmp(key, "online") || is_option(key)) {
+		vbd_read_options(vbd);
+		tune(vbd, false);
+	}
+}

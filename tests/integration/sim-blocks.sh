@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A disk of 4096-byte blocks under guests that write sectors: nothing is lost beside what is written.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+preload=$XENSIM_BUILD/lib/medium.so
+[ -e "$preload" ] || skip "$preload is not built (make xensim)"
+export XENSIM_BLOCK=4096
+
+# load OPTION...: on an image of 16 MiB
+load() {
+	guest_with_disk 16
+	simblk --verify-all "$@" "$dom" 51712 || fail "simblk $*"
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+is_4k() {
+	guest_with_disk 16
+	simblk --requests=100 "$dom" 51712
+	_dir=$(backend vbd "$dom" 51712)
+	grep -q "vbd $dom/51712: image .*, in blocks of more than 512 bytes" "$log" || fail "$(tail -n 5 "$log")"
+	[ "$(xenstore-read "$_dir/sector-size")" = 512 ] || fail "sector-size is not the protocol's"
+	[ "$(xenstore-read "$_dir/physical-sector-size")" = 4096 ] || fail "physical-sector-size is not true"
+	[ "$(xenstore-read "$_dir/sectors")" = 32768 ] || fail "sectors"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+# So few blocks that requests meet in them all the time.
+sectors() { load --requests=3000 --fill --max-sectors=1 --odd --span=64; }
+crowded() { load --requests=5000 --fill --odd --span=2048 --queues=4 --depth=32 --max-sectors=20; }
+whole() { load --requests=700 --fill; }
+large() { load --requests=300 --odd --segs=256 --depth=8; }
+mixed() { load --requests=2000 --odd --span=4096 --mix=30:40:10:20 --queues=2 --max-sectors=24; }
+persistent() {
+	guest_with_disk 16
+	xenstore-write "$(backend vbd "$dom" 51712)/persistent-grants" yes
+	simblk --requests=2000 --fill --odd --span=2048 --persistent --segs=32 --queues=2 --verify-all "$dom" 51712
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+# What lies beside a write is neither zero nor another's: the image says so without the daemon.
+neighbours_stay() {
+	new_disk disk 1
+	yes pvbackd | head -c 1048576 >"$XENSIM_DIR/disk"
+	cp "$XENSIM_DIR/disk" "$XENSIM_DIR/before"
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	simblk --requests=1 --mix=0:1:0:0 --max-sectors=1 --odd --depth=1 "$dom" 51712
+	xensim-xl destroy "$dom"
+	_differs=$(cmp -l "$XENSIM_DIR/before" "$XENSIM_DIR/disk" | awk '{ print int(($1 - 1) / 512) }' | sort -u)
+	[ "$(echo "$_differs" | wc -w)" -eq 1 ] || fail "more than a sector changed: $_differs"
+	nothing_is_held "$fds"
+}
+
+# Such a file has no last block: it is used through the page cache.
+ends_within_a_block() {
+	guest_with_disk 16
+	truncate -s $((16777216 + 512)) "$XENSIM_DIR/disk"
+	simblk --requests=500 --odd --verify-all "$dom" 51712
+	grep -q "vbd $dom/51712: image .*, through the page cache" "$log" || fail "$(tail -n 5 "$log")"
+	[ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = 32769 ] || fail "sectors"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+killed() {
+	start_daemon --workers=4
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load" simblk --requests=15000 --fill --odd --span=2048 --queues=2 --max-sectors=20 \
+		--verify-all "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	for _ in 1 2 3 4 5 6 7 8; do
+		kill -9 "$daemon"
+		wait "$daemon" || :
+		start_daemon --workers=4
+	done
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
+start_daemon --workers=4
+guest_with_disk 16
+simblk --requests=100 "$dom" 51712 >/dev/null
+xensim-xl destroy "$dom"
+if grep -q "through the page cache" "$log"; then
+	stop_daemon
+	skip "$XENSIM_DIR is on a file system without O_DIRECT (set TMPDIR)"
+fi
+fds=$(daemon_fds)
+test_case "the disk tells its true block size and is spoken to in sectors" is_4k
+test_case "sectors of one block are written by many requests at once" sectors
+test_case "queues on different workers meet in the same blocks" crowded
+test_case "whole blocks are written as before" whole
+test_case "the largest requests may begin and end inside a block" large
+test_case "discards and flushes mix with parts of blocks" mixed
+test_case "persistent grants and parts of blocks go together" persistent
+test_case "a write changes the sectors that it names and no other" neighbours_stay
+test_case "an image that ends inside a block is served to its end" ends_within_a_block
+stop_daemon
+daemon=$$ # the last case starts its own
+test_case "SIGKILL amid parts of blocks loses nothing" killed
+exit "$failed"

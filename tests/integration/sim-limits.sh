@@ -1,0 +1,175 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What an admin says of one disk: limits, cache mode, polling; and what the disk says of itself.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
+key_is() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/$1")" = "$2" ]; }
+
+disk_with() { # KEY VALUE ...
+	guest_with_disk 16
+	while [ $# -gt 0 ]; do
+		set_key "$1" "$2"
+		shift 2
+	done
+}
+give_back() {
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+# took_at_least MS SIMBLK-OPTION...: a limit can be proved by what is not possible under it, on any machine.
+took_at_least() {
+	_ms=$1
+	shift
+	simblk "$@" "$dom" 51712 >"$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	sed -n 's/^requests=.* seconds=\([0-9.]*\) .*/\1/p' "$XENSIM_DIR/load" |
+		awk -v ms="$_ms" '{ found = $1 * 1000 >= ms } END { exit !found }' ||
+		fail "faster than $_ms ms: $(cat "$XENSIM_DIR/load")"
+}
+
+# The burst goes at once, each one after it takes its 5 ms.
+requests() {
+	disk_with iops 200 iops-burst 20
+	took_at_least 490 --requests=120
+	give_back
+}
+requests_of_all_queues() {
+	disk_with iops 200 iops-burst 20
+	took_at_least 490 --requests=120 --queues=4
+	give_back
+}
+# 4 MiB at 8 MiB/s, the first one at once.
+bytes() {
+	disk_with bps 8388608 bps-burst 1048576
+	took_at_least 370 --requests=0 --fill --span=8192 --segs=64
+	give_back
+}
+by_default() {
+	echo "iops = 200" >"$XENSIM_DIR/conf"
+	start_daemon --config="$XENSIM_DIR/conf"
+	guest_with_disk 16
+	took_at_least 490 --requests=120
+	xensim-xl destroy "$dom"
+	disk_with iops 0
+	begin "$XENSIM_DIR/load" simblk --requests=120 --hold "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	kill -USR1 "$daemon"
+	wait_line "$log" "dump: vbd $dom/51712/0 .* throttled=0"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held
+	stop_daemon
+}
+throttled() {
+	kill -USR1 "$daemon"
+	grep -q "dump: vbd $dom/51712/0 .* throttled=[1-9]" "$log"
+}
+
+# One a second is years for this load.
+live() {
+	disk_with iops 1 iops-burst 1
+	begin "$XENSIM_DIR/load" simblk --requests=3000 --verify-all "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 10000 throttled || fail "not throttled"
+	set_key iops 0
+	until_true 60000 grep -q "^requests=.* errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" ||
+		fail "still throttled: $(cat "$XENSIM_DIR/load")"
+	wait "$load"
+	give_back
+}
+detached() {
+	disk_with iops 1 iops-burst 1
+	begin "$XENSIM_DIR/load" simblk --requests=3000 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 10000 throttled || fail "not throttled"
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	give_back
+}
+
+nonsense() {
+	disk_with iops lots
+	simblk --requests=300 "$dom" 51712
+	grep -q "vbd $dom/51712: its key .iops. cannot be .lots. and is left out" "$log" || fail "no word of it"
+	give_back
+}
+
+# flags_have OCTAL...: the image is open with these, by what the kernel says
+flags() {
+	_fd=$(find "/proc/$daemon/fd" -lname "$XENSIM_DIR/disk" | head -n 1)
+	sed -n 's/^flags:[[:space:]]*//p' "/proc/$daemon/fdinfo/${_fd##*/}"
+}
+held_with() { # OPTION VALUE: flags of the image, in decimal
+	disk_with "$1" "$2"
+	begin "$XENSIM_DIR/load" simblk --requests=300 --verify-all --hold "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	_flags=$(($(flags)))
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	give_back
+}
+o_direct=$((040000)) # of x86, which Xen's toolstack tests run on
+o_dsync=$((010000))
+cached() {
+	held_with cache-mode writeback
+	[ $((_flags & (o_direct | o_dsync))) -eq 0 ] || fail "flags $_flags"
+	held_with cache-mode writethrough
+	[ $((_flags & (o_direct | o_dsync))) -eq "$o_dsync" ] || fail "flags $_flags"
+	held_with cache-mode none
+	[ $((_flags & o_dsync)) -eq 0 ] || fail "flags $_flags"
+}
+
+# A frontend that sends one request after the other need not notify a backend that looks for them.
+polled() {
+	disk_with poll-time 100000
+	simblk --requests=300 --depth=1 "$dom" 51712 >"$XENSIM_DIR/load"
+	_notifies=$(sed -n 's/.* notifies=\([0-9]*\) .*/\1/p' "$XENSIM_DIR/load")
+	[ "$_notifies" -lt 150 ] || fail "$(cat "$XENSIM_DIR/load")"
+	give_back
+}
+
+info_is() { # INFO ATTACH-OPTION...
+	_info=$1
+	shift
+	new_disk disk 8
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda "$@"
+	[ "$((_info & 2))" = 0 ] || set_key removable 1
+	simblk --requests=50 "$dom" 51712
+	key_is info "$_info" || fail "$*: info is not $_info"
+	give_back
+}
+info() {
+	info_is 0
+	info_is 4 mode=r
+	info_is 2
+	info_is 1 type=cdrom
+	info_is 7 type=cdrom mode=r
+}
+
+start_daemon
+guest_with_disk 16
+simblk --requests=100 "$dom" 51712 >/dev/null
+xensim-xl destroy "$dom"
+fds=$(daemon_fds)
+test_case "so many requests a second, and a burst of them" requests
+test_case "all queues of a disk share its limit" requests_of_all_queues
+test_case "so many bytes a second, and a burst of them" bytes
+test_case "a limit may be changed and taken away under a guest" live
+test_case "a throttled disk is detached at once" detached
+test_case "an option that makes no sense is left out, with a word" nonsense
+test_case "cache-mode decides how the image is opened" cached
+test_case "a disk that is polled needs few notifications" polled
+test_case "info says what kind of disk it is" info
+stop_daemon
+daemon=$$ # the last case starts its own
+test_case "a limit in the configuration holds for disks that have none of their own" by_default
+exit "$failed"

@@ -1,0 +1,179 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# An image that runs out of space or fails: reported, or held until an admin says go.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+preload=$XENSIM_BUILD/lib/medium.so
+[ -e "$preload" ] || skip "$preload is not built (make xensim)"
+XENSIM_FAULTS=$XENSIM_DIR/faults
+export XENSIM_FAULTS
+mkdir "$XENSIM_FAULTS"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+
+key() { xenstore-read "$(backend vbd "$dom" 51712)/$1" 2>/dev/null; }
+set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
+stalled_by() { [ "$(key stalled)" = "$1" ]; }
+not_stalled() { ! key stalled >/dev/null; }
+
+# faulty_load FAULT OPTION...: a load on a disk that has the fault from the moment it is connected
+faulty_load() {
+	_fault=$1
+	shift
+	guest_with_disk 16
+	set_key error-policy stall
+	touch "$XENSIM_FAULTS/$_fault"
+	begin "$XENSIM_DIR/load" simblk --requests=1500 --verify-all "$@" "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+mend() {
+	rm "$XENSIM_FAULTS"/*
+	set_key retry 1
+}
+load_is_clean() {
+	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
+	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+}
+give_back() {
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
+no_space() {
+	start_daemon
+	faulty_load enospc
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	wait_line "$log" "vbd $dom/51712: the image says: No space left on device; requests are held"
+	kill -0 "$load" || fail "the guest did not wait: $(cat "$XENSIM_DIR/load")"
+	mend
+	load_is_clean
+	not_stalled || fail "still stalled"
+	! key retry || fail "the word of the admin is still there"
+	give_back
+}
+
+# Reads as well, and flushes where there is no page cache that would forget what it could not write.
+mix=45:45:0:10
+if dd if=/dev/zero of="$XENSIM_DIR/direct" bs=4096 count=1 oflag=direct 2>/dev/null; then
+	mix=40:40:20:0
+fi
+no_medium() {
+	start_daemon --workers=2
+	faulty_load eio --queues=2 --mix="$mix" --segs=32 --odd
+	until_true 10000 stalled_by "Input/output error" || fail "not stalled"
+	mend
+	load_is_clean
+	give_back
+}
+
+too_early() {
+	start_daemon
+	faulty_load enospc
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	_said=$(grep -c "what was held is tried again" "$log" || :)
+	set_key retry 1
+	until_true 10000 tried_again "$_said" || fail "not tried"
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled again"
+	mend
+	load_is_clean
+	give_back
+}
+tried_again() { [ "$(grep -c "what was held is tried again" "$log")" -gt "$1" ]; }
+
+# Reads go on beside writes that are held: all of the disk can be read by a guest with nothing to write.
+reads_go_on() {
+	start_daemon
+	guest_with_disk 16
+	set_key error-policy stall
+	touch "$XENSIM_FAULTS/enospc"
+	simblk --requests=500 --mix=1:0:0:0 "$dom" 51712
+	not_stalled || fail "stalled by reads"
+	rm "$XENSIM_FAULTS/enospc"
+	give_back
+}
+
+reported() {
+	start_daemon
+	guest_with_disk 16
+	touch "$XENSIM_FAULTS/enospc"
+	! simblk --requests=500 "$dom" 51712 >"$XENSIM_DIR/load" || fail "no error: $(cat "$XENSIM_DIR/load")"
+	grep -q " bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	not_stalled || fail "stalled without being told to"
+	rm "$XENSIM_FAULTS/enospc"
+	give_back
+}
+
+reported_after_all() {
+	start_daemon
+	faulty_load enospc
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	set_key error-policy report
+	! wait "$load" || fail "no error: $(cat "$XENSIM_DIR/load")"
+	grep -q " errors=[1-9].* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	rm "$XENSIM_FAULTS/enospc"
+	give_back
+}
+
+killed() {
+	start_daemon
+	faulty_load enospc
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	kill -9 "$daemon"
+	wait "$daemon" || :
+	start_daemon
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled again"
+	mend
+	load_is_clean
+	give_back
+}
+
+stopped() {
+	start_daemon
+	faulty_load enospc --queues=2
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	stop_daemon
+	rm "$XENSIM_FAULTS/enospc"
+	start_daemon
+	load_is_clean
+	not_stalled || fail "still stalled"
+	give_back
+}
+
+detached() {
+	start_daemon
+	faulty_load enospc
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	xensim-xl block-detach "$dom" xvda
+	! wait "$load" || fail "no error: $(cat "$XENSIM_DIR/load")"
+	grep -q " bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	rm "$XENSIM_FAULTS/enospc"
+	give_back
+}
+
+destroyed() {
+	start_daemon
+	faulty_load enospc
+	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	rm "$XENSIM_FAULTS/enospc"
+	nothing_is_held
+	stop_daemon
+}
+
+test_case "without space requests wait, and go on when an admin says so" no_space
+test_case "an image that fails altogether is waited for" no_medium
+test_case "said too early it waits again" too_early
+test_case "reads go on while the image has no space" reads_go_on
+test_case "an error is an error for who does not ask for more" reported
+test_case "a guest that waits gets its errors when the admin changes his mind" reported_after_all
+test_case "SIGKILL while requests wait loses none" killed
+test_case "a clean stop while requests wait loses none" stopped
+test_case "a disk that waits can be detached" detached
+test_case "a guest whose disk waits can be destroyed" destroyed
+exit "$failed"

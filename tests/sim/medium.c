@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * medium.c - a disk with demands and faults, under a backend that knows nothing of it: LD_PRELOAD.
+ *
+ * XENSIM_BLOCK=N: like a disk of N-byte blocks, a file opened with O_DIRECT takes what begins and ends
+ * at multiples of N, and says EINVAL to the rest.
+ * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
+ * DIR/eio every request with EIO.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MEMORY_ALIGNMENT 512u
+
+static bool fits(int fd, const void *buf, size_t bytes, long long offset)
+{
+	const char *env = getenv("XENSIM_BLOCK");
+	size_t block = env ? strtoul(env, NULL, 10) : 1;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (block <= 1 || flags < 0 || !(flags & O_DIRECT))
+		return true;
+	return bytes % block == 0 && (size_t)offset % block == 0 &&
+	       (uintptr_t)buf % MEMORY_ALIGNMENT == 0;
+}
+
+static bool has_fault(const char *name)
+{
+	const char *dir = getenv("XENSIM_FAULTS");
+	char path[512];
+
+	return dir && snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
+static int verdict(const struct iocb *iocb)
+{
+	bool moves = iocb->aio_lio_opcode == IO_CMD_PREAD || iocb->aio_lio_opcode == IO_CMD_PWRITE;
+
+	if (has_fault("eio"))
+		return -EIO;
+	if (iocb->aio_lio_opcode == IO_CMD_PWRITE && has_fault("enospc"))
+		return -ENOSPC;
+	return !moves || fits(iocb->aio_fildes, iocb->u.c.buf, iocb->u.c.nbytes, iocb->u.c.offset)
+		       ? 0
+		       : -EINVAL;
+}
+
+/* The kernel takes what stands before the first that it refuses, and says why when that is the first. */
+int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
+{
+	static int (*next)(io_context_t, long, struct iocb **);
+	long fine = 0;
+
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "io_submit");
+	while (fine < nr && verdict(iocbs[fine]) == 0)
+		fine++;
+	return fine == 0 && nr > 0 ? verdict(iocbs[0]) : next(ctx, fine, iocbs);
+}
+
+ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)
+{
+	static ssize_t (*next)(int, void *, size_t, off_t);
+
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "pread");
+	if (fits(fd, buf, bytes, offset))
+		return next(fd, buf, bytes, offset);
+	errno = EINVAL;
+	return -1;
+}
+
+ssize_t pread64(int fd, void *buf, size_t bytes, off64_t offset)
+{
+	return pread(fd, buf, bytes, (off_t)offset);
+}

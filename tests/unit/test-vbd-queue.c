@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Block rings on one worker, pass by pass: what a deep ring gets of a pass, and what the others keep.
+ * This test is its own hypervisor, guest and medium, and counts; nothing here depends on time.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "blkback/vbd_queue.h"
+
+#define NR_RINGS   2u
+#define RING_PAGES 16u
+#define DEEP       256u
+#define SHARE      32u /* of a pass, for each ring */
+#define PAGE       4096u
+
+static uint8_t rings[NR_RINGS][RING_PAGES * PAGE] __attribute__((aligned(4096)));
+static int event_fd[2];
+static unsigned int nr_mapped, nr_bound;
+
+/* --- the hypervisor: reference 16 * ring + page is a ring's page, any other one can be copied --- */
+
+xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int flags)
+{
+	(void)logger, (void)flags;
+	return (xengnttab_handle *)(void *)rings;
+}
+
+int xengnttab_close(xengnttab_handle *xgt)
+{
+	(void)xgt;
+	return 0;
+}
+
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32_t domid,
+				      uint32_t *refs, int prot)
+{
+	(void)xgt, (void)domid, (void)prot;
+	CHECK(nr == RING_PAGES && refs[0] / RING_PAGES < NR_RINGS);
+	nr_mapped++;
+	return rings[refs[0] / RING_PAGES];
+}
+
+int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
+{
+	(void)xgt, (void)start, (void)nr;
+	nr_mapped--;
+	return 0;
+}
+
+int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t nr, xengnttab_grant_copy_segment_t *segs)
+{
+	(void)xgt;
+	for (uint32_t i = 0; i < nr; i++)
+		segs[i].status = 0;
+	return 0;
+}
+
+xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int flags)
+{
+	(void)logger, (void)flags;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, event_fd) == 0);
+	return (xenevtchn_handle *)(void *)event_fd;
+}
+
+int xenevtchn_close(xenevtchn_handle *xce)
+{
+	(void)xce;
+	close(event_fd[0]);
+	close(event_fd[1]);
+	return 0;
+}
+
+int xenevtchn_fd(xenevtchn_handle *xce)
+{
+	(void)xce;
+	return event_fd[0];
+}
+
+xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
+						     evtchn_port_t remote)
+{
+	(void)xce, (void)domid;
+	nr_bound++;
+	return (xenevtchn_port_or_error_t)remote;
+}
+
+int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce, (void)port;
+	nr_bound--;
+	return 0;
+}
+
+int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce, (void)port;
+	return 0;
+}
+
+/* --- the medium: keeps what it is asked for until the test lets it be done --- */
+
+static struct image_request *asked[NR_RINGS * 512];
+static unsigned int nr_asked;
+static unsigned int asked_by[NR_RINGS]; /* in this pass */
+static uint32_t answered_by[NR_RINGS];  /* before this pass */
+static unsigned int most_asked, most_answered, shallow_asked_in, shallow_answered_in, nr_passes;
+static struct aio the_aio;
+static struct vbd_queue queues[NR_RINGS];
+
+static unsigned int ring_of(const struct image_request *req)
+{
+	return ((const struct vbd_io *)(const void *)req)->queue == &queues[1];
+}
+
+static void medium_submit(struct aio *aio, struct image_request *req)
+{
+	(void)aio;
+	asked[nr_asked++] = req;
+	asked_by[ring_of(req)]++;
+}
+
+static const struct image_ops medium_ops = { .submit = medium_submit };
+static struct image medium = {
+	.ops = &medium_ops, .fd = -1, .bytes = 1 << 20, .block = 512, .physical_block = 512
+};
+
+static void medium_is_done(void)
+{
+	unsigned int nr = nr_asked;
+
+	nr_asked = 0;
+	for (unsigned int i = 0; i < nr; i++)
+		asked[i]->done(asked[i], (long)asked[i]->bytes);
+}
+
+static uint32_t word(unsigned int ring, unsigned int which)
+{
+	uint32_t value;
+
+	memcpy(&value, rings[ring] + which * 4, 4);
+	return value;
+}
+
+/* Between the taking and the answering of a pass: what was asked in it, and answered in the last. */
+static void end_of_pass(void *ctx)
+{
+	uint32_t answered;
+
+	(void)ctx;
+	nr_passes++;
+	answered = word(0, 2) - answered_by[0];
+	answered_by[0] += answered;
+	if (answered > most_answered)
+		most_answered = answered;
+	if (asked_by[0] > most_asked)
+		most_asked = asked_by[0];
+	if (asked_by[1] && !shallow_asked_in)
+		shallow_asked_in = nr_passes;
+	if (word(1, 2) && !shallow_answered_in)
+		shallow_answered_in = nr_passes - 1;
+	asked_by[0] = asked_by[1] = 0;
+}
+
+static int plane_open(struct worker *worker, void **ret_ctx)
+{
+	the_aio = (struct aio){ .buffers = bufpool_new((size_t)64 << 20), .worker = worker };
+	TAILQ_INIT(&the_aio.waiters);
+	*ret_ctx = &the_aio;
+	return the_aio.buffers ? 0 : -ENOMEM;
+}
+
+static void plane_close(void *ctx)
+{
+	(void)ctx;
+	bufpool_free(the_aio.buffers);
+}
+
+static const struct plane plane = { .open = plane_open,
+				    .close = plane_close,
+				    .submit = end_of_pass };
+
+/* --- the rig --- */
+
+static struct worker worker;
+static char dir[] = "/tmp/test-vbd-queue-XXXXXX";
+static struct rate_pair no_limit;
+static unsigned int nr_attached, nr_detached;
+
+static void attached(struct vbd_queue *q, int err)
+{
+	(void)q;
+	CHECK(err == 0);
+	nr_attached++;
+}
+
+static void detached(struct vbd_queue *q)
+{
+	(void)q;
+	nr_detached++;
+}
+
+static void quit(void *user)
+{
+	loop_quit(user);
+}
+
+/* Nothing here waits for anybody: so many turns are plenty. */
+static void settle(void)
+{
+	struct loop_timer now = { 0 };
+
+	for (int i = 0; i < 40; i++) {
+		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
+		CHECK(loop_run(worker.loop) == 0);
+	}
+	CHECK(!queues[0].queue.dirty && !queues[1].queue.dirty);
+}
+
+/* Reads of one sector each, as a 64-bit guest writes them. */
+static void guest_asks(unsigned int ring, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		uint8_t *slot = rings[ring] + 64 + (size_t)i * 112;
+		uint64_t id = i, sector = i;
+		uint32_t ref = 1000;
+
+		memset(slot, 0, 112);
+		slot[1] = 1;
+		memcpy(slot + 8, &id, 8);
+		memcpy(slot + 16, &sector, 8);
+		memcpy(slot + 24, &ref, 4);
+	}
+	memcpy(rings[ring], &nr, 4);
+}
+
+static void attach(unsigned int ring)
+{
+	struct vbd_queue *q = &queues[ring];
+
+	*q = (struct vbd_queue){ .worker = &worker,
+				 .control = worker.loop,
+				 .image = &medium,
+				 .rates = &no_limit,
+				 .runtime_dir = dir,
+				 .id = { .kind = "vbd", .domid = 1, .devid = ring },
+				 .attached = attached,
+				 .detached = detached };
+	q->setup.nr_pages = RING_PAGES;
+	q->setup.port = 1 + ring;
+	for (uint32_t i = 0; i < RING_PAGES; i++)
+		q->setup.refs[i] = ring * RING_PAGES + i;
+	vbd_queue_attach(q);
+}
+
+static int setup(void **state)
+{
+	static const struct plane *const planes[PLANE_NR] = { [PLANE_BLK] = &plane };
+
+	(void)state;
+	memset(rings, 0, sizeof(rings));
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	CHECK(mkdtemp(dir) && worker_open(&worker, 0, planes) == 0);
+	nr_attached = nr_detached = nr_asked = nr_passes = 0;
+	most_asked = most_answered = shallow_asked_in = shallow_answered_in = 0;
+	memset(answered_by, 0, sizeof(answered_by));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	vbd_queue_detach(&queues[0]);
+	vbd_queue_detach(&queues[1]);
+	settle();
+	CHECK(nr_detached == 2 && nr_mapped == 0 && nr_bound == 0);
+	CHECK(bufpool_used(the_aio.buffers) == 0);
+	worker_close(&worker);
+	CHECK(rmdir(dir) == 0); /* no journal is left */
+	return 0;
+}
+
+/* --- the tests --- */
+
+/* The deep one is there first, and wants eight times its share. */
+static void a_deep_ring_leaves_the_pass_to_others(void **state)
+{
+	(void)state;
+	guest_asks(0, DEEP);
+	guest_asks(1, 1);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_attached == 2 && nr_asked == DEEP + 1);
+	CHECK(most_asked == SHARE && shallow_asked_in == 1);
+	medium_is_done();
+	nr_passes = 0;
+	settle();
+	CHECK(word(0, 2) == DEEP && word(1, 2) == 1);
+	CHECK(most_answered == SHARE && shallow_answered_in == 1);
+}
+
+static void a_ring_alone_is_served_whole(void **state)
+{
+	(void)state;
+	guest_asks(0, 500);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 500);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_deep_ring_leaves_the_pass_to_others, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_ring_alone_is_served_whole, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
