@@ -294,8 +294,8 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 	case XENBUS_DO_CLOSED:
 		return close_as(dev, own, XENBUS_CLOSED);
 	case XENBUS_DO_RECONFIGURE:
-		if (dev->ops->reconfigure)
-			dev->ops->reconfigure(dev);
+		if (dev->ops->reconfigure && !dev->ops->reconfigure(dev))
+			return 1;
 		return switch_state(dev, own, XENBUS_RECONFIGURED, NULL);
 	case XENBUS_DO_RECONFIGURED:
 		return switch_state(dev, own, XENBUS_CONNECTED, NULL);
@@ -354,6 +354,13 @@ static int step_once(struct device *dev)
 	}
 	if (view.own == XENBUS_INIT_WAIT && !view.plugged)
 		note_script(dev);
+	if (view.plugged && !dev->plugged && dev->ops->online)
+		dev->ops->online(dev);
+	dev->plugged = view.plugged;
+	/* It may ask again before we wrote 4: it has its answer, and has changed its mind meanwhile. */
+	if (view.own == XENBUS_RECONFIGURED && view.front == XENBUS_RECONFIGURING &&
+	    view.attached && dev->ops->reconfigure)
+		dev->ops->reconfigure(dev);
 	action = xenbus_next(&view);
 	dev->fresh = false;
 	return act(dev, action, view.own);

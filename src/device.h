@@ -44,6 +44,8 @@ struct device_ops {
 	int (*advertise)(struct device *dev, xs_transaction_t t);
 	/* Whether the toolstack's script has reported success. */
 	bool (*plugged)(struct device *dev);
+	/* It has, since the last look. May be NULL. */
+	void (*online)(struct device *dev);
 	/*
 	 * Read and check the frontend's keys, prepare, and hand the queues to workers. When 0 is
 	 * returned device_attached() follows, later, from the control loop. On -errno it has called
@@ -59,8 +61,11 @@ struct device_ops {
 	void (*changed)(struct device *dev, const char *key);
 	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */
 	void (*front_changed)(struct device *dev);
-	/* State 7: re-read what may change. May be NULL. */
-	void (*reconfigure)(struct device *dev);
+	/*
+	 * State 7: re-read what may change. True when that is in force; else it will be, env->ready()
+	 * tells when, and this is called again. May be NULL.
+	 */
+	bool (*reconfigure)(struct device *dev);
 	/*
 	 * Release everything; nothing is attached. `removed`: our directory is gone, so what
 	 * outlives a restart of the daemon (the tap) goes too. Safe on a half-probed device.
@@ -82,6 +87,7 @@ struct device {
 	bool probed;
 	bool unusable;            /* probe failed: never connects */
 	bool script_failed;       /* and the log has said so */
+	bool plugged;             /* as of the last look */
 	bool fresh;               /* not looked at since we started */
 	bool resuming;            /* the frontend was connected before we started */
 	bool foreign;             /* a kernel driver or another party serves it */

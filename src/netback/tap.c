@@ -185,6 +185,18 @@ int tap_set_mtu(struct tap *tap, unsigned int mtu)
 	return err;
 }
 
+int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu)
+{
+	struct rtnl *rtnl;
+	int err = rtnl_new(&rtnl);
+
+	if (err)
+		return err;
+	err = rtnl_get_mtu(rtnl, tap->ifindex, ret_mtu);
+	rtnl_free(rtnl);
+	return err;
+}
+
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ])
 {
 	struct ifreq ifr = { 0 };

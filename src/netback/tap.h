@@ -45,6 +45,7 @@ int tap_set_queue_len(struct tap *tap, bool large);
 
 int tap_set_carrier(struct tap *tap, bool on);
 int tap_set_mtu(struct tap *tap, unsigned int mtu);
+int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu);
 
 /* The name it has now. 0 or -errno. */
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ]);

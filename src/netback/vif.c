@@ -25,12 +25,12 @@ struct vif {
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
+	unsigned int nr_syncing;  /* queues that do not know of the new headroom yet */
 	struct vif_ctrl *ctrl;    /* owned; NULL when there is no control ring */
-	unsigned int
-		nr_waiting; /* queues that have not answered yet, the control ring among them */
-	unsigned int nr_stalled; /* queues whose guest takes nothing: the carrier is off */
-	int refused_err;         /* of the first one that could not be attached */
-	char refused[128];       /* and what is to be said of it */
+	unsigned int nr_waiting;  /* queues, and the control ring, that have not answered yet */
+	unsigned int nr_stalled;  /* queues whose guest takes nothing: the carrier is off */
+	int refused_err;          /* of the first one that could not be attached */
+	char refused[128];        /* and what is to be said of it */
 };
 
 static struct vif *vif_of(struct device *dev)
@@ -140,6 +140,7 @@ static int vif_advertise(struct device *dev, xs_transaction_t t)
 		{ "feature-multicast-control", "1" },
 		{ "feature-dynamic-multicast-control", "1" },
 		{ "feature-ctrl-ring", "1" },
+		{ "feature-xdp-headroom", "1" },
 	};
 	int err = 0;
 
@@ -280,6 +281,20 @@ static int prepare(struct vif *vif, bool resume)
 	return vif_shared_open(&vif->shared, &vif->dev, nr, resume);
 }
 
+/* A guest without scatter-gather takes a page at most; the MTU is what the bridge and the admin want. */
+static void note_mtu(struct vif *vif)
+{
+	unsigned int mtu;
+
+	if (vif->front.accept.sg || tap_get_mtu(&vif->tap, &mtu) ||
+	    mtu + NETIF_MIN_FRAME + vif->front.headroom <= NETIF_PAGE_SIZE)
+		return;
+	device_log(&vif->dev, LOG_LEVEL_WARNING,
+		   "the MTU is %u, but the guest's driver takes no frame above a page (no "
+		   "feature-sg): longer ones are dropped",
+		   mtu);
+}
+
 /* What has to answer when it is started or stopped. */
 static unsigned int count_parts(const struct vif *vif)
 {
@@ -298,6 +313,8 @@ static int vif_attach(struct device *dev, bool resume)
 		forget_queues(vif);
 		return err;
 	}
+	note_mtu(vif);
+	atomic_store(&vif->shared.headroom, vif->front.headroom);
 	vif->nr_waiting = count_parts(vif);
 	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
 		vif_queue_start(&vif->queues[i]);
@@ -444,6 +461,62 @@ void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
 	set_carrier(vif);
 }
 
+/* --- while connected --- */
+
+/* True once every queue has seen it: what they send from now on has the new headroom. */
+static bool vif_reconfigure(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+	uint16_t headroom;
+	int err;
+
+	if (vif->nr_syncing)
+		return false;
+	err = vif_front_read_headroom(dev, &headroom);
+	if (err)
+		device_log(dev, LOG_LEVEL_WARNING, "the frontend's new xdp-headroom cannot be: %s",
+			   strerror(-err));
+	if (err || headroom == atomic_load(&vif->shared.headroom))
+		return true;
+	atomic_store(&vif->shared.headroom, headroom);
+	vif->nr_syncing = vif->front.nr_queues;
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
+		vif_queue_sync(&vif->queues[i]);
+	return false;
+}
+
+void vif_queue_synced(struct vif_queue *queue)
+{
+	struct vif *vif = queue->owner;
+
+	if (--vif->nr_syncing == 0)
+		vif->dev.env->ready(&vif->dev);
+}
+
+static int write_mtu(struct store *store, xs_transaction_t t, void *user)
+{
+	struct vif *vif = user;
+	unsigned int mtu;
+	uint32_t now;
+	int err = tap_get_mtu(&vif->tap, &mtu);
+
+	if (err || (store_read_u32(store, t, vif->dev.fe_path, "mtu", 0, UINT32_MAX, &now) == 0 &&
+		    now == mtu))
+		return err;
+	return store_writef(store, t, vif->dev.fe_path, "mtu", "%u", mtu);
+}
+
+/* Whatever the script has set is what the guest may use; not all scripts tell it. */
+static void vif_online(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+	int err = vif->tap.open ? store_transact(dev->env->store, dev->fe_path, write_mtu, vif) : 0;
+
+	if (err && err != -ENOENT)
+		device_log(dev, LOG_LEVEL_WARNING, "the guest cannot be told its MTU: %s",
+			   strerror(-err));
+}
+
 static void vif_done(struct device *dev, bool removed)
 {
 	struct vif *vif = vif_of(dev);
@@ -467,10 +540,12 @@ const struct device_ops vif_device_ops = {
 	.probe = vif_probe,
 	.advertise = vif_advertise,
 	.plugged = vif_plugged,
+	.online = vif_online,
 	.attach = vif_attach,
 	.publish = vif_publish,
 	.detach = vif_detach,
 	.changed = vif_changed,
 	.front_changed = vif_front_changed,
+	.reconfigure = vif_reconfigure,
 	.done = vif_done,
 };

@@ -5,7 +5,8 @@
 
 #include "netback/vif_front.h"
 
-#define READ_FAILED "the frontend's %s cannot be used: %s"
+#define HEADROOM_KEY "xdp-headroom"
+#define READ_FAILED  "the frontend's %s cannot be used: %s"
 
 static int read_number(struct device *dev, const char *dir, const char *key, uint32_t min,
 		       uint32_t *ret)
@@ -104,6 +105,29 @@ static int read_features(struct device *dev, struct vif_front *front)
 	return 0;
 }
 
+int vif_front_read_headroom(struct device *dev, uint16_t *ret)
+{
+	uint32_t headroom = 0;
+	int err = store_read_u32(dev->env->store, XBT_NULL, dev->fe_path, HEADROOM_KEY, 0,
+				 NETIF_MAX_HEADROOM, &headroom);
+
+	if (err && err != -ENOENT)
+		return err;
+	*ret = (uint16_t)headroom;
+	return 0;
+}
+
+static int read_headroom(struct device *dev, struct vif_front *front)
+{
+	int err = vif_front_read_headroom(dev, &front->headroom);
+
+	if (err)
+		device_reason(dev, err,
+			      "the frontend's " HEADROOM_KEY " is not a number from 0 to %u",
+			      NETIF_MAX_HEADROOM);
+	return err;
+}
+
 static int read_ctrl(struct device *dev, struct vif_front *front)
 {
 	int err;
@@ -136,6 +160,8 @@ int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front
 		err = read_queues(dev, &front);
 	if (!err)
 		err = read_ctrl(dev, &front);
+	if (!err)
+		err = read_headroom(dev, &front);
 	if (!err)
 		*ret = front;
 	return err;

@@ -23,6 +23,7 @@ struct vif_front {
 	uint32_t ctrl_port;
 	unsigned int nr_queues; /* 1..max_queues */
 	bool rx_notify;         /* it tells us when it posts receive slots */
+	uint16_t headroom;      /* xdp-headroom */
 	struct offload_accept accept;
 	struct vif_front_queue queues[TAP_MAX_QUEUES];
 };
@@ -32,5 +33,8 @@ struct vif_front {
  * copies, else what is missing or malformed.
  */
 int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret);
+
+/* Read xdp-headroom alone, in state 7. As above, but without a word to the admin. */
+int vif_front_read_headroom(struct device *dev, uint16_t *ret);
 
 #endif

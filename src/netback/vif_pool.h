@@ -12,8 +12,8 @@
 #include "netback/frame.h"
 #include "ring/netif.h"
 
-/* Pages of the largest frame. */
-#define POOL_FRAME_PAGES ((FRAME_MAX + NETIF_PAGE_SIZE - 1) / NETIF_PAGE_SIZE)
+/* Pages of the largest frame, with the largest headroom. */
+#define POOL_FRAME_PAGES ((NETIF_MAX_HEADROOM + FRAME_MAX + NETIF_PAGE_SIZE - 1) / NETIF_PAGE_SIZE)
 
 struct vif_pool {
 	uint8_t *pages;   /* owned mapping */
@@ -33,7 +33,7 @@ uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr);
 
 /*
  * Room for the largest frame towards a guest, or NULL when this pass has used all; then, to keep
- * the pages that a frame of `len` bytes there really fills.
+ * the pages that `len` bytes there, with any headroom, really fill.
  */
 uint8_t *vif_pool_peek_rx(struct vif_pool *pool);
 void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len);

@@ -246,6 +246,25 @@ void vif_queue_stop(struct vif_queue *q)
 	loop_post(q->worker->loop, &q->task);
 }
 
+static void synced_run(struct loop_task *task)
+{
+	vif_queue_synced(queue_of(task, sync_task));
+}
+
+static void sync_run(struct loop_task *task)
+{
+	struct vif_queue *q = queue_of(task, sync_task);
+
+	task->run = synced_run;
+	loop_post(q->control, task);
+}
+
+void vif_queue_sync(struct vif_queue *q)
+{
+	q->sync_task.run = sync_run;
+	loop_post(q->worker->loop, &q->sync_task);
+}
+
 static void broken_run(struct loop_task *task)
 {
 	vif_queue_broke(queue_of(task, broken_task));

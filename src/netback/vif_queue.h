@@ -80,6 +80,7 @@ struct vif_rx {
 	bool timer_due;
 	uint64_t starved_since_ns;
 	struct loop_timer timer;
+	uint32_t headroom;       /* before each frame, in this pass */
 	struct hash_config hash; /* our copy, as of the last look */
 	uint32_t hash_generation;
 	struct loop_timer rate_timer;
@@ -116,6 +117,7 @@ struct vif_queue {
 	struct loop_task task; /* start, started, stop, stopped */
 	struct loop_task broken_task;
 	struct loop_task stall_task;
+	struct loop_task sync_task;
 	atomic_bool stall_posted;
 	atomic_bool stall_wanted;
 	int err;         /* of the start, or of breaking */
@@ -134,7 +136,11 @@ void vif_queue_start(struct vif_queue *queue);
 /* Have the worker detach it, started or not; vif_queue_stopped() follows. */
 void vif_queue_stop(struct vif_queue *queue);
 
+/* Have the worker come by between two passes; vif_queue_synced() follows. */
+void vif_queue_sync(struct vif_queue *queue);
+
 /* Implemented in vif.c; called on the control thread. */
+void vif_queue_synced(struct vif_queue *queue);
 void vif_queue_started(struct vif_queue *queue);
 void vif_queue_stopped(struct vif_queue *queue);
 void vif_queue_broke(struct vif_queue *queue);

@@ -72,9 +72,17 @@ static void drop(struct vif_queue *q, uint64_t *counter, uint8_t *frame, uint32_
 /* --- too few slots --- */
 
 /* Extras that go with a frame. */
-static uint32_t count_extras(const struct offload_plan *plan, enum netif_gso_type gso_type)
+static uint32_t count_extras(const struct vif_queue *q, const struct offload_plan *plan,
+			     enum netif_gso_type gso_type)
 {
-	return (gso_type != NETIF_GSO_NONE ? 1u : 0u) + (plan->hash.valid ? 1u : 0u);
+	return (gso_type != NETIF_GSO_NONE ? 1u : 0u) + (plan->hash.valid ? 1u : 0u) +
+	       (q->rx.headroom ? 1u : 0u);
+}
+
+static uint32_t count_slots(const struct vif_queue *q, uint32_t len,
+			    const struct offload_plan *plan, enum netif_gso_type gso_type)
+{
+	return netif_rx_count_slots(q->rx.headroom + len, count_extras(q, plan, gso_type));
 }
 
 /* Slots that the next frame needs, as far as we know. */
@@ -85,9 +93,9 @@ static uint32_t slots_wanted(const struct vif_queue *q)
 	if (!hold->len)
 		return 1;
 	if (hold->plan.action == OFFLOAD_SEGMENT)
-		return netif_rx_count_slots(segment_len(&hold->plan.segments, hold->next_segment),
-					    count_extras(&hold->plan, NETIF_GSO_NONE));
-	return netif_rx_count_slots(hold->len, count_extras(&hold->plan, hold->plan.gso_type));
+		return count_slots(q, segment_len(&hold->plan.segments, hold->next_segment),
+				   &hold->plan, NETIF_GSO_NONE);
+	return count_slots(q, hold->len, &hold->plan, hold->plan.gso_type);
 }
 
 static void timer_fired(void *user)
@@ -171,13 +179,17 @@ static struct vif_rx_slot *next_slot(struct vif_queue *q, uint32_t *ret_gref)
 	return slot;
 }
 
-static void put_data(struct vif_queue *q, uint8_t *data, uint32_t len, uint16_t flags)
+static void put_data(struct vif_queue *q, uint8_t *data, uint32_t offset, uint32_t len,
+		     uint16_t flags)
 {
-	struct grant_copy copy = {
-		.direction = GRANT_TO_GUEST, .domid = q->id.domid, .len = len, .local = data
-	};
+	struct grant_copy copy = { .direction = GRANT_TO_GUEST,
+				   .domid = q->id.domid,
+				   .offset = offset,
+				   .len = len,
+				   .local = data };
 	struct vif_rx_slot *slot = next_slot(q, &copy.ref);
 
+	slot->response.offset = (uint16_t)offset;
 	slot->response.flags = flags;
 	slot->response.status = (int16_t)len;
 	slot->copy = grant_batch_add(&q->worker->copies, &copy);
@@ -212,18 +224,28 @@ static struct netif_extra hash_extra(const struct hash_value *hash)
 	return extra;
 }
 
+static struct netif_extra xdp_extra(uint32_t headroom)
+{
+	return (struct netif_extra){ .type = NETIF_EXTRA_XDP, .xdp.headroom = (uint16_t)headroom };
+}
+
 static void put_extras(struct vif_queue *q, const struct offload_plan *plan,
 		       enum netif_gso_type gso_type)
 {
-	uint32_t left = count_extras(plan, gso_type);
+	uint32_t left = count_extras(q, plan, gso_type);
 
 	if (gso_type != NETIF_GSO_NONE)
 		put_extra(q, gso_extra(plan), --left);
 	if (plan->hash.valid)
 		put_extra(q, hash_extra(&plan->hash), --left);
+	if (q->rx.headroom)
+		put_extra(q, xdp_extra(q->rx.headroom), --left);
 }
 
-/* One whole frame at a page's start, for which there are slots enough. */
+/*
+ * One whole frame, as far from a page's start as the headroom is, for which there are slots enough. So
+ * the pages of both sides match, and no copy is cut in two.
+ */
 static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct offload_plan *plan,
 		 enum netif_gso_type gso_type)
 {
@@ -232,20 +254,22 @@ static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct
 	trace(q->trace, TRACE_NET, &q->id,
 	      "rx-frame at=%" PRIu32 " len=%" PRIu32 " flags=%u gso_type=%d gso_size=%u",
 	      q->rx.ring.req_cons, len, flags, (int)gso_type, plan->gso_size);
-	if (count_extras(plan, gso_type))
+	if (count_extras(q, plan, gso_type))
 		flags |= NETIF_RX_EXTRA_INFO;
-	for (uint32_t at = 0; at < len; at += NETIF_PAGE_SIZE) {
-		uint32_t part = len - at < NETIF_PAGE_SIZE ? len - at : NETIF_PAGE_SIZE;
+	for (uint32_t at = 0, offset = q->rx.headroom; at < len; offset = 0) {
+		uint32_t space = NETIF_PAGE_SIZE - offset;
+		uint32_t part = len - at < space ? len - at : space;
 
 		if (at + part < len)
 			flags |= NETIF_RX_MORE_DATA;
-		put_data(q, frame + at, part, flags);
+		put_data(q, frame + at, offset, part, flags);
 		if (at == 0)
 			put_extras(q, plan, gso_type);
 		flags = 0;
+		at += part;
 	}
 	capture(q, frame, len, NULL);
-	vif_pool_keep_rx(q->pool, len);
+	vif_pool_keep_rx(q->pool, q->rx.headroom + len);
 	q->stats.rx_packets++;
 	q->stats.rx_bytes += len;
 	if (gso_type != NETIF_GSO_NONE)
@@ -263,19 +287,26 @@ static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
 	q->rx.hold.plan = *plan;
 }
 
-/* Room in the guest and in the pool for the next piece of `len` bytes, or NULL. */
+/* Room in the pool for a frame, behind its headroom; NULL when this pass has used all. */
+static uint8_t *peek_room(struct vif_queue *q)
+{
+	uint8_t *room = vif_pool_peek_rx(q->pool);
+
+	if (!room) {
+		q->rx.more = true;
+		return NULL;
+	}
+	return room + q->rx.headroom;
+}
+
+/* Room in the guest and in the pool for the next piece of what is held, or NULL. */
 static uint8_t *find_room(struct vif_queue *q)
 {
-	uint8_t *room;
-
 	if (slots_wanted(q) > q->rx.available) {
 		starve(q);
 		return NULL;
 	}
-	room = vif_pool_peek_rx(q->pool);
-	if (!room)
-		q->rx.more = true;
-	return room;
+	return peek_room(q);
 }
 
 static void flush_segments(struct vif_queue *q)
@@ -332,7 +363,7 @@ static bool is_too_big(const struct vif_queue *q, uint32_t len, const struct off
 {
 	if (plan->action == OFFLOAD_SEGMENT)
 		len = segment_len(&plan->segments, 0);
-	return len > NETIF_PAGE_SIZE && !q->accept.sg;
+	return q->rx.headroom + len > NETIF_PAGE_SIZE && !q->accept.sg;
 }
 
 /* True when nothing is held afterwards. */
@@ -358,7 +389,7 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	}
 	hash_frame(&q->rx.hash, frame, len, hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE, &plan.hash);
 	if (plan.action == OFFLOAD_PASS &&
-	    netif_rx_count_slots(len, count_extras(&plan, plan.gso_type)) <= q->rx.available) {
+	    count_slots(q, len, &plan, plan.gso_type) <= q->rx.available) {
 		emit(q, frame, len, &plan, plan.gso_type);
 		return true;
 	}
@@ -371,7 +402,7 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 /* Returns the frame's length, 0 when the tap is empty. */
 static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint8_t *frame)
 {
-	struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { frame, HOLD_BYTES } };
+	struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { frame, FRAME_MAX } };
 	ssize_t n = readv(q->fd, iov, 2);
 
 	if (n > (ssize_t)sizeof(*hdr))
@@ -420,8 +451,8 @@ static void read_frames(struct vif_queue *q)
 			starve(q);
 			return;
 		}
-		room = vif_pool_peek_rx(q->pool);
-		if (!room || nr == VIF_BATCH) {
+		room = nr < VIF_BATCH ? peek_room(q) : NULL;
+		if (!room) {
 			q->rx.more = true;
 			return;
 		}
@@ -440,6 +471,7 @@ static void read_frames(struct vif_queue *q)
 void vif_rx_give(struct vif_queue *q)
 {
 	q->rx.more = false;
+	q->rx.headroom = atomic_load(&q->shared->headroom);
 	vif_shared_get_hash(q->shared, &q->rx.hash_generation, &q->rx.hash);
 	if (ring_peek(&q->rx.ring, &q->rx.available)) {
 		vif_queue_break(q, -EPROTO, "impossible request index in the receive ring");

@@ -17,6 +17,7 @@ struct vif_shared {
 	struct vif_kept *kept;      /* owned; NULL when closed */
 	bool in_file;               /* or in plain memory, when no file could be made */
 	atomic_bool filters_groups; /* request-multicast-control, as last sampled */
+	_Atomic uint16_t headroom;  /* that frames for the guest are to have */
 	pthread_mutex_t hash_lock;  /* of kept->hash; only taken when that changes or has changed */
 	_Atomic uint32_t hash_generation;
 };

@@ -22,6 +22,8 @@
 /* Data slots of one packet: what every backend must take, and where a guest is taken for hostile. */
 #define NETIF_MAX_SLOTS   18u
 #define NETIF_FATAL_SLOTS 20u
+/* Room that a guest may ask for before a frame: the Ethernet header still fits into the first page. */
+#define NETIF_MAX_HEADROOM (NETIF_PAGE_SIZE - NETIF_MIN_FRAME)
 /* Extras of one packet; there are fewer kinds than that. */
 #define NETIF_MAX_EXTRAS 5u
 
@@ -53,7 +55,8 @@ enum netif_extra_type {
 	NETIF_EXTRA_MCAST_ADD = 2,
 	NETIF_EXTRA_MCAST_DEL = 3,
 	NETIF_EXTRA_HASH = 4,
-	NETIF_EXTRA_NR = 5,
+	NETIF_EXTRA_XDP = 5, /* Linux' netif.h; to the guest only */
+	NETIF_EXTRA_NR = 6,
 };
 
 #define NETIF_EXTRA_MORE 1u
@@ -102,6 +105,9 @@ struct netif_extra {
 			uint8_t algorithm;
 			uint8_t value[4]; /* least significant first */
 		} hash;
+		struct {
+			uint16_t headroom;
+		} xdp;
 		uint8_t body[6];
 	};
 };

@@ -86,6 +86,44 @@ hash_queues_kill() {
 	check_restart hash-queues-restart KILL
 }
 
+xdp() { check xdp; }
+xdp_busy() { check xdp-busy; }
+
+mtu_is() { [ "$(xenstore-read "/local/domain/$dom/device/vif/0/mtu")" = "$1" ]; }
+
+# Only the interface knows what a script has set.
+script_mtu() {
+	cat >"$XENSIM_DIR/script" <<-EOF
+		#!/bin/sh
+		[ "\$1" = online ] || exit 0
+		ip link set "\$vif" mtu 4321
+		xenstore-write "\$XENBUS_PATH/hotplug-status" connected
+	EOF
+	chmod +x "$XENSIM_DIR/script"
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0 script="$XENSIM_DIR/script"
+	until_true 5000 mtu_is 4321 || fail "the guest is told $(xenstore-read "/local/domain/$dom/device/vif/0/mtu")"
+	xensim-xl destroy "$dom"
+}
+
+largest_mtu() {
+	guest_with_nic mtu=65521
+	[ "$(cat "/sys/class/net/vif$dom.0/mtu")" = 65521 ] || fail "the interface has another MTU"
+	mtu_is 65521 || fail "the guest is told another MTU"
+	simnet --kinds=udp4,udp6,raw,vlan --size=60:65535 --slots=18 --window=16 --frames=1000 "$dom" 0
+	! grep -q "longer ones are dropped" "$log" || fail "a warning for nothing"
+	end_guest
+}
+
+# It connects and is served; who asked for the MTU reads why long frames do not come.
+large_mtu_without_sg() {
+	guest_with_nic mtu=9000
+	simnet --no-sg --frames=200 "$dom" 0
+	grep -q "vif $dom/0: the MTU is 9000, but .* longer ones are dropped" "$log" ||
+		fail "no word about the MTU"
+	end_guest
+}
+
 start_daemon --workers=4
 count_fds
 test_case "a guest gets the multicast groups of its list and no others" multicast
@@ -93,6 +131,11 @@ test_case "multicast control is switched on and off while connected" multicast_d
 test_case "every control message is answered as netif.h says" ctrl
 test_case "frames carry the hash that the guest asked for" hash
 test_case "frames come on the queue that their hash says" hash_queues
+test_case "frames begin at the headroom that the guest asked for" xdp
+test_case "no frame has an old headroom once a new one is agreed" xdp_busy
+test_case "an MTU of 65521 is used end to end" largest_mtu
+test_case "a guest is told the MTU that its script has set" script_mtu
+test_case "a large MTU and a guest without scatter-gather are told to the admin" large_mtu_without_sg
 stop_daemon
 daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
 test_case "a stop of the daemon forgets no multicast group" multicast_stop

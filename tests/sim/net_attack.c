@@ -320,6 +320,7 @@ static int junk_keys(struct net_front *f)
 					    "multi-queue-num-queues",
 					    "request-rx-copy",
 					    "feature-sg",
+					    "xdp-headroom",
 					    "ctrl-ring-ref",
 					    "event-channel-ctrl",
 					    "request-multicast-control",

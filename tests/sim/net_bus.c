@@ -76,6 +76,8 @@ static void write_keys(struct net_front *f, xs_transaction_t t)
 	bus_write(bus, t, "feature-gso-tcpv4", "%d", f->opt.gso4);
 	bus_write(bus, t, "feature-gso-tcpv6", "%d", f->opt.gso6);
 	bus_write(bus, t, "feature-ipv6-csum-offload", "%d", f->opt.csum6);
+	if (f->opt.headroom)
+		bus_write(bus, t, "xdp-headroom", "%u", f->opt.headroom);
 	if (f->ctrl.open) {
 		bus_write(bus, t, "ctrl-ring-ref", "%u", f->ctrl.ref);
 		bus_write(bus, t, "event-channel-ctrl", "%d", f->ctrl.port);

@@ -486,6 +486,87 @@ static int hash_queues_restart(struct net_front *f)
 	return err ? err : judge_flows(f, 15, true);
 }
 
+/* --- XDP headroom --- */
+
+/* As Linux does it: 7, wait for 8, 4. What comes after the 8 has the new headroom. */
+static int reconfigure(struct net_front *f, uint32_t headroom)
+{
+	struct net_frame frame;
+	int state;
+
+	bus_write(&f->bus, XBT_NULL, "xdp-headroom", "%u", headroom);
+	bus_switch(&f->bus, BUS_RECONFIGURING);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_RECONFIGURED), EVENTUALLY_MS);
+	if (state < 0)
+		return failed("state 7 is not answered");
+	while (take_frame(f, &frame))
+		; /* on their way before */
+	bus_switch(&f->bus, BUS_CONNECTED);
+	return bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED), EVENTUALLY_MS) < 0
+		       ? failed("the way back to 4 is not found")
+		       : 0;
+}
+
+static int headroom_is(struct net_front *f, uint32_t headroom)
+{
+	static const enum net_kind kinds[] = { NET_UDP4, NET_TCP6, NET_RAW };
+	int err = 0;
+
+	for (unsigned int k = 0; k < 3 && !err; k++) {
+		err = bounce(f, kinds[k], 0, 0);
+		if (!err && f->packet.headroom != headroom)
+			err = failed("a frame with another headroom");
+	}
+	return err;
+}
+
+static int xdp(struct net_front *f)
+{
+	static const uint32_t values[] = { 0, 256, 255, 4082, 1, 0, 512 };
+	int err;
+
+	f->opt.headroom = 256;
+	err = net_connect(f);
+	if (!err)
+		err = warm_up(f);
+	if (!err)
+		err = headroom_is(f, 256);
+	for (unsigned int i = 0; i < sizeof(values) / sizeof(values[0]) && !err; i++) {
+		err = reconfigure(f, values[i]);
+		if (!err)
+			err = headroom_is(f, values[i]);
+	}
+	if (!err)
+		err = reconfigure(f, 4083); /* cannot be: the old one stays */
+	return err ? err : headroom_is(f, 512);
+}
+
+/* Frames are on their way all the time; each that comes after an 8 is as agreed then. */
+static int xdp_busy(struct net_front *f)
+{
+	uint32_t headroom = 0;
+	struct net_frame frame;
+	uint16_t number = 0;
+	int err = net_connect(f);
+
+	if (!err)
+		err = warm_up(f);
+	for (int round = 0; round < 40 && !err; round++) {
+		for (int i = 0; i < 100 && !err; i++)
+			err = send_from(f, f->mac, ++number);
+		headroom = headroom ? 0 : 256;
+		if (!err)
+			err = reconfigure(f, headroom);
+		for (int i = 0; i < 20 && !err; i++)
+			err = send_from(f, f->mac, ++number);
+		for (int i = 0; i < 20 && !err; poll(NULL, 0, 1), i++)
+			while (take_frame(f, &frame) && !err)
+				if (f->packet.headroom != headroom)
+					err = failed("an old headroom after the answer");
+	}
+	return err;
+}
+
 /* --- all of them --- */
 
 static const struct {
@@ -497,6 +578,8 @@ static const struct {
 	{ "multicast-restart", multicast_restart },
 	{ "multicast-lost", multicast_lost },
 	{ "ctrl", ctrl },
+	{ "xdp", xdp },
+	{ "xdp-busy", xdp_busy },
 	{ "hash", hash_extra },
 	{ "hash-queues", hash_queues },
 	{ "hash-restart", hash_restart },

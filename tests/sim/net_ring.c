@@ -290,6 +290,8 @@ static bool rx_extra(struct net_front *f, struct net_queue *q, struct net_packet
 		p->hash = get16(e + 4) | (uint32_t)get16(e + 6) << 16;
 		if (e[3] != 1)
 			net_protocol_error(f, "hash by another algorithm", e[3]);
+	} else if (e[0] == EXTRA_XDP) {
+		p->headroom = get16(e + 2);
 	} else {
 		net_protocol_error(f, "unexpected extra of type", e[0]);
 	}
@@ -317,6 +319,12 @@ static uint16_t rx_data(struct net_front *f, struct net_queue *q, struct net_pac
 		net_protocol_error(f, "rx response with status", (uint16_t)status);
 		return flags & RX_MORE_DATA;
 	}
+	if (offset && (page[0] != GUARD || page[offset - 1] != GUARD))
+		net_protocol_error(f, "bytes before the received ones were written", offset);
+	if (p->len == 0)
+		p->offset = offset;
+	else if (offset)
+		net_protocol_error(f, "a hole in a frame: offset", offset);
 	if (offset + len < SIM_PAGE_SIZE && page[offset + len] != GUARD)
 		net_protocol_error(f, "bytes behind the received ones were written", offset);
 	memcpy(p->data + p->len, page + offset, len);
@@ -326,6 +334,8 @@ static uint16_t rx_data(struct net_front *f, struct net_queue *q, struct net_pac
 
 static void rx_judge(struct net_front *f, const struct net_packet *p, uint32_t nr_slots)
 {
+	if (p->offset != p->headroom)
+		net_protocol_error(f, "the frame does not begin at its headroom but at", p->offset);
 	if (p->blank && !p->validated)
 		net_protocol_error(f, "csum_blank without data_validated", 0);
 	if (p->gso_type && (!p->blank || !p->validated))
@@ -356,6 +366,7 @@ bool net_rx_take(struct net_front *f, struct net_queue *q)
 	p->len = 0;
 	p->gso_type = p->gso_size = 0;
 	p->hashed = false;
+	p->headroom = p->offset = 0;
 	p->queue = (uint32_t)(q - f->queue);
 	flags = rx_data(f, q, p);
 	p->blank = flags & RX_CSUM_BLANK;

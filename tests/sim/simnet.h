@@ -28,6 +28,7 @@ enum {
 	EXTRA_MCAST_ADD = 2,
 	EXTRA_MCAST_DEL = 3,
 	EXTRA_HASH = 4,
+	EXTRA_XDP = 5,
 	EXTRA_FLAG_MORE = 1
 };
 enum { GSO_TCPV4 = 1, GSO_TCPV6 = 2 };
@@ -52,6 +53,7 @@ struct net_options {
 	bool receive;   /* plain: from the backend */
 	bool hold;
 	bool groups;        /* request-multicast-control */
+	uint32_t headroom;  /* xdp-headroom */
 	bool ctrl;          /* offer a control ring */
 	bool blind;         /* nothing is expected back */
 	const char *attack; /* do this instead of a load */
@@ -98,6 +100,7 @@ struct net_packet {
 	uint32_t gso_type, gso_size;
 	bool hashed;
 	uint32_t hash_type, hash;
+	uint32_t headroom, offset;
 	uint32_t queue; /* that it came on */
 	uint8_t data[NET_FRAME_MAX];
 };

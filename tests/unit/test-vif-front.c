@@ -249,6 +249,34 @@ static void row_25_no_queue_and_too_many_are_refused(void **state)
 	expect_refusal(-ERANGE, "multi-queue-num-queues");
 }
 
+static void headroom_leaves_room_for_a_header(void **state)
+{
+	(void)state;
+	assert_int_equal(read_front(), 0);
+	assert_int_equal(front.headroom, 0);
+	set("xdp-headroom", "256");
+	assert_int_equal(read_front(), 0);
+	assert_int_equal(front.headroom, 256);
+	set("xdp-headroom", "4082");
+	assert_int_equal(read_front(), 0);
+	set("xdp-headroom", "4083");
+	expect_refusal(-ERANGE, "xdp-headroom");
+}
+
+static void control_ring_needs_its_event_channel(void **state)
+{
+	(void)state;
+	assert_int_equal(read_front(), 0);
+	assert_false(front.ctrl);
+	set("ctrl-ring-ref", "770");
+	expect_refusal(-ENOENT, "event-channel-ctrl");
+	set("event-channel-ctrl", "22");
+	assert_int_equal(read_front(), 0);
+	assert_true(front.ctrl);
+	assert_int_equal(front.ctrl_ref, 770);
+	assert_int_equal(front.ctrl_port, 22);
+}
+
 static void event_channel_0_is_none(void **state)
 {
 	(void)state;
@@ -298,6 +326,8 @@ int main(void)
 		cmocka_unit_test_setup(row_25_missing_keys_are_named, setup),
 		cmocka_unit_test_setup(row_25_nonsense_is_refused_in_every_key, setup),
 		cmocka_unit_test_setup(row_25_no_queue_and_too_many_are_refused, setup),
+		cmocka_unit_test_setup(headroom_leaves_room_for_a_header, setup),
+		cmocka_unit_test_setup(control_ring_needs_its_event_channel, setup),
 		cmocka_unit_test_setup(event_channel_0_is_none, setup),
 		cmocka_unit_test_setup(several_queues_have_a_folder_each, setup),
 		cmocka_unit_test_setup(one_queue_has_flat_keys_even_when_it_says_so, setup),

@@ -37,6 +37,7 @@ static bool revoked[PAGES];
 static int nr_mapped, nr_bound, fail_step;
 static int event_fd[2]; /* [0] is the worker's */
 static unsigned int notified[16], nr_copy_calls;
+static unsigned int nr_ops; /* what the kernel makes of the copies: one for each local page */
 static uint64_t clock_offset_ns;
 
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
@@ -114,7 +115,10 @@ int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t nr, xengnttab_grant_cop
 		uint32_t ref = from ? s->source.foreign.ref : s->dest.foreign.ref;
 		uint32_t offset = from ? s->source.foreign.offset : s->dest.foreign.offset;
 
+		uintptr_t local = (uintptr_t)(from ? s->dest.virt : s->source.virt);
+
 		assert_true(s->len > 0 && offset + s->len <= 4096);
+		nr_ops += (unsigned int)((local + s->len - 1) / 4096 - local / 4096 + 1);
 		s->status = granted(ref) ? GNTST_okay : GNTST_bad_gntref;
 		if (!granted(ref))
 			continue;
@@ -197,6 +201,14 @@ void vif_queue_broke(struct vif_queue *queue)
 	nr_broke++;
 }
 
+static int nr_synced;
+
+void vif_queue_synced(struct vif_queue *queue)
+{
+	(void)queue;
+	nr_synced++;
+}
+
 void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
 {
 	(void)queue;
@@ -257,8 +269,8 @@ static void make_queue(bool notify, struct offload_accept accept)
 
 	memset(revoked, 0, sizeof(revoked));
 	memset(notified, 0, sizeof(notified));
-	nr_started = nr_stopped = nr_broke = nr_stall_calls = fail_step = 0;
-	nr_copy_calls = 0;
+	nr_started = nr_stopped = nr_synced = nr_broke = nr_stall_calls = fail_step = 0;
+	nr_copy_calls = nr_ops = 0;
 	stalled_now = false;
 	tx_prod = tx_seen = rx_prod = rx_seen = 0;
 	make_ring(TX_PAGE);
@@ -452,6 +464,7 @@ struct received {
 	bool failed;
 	struct netif_extra gso; /* type 0: there was none */
 	struct netif_extra hash;
+	struct netif_extra xdp;
 };
 
 /* Each extra at most once, in slots of their own. */
@@ -463,8 +476,9 @@ static void take_extras(struct received *ret)
 		struct netif_extra *to;
 
 		assert_true(rx_response((struct netif_rx_response *)(void *)&extra));
-		to = extra.type == NETIF_EXTRA_GSO ? &ret->gso : &ret->hash;
-		assert_true(extra.type == NETIF_EXTRA_GSO || extra.type == NETIF_EXTRA_HASH);
+		to = extra.type == NETIF_EXTRA_GSO    ? &ret->gso
+		     : extra.type == NETIF_EXTRA_HASH ? &ret->hash
+						      : &ret->xdp;
 		assert_int_equal(to->type, 0);
 		*to = extra;
 	} while (extra.flags & NETIF_EXTRA_MORE);
@@ -487,6 +501,8 @@ static bool guest_receives(struct received *ret)
 			ret->failed = true;
 		} else {
 			assert_in_range(rsp.offset + rsp.status, 0, 4096);
+			assert_int_equal(rsp.offset,
+					 ret->nr_slots == 1 ? (int)atomic_load(&shared.headroom) : 0);
 			memcpy(got + ret->len, pages[page] + rsp.offset, (size_t)rsp.status);
 			ret->len += (uint16_t)rsp.status;
 		}
@@ -1018,6 +1034,96 @@ static void what_has_no_hash_gets_none(void **state)
 	assert_int_equal(r.flags, 0);
 }
 
+static void headroom_is_left_in_the_first_slot_only(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 20000 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	atomic_store(&shared.headroom, 256);
+	turn_hashing_on();
+	memset(pages[0], 0x77, 4096);
+	rx_post_and_kick(7); /* five pages and three extras are eight */
+	host_sends(&s, &b, true, 1448);
+	expect_nothing_received();
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	assert_memory_equal(got, frame, b.len);
+	assert_int_equal(r.gso.type, NETIF_EXTRA_GSO);
+	assert_int_equal(r.hash.type, NETIF_EXTRA_HASH);
+	assert_int_equal(r.xdp.type, NETIF_EXTRA_XDP);
+	assert_int_equal(r.xdp.xdp.headroom, 256);
+	for (int i = 0; i < 256; i++)
+		assert_int_equal(pages[0][i], 0x77);
+}
+
+static void largest_frame_with_the_largest_headroom_fits(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 65535 - 40, .nr_tags = 0 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	atomic_store(&shared.headroom, NETIF_MAX_HEADROOM);
+	rx_post_and_kick(60);
+	for (int i = 0; i < 3; i++) {
+		host_sends(&s, &b, true, 1448);
+		assert_true(guest_receives(&r));
+		assert_int_equal(r.len, b.len);
+		assert_int_equal(r.nr_slots, 17);
+		assert_memory_equal(got, frame, b.len);
+	}
+}
+
+static void held_frame_takes_the_headroom_of_its_delivery(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 20000 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post_and_kick(5);
+	host_sends(&s, &b, true, 1448);
+	expect_nothing_received();
+	atomic_store(&shared.headroom, 512);
+	vif_queue_sync(q);
+	settle();
+	assert_int_equal(nr_synced, 1);
+	rx_post_and_kick(1); /* would have done without */
+	expect_nothing_received();
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.xdp.xdp.headroom, 512);
+	assert_memory_equal(got, frame, b.len);
+}
+
+/* 17 pages: neither side's page boundary may cut a copy in two. */
+static void large_frame_costs_17_operations_each_way(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 65535 - 40 - 14 };
+	struct built b = build_offloaded(frame, &s);
+	struct virtio_net_hdr hdr;
+	struct received r;
+
+	(void)state;
+	rx_post_and_kick(18);
+	host_sends(&s, &b, true, 1448);
+	assert_true(guest_receives(&r));
+	assert_int_equal(nr_ops, (b.len + 4095) / 4096);
+	nr_ops = 0;
+	send_frame(frame, b.len, NETIF_TX_CSUM_BLANK, 1448, false);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(nr_ops, (b.len + 4095) / 4096);
+	nr_ops = 0;
+	atomic_store(&shared.headroom, 256);
+	rx_post_and_kick(19);
+	host_sends(&s, &b, true, 1448);
+	assert_true(guest_receives(&r));
+	assert_int_equal(nr_ops, (b.len + 256 + 4095) / 4096);
+}
+
 static void frames_wait_for_the_first_slot(void **state)
 {
 	struct spec s = { .payload = 700 };
@@ -1384,6 +1490,10 @@ int main(void)
 		WITH(hash_comes_behind_gso_and_takes_a_slot, setup),
 		WITH(every_segment_has_the_hash_of_the_whole, setup),
 		WITH(what_has_no_hash_gets_none, setup),
+		WITH(headroom_is_left_in_the_first_slot_only, setup),
+		WITH(largest_frame_with_the_largest_headroom_fits, setup),
+		WITH(held_frame_takes_the_headroom_of_its_delivery, setup),
+		WITH(large_frame_costs_17_operations_each_way, setup),
 		WITH(frames_wait_for_the_first_slot, setup),
 		WITH(row_24_one_slot_too_few_is_too_few, setup),
 		WITH(order_is_kept_behind_a_held_frame, setup),
