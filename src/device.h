@@ -26,11 +26,14 @@ struct device_env {
 	struct loop *loop; /* the control loop: workers answer through its mailbox */
 	struct worker *workers;
 	unsigned int nr_workers;
-	const char *runtime_dir;           /* borrowed */
-	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
-	const char *pcap_dir;              /* borrowed */
-	unsigned int antispoof;            /* enum filter_want, for NICs that say nothing else */
-	unsigned int nbd_timeout_s;        /* how long requests wait for a lost NBD server */
+	const char *runtime_dir;         /* borrowed */
+	const struct disk_options *disk; /* borrowed: for disks that say nothing else */
+	const char *pcap_dir;            /* borrowed */
+	unsigned int antispoof;          /* enum filter_want, for NICs that say nothing else */
+	unsigned int nbd_timeout_s;      /* how long requests wait for a lost NBD server */
+	const char *vif_quirks;          /* borrowed; NULL when none are configured */
+	uint32_t rx_drain_ms;            /* see options.h */
+	uint32_t rx_stall_ms;
 	void (*ready)(struct device *dev); /* look at it again: something ended */
 };
 

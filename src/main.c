@@ -263,6 +263,9 @@ static int start_registry(struct daemon *daemon)
 						      : daemon->options.runtime_dir,
 		.antispoof = daemon->options.antispoof,
 		.nbd_timeout_s = daemon->options.nbd_timeout_s,
+		.rx_drain_ms = daemon->options.rx_drain_ms,
+		.rx_stall_ms = daemon->options.rx_stall_ms,
+		.vif_quirks = *daemon->options.vif_quirks ? daemon->options.vif_quirks : NULL,
 	};
 	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);
 	vif_kept_sweep(&daemon->store, daemon->options.runtime_dir);

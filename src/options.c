@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "netback/filter.h"
+#include "netback/quirks.h"
 #include "options.h"
 #include "trace.h"
 
@@ -27,6 +28,10 @@ static const char usage[] =
 	"  --pcap-dir=DIR         write captures of NICs into DIR (default: the runtime-dir)\n"
 	"  --nbd-timeout=SECONDS  how long requests wait for a lost NBD server (default: 60)\n"
 	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
+	"  --vif-quirks=LIST      what all NICs need: no-csum, no-gso, single-slot, poll,\n"
+	"                         freebsd, ipxe, legacy or none\n"
+	"  --rx-drain-timeout=MS  drop frames that a guest has not taken for so long (10000)\n"
+	"  --rx-stall-timeout=MS  then turn its carrier off; 0: never (60000)\n"
 	"  --help                 show this and exit\n"
 	"  --version              show the version and exit\n"
 	"\n"
@@ -74,6 +79,30 @@ static int set_trace(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_ms(uint32_t *ms, uint32_t min, const char *value)
+{
+	unsigned long n;
+	char *end;
+
+	if (*value < '0' || *value > '9')
+		return -EINVAL;
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (errno || *end || n < min || n > 86400000)
+		return -EINVAL;
+	*ms = (uint32_t)n;
+	return 0;
+}
+
+static int set_vif_quirks(struct options *options, const char *value)
+{
+	unsigned int quirks;
+
+	if (quirks_parse(value, &quirks))
+		return -EINVAL;
+	return set_text(options->vif_quirks, sizeof(options->vif_quirks), value);
+}
+
 int options_set(struct options *options, const char *name, const char *value)
 {
 	if (!strcmp(name, "workers"))
@@ -88,6 +117,12 @@ int options_set(struct options *options, const char *name, const char *value)
 		return *value ? filter_parse_want(value, &options->antispoof) : -EINVAL;
 	if (!strcmp(name, "pcap-dir"))
 		return set_text(options->pcap_dir, sizeof(options->pcap_dir), value);
+	if (!strcmp(name, "vif-quirks"))
+		return set_vif_quirks(options, value);
+	if (!strcmp(name, "rx-drain-timeout"))
+		return set_ms(&options->rx_drain_ms, 1, value);
+	if (!strcmp(name, "rx-stall-timeout"))
+		return set_ms(&options->rx_stall_ms, 0, value);
 	if (!strcmp(name, "runtime-dir"))
 		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
 	return disk_options_set(&options->disk, name, value) ? -EINVAL : 0;
@@ -126,6 +161,9 @@ static const struct option long_options[] = {
 	{ "pcap-dir", required_argument, NULL, 'p' },
 	{ "runtime-dir", required_argument, NULL, 'r' },
 	{ "nbd-timeout", required_argument, NULL, 'n' },
+	{ "vif-quirks", required_argument, NULL, 'q' },
+	{ "rx-drain-timeout", required_argument, NULL, 'd' },
+	{ "rx-stall-timeout", required_argument, NULL, 's' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -179,6 +217,8 @@ enum options_result options_parse(int argc, char *const *argv, struct options *r
 	struct options options = { .log_level = LOG_LEVEL_INFO,
 				   .nbd_timeout_s = 60,
 				   .runtime_dir = DEFAULT_RUNTIME_DIR,
+				   .rx_drain_ms = 10000,
+				   .rx_stall_ms = 60000,
 				   .disk = disk_options_default };
 	const char *config = NULL;
 	enum options_result result = scan_early(argc, argv, &config);

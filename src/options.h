@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "blkback/disk_options.h"
 #include "log.h"
@@ -19,6 +20,9 @@ struct options {
 	unsigned int antispoof; /* enum filter_want */
 	bool trace;
 	char trace_filter[128];
+	uint32_t rx_drain_ms; /* frames that a guest has not taken for so long are given up */
+	uint32_t rx_stall_ms; /* after so long its carrier goes off; 0: never */
+	char vif_quirks[128]; /* empty: none are configured */
 	char runtime_dir[PATH_MAX];
 	char pcap_dir[PATH_MAX]; /* "": runtime_dir */
 	char config_file[PATH_MAX];

@@ -22,6 +22,14 @@ uint64_t checksum_add(uint64_t sum, const void *data, uint32_t len)
 	return sum;
 }
 
+/* At an odd place high and low bytes change places (RFC 1071, "byte order independence"). */
+uint64_t checksum_add_piece(uint64_t sum, const void *data, uint32_t len, uint32_t at)
+{
+	uint16_t piece = checksum_fold(checksum_add(0, data, len));
+
+	return sum + (at & 1 ? (uint16_t)(piece << 8 | piece >> 8) : piece);
+}
+
 uint16_t checksum_fold(uint64_t sum)
 {
 	while (sum >> 16)

@@ -13,6 +13,9 @@
  */
 uint64_t checksum_add(uint64_t sum, const void *data, uint32_t len);
 
+/* As checksum_add(), for a piece that begins `at` bytes into what is summed and has any length. */
+uint64_t checksum_add_piece(uint64_t sum, const void *data, uint32_t len, uint32_t at);
+
 /* Fold a running sum to 16 bits, in memory byte order, not inverted. */
 uint16_t checksum_fold(uint64_t sum);
 

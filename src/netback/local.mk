@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libpvb_a_SOURCES += \
 	src/netback/capture.c src/netback/capture.h \
+	src/netback/budget.c src/netback/budget.h \
 	src/netback/checksum.c src/netback/checksum.h \
 	src/netback/filter.c src/netback/filter.h \
 	src/netback/filter_conf.c \
@@ -9,6 +10,7 @@ libpvb_a_SOURCES += \
 	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
 	src/netback/pcapng.c src/netback/pcapng.h \
+	src/netback/quirks.c src/netback/quirks.h \
 	src/netback/segment.c src/netback/segment.h \
 	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \

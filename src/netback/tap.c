@@ -11,12 +11,8 @@
 #include "netback/tap.h"
 #include "rtnl.h"
 
-/*
- * Short enough to bound the kernel's memory. Small frames come in bursts of a whole cut-up large
- * one: 256 of them lost one in fifteen on a TCP stream to a guest without segmentation offload.
- */
-#define QUEUE_LEN_LARGE 256
-#define QUEUE_LEN_SMALL 1000
+/* Until a guest is there to say what it takes. */
+#define FIRST_QUEUE_LEN 256
 
 static const uint8_t tap_mac[6] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff };
 
@@ -77,7 +73,7 @@ static int set_link(struct tap *tap, struct rtnl *rtnl)
 	int err = rtnl_set_mac(rtnl, tap->ifindex, tap_mac);
 
 	if (!err)
-		err = rtnl_set_txqueuelen(rtnl, tap->ifindex, QUEUE_LEN_LARGE);
+		err = rtnl_set_txqueuelen(rtnl, tap->ifindex, FIRST_QUEUE_LEN);
 	/*
 	 * The driver takes every frame at once, so a qdisc would never hold one; and an interface for
 	 * several queues comes with 256 of them, which is 2 MB and more of kernel memory for each vif.
@@ -154,14 +150,14 @@ int tap_set_offload(struct tap *tap, unsigned int flags)
 	return check(ioctl(tap->fds[0], TUNSETOFFLOAD, flags));
 }
 
-int tap_set_queue_len(struct tap *tap, bool large)
+int tap_set_queue_len(struct tap *tap, unsigned int nr_frames)
 {
 	struct rtnl *rtnl;
 	int err = rtnl_new(&rtnl);
 
 	if (err)
 		return err;
-	err = rtnl_set_txqueuelen(rtnl, tap->ifindex, large ? QUEUE_LEN_LARGE : QUEUE_LEN_SMALL);
+	err = rtnl_set_txqueuelen(rtnl, tap->ifindex, nr_frames);
 	rtnl_free(rtnl);
 	return err;
 }

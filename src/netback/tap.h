@@ -37,11 +37,8 @@ int tap_set_queues(struct tap *tap, unsigned int nr);
 /* What the kernel may leave undone in frames that we read (TUN_F_*). 0 or -errno. */
 int tap_set_offload(struct tap *tap, unsigned int flags);
 
-/*
- * How many frames may wait in the kernel, per queue, for a guest that takes none. With segmentation
- * offload (`large`) each can be 64 KiB: then fewer, or it would be 64 MB for each vif (XSA-392).
- */
-int tap_set_queue_len(struct tap *tap, bool large);
+/* How many frames may wait in the kernel, per queue, for a guest that takes none. */
+int tap_set_queue_len(struct tap *tap, unsigned int nr_frames);
 
 int tap_set_carrier(struct tap *tap, bool on);
 int tap_set_mtu(struct tap *tap, unsigned int mtu);

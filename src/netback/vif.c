@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netback/budget.h"
+#include "netback/quirks.h"
 #include "netback/steer.h"
 #include "netback/vif_ctrl.h"
 #include "netback/vif_front.h"
@@ -25,6 +27,7 @@ struct vif {
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
+	bool prepared;            /* counted as such */
 	unsigned int nr_syncing;  /* queues that do not know of the new headroom yet */
 	struct vif_ctrl *ctrl;    /* owned; NULL when there is no control ring */
 	unsigned int nr_waiting;  /* queues, and the control ring, that have not answered yet */
@@ -210,6 +213,9 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->resume = resume;
 	queue->rx_notify = vif->front.rx_notify;
 	queue->accept = vif->front.accept;
+	queue->drain_ns = dev->env->rx_drain_ms * UINT64_C(1000000);
+	queue->stall_ns = dev->env->rx_stall_ms * UINT64_C(1000000);
+	queue->finish_csum = vif->front.finish_csum;
 	queue->front = vif->front.queues[index];
 	queue->fd = vif->tap.fds[index];
 }
@@ -231,6 +237,9 @@ static void init_ctrl(struct vif *vif)
 	ctrl->tap_fd = vif->tap.fds[0];
 }
 
+/* Vifs that have queues: they share the budget. */
+static unsigned int nr_prepared;
+
 /* Undo prepare(); idempotent. Keeps one queue of the tap. */
 static void forget_queues(struct vif *vif)
 {
@@ -240,20 +249,32 @@ static void forget_queues(struct vif *vif)
 	free(vif->ctrl);
 	vif->ctrl = NULL;
 	vif_shared_close(&vif->shared, &vif->dev, vif->dev.suspending);
+	nr_prepared -= vif->prepared;
+	vif->prepared = false;
 	vif->refused_err = 0;
 	vif->nr_stalled = 0;
 }
 
+static unsigned int largest_frame(const struct vif *vif)
+{
+	unsigned int mtu;
+
+	if (vif->front.accept.gso_v4 || vif->front.accept.gso_v6 || tap_get_mtu(&vif->tap, &mtu))
+		return FRAME_MAX;
+	return mtu + NETIF_MIN_FRAME;
+}
+
 static int prepare_tap(struct vif *vif)
 {
-	const struct offload_accept *accept = &vif->front.accept;
-	int err = tap_set_queues(&vif->tap, vif->front.nr_queues);
+	unsigned int nr = vif->front.nr_queues;
+	int err = tap_set_queues(&vif->tap, nr);
 
 	steer_release(vif->tap.fds[0]);
 	if (!err)
-		err = tap_set_offload(&vif->tap, offload_tap_flags(accept));
+		err = tap_set_offload(&vif->tap, offload_tap_flags(&vif->front.accept));
 	if (!err)
-		err = tap_set_queue_len(&vif->tap, accept->gso_v4 || accept->gso_v6);
+		err = tap_set_queue_len(&vif->tap,
+					budget_frames(largest_frame(vif), nr, nr_prepared + 1));
 	return err;
 }
 
@@ -278,6 +299,8 @@ static int prepare(struct vif *vif, bool resume)
 		init_queue(vif, i, resume);
 	if (vif->ctrl)
 		init_ctrl(vif);
+	vif->prepared = true;
+	nr_prepared++;
 	return vif_shared_open(&vif->shared, &vif->dev, nr, resume);
 }
 
@@ -301,6 +324,28 @@ static unsigned int count_parts(const struct vif *vif)
 	return vif->front.nr_queues + (vif->ctrl ? 1 : 0);
 }
 
+/* The vif's own key, else the configuration, else what can be told from the frontend's keys. */
+static unsigned int find_quirks(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+	char text[STORE_VALUE_MAX];
+	unsigned int quirks = 0;
+	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, "quirks", text, sizeof(text));
+
+	if (!err && quirks_parse(text, &quirks) == 0)
+		return quirks;
+	if (err != -ENOENT)
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "`quirks` is left out, it is not a list of: " QUIRKS_NAMES);
+	if (dev->env->vif_quirks && quirks_parse(dev->env->vif_quirks, &quirks) == 0)
+		return quirks;
+	if (!vif->front.is_freebsd)
+		return 0;
+	device_log(dev, LOG_LEVEL_INFO,
+		   "its driver looks like FreeBSD's: no checksum offload (quirks=none to have it)");
+	return QUIRK_NO_CSUM;
+}
+
 static int vif_attach(struct device *dev, bool resume)
 {
 	struct vif *vif = vif_of(dev);
@@ -308,6 +353,7 @@ static int vif_attach(struct device *dev, bool resume)
 
 	if (err)
 		return err;
+	vif_front_apply_quirks(&vif->front, find_quirks(vif));
 	err = prepare(vif, resume);
 	if (err) {
 		forget_queues(vif);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "netback/quirks.h"
 #include "netback/vif_front.h"
 
 #define HEADROOM_KEY "xdp-headroom"
@@ -80,6 +81,36 @@ static int read_nr_queues(struct device *dev, unsigned int max_queues, unsigned 
 	return 0;
 }
 
+/*
+ * It knows several queues, as Linux does since 3.16 and Windows, and then those say something about IPv6
+ * checksums too. FreeBSD does not.
+ */
+static bool looks_like_freebsd(struct device *dev)
+{
+	struct store *store = dev->env->store;
+
+	return store_exists(store, XBT_NULL, dev->fe_path, "multi-queue-num-queues") &&
+	       store_exists(store, XBT_NULL, dev->fe_path, "feature-rx-notify") &&
+	       !store_exists(store, XBT_NULL, dev->fe_path, "feature-ipv6-csum-offload") &&
+	       !store_exists(store, XBT_NULL, dev->fe_path, "feature-gso-tcpv6");
+}
+
+void vif_front_apply_quirks(struct vif_front *front, unsigned int quirks)
+{
+	struct offload_accept *accept = &front->accept;
+
+	if (quirks & QUIRK_NO_CSUM) {
+		accept->csum_v4 = accept->csum_v6 = false;
+		front->finish_csum = true;
+	}
+	if (quirks & QUIRK_SINGLE_SLOT)
+		accept->sg = false;
+	if (quirks & QUIRK_POLL)
+		front->rx_notify = false;
+	if (quirks & (QUIRK_NO_CSUM | QUIRK_NO_GSO | QUIRK_SINGLE_SLOT))
+		accept->gso_v4 = accept->gso_v6 = false;
+}
+
 static int read_features(struct device *dev, struct vif_front *front)
 {
 	struct offload_accept *accept = &front->accept;
@@ -99,6 +130,7 @@ static int read_features(struct device *dev, struct vif_front *front)
 	if (err)
 		return err;
 	accept->csum_v4 = !no_csum;
+	front->is_freebsd = looks_like_freebsd(dev);
 	/* A large frame comes with a blank checksum and needs more than one slot. */
 	accept->gso_v4 = accept->gso_v4 && accept->csum_v4 && accept->sg;
 	accept->gso_v6 = accept->gso_v6 && accept->csum_v6 && accept->sg;

@@ -25,6 +25,8 @@ struct vif_front {
 	bool rx_notify;         /* it tells us when it posts receive slots */
 	uint16_t headroom;      /* xdp-headroom */
 	struct offload_accept accept;
+	bool finish_csum; /* frames from it leave here with their checksum */
+	bool is_freebsd;  /* by what it writes */
 	struct vif_front_queue queues[TAP_MAX_QUEUES];
 };
 
@@ -33,6 +35,9 @@ struct vif_front {
  * copies, else what is missing or malformed.
  */
 int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret);
+
+/* Make what was read fit quirks (bits of enum quirk). */
+void vif_front_apply_quirks(struct vif_front *front, unsigned int quirks);
 
 /* Read xdp-headroom alone, in state 7. As above, but without a word to the admin. */
 int vif_front_read_headroom(struct device *dev, uint16_t *ret);

@@ -101,6 +101,9 @@ struct vif_queue {
 	unsigned int trace;
 	bool resume;
 	bool rx_notify;
+	bool finish_csum;
+	uint64_t drain_ns; /* frames that waited so long for slots are given up */
+	uint64_t stall_ns; /* and after this long the carrier goes off; 0: never */
 	struct offload_accept accept;
 	struct vif_front_queue front;
 	int fd; /* borrowed: the tap's queue */

@@ -15,10 +15,8 @@
 
 /* A frontend that does not tell when it posts slots is looked at this often (as netback does). */
 #define POLL_NS (30u * MSEC_NS)
-/* Frames that waited this long for slots are given up; after STALL_NS the carrier goes off. */
-#define DRAIN_NS (10u * SEC_NS)
-#define STALL_NS (60u * SEC_NS)
-#define AGE_NS   (1u * SEC_NS)
+/* An old queue is looked at this often. */
+#define AGE_NS (1u * SEC_NS)
 /* What one look at an old queue may throw away. */
 #define DRAIN_MAX 1024u
 
@@ -122,7 +120,7 @@ static void starve(struct vif_queue *q)
 	q->rx.starved_since_ns = loop_now_ns();
 	q->stats.rx_starved++;
 	loop_modify(q->worker->loop, q->watch, 0);
-	set_timer(q, DRAIN_NS);
+	set_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
 	trace(q->trace, TRACE_NET, &q->id, "rx-starved available=%" PRIu32 " wanted=%" PRIu32,
 	      q->rx.available, slots_wanted(q));
 }
@@ -140,26 +138,46 @@ static void recover(struct vif_queue *q)
 	trace(q->trace, TRACE_NET, &q->id, "rx-recovered available=%" PRIu32, q->rx.available);
 }
 
+/* What is held is one frame, or the rest of one that is being cut. */
+static uint32_t drop_hold(struct vif_queue *q)
+{
+	struct vif_rx_hold *h = &q->rx.hold;
+	uint32_t nr = h->len ? 1 : 0;
+
+	if (h->len && h->plan.action == OFFLOAD_SEGMENT) {
+		nr = h->plan.segments.nr_segments - h->next_segment;
+		q->stats.rx_segmented++;
+		q->stats.rx_segments += nr;
+	}
+	h->len = 0;
+	return nr;
+}
+
+static void drain(struct vif_queue *q)
+{
+	unsigned int nr = tap_drain(q->fd, DRAIN_MAX);
+
+	q->stats.rx_read += nr;
+	q->rx.more = q->rx.hold.len; /* fewer slots may do now */
+	nr += drop_hold(q);
+	q->stats.rx_drop_stalled += nr;
+	trace(q->trace, TRACE_NET, &q->id, "rx-aged frames=%u", nr);
+}
+
 /* Old frames do the guest no good and hold our memory (XSA-392). */
 static void give_up_old(struct vif_queue *q)
 {
 	uint64_t waited_ns = loop_now_ns() - q->rx.starved_since_ns;
-	unsigned int nr;
 
-	if (waited_ns >= DRAIN_NS) {
-		nr = tap_drain(q->fd, DRAIN_MAX) + (q->rx.hold.len ? 1 : 0);
-		q->rx.more = q->rx.hold.len; /* fewer slots may do now */
-		q->rx.hold.len = 0;
-		q->stats.rx_drop_stalled += nr;
-		trace(q->trace, TRACE_NET, &q->id, "rx-aged frames=%u", nr);
-	}
-	if (waited_ns >= STALL_NS && q->rx_notify && !q->rx.stalled) {
+	if (waited_ns >= q->drain_ns)
+		drain(q);
+	if (q->stall_ns && waited_ns >= q->stall_ns && q->rx_notify && !q->rx.stalled) {
 		q->rx.stalled = true;
 		q->stats.rx_stalled++;
 		vif_queue_stall(q, true);
 	}
 	q->rx.timer_due = false;
-	set_timer(q, AGE_NS);
+	set_timer(q, q->drain_ns < AGE_NS ? q->drain_ns : AGE_NS);
 }
 
 /* --- filling slots --- */
@@ -270,8 +288,6 @@ static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct
 	}
 	capture(q, frame, len, NULL);
 	vif_pool_keep_rx(q->pool, q->rx.headroom + len);
-	q->stats.rx_packets++;
-	q->stats.rx_bytes += len;
 	if (gso_type != NETIF_GSO_NONE)
 		q->stats.rx_gso++;
 }
@@ -322,6 +338,7 @@ static void flush_segments(struct vif_queue *q)
 		segment_build(segments, h->frame, h->next_segment, room);
 		emit(q, room, segment_len(segments, h->next_segment), &h->plan, NETIF_GSO_NONE);
 		h->next_segment++;
+		q->stats.rx_segments++;
 	}
 	q->stats.rx_segmented++;
 	h->len = 0;
@@ -405,8 +422,10 @@ static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint
 	struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { frame, FRAME_MAX } };
 	ssize_t n = readv(q->fd, iov, 2);
 
-	if (n > (ssize_t)sizeof(*hdr))
+	if (n > (ssize_t)sizeof(*hdr)) {
+		q->stats.rx_read++;
 		return (uint32_t)((size_t)n - sizeof(*hdr));
+	}
 	q->rx.ready = false; /* the watch tells when there is something again */
 	if (n >= 0 || errno != EAGAIN)
 		q->stats.rx_read_errors++;
@@ -488,27 +507,51 @@ void vif_rx_give(struct vif_queue *q)
 		read_frames(q);
 }
 
-static void put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
+/* True when the guest has got what was in it. */
+static bool put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
 {
 	struct netif_rx_response response = slot->response;
+	bool good;
 
 	if (slot->is_extra) {
 		ring_put(&q->rx.ring, &slot->extra, sizeof(slot->extra));
-		return;
+		return true;
 	}
-	if (slot->copy < 0 || !grant_batch_ok(&q->worker->copies, (uint32_t)slot->copy)) {
+	good = slot->copy >= 0 && grant_batch_ok(&q->worker->copies, (uint32_t)slot->copy);
+	if (!good)
 		response.status = NETIF_STATUS_ERROR;
-		q->stats.rx_drop_copy++;
-	}
 	ring_put(&q->rx.ring, &response, sizeof(response));
+	return good;
+}
+
+/* A frame is lost to the guest with any of its slots. */
+static void put_responses(struct vif_queue *q)
+{
+	uint32_t len = 0;
+	bool good = true;
+
+	for (uint32_t i = 0; i < q->rx.nr_slots; i++) {
+		const struct vif_rx_slot *slot = &q->rx.slots[i];
+
+		good = put_response(q, slot) && good;
+		if (slot->is_extra)
+			continue;
+		len += (uint16_t)slot->response.status;
+		if (slot->response.flags & NETIF_RX_MORE_DATA)
+			continue;
+		q->stats.rx_packets += good ? 1 : 0;
+		q->stats.rx_bytes += good ? len : 0;
+		q->stats.rx_drop_copy += good ? 0 : 1;
+		good = true;
+		len = 0;
+	}
+	q->rx.nr_slots = 0;
 }
 
 /* True when there is more to do now. */
 bool vif_rx_answer(struct vif_queue *q)
 {
-	for (uint32_t i = 0; i < q->rx.nr_slots; i++)
-		put_response(q, &q->rx.slots[i]);
-	q->rx.nr_slots = 0;
+	put_responses(q);
 	vif_queue_publish(q, &q->rx.ring, q->front.rx_port ? &q->rx_port : &q->tx_port, "rx");
 	if (q->rx.more)
 		return true;

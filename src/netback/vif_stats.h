@@ -6,11 +6,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* "tx" is from the guest, "rx" is to the guest, as in netif.h. */
+/*
+ * Nothing goes uncounted: of what is not on its way at the moment,
+ *   rx_read - rx_segmented + rx_segments = rx_packets + all rx_drop_*, and
+ *   frames and group changes from the guest = tx_packets + tx_mcast + tx_mcast_refused + all tx_drop_*.
+ *
+ * "tx" is from the guest, "rx" is to the guest, as in netif.h.
+ */
 #define VIF_STATS(X)                                                                               \
 	X(tx_packets) /* written to the tap */                                                     \
 	X(tx_bytes)                                                                                \
 	X(tx_gso)            /* of these, large TCP frames */                                      \
+	X(tx_csum_finished)  /* checksums computed for the host */                                 \
 	X(tx_throttled)      /* waits for the rate limit */                                        \
 	X(tx_drop_slots)     /* too many slots */                                                  \
 	X(tx_drop_long)      /* pieces exceed the announced size */                                \
@@ -33,11 +40,13 @@
 	X(tx_drop_tap_down)  /* the interface is down */                                           \
 	X(tx_drop_tap_busy)  /* the host takes no more at the moment */                            \
 	X(tx_drop_tap_error) /* any other refusal */                                               \
-	X(rx_packets)                                                                              \
+	X(rx_read)           /* frames taken from the tap */                                       \
+	X(rx_packets)        /* of these, and of what they were cut into: given to the guest */    \
 	X(rx_bytes)                                                                                \
 	X(rx_gso)                                                                                  \
 	X(rx_csum_finished) /* checksums computed for the guest */                                 \
 	X(rx_segmented)     /* large frames cut for the guest */                                   \
+	X(rx_segments)      /* into so many */                                                     \
 	X(rx_held)          /* frames that had to wait for slots */                                \
 	X(rx_starved)       /* times the guest had posted too few slots */                         \
 	X(rx_throttled)     /* waits for the rate limit */                                         \
@@ -46,7 +55,7 @@
 	X(rx_drop_big)      /* above a page, guest without feature-sg */                           \
 	X(rx_drop_mcast)    /* of groups that the guest has not asked for */                       \
 	X(rx_drop_header)   /* offload fields that contradict the frame */                         \
-	X(rx_drop_copy)     /* slots whose grant copy failed */                                    \
+	X(rx_drop_copy)     /* frames with a slot whose grant copy failed */                       \
 	X(rx_read_errors)                                                                          \
 	X(notify_sent)                                                                             \
 	X(notify_suppressed)

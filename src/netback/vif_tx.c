@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* From the guest: transmit ring -> checked packets -> grant copy -> tap. */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/uio.h>
 
+#include "netback/checksum.h"
 #include "netback/vif_queue.h"
 
 /* --- take --- */
@@ -196,12 +198,40 @@ static void count_write_error(struct vif_queue *q, struct vif_tx_packet *p, int 
 		drop(q, p, &q->stats.tx_drop_tap_error, NETIF_STATUS_ERROR, "tap-error");
 }
 
+/* The checksum that the guest left blank, over all pieces of the frame; it lies in `head`. */
+static void finish_csum(struct virtio_net_hdr *hdr, uint8_t *head, const struct iovec *pieces,
+			int nr)
+{
+	uint32_t start = le16toh(hdr->csum_start), skip = start, at = 0;
+	uint64_t sum = 0;
+	uint16_t csum;
+
+	for (int i = 0; i < nr; i++) {
+		uint32_t len = (uint32_t)pieces[i].iov_len, part = skip < len ? skip : len;
+
+		sum = checksum_add_piece(sum, (const uint8_t *)pieces[i].iov_base + part,
+					 len - part, at);
+		at += len - part;
+		skip -= part;
+	}
+	csum = (uint16_t)~checksum_fold(sum);
+	if (csum == 0)
+		csum = 0xffff;
+	memcpy(head + start + le16toh(hdr->csum_offset), &csum, sizeof(csum));
+	*hdr = (struct virtio_net_hdr){ 0 };
+}
+
 static void write_frame(struct vif_queue *q, struct vif_tx_packet *p, struct virtio_net_hdr *hdr,
 			uint8_t *head, uint32_t moved)
 {
 	struct iovec iov[NETIF_MAX_SLOTS + 2];
 	int nr = fill_iov(p, hdr, head, moved, iov);
 
+	if (q->finish_csum && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE &&
+	    (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
+		finish_csum(hdr, head, iov + 1, nr - 1);
+		q->stats.tx_csum_finished++;
+	}
 	if (writev(q->fd, iov, nr) < 0) {
 		count_write_error(q, p, errno);
 		return;

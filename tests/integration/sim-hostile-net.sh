@@ -42,7 +42,7 @@ victim_ends_well() {
 	wait "$load" || :
 	kill "$victim_peer" || :
 	wait "$victim_peer" || :
-	grep -q " bad=0 tx_errors=0 protocol_errors=0" "$XENSIM_DIR/victim.log" ||
+	grep -q " bad=0 tx_errors=0 protocol_errors=0 disordered=0" "$XENSIM_DIR/victim.log" ||
 		fail "the victim: $(tail -n 5 "$XENSIM_DIR/victim.log")"
 	xensim-xl destroy "$victim"
 	nothing_is_held "$fds"

@@ -9,7 +9,7 @@ set -eu
 
 # A conversation that "go" continues.
 begin_check() { # NAME
-	start_daemon --workers=4
+	start_daemon --workers=8
 	guest_with_nic
 	rm -f "$XENSIM_DIR/go"
 	begin "$XENSIM_DIR/check" simnet --check="$1" "$dom" 0
@@ -32,7 +32,7 @@ restart() { # SIGNAL
 	kill -"$1" "$daemon"
 	wait "$daemon" || :
 	[ $# -eq 1 ] || rm "$XENSIM_DIR"/run/vif-*.state
-	start_daemon --workers=4
+	start_daemon --workers=8
 	attached_again
 }
 
@@ -108,7 +108,7 @@ script_mtu() {
 
 largest_mtu() {
 	guest_with_nic mtu=65521
-	[ "$(cat "/sys/class/net/vif$dom.0/mtu")" = 65521 ] || fail "the interface has another MTU"
+	ip -o link show "vif$dom.0" | grep -q " mtu 65521 " || fail "the interface has another MTU"
 	mtu_is 65521 || fail "the guest is told another MTU"
 	simnet --kinds=udp4,udp6,raw,vlan --size=60:65535 --slots=18 --window=16 --frames=1000 "$dom" 0
 	! grep -q "longer ones are dropped" "$log" || fail "a warning for nothing"
@@ -124,7 +124,126 @@ large_mtu_without_sg() {
 	end_guest
 }
 
-start_daemon --workers=4
+with_quirks() { # QUIRKS SIMNET-OPTION...
+	guest_with_nic
+	xenstore-write "$(backend vif "$dom" 0)/quirks" "$1"
+	shift
+	simnet "$@" "$dom" 0 || fail "simnet $*"
+	end_guest
+}
+
+# The frontend says that it takes all that, and gets none of it.
+quirk_no_csum() {
+	with_quirks freebsd --kinds=udp4,udp6,tcp4,tcp6 --csum6 --expect=no-csum --slots=9
+	grep -q "frames=.* blank=0" "$XENSIM_DIR/peer" || fail "the host got a blank checksum: $(cat "$XENSIM_DIR/peer")"
+}
+quirk_single_slot() { with_quirks single-slot --kinds=udp4,tcp4,gso4 --expect=single-slot; }
+quirk_no_gso() { with_quirks no-gso --kinds=gso4,tcp4 --frames=200 --window=2 --expect=no-gso; }
+quirk_poll() { with_quirks poll --frames=300; }
+quirk_unknown() {
+	with_quirks windows-95 --frames=50
+	grep -q "vif $dom/0: \`quirks\` is left out, it is not a list of: no-csum" "$log" || fail "no word about it"
+}
+freebsd_by_itself() {
+	guest_with_nic
+	simnet --kinds=udp4,tcp4 --freebsd --expect=no-csum "$dom" 0
+	grep -q "vif $dom/0: its driver looks like FreeBSD's" "$log" || fail "not told"
+	end_guest
+}
+
+no_rx_notify() { load_once --no-rx-notify --kinds=udp4,gso4 --frames=300; }
+load_once() {
+	guest_with_nic
+	simnet "$@" "$dom" 0 || fail "simnet $*"
+	end_guest
+}
+
+# "on": the flag LOWER_UP; without it NO-CARRIER is shown.
+carrier_is_on() { ip -o link show "vif$stalled.0" | grep -q LOWER_UP; }
+carrier_is_off() { ip -o link show "vif$stalled.0" | grep -q NO-CARRIER; }
+
+stalled_guest() {
+	start_daemon --workers=1 --rx-drain-timeout=100 --rx-stall-timeout=300
+	guest_with_nic
+	stalled=$dom stalled_peer=$peer
+	rm -f "$XENSIM_DIR/go"
+	begin "$XENSIM_DIR/check" simnet --check=stall "$stalled" 0
+	check=$!
+	wait_line "$XENSIM_DIR/check" waiting
+	until_true 10000 carrier_is_off || fail "the carrier stays on"
+	wait_line "$log" "vif $stalled/0: queue 0: the guest takes no packets, carrier off"
+	guest_with_nic
+	simnet --kinds=udp4,gso4,tcp6 --csum6 --frames=3000 "$dom" 0 || fail "another guest suffers"
+	stop_peer
+	touch "$XENSIM_DIR/go"
+	wait "$check" || fail "simnet: $(cat "$XENSIM_DIR/check")"
+	until_true 10000 carrier_is_on || fail "the carrier stays off"
+	kill -USR1 "$daemon"
+	wait_line "$log" "vif $stalled/0/0 .* rx_stalled=1 rx_drop_stalled=[1-9]"
+	kill "$stalled_peer"
+	wait "$stalled_peer" || fail "the peer of the stalled guest"
+	xensim-xl destroy "$dom"
+	xensim-xl destroy "$stalled"
+	nothing_is_held
+	stop_daemon
+}
+
+mixed_kinds=udp4,udp6,tcp4,tcp6,gso4,gso6,raw,vlan
+
+# Frames of all kinds and cuts; each flow in its order, and on the queue it went on.
+order_in() { # QUEUES
+	guest_with_nic mtu=9000
+	simnet --queues="$1" --kinds="$mixed_kinds" --csum6 --slots=18 --size=60:9000 --window=128 \
+		--frames=6000 --same-queue "$dom" 0 || fail "simnet with $1 queues"
+	end_guest
+}
+
+order_in_one_queue() { order_in 1; }
+order_in_eight_queues() { order_in 8; }
+
+# counter NAME: summed over the vif's queues, in the dump just made
+counter() {
+	sed -n "s,.*dump: vif $dom/0/[0-9]* .* $1=\([0-9]*\).*,\1,p" "$log" | tail -n "$queues" |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+dump_is_made() { [ "$(grep -c "dump: vif $dom/0/[0-9]* " "$log")" -ge "$queues" ]; }
+
+# figure NAME FILE
+figure() { sed -n "s/.*\<$1=\([0-9]*\).*/\1/p" "$2" | tail -n 1; }
+
+# The guest posts buffers that are none. What it did not get is what we say that it did not get.
+losses_add_up() {
+	queues=2
+	guest_with_nic mtu=9000
+	begin "$XENSIM_DIR/load" simnet --queues="$queues" --kinds="$mixed_kinds" --csum6 --size=60:9000 \
+		--slots=18 --lose=50 --frames=4000 --hold "$dom" 0
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	kill -USR1 "$daemon"
+	until_true 5000 dump_is_made || fail "no dump"
+	xensim-xl network-detach "$dom" 0
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	kill "$peer"
+	wait "$peer" || fail "the peer: $(cat "$XENSIM_DIR/peer")"
+	sums_are_right
+	xensim-xl destroy "$dom"
+	nothing_is_held
+}
+
+sums_are_right() {
+	_peer=$(figure frames "$XENSIM_DIR/peer")
+	_got=$(($(figure packets "$XENSIM_DIR/load") + $(figure other "$XENSIM_DIR/load"))) _failed=$(figure failed "$XENSIM_DIR/load")
+	_words="peer=$_peer guest=$_got+$_failed read=$(counter rx_read) packets=$(counter rx_packets)"
+	_words="$_words copy=$(counter rx_drop_copy) sent=$(counter tx_packets)"
+	[ "$_failed" -gt 10 ] || fail "hardly a loss: $_words"
+	[ "$_peer" = "$(counter tx_packets)" ] || fail "from the guest: $_words"
+	[ "$_failed" = "$(counter rx_drop_copy)" ] || fail "lost: $_words"
+	[ "$_got" = "$(counter rx_packets)" ] || fail "got: $_words"
+	[ "$(counter rx_read)" = $((_got + _failed)) ] || fail "in between: $_words"
+}
+
+start_daemon --workers=8
 count_fds
 test_case "a guest gets the multicast groups of its list and no others" multicast
 test_case "multicast control is switched on and off while connected" multicast_dynamic
@@ -136,8 +255,19 @@ test_case "no frame has an old headroom once a new one is agreed" xdp_busy
 test_case "an MTU of 65521 is used end to end" largest_mtu
 test_case "a guest is told the MTU that its script has set" script_mtu
 test_case "a large MTU and a guest without scatter-gather are told to the admin" large_mtu_without_sg
+test_case "quirks=freebsd: no blank checksum either way" quirk_no_csum
+test_case "quirks=single-slot: no chain" quirk_single_slot
+test_case "quirks=no-gso: no large frame" quirk_no_gso
+test_case "quirks=poll: served without being told of receive slots" quirk_poll
+test_case "unknown quirks are left out and told" quirk_unknown
+test_case "FreeBSD is known by its keys" freebsd_by_itself
+test_case "a frontend without rx-notify is served" no_rx_notify
+test_case "mixed frames keep their order" order_in_one_queue
+test_case "on eight queues each flow keeps its order and its queue" order_in_eight_queues
+test_case "frames that the guest loses are in the counters, one by one" losses_add_up
 stop_daemon
 daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
+test_case "a guest that takes nothing loses its carrier and costs nobody else" stalled_guest
 test_case "a stop of the daemon forgets no multicast group" multicast_stop
 test_case "SIGKILL forgets no multicast group" multicast_kill
 test_case "a multicast list that is lost keeps nothing from the guest" multicast_lost

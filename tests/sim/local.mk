@@ -161,6 +161,7 @@ sim_tests = \
 	tests/integration/sim-stall.sh \
 	tests/integration/sim-trace.sh
 TESTS += $(sim_tests)
+EXTRA_DIST += tests/soak/net-order.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 	tests/integration/sim-net-lib.sh
 # The shared objects must be there before a test starts.

@@ -71,11 +71,14 @@ static void write_keys(struct net_front *f, xs_transaction_t t)
 	for (uint32_t i = 0; i < f->nr_queues; i++)
 		write_queue(f, t, i);
 	bus_write(bus, t, "request-rx-copy", "1");
-	bus_write(bus, t, "feature-rx-notify", "1");
+	if (!f->opt.no_rx_notify)
+		bus_write(bus, t, "feature-rx-notify", "1");
 	bus_write(bus, t, "feature-sg", "%d", f->opt.sg);
 	bus_write(bus, t, "feature-gso-tcpv4", "%d", f->opt.gso4);
-	bus_write(bus, t, "feature-gso-tcpv6", "%d", f->opt.gso6);
-	bus_write(bus, t, "feature-ipv6-csum-offload", "%d", f->opt.csum6);
+	if (!f->opt.freebsd) {
+		bus_write(bus, t, "feature-gso-tcpv6", "%d", f->opt.gso6);
+		bus_write(bus, t, "feature-ipv6-csum-offload", "%d", f->opt.csum6);
+	}
 	if (f->opt.headroom)
 		bus_write(bus, t, "xdp-headroom", "%u", f->opt.headroom);
 	if (f->ctrl.open) {

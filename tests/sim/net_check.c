@@ -567,6 +567,33 @@ static int xdp_busy(struct net_front *f)
 	return err;
 }
 
+/* --- a guest that takes nothing --- */
+
+/* No buffer is given back until the script has seen what it wants; then frames come again. */
+static int stall(struct net_front *f)
+{
+	struct net_queue *q;
+	int err = net_connect(f);
+
+	if (!err)
+		err = warm_up(f);
+	if (err)
+		return err;
+	q = &f->queue[0];
+	for (uint16_t i = 0; i < 400 && !err; i++) { /* more than there are buffers */
+		err = send_from(f, f->mac, (uint16_t)(2000 + i));
+		if (!err && !(i % 16))
+			while (net_rx_take(f, q))
+				;
+	}
+	if (!err)
+		err = wait_for_go();
+	while (net_rx_take(f, q))
+		;
+	net_rx_refill(f, q);
+	return err ? err : warm_up(f);
+}
+
 /* --- all of them --- */
 
 static const struct {
@@ -578,6 +605,7 @@ static const struct {
 	{ "multicast-restart", multicast_restart },
 	{ "multicast-lost", multicast_lost },
 	{ "ctrl", ctrl },
+	{ "stall", stall },
 	{ "xdp", xdp },
 	{ "xdp-busy", xdp_busy },
 	{ "hash", hash_extra },

@@ -254,22 +254,30 @@ void net_tx_reap(struct net_front *f, struct net_queue *q)
 
 void net_rx_push(struct net_front *f, struct net_queue *q)
 {
-	push(f, q->rx_gfn, q->rx_prod, &q->rx_published, q->rx_port);
+	if (f->opt.no_rx_notify)
+		__atomic_store_n(net_ring_word(f, q->rx_gfn, REQ_PROD), q->rx_prod,
+				 __ATOMIC_RELEASE);
+	else
+		push(f, q->rx_gfn, q->rx_prod, &q->rx_published, q->rx_port);
 }
 
 void net_rx_refill(struct net_front *f, struct net_queue *q)
 {
+	static const uint32_t no_grant = 30000;
+
 	while (q->rx_prod - q->rx_cons < NET_RING_SIZE) {
 		struct net_rx_slot *s = &q->rx[q->rx_prod % NET_RING_SIZE];
 		uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, q->rx_prod);
 
 		memset(sim_guest_addr(&f->guest, s->gfn), GUARD, SIM_PAGE_SIZE);
-		must(sim_guest_grant(&f->guest, f->bus.back_domid, s->gfn, false, &s->ref),
-		     "grant");
+		s->ref = 0;
+		if (!f->opt.lose || ++f->nr_buffers % f->opt.lose)
+			must(sim_guest_grant(&f->guest, f->bus.back_domid, s->gfn, false, &s->ref),
+			     "grant");
 		s->id = (uint16_t)(q->rx_prod % NET_RING_SIZE);
 		put16(e, s->id);
 		put16(e + 2, 0);
-		memcpy(e + 4, &s->ref, 4);
+		memcpy(e + 4, s->ref ? &s->ref : &no_grant, 4);
 		q->rx_prod++;
 	}
 	net_rx_push(f, q);
@@ -314,6 +322,10 @@ static uint16_t rx_data(struct net_front *f, struct net_queue *q, struct net_pac
 		net_protocol_error(f, "rx response in another request's place: id", get16(e));
 	revoke(f, &s->ref, "rx grant still in use");
 	q->rx_cons++;
+	if (status < 0 && f->opt.lose) {
+		p->failed = true;
+		return flags;
+	}
 	len = status < 0 ? SIM_PAGE_SIZE + 1 : (uint32_t)status;
 	if (offset + len > SIM_PAGE_SIZE || p->len + len > sizeof(p->data)) {
 		net_protocol_error(f, "rx response with status", (uint16_t)status);
@@ -332,8 +344,22 @@ static uint16_t rx_data(struct net_front *f, struct net_queue *q, struct net_pac
 	return flags;
 }
 
+static void judge_expectations(struct net_front *f, const struct net_packet *p, uint32_t nr_slots)
+{
+	const char *never = f->opt.expect ? f->opt.expect : "";
+
+	if (!strcmp(never, "no-csum") && p->blank)
+		net_protocol_error(f, "a blank checksum", p->len);
+	if (!strcmp(never, "no-gso") && p->gso_type)
+		net_protocol_error(f, "a large frame", p->len);
+	if (!strcmp(never, "single-slot") && nr_slots > 1)
+		net_protocol_error(f, "a chain of slots", nr_slots);
+}
+
 static void rx_judge(struct net_front *f, const struct net_packet *p, uint32_t nr_slots)
 {
+	if (p->failed)
+		return;
 	if (p->offset != p->headroom)
 		net_protocol_error(f, "the frame does not begin at its headroom but at", p->offset);
 	if (p->blank && !p->validated)
@@ -365,7 +391,7 @@ bool net_rx_take(struct net_front *f, struct net_queue *q)
 		return false;
 	p->len = 0;
 	p->gso_type = p->gso_size = 0;
-	p->hashed = false;
+	p->hashed = p->failed = false;
 	p->headroom = p->offset = 0;
 	p->queue = (uint32_t)(q - f->queue);
 	flags = rx_data(f, q, p);
@@ -379,6 +405,7 @@ bool net_rx_take(struct net_front *f, struct net_queue *q)
 	if (flags & RX_MORE_DATA)
 		net_protocol_error(f, "a frame published in part: slots", nr_slots);
 	rx_judge(f, p, nr_slots);
+	judge_expectations(f, p, nr_slots);
 	return true;
 }
 

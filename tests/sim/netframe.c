@@ -267,6 +267,7 @@ static const char *check_payload(const uint8_t *buf, struct net_frame *f)
 	if (kind_is_tcp(f->kind)) {
 		start = get32(buf + f->l4_offset + 4);
 		f->number = (uint16_t)(start >> 16);
+		f->start = start & 0xffff;
 	} else {
 		if (f->payload < TAG_LEN || get32(at) != MAGIC)
 			return "";
@@ -291,6 +292,7 @@ const char *net_frame_check(const uint8_t *buf, size_t len, bool blank, struct n
 		len = l3_offset(f->kind) + 40 + get16(buf + l3_offset(f->kind) + 4);
 	f->len = len;
 	f->flow = 0;
+	f->start = 0;
 	layout(f);
 	if (f->kind != NET_RAW) {
 		uint32_t port = get16(buf + f->l4_offset);

@@ -31,6 +31,11 @@ static const char usage[] =
 	"  --no-sg --no-gso     features not to offer\n"
 	"  --csum6              take IPv6 frames with a blank checksum\n"
 	"  --no-csum4           take no IPv4 frames with a blank checksum\n"
+	"  --no-rx-notify       do not tell when receive buffers are posted\n"
+	"  --freebsd            say no more than FreeBSD's driver does\n"
+	"  --expect=no-csum|no-gso|single-slot   complain of what comes nevertheless\n"
+	"  --same-queue         complain of a flow that comes on another queue than it went\n"
+	"  --lose=N             make each Nth receive buffer a bad one, and count what is lost\n"
 	"  --windows            close and reopen at every start\n"
 	"  --leave=close|kexec|straight   how a round ends: close; just stop, the next one\n"
 	"                       goes through 5, 6 and 1; or it writes 1 at once\n"
@@ -67,6 +72,11 @@ enum {
 	OPT_RECEIVE,
 	OPT_ATTACK,
 	OPT_CHECK,
+	OPT_SAME_QUEUE,
+	OPT_LOSE,
+	OPT_NO_RX_NOTIFY,
+	OPT_FREEBSD,
+	OPT_EXPECT,
 	OPT_HELP
 };
 
@@ -89,6 +99,11 @@ static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
 					      { "receive", 0, NULL, OPT_RECEIVE },
 					      { "attack", 1, NULL, OPT_ATTACK },
 					      { "check", 1, NULL, OPT_CHECK },
+					      { "no-rx-notify", 0, NULL, OPT_NO_RX_NOTIFY },
+					      { "freebsd", 0, NULL, OPT_FREEBSD },
+					      { "expect", 1, NULL, OPT_EXPECT },
+					      { "same-queue", 0, NULL, OPT_SAME_QUEUE },
+					      { "lose", 1, NULL, OPT_LOSE },
 					      { "seed", 1, NULL, OPT_SEED },
 					      { "blind", 0, NULL, OPT_BLIND },
 					      { "help", 0, NULL, OPT_HELP },
@@ -212,6 +227,21 @@ static void option_apply(struct net_options *o, int opt)
 	case OPT_ATTACK:
 		o->attack = optarg;
 		break;
+	case OPT_NO_RX_NOTIFY:
+		o->no_rx_notify = true;
+		break;
+	case OPT_FREEBSD:
+		o->freebsd = true;
+		break;
+	case OPT_EXPECT:
+		o->expect = optarg;
+		break;
+	case OPT_SAME_QUEUE:
+		o->same_queue = true;
+		break;
+	case OPT_LOSE:
+		o->lose = number(optarg, 2, 1000000);
+		break;
 	case OPT_CHECK:
 		o->check = optarg;
 		break;
@@ -262,12 +292,13 @@ static uint32_t pick(struct net_front *f, uint32_t limit)
 	return limit ? (uint32_t)((f->random >> 33) % limit) : 0;
 }
 
-static enum net_kind pick_kind(struct net_front *f)
+/* What has no ports has no flow of its own, and stays on queue 0. */
+static enum net_kind pick_kind(struct net_front *f, uint32_t flow)
 {
 	for (;;) {
 		enum net_kind kind = (enum net_kind)pick(f, NET_NR_KINDS);
 
-		if (!f->opt.kind[kind])
+		if (!f->opt.kind[kind] || (kind == NET_RAW && flow))
 			continue;
 		if ((kind == NET_GSO4 && !f->gso4) || (kind == NET_GSO6 && !f->gso6))
 			return kind == NET_GSO4 ? NET_TCP4 : NET_TCP6;
@@ -300,7 +331,10 @@ static void send_one(struct net_front *f, struct net_queue *q, uint16_t frame_nu
 {
 	static const uint8_t peer_mac[6] = { 2, 0, 0, 0, 0, 1 };
 	static uint8_t buf[NET_FRAME_MAX];
-	struct net_frame frame = { .kind = pick_kind(f), .number = frame_number };
+	uint32_t flow = (uint32_t)(q - f->queue);
+	struct net_frame frame = { .kind = pick_kind(f, flow),
+				   .number = frame_number,
+				   .flow = (uint8_t)flow };
 	struct flight *fl = &flights[frame_number % f->opt.window];
 	uint32_t gso_size = 0, slots, least;
 	bool blank;
@@ -336,14 +370,60 @@ static void flight_landed(struct net_front *f, const struct net_frame *frame)
 	}
 }
 
+/* The last thing that came of each flow. */
+static struct {
+	bool any;
+	uint16_t number;
+	uint32_t end; /* of its payload */
+} seen[NET_MAX_QUEUES];
+
+/* With loss, what is older than something of its flow that came will not come any more. */
+static void expire_older(struct net_front *f, const struct net_frame *frame)
+{
+	for (uint16_t n = (uint16_t)(seen[frame->flow].number + 1); n != frame->number; n++) {
+		struct flight *fl = &flights[n % f->opt.window];
+
+		if (fl->left && fl->number == n && n % f->nr_queues == frame->flow) {
+			fl->left = 0;
+			nr_flying--;
+		}
+	}
+}
+
+/* Of one flow nothing comes twice and nothing overtakes; segments of one frame follow each other. */
+static void order_judge(struct net_front *f, const struct net_frame *frame)
+{
+	int16_t step = (int16_t)(frame->number - seen[frame->flow].number);
+	bool next = step > 0 || (step == 0 && frame->start == seen[frame->flow].end);
+
+	if (seen[frame->flow].any && !next && f->stats.disordered++ < 10)
+		fprintf(stderr, "simnet: frame %u of flow %u came behind %u\n", frame->number,
+			frame->flow, seen[frame->flow].number);
+	if (seen[frame->flow].any && step > 0 && f->opt.lose)
+		expire_older(f, frame);
+	seen[frame->flow].any = true;
+	seen[frame->flow].number = frame->number;
+	seen[frame->flow].end = frame->start + (uint32_t)frame->payload;
+	if (f->opt.same_queue && frame->kind != NET_RAW && f->packet.queue != frame->flow)
+		net_protocol_error(f, "a flow on another queue than it went", frame->flow);
+}
+
 static void packet_judge(struct net_front *f)
 {
 	struct net_packet *p = &f->packet;
 	struct net_frame frame;
-	const char *wrong = net_frame_check(p->data, p->len, p->blank, &frame);
+	const char *wrong;
 
-	if (wrong && !*wrong)
-		return; /* the host's own chatter */
+	if (p->failed) {
+		f->stats.failed++;
+		return;
+	}
+	wrong = net_frame_check(p->data, p->len, p->blank, &frame);
+
+	if (wrong && !*wrong) {
+		f->stats.other++; /* the host's own chatter */
+		return;
+	}
 	if (wrong) {
 		if (f->stats.bad++ < 10)
 			fprintf(stderr, "simnet: wrong %s in a frame of %zu bytes, kind %d\n",
@@ -359,6 +439,8 @@ static void packet_judge(struct net_front *f)
 		net_protocol_error(f, "blank checksum in a tagged frame", frame.number);
 	f->stats.segments++;
 	f->stats.bytes += p->len;
+	if (frame.flow < NET_MAX_QUEUES)
+		order_judge(f, &frame);
 	flight_landed(f, &frame);
 }
 
@@ -424,7 +506,7 @@ static void give_up_flights(struct net_front *f)
 		if (!flights[i].left)
 			continue;
 		flights[i].left = 0;
-		f->stats.lost++;
+		f->stats.lost += !f->opt.lose;
 	}
 	nr_flying = 0;
 }
@@ -484,6 +566,12 @@ static int load_blind(struct net_front *f)
 	return err == -ECANCELED ? err : 0;
 }
 
+/* Whether anything is still to come: bad buffers have swallowed frames, we do not know which. */
+static bool is_complete(const struct net_front *f)
+{
+	return f->opt.lose ? f->stats.sent - f->stats.received <= f->stats.failed : !nr_flying;
+}
+
 static int load(struct net_front *f)
 {
 	static uint16_t next;
@@ -495,7 +583,10 @@ static int load(struct net_front *f)
 	f->stats.received = before.received;
 	f->stats.lost = before.lost;
 
-	while ((left || nr_flying) && err != -ECANCELED && !f->stats.protocol_errors) {
+	f->stats.failed = before.failed;
+	f->stats.disordered = before.disordered;
+
+	while ((left || !is_complete(f)) && err != -ECANCELED && !f->stats.protocol_errors) {
 		feed(f, &left, &next);
 		if (receive(f))
 			continue;
@@ -541,12 +632,14 @@ static void report(const struct net_front *f, int64_t ms)
 	double seconds = (double)(ms ? ms : 1) / 1000;
 
 	printf("sent=%llu back=%llu lost=%llu bad=%llu tx_errors=%llu protocol_errors=%llu "
-	       "packets=%llu seconds=%.3f pps=%.0f Mbps=%.1f\n",
+	       "disordered=%llu failed=%llu other=%llu packets=%llu seconds=%.3f pps=%.0f "
+	       "Mbps=%.1f\n",
 	       (unsigned long long)s->sent, (unsigned long long)s->received,
 	       (unsigned long long)s->lost, (unsigned long long)s->bad,
 	       (unsigned long long)s->tx_errors, (unsigned long long)s->protocol_errors,
-	       (unsigned long long)s->segments, seconds, (double)s->received / seconds,
-	       (double)s->bytes * 8 / 1e6 / seconds);
+	       (unsigned long long)s->disordered, (unsigned long long)s->failed,
+	       (unsigned long long)s->other, (unsigned long long)s->segments, seconds,
+	       (double)s->received / seconds, (double)s->bytes * 8 / 1e6 / seconds);
 }
 
 static void read_mac(struct net_front *f)
@@ -601,5 +694,6 @@ int main(int argc, char **argv)
 	sim_guest_close(&f.guest);
 	if (err && err != -ECANCELED)
 		return f.stats.sent ? 1 : 3;
-	return f.stats.lost || f.stats.bad || f.stats.protocol_errors || f.stats.tx_errors;
+	return f.stats.lost || f.stats.bad || f.stats.protocol_errors || f.stats.tx_errors ||
+	       f.stats.disordered;
 }

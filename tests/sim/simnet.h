@@ -52,8 +52,11 @@ struct net_options {
 	uint32_t plain; /* bytes of each frame of a plain load, 0 = none */
 	bool receive;   /* plain: from the backend */
 	bool hold;
-	bool groups;        /* request-multicast-control */
-	uint32_t headroom;  /* xdp-headroom */
+	bool groups;       /* request-multicast-control */
+	uint32_t headroom; /* xdp-headroom */
+	bool no_rx_notify, freebsd, same_queue;
+	uint32_t lose;      /* each so manieth receive buffer is none; 0: all are */
+	const char *expect; /* what the backend must not send, whatever we say */
 	bool ctrl;          /* offer a control ring */
 	bool blind;         /* nothing is expected back */
 	const char *attack; /* do this instead of a load */
@@ -91,12 +94,15 @@ struct net_ctrl {
 
 struct net_stats {
 	uint64_t sent, received, bytes, lost, bad, tx_errors, protocol_errors, segments;
+	uint64_t disordered; /* frames of a flow that came twice or too late */
+	uint64_t other;      /* frames that are no test frames */
+	uint64_t failed;     /* frames that fell into bad buffers */
 };
 
 /* A frame received, put together. */
 struct net_packet {
 	size_t len;
-	bool blank, validated;
+	bool blank, validated, failed;
 	uint32_t gso_type, gso_size;
 	bool hashed;
 	uint32_t hash_type, hash;
@@ -114,6 +120,7 @@ struct net_front {
 	bool split, sg, gso4, gso6, csum6; /* agreed on, guest to backend */
 	struct net_queue queue[NET_MAX_QUEUES];
 	struct net_ctrl ctrl;
+	uint32_t nr_buffers; /* posted so far */
 	uint8_t mac[6];
 	uint64_t random;
 	struct net_stats stats;

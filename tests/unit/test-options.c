@@ -38,6 +38,15 @@ static void every_option_is_taken(void **state)
 	CHECK(parse(&o, "--trace-rings=blk@7/51712", NULL) == OPTIONS_RUN);
 	CHECK(!strcmp(o.trace_filter, "blk@7/51712"));
 	CHECK(parse(&o, "--nbd-timeout=5", NULL) == OPTIONS_RUN && o.nbd_timeout_s == 5);
+	CHECK(parse(&o, "--vif-quirks=freebsd,poll", NULL) == OPTIONS_RUN);
+	CHECK(!strcmp(o.vif_quirks, "freebsd,poll"));
+	CHECK(parse(&o, "--vif-quirks=windows", NULL) == OPTIONS_WRONG);
+	CHECK(o.rx_drain_ms == 10000 && o.rx_stall_ms == 60000);
+	CHECK(parse(&o, "--rx-drain-timeout=200", "--rx-stall-timeout=0") == OPTIONS_RUN);
+	CHECK(o.rx_drain_ms == 200 && o.rx_stall_ms == 0);
+	CHECK(parse(&o, "--rx-drain-timeout=0", NULL) == OPTIONS_WRONG);
+	CHECK(parse(&o, "--rx-stall-timeout=-1", NULL) == OPTIONS_WRONG);
+	CHECK(parse(&o, "--rx-stall-timeout=99999999999999999999", NULL) == OPTIONS_WRONG);
 }
 
 static void bad_spellings_are_refused(void **state)

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "netback/quirks.h"
 #include "netback/vif_front.h"
 
 #define FRONT "/local/domain/7/device/vif/0"
@@ -277,6 +278,58 @@ static void control_ring_needs_its_event_channel(void **state)
 	assert_int_equal(front.ctrl_port, 22);
 }
 
+static void quirks_are_known_by_name(void **state)
+{
+	unsigned int bits = 77;
+
+	(void)state;
+	assert_int_equal(quirks_parse("freebsd", &bits), 0);
+	assert_int_equal(bits, QUIRK_NO_CSUM);
+	assert_int_equal(quirks_parse("poll,single-slot", &bits), 0);
+	assert_int_equal(bits, QUIRK_POLL | QUIRK_SINGLE_SLOT);
+	assert_int_equal(quirks_parse("none", &bits), 0);
+	assert_int_equal(bits, 0);
+	assert_int_equal(quirks_parse("", &bits), -EINVAL);
+	assert_int_equal(quirks_parse("free", &bits), -EINVAL);
+	assert_int_equal(quirks_parse("freebsd,", &bits), -EINVAL);
+	assert_int_equal(quirks_parse("freebsd, poll", &bits), -EINVAL);
+}
+
+static void quirks_take_away_what_the_frontend_claims(void **state)
+{
+	(void)state;
+	assert_int_equal(read_front(), 0);
+	vif_front_apply_quirks(&front, 0);
+	assert_true(front.accept.gso_v4 && front.accept.sg && front.rx_notify);
+	assert_false(front.finish_csum);
+	vif_front_apply_quirks(&front, QUIRK_NO_GSO);
+	assert_false(front.accept.gso_v4 || front.accept.gso_v6);
+	assert_true(front.accept.csum_v4 && front.accept.sg);
+	assert_int_equal(read_front(), 0);
+	vif_front_apply_quirks(&front, QUIRK_NO_CSUM);
+	assert_false(front.accept.csum_v4 || front.accept.csum_v6 || front.accept.gso_v4);
+	assert_true(front.finish_csum);
+	assert_int_equal(read_front(), 0);
+	vif_front_apply_quirks(&front, QUIRK_SINGLE_SLOT | QUIRK_POLL);
+	assert_false(front.accept.sg || front.accept.gso_v6 || front.rx_notify);
+	assert_true(front.accept.csum_v4);
+}
+
+static void freebsd_is_told_by_what_it_does_not_say(void **state)
+{
+	(void)state;
+	set("multi-queue-num-queues", "1");
+	assert_int_equal(read_front(), 0);
+	assert_false(front.is_freebsd); /* Linux */
+	set("feature-gso-tcpv6", NULL);
+	set("feature-ipv6-csum-offload", NULL);
+	assert_int_equal(read_front(), 0);
+	assert_true(front.is_freebsd);
+	set("multi-queue-num-queues", NULL);
+	assert_int_equal(read_front(), 0);
+	assert_false(front.is_freebsd); /* or an old Linux: it cannot be told */
+}
+
 static void event_channel_0_is_none(void **state)
 {
 	(void)state;
@@ -328,6 +381,9 @@ int main(void)
 		cmocka_unit_test_setup(row_25_no_queue_and_too_many_are_refused, setup),
 		cmocka_unit_test_setup(headroom_leaves_room_for_a_header, setup),
 		cmocka_unit_test_setup(control_ring_needs_its_event_channel, setup),
+		cmocka_unit_test(quirks_are_known_by_name),
+		cmocka_unit_test_setup(quirks_take_away_what_the_frontend_claims, setup),
+		cmocka_unit_test_setup(freebsd_is_told_by_what_it_does_not_say, setup),
 		cmocka_unit_test_setup(event_channel_0_is_none, setup),
 		cmocka_unit_test_setup(several_queues_have_a_folder_each, setup),
 		cmocka_unit_test_setup(one_queue_has_flat_keys_even_when_it_says_so, setup),

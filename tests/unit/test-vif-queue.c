@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <xen/grant_table.h>
 
+#include "netback/budget.h"
 #include "netback/checksum.h"
 #include "netback/vif.h"
 #include "netback/vif_queue.h"
@@ -290,6 +291,8 @@ static void make_queue(bool notify, struct offload_accept accept)
 	q->capture = &no_capture;
 	q->fd = fds[0];
 	q->rx_notify = notify;
+	q->drain_ns = UINT64_C(10000000000);
+	q->stall_ns = UINT64_C(60000000000);
 	q->accept = accept;
 	q->id = (struct trace_id){ .kind = "vif", .domid = 3, .devid = 1 };
 	q->front = (struct vif_front_queue){ TX_PAGE, RX_PAGE, TX_PORT, RX_PORT };
@@ -315,10 +318,23 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Whatever a test did: afterwards nothing is left. */
+static uint64_t rx_dropped(void)
+{
+	const struct vif_stats *s = &q->stats;
+
+	return s->rx_drop_stalled + s->rx_drop_big + s->rx_drop_mcast + s->rx_drop_header +
+	       s->rx_drop_copy;
+}
+
+/* Whatever a test did: afterwards nothing is left, and every frame is in one counter. */
 static int teardown(void **state)
 {
+	const struct vif_stats *s = &q->stats;
+	uint64_t held = q->rx.hold.len ? 1 : 0;
+
 	(void)state;
+	assert_int_equal(s->rx_read - held + s->rx_segments - s->rx_segmented,
+			 s->rx_packets + rx_dropped());
 	vif_queue_stop(q);
 	settle();
 	assert_int_equal(nr_stopped, 1);
@@ -501,8 +517,9 @@ static bool guest_receives(struct received *ret)
 			ret->failed = true;
 		} else {
 			assert_in_range(rsp.offset + rsp.status, 0, 4096);
-			assert_int_equal(rsp.offset,
-					 ret->nr_slots == 1 ? (int)atomic_load(&shared.headroom) : 0);
+			assert_int_equal(rsp.offset, ret->nr_slots == 1
+							     ? (int)atomic_load(&shared.headroom)
+							     : 0);
 			memcpy(got + ret->len, pages[page] + rsp.offset, (size_t)rsp.status);
 			ret->len += (uint16_t)rsp.status;
 		}
@@ -567,6 +584,32 @@ static void guest_frame_reaches_the_host(void **state)
 	assert_int_equal(notified[TX_PORT], 1);
 	assert_int_equal(q->stats.tx_packets, 1);
 	assert_int_equal(q->stats.tx_bytes, b.len);
+}
+
+/* Whatever the pieces: the sum does not depend on where the guest cut. */
+static void blank_checksum_is_finished_for_a_guest_that_must_not_leave_one(void **state)
+{
+	static const uint16_t cuts[] = { 1, 13, 35, 41, 100, 333 };
+
+	(void)state;
+	q->finish_csum = true;
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		struct spec s = { .tcp = true, .v6 = i % 2, .payload = 777, .seed = (uint32_t)i };
+		struct built b = build_blank(frame, &s);
+		struct virtio_net_hdr hdr;
+
+		memcpy(pages[0], frame, b.len);
+		tx_slot(1, 0, 0, (uint16_t)b.len, NETIF_TX_MORE_DATA | NETIF_TX_CSUM_BLANK);
+		tx_slot(2, 0, cuts[i], 7, NETIF_TX_MORE_DATA);
+		tx_slot(3, 0, (uint16_t)(cuts[i] + 7), (uint16_t)(b.len - cuts[i] - 7), 0);
+		tx_kick();
+		assert_int_equal(host_reads(&hdr), b.len);
+		assert_int_equal(hdr.flags, 0);
+		assert_true(csum_is_right(got, &s, &b));
+		for (uint16_t id = 1; id < 4; id++)
+			expect_response(id, NETIF_STATUS_OKAY);
+	}
+	assert_int_equal(q->stats.tx_csum_finished, sizeof(cuts) / sizeof(cuts[0]));
 }
 
 static void large_guest_frame_reaches_the_host_whole(void **state)
@@ -1091,15 +1134,91 @@ static void held_frame_takes_the_headroom_of_its_delivery(void **state)
 	vif_queue_sync(q);
 	settle();
 	assert_int_equal(nr_synced, 1);
-	rx_post_and_kick(1); /* would have done without */
+	rx_post_and_kick(1); /* would have done without; now it is six pages and two extras */
 	expect_nothing_received();
-	rx_post_and_kick(1);
+	rx_post_and_kick(2);
 	assert_true(guest_receives(&r));
 	assert_int_equal(r.xdp.xdp.headroom, 512);
 	assert_memory_equal(got, frame, b.len);
 }
 
 /* 17 pages: neither side's page boundary may cut a copy in two. */
+static void frame_of_several_slots_is_lost_once(void **state)
+{
+	struct spec s = { .payload = 9000 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	revoked[1] = revoked[2] = true;
+	rx_post(8);
+	host_sends(&s, &b, false, 0);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+	assert_true(r.failed);
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	assert_int_equal(q->stats.rx_read, 2);
+	assert_int_equal(q->stats.rx_packets, 1);
+	assert_int_equal(q->stats.rx_bytes, b.len);
+	assert_int_equal(q->stats.rx_drop_copy, 1);
+}
+
+static void half_cut_frame_that_is_given_up_is_counted_by_its_rest(void **state)
+{
+	struct spec s = { .tcp = true, .nr_tags = 1, .payload = 14480 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post_and_kick(3);
+	host_sends(&s, &b, true, 1448);
+	for (int i = 0; i < 3; i++)
+		assert_true(guest_receives(&r));
+	pass_ms(11000);
+	settle();
+	assert_int_equal(q->stats.rx_packets, 3);
+	assert_int_equal(q->stats.rx_segments, 10);
+	assert_int_equal(q->stats.rx_drop_stalled, 7);
+}
+
+static void stall_may_come_before_the_drain_or_never(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+
+	(void)state;
+	q->stall_ns = 1000000000;
+	host_sends(&s, &b, false, 0);
+	pass_ms(1001);
+	settle();
+	assert_true(stalled_now);
+	assert_int_equal(q->stats.rx_drop_stalled, 0);
+	rx_post_and_kick(1);
+	assert_false(stalled_now);
+	q->stall_ns = 0;
+	host_sends(&s, &b, false, 0);
+	for (int i = 0; i < 100; i++) {
+		pass_ms(1000);
+		settle();
+	}
+	assert_int_equal(nr_stall_calls, 2);
+}
+
+static void bytes_in_the_kernel_are_bounded_for_one_and_for_all(void **state)
+{
+	(void)state;
+	assert_int_equal(budget_frames(65536, 1, 1), 256);
+	assert_int_equal(budget_frames(65536, 1, 16), 256);
+	assert_int_equal(budget_frames(65536, 4, 1), 64);
+	assert_int_equal(budget_frames(65536, 1, 64), 64);
+	assert_int_equal(budget_frames(1514, 1, 1), 1000);
+	assert_int_equal(budget_frames(65535, 8, 1000000), BUDGET_MIN_FRAMES);
+	for (uint32_t vifs = 1; vifs <= 500; vifs++) /* one queue each: nobody is at the minimum */
+		assert_true((uint64_t)budget_frames(65536, 1, vifs) * 65536 * vifs <=
+			    (uint64_t)BUDGET_ALL_BYTES);
+}
+
 static void large_frame_costs_17_operations_each_way(void **state)
 {
 	struct spec s = { .tcp = true, .payload = 65535 - 40 - 14 };
@@ -1467,6 +1586,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH(guest_frame_reaches_the_host, setup),
+		WITH(blank_checksum_is_finished_for_a_guest_that_must_not_leave_one, setup),
 		WITH(large_guest_frame_reaches_the_host_whole, setup),
 		WITH(headers_in_slots_of_one_byte_are_gathered, setup),
 		WITH(row_14_empty_slot_is_fine_whatever_its_grant, setup),
@@ -1493,6 +1613,10 @@ int main(void)
 		WITH(headroom_is_left_in_the_first_slot_only, setup),
 		WITH(largest_frame_with_the_largest_headroom_fits, setup),
 		WITH(held_frame_takes_the_headroom_of_its_delivery, setup),
+		WITH(frame_of_several_slots_is_lost_once, setup),
+		WITH(half_cut_frame_that_is_given_up_is_counted_by_its_rest, setup),
+		WITH(stall_may_come_before_the_drain_or_never, setup),
+		cmocka_unit_test(bytes_in_the_kernel_are_bounded_for_one_and_for_all),
 		WITH(large_frame_costs_17_operations_each_way, setup),
 		WITH(frames_wait_for_the_first_slot, setup),
 		WITH(row_24_one_slot_too_few_is_too_few, setup),

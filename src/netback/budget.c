@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#include "netback/budget.h"
+
+#define PAGE 4096u /* what a small frame costs the kernel with all that belongs to it */
+
+uint32_t budget_frames(uint32_t frame_bytes, uint32_t nr_queues, uint32_t nr_vifs)
+{
+	uint32_t share = BUDGET_ALL_BYTES / nr_vifs;
+	uint32_t bytes = share < BUDGET_VIF_BYTES ? share : BUDGET_VIF_BYTES;
+	uint32_t frames = bytes / nr_queues / (frame_bytes < PAGE ? PAGE : frame_bytes);
+
+	if (frames > BUDGET_MAX_FRAMES)
+		return BUDGET_MAX_FRAMES;
+	return frames < BUDGET_MIN_FRAMES ? BUDGET_MIN_FRAMES : frames;
+}
