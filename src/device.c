@@ -340,12 +340,25 @@ static void note_script(struct device *dev)
 	dev->script_failed = failed;
 }
 
+/*
+ * State 1 after we wrote a later one: the toolstack removed the directory and made a new one before
+ * we looked. That is another device, with other keys, and the rings belong to the old one.
+ */
+static bool is_replaced(const struct device *dev, const struct xenbus_view *view)
+{
+	return view->own == XENBUS_INITIALISING && dev->logged != XENBUS_MISSING;
+}
+
 static int step_once(struct device *dev)
 {
 	struct xenbus_view view;
 	enum xenbus_action action;
 
 	look(dev, &view);
+	if (is_replaced(dev, &view)) {
+		dev->replaced = true;
+		return act(dev, XENBUS_DO_FORGET, view.own);
+	}
 	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
 		return 1;
 	if (view.own != XENBUS_MISSING && !dev->probed) {

@@ -98,6 +98,7 @@ struct device {
 	bool dead;                /* domain dying */
 	bool suspending;          /* the daemon stops, the frontend stays connected */
 	bool gone;                /* directory vanished: free when idle */
+	bool replaced;            /* ... and another one stands in its place */
 	bool pending;             /* to be looked at */
 	bool front_changed;       /* a watched key of the frontend did */
 	unsigned int trace;       /* trace_mask() */

@@ -111,29 +111,6 @@ static void check_domains(struct registry *registry)
 	}
 }
 
-/* Runs once per turn of the control loop, after all events of that turn were noted. */
-static bool work(void *user)
-{
-	struct registry *registry = user;
-	struct device *dev;
-
-	if (registry->check_domains)
-		check_domains(registry);
-	while ((dev = TAILQ_FIRST(&registry->pending))) {
-		TAILQ_REMOVE(&registry->pending, dev, pending_link);
-		dev->pending = false;
-		if (registry->stopping)
-			device_suspend(dev);
-		else
-			device_step(dev);
-		if (dev->gone && dev->activity == DEVICE_IDLE && !dev->pending)
-			forget(dev);
-	}
-	if (registry->stopping && all_idle(registry))
-		loop_quit(registry->env->loop);
-	return false;
-}
-
 /* --- finding devices --- */
 
 static void touch(struct registry *registry, const struct device_ops *ops, uint32_t domid,
@@ -253,6 +230,42 @@ static void backend_event(struct registry *registry, const struct device_ops *op
 		touch(registry, ops, domid, devid);
 	if (dev && dev->probed && dev->ops->changed)
 		dev->ops->changed(dev, rest);
+}
+
+/* --- the turn's work --- */
+
+static void let_go(struct registry *registry, struct device *dev)
+{
+	const struct device_ops *ops = dev->ops;
+	uint32_t domid = dev->domid, devid = dev->devid;
+	bool replaced = dev->replaced;
+
+	forget(dev);
+	if (replaced)
+		touch(registry, ops, domid, devid);
+}
+
+/* Runs once per turn of the control loop, after all events of that turn were noted. */
+static bool work(void *user)
+{
+	struct registry *registry = user;
+	struct device *dev;
+
+	if (registry->check_domains)
+		check_domains(registry);
+	while ((dev = TAILQ_FIRST(&registry->pending))) {
+		TAILQ_REMOVE(&registry->pending, dev, pending_link);
+		dev->pending = false;
+		if (registry->stopping)
+			device_suspend(dev);
+		else
+			device_step(dev);
+		if (dev->gone && dev->activity == DEVICE_IDLE && !dev->pending)
+			let_go(registry, dev);
+	}
+	if (registry->stopping && all_idle(registry))
+		loop_quit(registry->env->loop);
+	return false;
 }
 
 /* --- events --- */
