@@ -89,9 +89,12 @@ static int set_link(struct tap *tap, struct rtnl *rtnl)
 
 static int find_or_make(struct tap *tap, const char *name, struct rtnl *rtnl)
 {
-	int err;
+	int err = rtnl_get_ifindex(rtnl, name, &tap->ifindex);
 
-	tap->adopted = rtnl_get_ifindex(rtnl, name, &tap->ifindex) == 0;
+	/* Not to know is not to have: what is there and in its bridge would be taken for new. */
+	if (err && err != -ENODEV)
+		return err;
+	tap->adopted = !err;
 	err = open_first(tap, name);
 	if (err)
 		return err;
