@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+#include "fuzz/fakes.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <xenctrl.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+#include <xenstore.h>
+
+#include "fuzz/fuzz.h"
+#include "log.h"
+
+enum { MAX_NODES = 256, PATH_BYTES = 96, VALUE_BYTES = 80, MAX_WATCHES = 16, MAX_EVENTS = 512 };
+enum { MAX_MAPS = 64, MAX_PAGES = 16, MAX_PORTS = 64 };
+enum { NR_DOMAINS = 16 };
+
+struct node {
+	char path[PATH_BYTES];
+	char value[VALUE_BYTES];
+	size_t len;
+};
+
+struct tree {
+	struct node node[MAX_NODES];
+	unsigned int nr;
+};
+
+static struct tree tree, pending; /* pending: what the open transaction sees */
+static bool in_transaction;
+static struct {
+	char path[PATH_BYTES], token[64];
+	bool relative;
+} watches[MAX_WATCHES];
+static unsigned int nr_watches;
+static struct {
+	char path[PATH_BYTES], token[64];
+} events[MAX_EVENTS];
+static unsigned int nr_events;
+static int event_fd = -1;
+static bool dead[NR_DOMAINS];
+
+void (*fake_on_write)(const char *path, const char *before, const char *value);
+struct fake_faults fake_faults;
+
+static const char home[] = "/local/domain/0/";
+
+/* --- nodes --- */
+
+static struct node *find(struct tree *t, const char *path)
+{
+	for (unsigned int i = 0; i < t->nr; i++)
+		if (!strcmp(t->node[i].path, path))
+			return &t->node[i];
+	return NULL;
+}
+
+static bool is_below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	return !strncmp(path, top, len) && (path[len] == '/' || !path[len]);
+}
+
+static void set(struct tree *t, const char *path, const void *value, size_t len)
+{
+	struct node *n = find(t, path);
+
+	if (!n) {
+		HOLDS(t->nr < MAX_NODES && strlen(path) < PATH_BYTES);
+		n = &t->node[t->nr++];
+		strcpy(n->path, path);
+	}
+	n->len = len < VALUE_BYTES - 1 ? len : VALUE_BYTES - 1;
+	memcpy(n->value, value, n->len);
+	n->value[n->len] = '\0';
+}
+
+static bool fails(unsigned int *count)
+{
+	if (!*count)
+		return false;
+	--*count;
+	return true;
+}
+
+/* --- watches --- */
+
+static void queue_event(unsigned int watch, const char *path)
+{
+	if (nr_events == MAX_EVENTS)
+		return;
+	snprintf(events[nr_events].path, PATH_BYTES, "%s",
+		 path + (watches[watch].relative ? strlen(home) : 0));
+	strcpy(events[nr_events++].token, watches[watch].token);
+	eventfd_write(event_fd, 1);
+}
+
+/* A change of @path; @removed: watches further down hear of it too. */
+static void fire(const char *path, bool removed)
+{
+	for (unsigned int i = 0; i < nr_watches; i++)
+		if (is_below(path, watches[i].path))
+			queue_event(i, path);
+		else if (removed && is_below(watches[i].path, path))
+			queue_event(i, watches[i].path);
+}
+
+void fake_fire(const char *path)
+{
+	fire(path, false);
+}
+
+unsigned int fake_nr_watches(void)
+{
+	return nr_watches;
+}
+
+void fake_forget_watches(void)
+{
+	nr_watches = 0;
+}
+
+/* --- the others' side --- */
+
+void fake_reset(void)
+{
+	HOLDS(!in_transaction);
+	tree.nr = 0;
+	nr_events = 0;
+	memset(dead, 0, sizeof(dead));
+	memset(&fake_faults, 0, sizeof(fake_faults));
+}
+
+void fake_write(const char *path, const void *value, size_t len)
+{
+	set(&tree, path, value, len);
+	fire(path, false);
+}
+
+void fake_writef(const char *path, const char *fmt, ...)
+{
+	char value[VALUE_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(value, sizeof(value), fmt, ap);
+	va_end(ap);
+	fake_write(path, value, strlen(value));
+}
+
+void fake_remove(const char *path)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < tree.nr;) {
+		if (is_below(tree.node[i].path, path)) {
+			tree.node[i] = tree.node[--tree.nr];
+			any = true;
+		} else {
+			i++;
+		}
+	}
+	if (any)
+		fire(path, true);
+}
+
+const char *fake_value(const char *path)
+{
+	const struct node *n = find(&tree, path);
+
+	return n ? n->value : "";
+}
+
+bool fake_exists(const char *path)
+{
+	return find(&tree, path) != NULL;
+}
+
+/* --- libxenstore --- */
+
+/* The one handle; nobody looks into it. */
+static struct xs_handle *handle(void)
+{
+	return (struct xs_handle *)(void *)&tree;
+}
+
+struct xs_handle *xs_open(unsigned long flags)
+{
+	(void)flags;
+	if (event_fd < 0)
+		event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return handle();
+}
+
+void xs_close(struct xs_handle *xsh)
+{
+	(void)xsh;
+}
+
+int xs_fileno(struct xs_handle *h)
+{
+	(void)h;
+	return event_fd;
+}
+
+static const char *absolute(const char *path, char *buf)
+{
+	snprintf(buf, PATH_BYTES, "%s%s", *path == '/' || *path == '@' ? "" : home, path);
+	return buf;
+}
+
+void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *len)
+{
+	char buf[PATH_BYTES];
+	const struct node *n = find(t ? &pending : &tree, absolute(path, buf));
+	char *value;
+
+	(void)h;
+	if (!n) {
+		errno = ENOENT;
+		return NULL;
+	}
+	value = malloc(n->len + 1);
+	HOLDS(value);
+	memcpy(value, n->value, n->len + 1);
+	*len = (unsigned int)n->len;
+	return value;
+}
+
+static void written(const char *path, const char *before, const char *value)
+{
+	if (fake_on_write)
+		fake_on_write(path, before, value);
+	fire(path, false);
+}
+
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
+	      unsigned int len)
+{
+	char buf[PATH_BYTES], before[VALUE_BYTES];
+
+	(void)h;
+	if (fails(&fake_faults.bad_writes)) {
+		errno = ENOSPC;
+		return false;
+	}
+	absolute(path, buf);
+	strcpy(before, fake_value(buf));
+	set(t ? &pending : &tree, buf, data, len);
+	if (!t)
+		written(buf, before, data);
+	return true;
+}
+
+bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
+{
+	char buf[PATH_BYTES];
+
+	(void)h;
+	HOLDS(!t);
+	fake_remove(absolute(path, buf));
+	return true;
+}
+
+xs_transaction_t xs_transaction_start(struct xs_handle *h)
+{
+	(void)h;
+	HOLDS(!in_transaction);
+	in_transaction = true;
+	pending = tree;
+	return 1;
+}
+
+/* Tell of what changed, then make it so: whoever is told sees the old values once more. */
+static void commit(void)
+{
+	static struct tree old;
+
+	old = tree;
+	tree = pending;
+	for (unsigned int i = 0; i < pending.nr; i++) {
+		const struct node *now = &pending.node[i], *was = find(&old, now->path);
+
+		if (!was || was->len != now->len || memcmp(was->value, now->value, now->len))
+			written(now->path, was ? was->value : "", now->value);
+	}
+}
+
+bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool give_up)
+{
+	(void)h;
+	HOLDS(in_transaction && t == 1);
+	in_transaction = false;
+	if (give_up)
+		return true;
+	if (fails(&fake_faults.conflicts)) {
+		errno = EAGAIN;
+		return false;
+	}
+	commit();
+	return true;
+}
+
+static void add_name(char *names, unsigned int *nr, const char *name, size_t len)
+{
+	const char *at = names;
+
+	for (unsigned int i = 0; i < *nr; i++, at += strlen(at) + 1)
+		if (strlen(at) == len && !memcmp(at, name, len))
+			return;
+	memcpy(names + (at - names), name, len);
+	names[(size_t)(at - names) + len] = '\0';
+	++*nr;
+}
+
+char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *num)
+{
+	char buf[PATH_BYTES], names[4096];
+	char **ret;
+	size_t bytes = 0;
+
+	(void)h;
+	(void)t;
+	absolute(path, buf);
+	*num = 0;
+	for (unsigned int i = 0; i < tree.nr; i++) {
+		const char *at = tree.node[i].path;
+
+		if (is_below(at, buf) && at[strlen(buf)])
+			add_name(names, num, at + strlen(buf) + 1,
+				 strcspn(at + strlen(buf) + 1, "/"));
+	}
+	for (unsigned int i = 0; i < *num; i++)
+		bytes += strlen(names + bytes) + 1;
+	ret = malloc(*num * sizeof(ret[0]) + bytes + 1);
+	HOLDS(ret);
+	memcpy(ret + *num, names, bytes);
+	bytes = 0;
+	for (unsigned int i = 0; i < *num; i++) {
+		ret[i] = (char *)(ret + *num) + bytes;
+		bytes += strlen(ret[i]) + 1;
+	}
+	return ret;
+}
+
+bool xs_watch(struct xs_handle *h, const char *path, const char *token)
+{
+	char buf[PATH_BYTES];
+
+	(void)h;
+	HOLDS(nr_watches < MAX_WATCHES && strlen(token) < sizeof(watches[0].token));
+	strcpy(watches[nr_watches].path, absolute(path, buf));
+	strcpy(watches[nr_watches].token, token);
+	watches[nr_watches].relative = *path != '/' && *path != '@';
+	queue_event(nr_watches++, buf);
+	return true;
+}
+
+/* With XS_UNWATCH_FILTER: no event of it comes any more. */
+bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
+{
+	char buf[PATH_BYTES];
+	unsigned int kept = 0, at = 0;
+
+	(void)h;
+	absolute(path, buf);
+	while (at < nr_watches &&
+	       (strcmp(watches[at].path, buf) || strcmp(watches[at].token, token)))
+		at++;
+	HOLDS(at < nr_watches);
+	watches[at] = watches[--nr_watches];
+	for (unsigned int i = 0; i < nr_events; i++)
+		if (strcmp(events[i].token, token))
+			events[kept++] = events[i];
+	nr_events = kept;
+	return true;
+}
+
+char **xs_check_watch(struct xs_handle *h)
+{
+	size_t path, token;
+	eventfd_t count;
+	char **ret;
+
+	(void)h;
+	if (!nr_events) {
+		eventfd_read(event_fd, &count);
+		errno = EAGAIN;
+		return NULL;
+	}
+	path = strlen(events[0].path) + 1;
+	token = strlen(events[0].token) + 1;
+	ret = malloc(2 * sizeof(ret[0]) + path + token);
+	HOLDS(ret);
+	ret[XS_WATCH_PATH] = memcpy((char *)(ret + 2), events[0].path, path);
+	ret[XS_WATCH_TOKEN] = memcpy((char *)(ret + 2) + path, events[0].token, token);
+	memmove(events, events + 1, --nr_events * sizeof(events[0]));
+	return ret;
+}
+
+/* --- libxengnttab --- */
+
+static struct {
+	uint8_t *addr;
+	uint32_t nr, domid, refs[MAX_PAGES];
+} maps[MAX_MAPS];
+
+xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int open_flags)
+{
+	(void)logger;
+	(void)open_flags;
+	return (xengnttab_handle *)(void *)maps;
+}
+
+int xengnttab_close(xengnttab_handle *xgt)
+{
+	(void)xgt;
+	return 0;
+}
+
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t domid,
+				      uint32_t *refs, int prot)
+{
+	(void)xgt;
+	(void)prot;
+	HOLDS(count >= 1 && count <= MAX_PAGES);
+	for (unsigned int i = 0; i < MAX_MAPS; i++) {
+		if (maps[i].addr)
+			continue;
+		if (fails(&fake_faults.bad_maps))
+			break;
+		maps[i].addr = aligned_alloc(4096, count * 4096ul);
+		HOLDS(maps[i].addr);
+		memset(maps[i].addr, 0, count * 4096ul);
+		maps[i].nr = count;
+		maps[i].domid = domid;
+		memcpy(maps[i].refs, refs, count * sizeof(refs[0]));
+		return maps[i].addr;
+	}
+	errno = EINVAL;
+	return NULL;
+}
+
+int xengnttab_unmap(xengnttab_handle *xgt, void *start_address, uint32_t count)
+{
+	(void)xgt;
+	for (unsigned int i = 0; i < MAX_MAPS; i++) {
+		if (maps[i].addr != start_address)
+			continue;
+		HOLDS(maps[i].nr == count);
+		free(maps[i].addr);
+		maps[i].addr = NULL;
+		return 0;
+	}
+	HOLDS(false);
+	return -1;
+}
+
+void *fake_mapped_page(uint32_t domid, uint32_t ref)
+{
+	for (unsigned int i = 0; i < MAX_MAPS; i++)
+		for (uint32_t page = 0; maps[i].addr && page < maps[i].nr; page++)
+			if (maps[i].domid == domid && maps[i].refs[page] == ref)
+				return maps[i].addr + page * 4096ul;
+	return NULL;
+}
+
+unsigned int fake_nr_mapped(void)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < MAX_MAPS; i++)
+		nr += maps[i].addr != NULL;
+	return nr;
+}
+
+/* No guest page is ever granted for data: each copy fails by itself. */
+int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count,
+			 xengnttab_grant_copy_segment_t *segs)
+{
+	(void)xgt;
+	for (uint32_t i = 0; i < count; i++)
+		segs[i].status = GNTST_bad_gntref;
+	return 0;
+}
+
+/* --- libxenevtchn --- */
+
+static bool bound[MAX_PORTS];
+static int port_fd = -1;
+
+xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int open_flags)
+{
+	(void)logger;
+	(void)open_flags;
+	if (port_fd < 0)
+		port_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return (xenevtchn_handle *)(void *)bound;
+}
+
+int xenevtchn_close(xenevtchn_handle *xce)
+{
+	(void)xce;
+	return 0;
+}
+
+int xenevtchn_fd(xenevtchn_handle *xce)
+{
+	(void)xce;
+	return port_fd;
+}
+
+xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
+						     evtchn_port_t remote_port)
+{
+	(void)xce;
+	(void)domid;
+	(void)remote_port;
+	if (!fails(&fake_faults.bad_binds))
+		for (int port = 1; port < MAX_PORTS; port++)
+			if (!bound[port]) {
+				bound[port] = true;
+				return port;
+			}
+	errno = ENOSPC;
+	return -1;
+}
+
+int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce;
+	HOLDS(port < MAX_PORTS && bound[port]);
+	bound[port] = false;
+	return 0;
+}
+
+int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce;
+	HOLDS(port < MAX_PORTS && bound[port]);
+	return 0;
+}
+
+unsigned int fake_nr_bound(void)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < MAX_PORTS; i++)
+		nr += bound[i];
+	return nr;
+}
+
+/* --- libxenctrl --- */
+
+xc_interface *xc_interface_open(xentoollog_logger *logger, xentoollog_logger *dombuild_logger,
+				unsigned int open_flags)
+{
+	(void)logger;
+	(void)dombuild_logger;
+	(void)open_flags;
+	return (xc_interface *)(void *)dead;
+}
+
+int xc_interface_close(xc_interface *xch)
+{
+	(void)xch;
+	return 0;
+}
+
+int xc_domain_getinfolist(xc_interface *xch, uint32_t first_domain, unsigned int max_domains,
+			  xc_domaininfo_t *info)
+{
+	(void)xch;
+	HOLDS(max_domains == 1);
+	memset(info, 0, sizeof(*info));
+	info->domain = (domid_t)first_domain;
+	if (first_domain < NR_DOMAINS && dead[first_domain])
+		info->flags = XEN_DOMINF_dying;
+	return 1;
+}
+
+void fake_kill_domain(uint32_t domid)
+{
+	HOLDS(domid < NR_DOMAINS);
+	dead[domid] = true;
+	fake_fire("@releaseDomain");
+}
+
+/* --- the log: words are made, and go nowhere --- */
+
+void log_set_level(enum log_level level)
+{
+	(void)level;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level != LOG_LEVEL_DEBUG;
+}
+
+bool log_allow(struct log_limit *limit, const char *who)
+{
+	(void)limit;
+	HOLDS(*who);
+	return true;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	(void)level;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+}
