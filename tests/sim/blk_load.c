@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -411,14 +412,20 @@ int blk_load_verify(struct blk_front *f)
 	return sweep(f, BLK_READ);
 }
 
-void blk_load_hold(struct blk_front *f)
+bool blk_load_hold(struct blk_front *f, volatile int *signalled)
 {
-	for (;;) {
-		struct pollfd p = { .fd = xs_fileno(f->bus.xs), .events = POLLIN };
+	struct pollfd p = { .fd = xs_fileno(f->bus.xs), .events = POLLIN };
+	sigset_t usual, none = { 0 };
 
+	/* SIGUSR1 is blocked but in ppoll(), so none is missed. */
+	sigprocmask(SIG_BLOCK, &none, &usual);
+	sigdelset(&usual, SIGUSR1);
+	while (!*signalled) {
 		if (bus_back_state(&f->bus) != BUS_CONNECTED)
-			return;
-		poll(&p, 1, -1);
-		bus_drain(&f->bus);
+			return true;
+		if (ppoll(&p, 1, NULL, &usual) > 0)
+			bus_drain(&f->bus);
 	}
+	*signalled = 0;
+	return false;
 }

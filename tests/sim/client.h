@@ -8,6 +8,7 @@
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
 
+#include "fail.h"
 #include "shm.h"
 
 /* Client ids are never reused soon: the low bits are a table index. */
@@ -55,14 +56,6 @@ void sim_client_close(struct sim_client_conn *c);
 /* One request. @ret_val and @ret_fd may be NULL. 0 or -errno. */
 int sim_client_call(struct sim_client_conn *c, const struct sim_msg *msg, uint32_t *ret_val,
 		    int *ret_fd);
-
-/*
- * Fault injection: $XENSIM_FAIL is "call:i[:errno]", several separated by
- * commas; the i-th use (from 1) of the library call fails, with EIO unless an
- * errno is given by number or name. Returns that errno once, with a line on
- * stderr that tells a test that the use was reached, else 0.
- */
-int sim_fail(const char *call);
 
 /* Send messages with at most one descriptor (-1 = none), whole or not at all. */
 int sim_sock_send(int sock, const void *data, size_t len, int fd);

@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* fail.c - library calls that fail on request. */
-#include "client.h"
+/* fail.c - calls that fail on request; what can be asked for is in client.h. */
+#include "fail.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MAX_FAULTS 16
 
 struct fault {
 	char call[48];
 	unsigned int at;   /* which use fails, from 1 */
-	unsigned int used; /* atomic */
+	unsigned int used; /* so far */
 	int err;
 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fault faults[MAX_FAULTS];
 static unsigned int nr_faults;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static const struct sim_fail_order *order; /* NULL: nobody changes his mind later */
+static unsigned int order_seen;
+static bool asked; /* the environment was looked at */
 
 static int errno_parse(const char *name)
 {
@@ -31,15 +37,16 @@ static int errno_parse(const char *name)
 	return atoi(name);
 }
 
-static void faults_parse(void)
+static void faults_parse(const char *spec)
 {
-	const char *env = getenv("XENSIM_FAIL");
-	char *copy = env ? strdup(env) : NULL, *rest = copy, *item;
+	char *copy = strdup(spec), *rest = copy, *item;
 
+	nr_faults = 0;
 	while (rest && (item = strsep(&rest, ",")) && nr_faults < MAX_FAULTS) {
 		struct fault *f = &faults[nr_faults];
 		char err[16] = "EIO";
 
+		*f = (struct fault){ 0 };
 		if (sscanf(item, "%47[^:]:%u:%15s", f->call, &f->at, err) < 2)
 			continue;
 		f->err = errno_parse(err);
@@ -48,17 +55,68 @@ static void faults_parse(void)
 	free(copy);
 }
 
-int sim_fail(const char *call)
+static const struct sim_fail_order *order_map(void)
 {
-	pthread_once(&once, faults_parse);
+	const char *dir = getenv("XENSIM_DIR");
+	char path[4096];
+	FILE *file; /* open() may be one of the calls that fail */
+	void *addr;
+
+	snprintf(path, sizeof(path), "%s/" SIM_FAIL_FILE, dir ? dir : "");
+	file = fopen(path, "re");
+	if (!file)
+		return NULL;
+	addr = mmap(NULL, sizeof(*order), PROT_READ, MAP_SHARED, fileno(file), 0);
+	fclose(file);
+	return addr == MAP_FAILED ? NULL : addr;
+}
+
+static void ask(void)
+{
+	const char *env = getenv("XENSIM_FAIL");
+
+	asked = true;
+	if (!env)
+		return;
+	faults_parse(env);
+	if (!strstr(env, "later"))
+		return;
+	order = order_map();
+	order_seen = order ? __atomic_load_n(&order->number, __ATOMIC_ACQUIRE) : 0;
+}
+
+static void listen_to_orders(void)
+{
+	unsigned int number = order ? __atomic_load_n(&order->number, __ATOMIC_ACQUIRE) : 0;
+
+	if (number == order_seen)
+		return;
+	order_seen = number;
+	faults_parse(order->spec);
+}
+
+static int count_use(const char *call)
+{
 	for (unsigned int i = 0; i < nr_faults; i++) {
 		struct fault *f = &faults[i];
 
-		if (strcmp(f->call, call) ||
-		    __atomic_add_fetch(&f->used, 1, __ATOMIC_RELAXED) != f->at)
+		if (strcmp(f->call, call) || ++f->used != f->at)
 			continue;
 		fprintf(stderr, "xensim: use %u of %s fails on purpose\n", f->at, call);
 		return f->err;
 	}
 	return 0;
+}
+
+int sim_fail(const char *call)
+{
+	int err;
+
+	pthread_mutex_lock(&lock);
+	if (!asked)
+		ask();
+	listen_to_orders();
+	err = count_use(call);
+	pthread_mutex_unlock(&lock);
+	return err;
 }

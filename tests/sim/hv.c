@@ -472,6 +472,8 @@ int hv_pending(struct hv *hv)
 		if (!c->dead && c->retry)
 			timeout_ms = 1;
 	}
+	if (hv->xs)
+		__atomic_store_n(&hv->shm->nr_watches, xsd_nr_watches(hv->xs), __ATOMIC_RELAXED);
 	return timeout_ms;
 }
 

@@ -9,7 +9,7 @@ tests_sim_libxensim_a_SOURCES = \
 	tests/sim/ctrl.c \
 	tests/sim/events.c tests/sim/events.h \
 	tests/sim/evtchn.c \
-	tests/sim/fail.c \
+	tests/sim/fail.c tests/sim/fail.h \
 	tests/sim/gntcopy.c \
 	tests/sim/gntstub.c \
 	tests/sim/gnttab.c tests/sim/gnttab.h \
@@ -81,9 +81,10 @@ sim_so = \
 	tests/sim/lib/libxengnttab.so.1 \
 	tests/sim/lib/libxenevtchn.so.1 \
 	tests/sim/lib/libxenctrl.so \
-	tests/sim/lib/medium.so
+	tests/sim/lib/medium.so \
+	tests/sim/lib/xensim-faults.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
-sim_so_headers = tests/sim/client.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
+sim_so_headers = tests/sim/client.h tests/sim/fail.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
 sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
 	$(WARN_CFLAGS) $(XEN_CFLAGS)
 EXTRA_DIST += tests/sim/libxengnttab.map tests/sim/libxenevtchn.map tests/sim/README.md \
@@ -117,6 +118,11 @@ tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
 EXTRA_DIST += tests/sim/medium.c
 tests/sim/lib/medium.so: tests/sim/medium.c
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/medium.c
+# Not a library of Xen's: preloaded into a program whose system calls are to fail.
+sim_faults_src = tests/sim/faults.c tests/sim/fail.c
+tests/sim/lib/xensim-faults.so: $(sim_faults_src) $(sim_so_headers)
+	$(AM_V_CCLD)$(sim_so_link) -o $@ $(sim_faults_src:%=$(srcdir)/%)
+EXTRA_DIST += tests/sim/faults.c
 
 check_DATA = $(sim_so)
 CLEANFILES += tests/sim/lib/*
@@ -146,6 +152,7 @@ sim_tests = \
 	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-faults.sh \
+	tests/integration/sim-faults-net.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-nbd.sh \
@@ -163,6 +170,6 @@ sim_tests = \
 TESTS += $(sim_tests)
 EXTRA_DIST += tests/soak/net-order.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
-	tests/integration/sim-net-lib.sh
+	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh
 # The shared objects must be there before a test starts.
 $(sim_tests:.sh=.log): $(sim_so) $(sim_programs)

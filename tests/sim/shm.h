@@ -91,6 +91,7 @@ struct sim_shm {
 	uint64_t magic;
 	pthread_mutex_t lock; /* domains, event channels, maps, clients */
 	uint32_t nr_maps;
+	uint32_t nr_watches; /* of Dom0 in xenstore */
 	struct sim_stats stats;
 	struct sim_client client[SIM_MAX_CLIENTS]; /* [0] is nobody */
 	struct sim_map map[SIM_MAX_MAPS];

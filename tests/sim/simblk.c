@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@ static const char usage[] =
 	"  --odd                  segments begin and end anywhere in a page\n"
 	"  --fill                 write every sector before the load of the first round\n"
 	"  --verify-all           read everything back at the end of each round\n"
+	"  --again                then do the load again at every SIGUSR1 (prints \"holding\" when "
+	"done)\n"
 	"  --hold                 then stay connected until the backend closes\n"
 	"  --nbd=SOCKET           no load: be an NBD server on a Unix socket until SIGTERM\n"
 	"  --attack=NAME          misbehave instead (--attack=list prints the names)\n"
@@ -61,6 +64,7 @@ enum {
 	OPT_SEQUENTIAL,
 	OPT_ODD,
 	OPT_VERIFY,
+	OPT_AGAIN,
 	OPT_HOLD,
 	OPT_SEED,
 	OPT_ATTACK,
@@ -89,6 +93,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "odd", 0, NULL, OPT_ODD },
 					      { "fill", 0, NULL, OPT_FILL },
 					      { "verify-all", 0, NULL, OPT_VERIFY },
+					      { "again", 0, NULL, OPT_AGAIN },
 					      { "hold", 0, NULL, OPT_HOLD },
 					      { "nbd", 1, NULL, OPT_NBD },
 					      { "attack", 1, NULL, OPT_ATTACK },
@@ -182,6 +187,9 @@ static void option_apply(struct blk_options *o, int opt)
 	case OPT_VERIFY:
 		o->verify_all = true;
 		break;
+	case OPT_AGAIN:
+		o->again = true;
+		break;
 	case OPT_HOLD:
 		o->hold = true;
 		break;
@@ -250,11 +258,35 @@ static void report(const struct blk_front *f, int64_t ms)
 	fflush(stdout);
 }
 
+static volatile int signalled;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	signalled = 1;
+}
+
+static void take_signal(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	sigset_t set;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int load(struct blk_front *f)
 {
+	int err;
+
 	if (f->opt.nbd)
 		return blk_nbd(f, f->opt.nbd);
-	return f->opt.plain ? blk_plain_run(f) : blk_load_run(f);
+	err = f->opt.plain ? blk_plain_run(f) : blk_load_run(f);
+	if (!err && f->opt.verify_all && !blk_just_stops(f))
+		err = blk_load_verify(f);
+	return err;
 }
 
 static int one_round(struct blk_front *f, bool first, bool last)
@@ -271,12 +303,12 @@ static int one_round(struct blk_front *f, bool first, bool last)
 		err = blk_load_fill(f);
 	if (!err)
 		err = load(f);
-	if (!err && f->opt.verify_all && !blk_just_stops(f))
-		err = blk_load_verify(f);
-	if (!err && last && f->opt.hold) {
+	while (!err && last && (f->opt.hold || f->opt.again)) {
 		puts("holding");
 		fflush(stdout);
-		blk_load_hold(f);
+		if (blk_load_hold(f, &signalled))
+			break;
+		err = load(f);
 	}
 	if (err && err != -ECANCELED)
 		return err;
@@ -315,6 +347,8 @@ int main(int argc, char **argv)
 		printf("attack %s: %s\n", f.opt.attack, err ? "not answered as it must" : "ok");
 		return err ? 1 : 0;
 	}
+	if (f.opt.again)
+		take_signal();
 	start = sim_now_ms();
 	for (uint32_t i = 0; i < f.opt.rounds && !err; i++) {
 		err = one_round(&f, !i, i + 1 == f.opt.rounds);

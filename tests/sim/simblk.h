@@ -53,6 +53,7 @@ struct blk_options {
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
 	const char *nbd;    /* serve this socket instead of a load */
+	bool again;         /* once done load again at every SIGUSR1 until the backend closes */
 	bool hold;          /* once done stay connected until the backend closes */
 	uint32_t seed;
 };
@@ -170,7 +171,7 @@ int blk_load_run(struct blk_front *f);
 int blk_load_fill(struct blk_front *f);
 /* Read back all that was written. */
 int blk_load_verify(struct blk_front *f);
-/* Stay until the backend closes. */
-void blk_load_hold(struct blk_front *f);
+/* Stay until the backend closes (true), or until *@signalled, which it clears. */
+bool blk_load_hold(struct blk_front *f, volatile int *signalled);
 
 #endif

@@ -14,7 +14,6 @@
 
 #include "util.h"
 
-#define IDLE_MS    15000 /* no frame for so long: what is out is lost */
 #define WARM_UP_MS 5000
 #define MAX_WINDOW 1024u
 
@@ -39,6 +38,7 @@ static const char usage[] =
 	"  --windows            close and reopen at every start\n"
 	"  --leave=close|kexec|straight   how a round ends: close; just stop, the next one\n"
 	"                       goes through 5, 6 and 1; or it writes 1 at once\n"
+	"  --idle=MS            nothing back for so long: what is out is lost (default 15000)\n"
 	"  --hold               once done stay connected until the backend closes\n"
 	"  --plain=BYTES        a load for measuring: --frames of that size to the backend,\n"
 	"                       nothing checked, timed; over 1514 bytes with GSO\n"
@@ -65,6 +65,7 @@ enum {
 	OPT_NO_CSUM4,
 	OPT_WINDOWS,
 	OPT_LEAVE,
+	OPT_IDLE,
 	OPT_HOLD,
 	OPT_BLIND,
 	OPT_SEED,
@@ -94,6 +95,7 @@ static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
 					      { "no-csum4", 0, NULL, OPT_NO_CSUM4 },
 					      { "windows", 0, NULL, OPT_WINDOWS },
 					      { "leave", 1, NULL, OPT_LEAVE },
+					      { "idle", 1, NULL, OPT_IDLE },
 					      { "hold", 0, NULL, OPT_HOLD },
 					      { "plain", 1, NULL, OPT_PLAIN },
 					      { "receive", 0, NULL, OPT_RECEIVE },
@@ -209,6 +211,9 @@ static void option_apply(struct net_options *o, int opt)
 	case OPT_LEAVE:
 		o->leave = leave_parse(optarg);
 		break;
+	case OPT_IDLE:
+		o->idle_ms = (int)number(optarg, 1, 60000);
+		break;
 	case OPT_HOLD:
 		o->hold = true;
 		break;
@@ -268,6 +273,7 @@ static void options_parse(struct net_options *o, int argc, char **argv)
 				   .min_len = 60,
 				   .max_len = 1514,
 				   .max_slots = 4,
+				   .idle_ms = 15000,
 				   .seed = 1 };
 	o->kind[NET_UDP4] = true;
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
@@ -470,7 +476,7 @@ static int wait_event(struct net_front *f)
 			       { .fd = xs_fileno(f->bus.xs), .events = POLLIN } };
 	int port;
 
-	if (poll(p, 2, IDLE_MS * sim_slowness()) <= 0)
+	if (poll(p, 2, f->opt.idle_ms * sim_slowness()) <= 0)
 		return -ETIMEDOUT;
 	if (p[0].revents) {
 		port = xenevtchn_pending(f->xce);

@@ -51,6 +51,7 @@ struct net_options {
 	uint32_t max_slots;
 	uint32_t plain; /* bytes of each frame of a plain load, 0 = none */
 	bool receive;   /* plain: from the backend */
+	int idle_ms;    /* no frame for so long: what is out is lost */
 	bool hold;
 	bool groups;       /* request-multicast-control */
 	uint32_t headroom; /* xdp-headroom */

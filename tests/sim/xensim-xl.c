@@ -3,9 +3,11 @@
 #include "xl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static const char usage[] =
 	"usage: xensim-xl COMMAND\n"
@@ -26,6 +28,7 @@ static const char usage[] =
 	"  network-detach DOMID DEVID [--force]\n"
 	"  wait PATH VALUE [MS]             until a node holds a value (default 10000 ms)\n"
 	"  wait-gone PATH [MS]              until a node does not exist\n"
+	"  fail CALL:I[:ERRNO]... | none    programs with XENSIM_FAIL=later: what is to fail\n"
 	"  stat                             counters of the whole machine\n"
 	"  list                             domains: id, state, mapped grants\n";
 
@@ -68,6 +71,25 @@ static int cmd_wait_gone(struct xl *xl, int argc, char **argv)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* The text first, its number last: whoever sees the new number sees the text. */
+static int cmd_fail(int argc, char **argv)
+{
+	char *path = sim_asprintf("%s/" SIM_FAIL_FILE, getenv("XENSIM_DIR"));
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct sim_fail_order *order = MAP_FAILED;
+
+	free(path);
+	if (argc != 2 || strlen(argv[1]) >= sizeof(order->spec))
+		return -EINVAL;
+	if (fd >= 0)
+		order = mmap(NULL, sizeof(*order), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (order == MAP_FAILED)
+		return -errno;
+	strcpy(order->spec, argv[1]);
+	__atomic_add_fetch(&order->number, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
 static int cmd_stat(struct xl *xl)
 {
 	struct sim_shm *shm = xl->hv.shm;
@@ -76,11 +98,12 @@ static int cmd_stat(struct xl *xl)
 	for (uint32_t i = 1; i < SIM_MAX_PORTS; i++)
 		ports += shm->dom[0].port[i].state != SIM_PORT_FREE;
 	printf("mapped=%u ports=%u maps=%llu unmaps=%llu copies=%llu copy_calls=%llu "
-	       "notifies=%llu unmasks=%llu\n",
+	       "notifies=%llu unmasks=%llu watches=%u\n",
 	       shm->nr_maps, ports, (unsigned long long)shm->stats.maps,
 	       (unsigned long long)shm->stats.unmaps, (unsigned long long)shm->stats.copies,
 	       (unsigned long long)shm->stats.copy_calls, (unsigned long long)shm->stats.notifies,
-	       (unsigned long long)shm->stats.unmasks);
+	       (unsigned long long)shm->stats.unmasks,
+	       __atomic_load_n(&shm->nr_watches, __ATOMIC_RELAXED));
 	return 0;
 }
 
@@ -126,6 +149,8 @@ static int run(struct xl *xl, int argc, char **argv)
 		return cmd_wait(xl, argc, argv);
 	if (!strcmp(cmd, "wait-gone"))
 		return cmd_wait_gone(xl, argc, argv);
+	if (!strcmp(cmd, "fail"))
+		return cmd_fail(argc, argv);
 	if (!strcmp(cmd, "stat"))
 		return cmd_stat(xl);
 	if (!strcmp(cmd, "list"))

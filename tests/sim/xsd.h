@@ -36,4 +36,7 @@ void xsd_domain_shutdown(struct xsd *xs, uint32_t domid);
  */
 void xsd_domain_gone(struct xsd *xs, uint32_t domid);
 
+/* Watches that Dom0's connections have set now. */
+unsigned int xsd_nr_watches(const struct xsd *xs);
+
 #endif

@@ -169,6 +169,16 @@ int xsd_op_unwatch(struct xsd_req *q)
 	return 0;
 }
 
+unsigned int xsd_nr_watches(const struct xsd *xs)
+{
+	unsigned int nr = 0;
+
+	for (const struct xsd_conn *c = xs->conns; c; c = c->next)
+		if (c->domid == 0 && !c->dead)
+			nr += c->nr_watches;
+	return nr;
+}
+
 void xsd_watch_free_all(struct xsd_conn *conn)
 {
 	while (conn->watches) {

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+# faults-lib.sh - sourced by the sim-faults*.sh tests after sim-lib.sh.
+# shellcheck shell=sh disable=SC2154 # sim-lib.sh sets variables
+#
+# A call fails at its first, second, third use and so on through a whole life of a device:
+# life() attaches it, puts a load on it and takes it away. Another guest's disk stays
+# connected all the time and is read and written after each fault.
+
+# Beyond the first eight uses every fourth or so; SIM_FAULTS_ALL=yes: really every one.
+next_use() {
+	if [ -n "${SIM_FAULTS_ALL-}" ] || [ "$1" -lt 8 ]; then
+		echo $(($1 + 1))
+	else
+		echo $(($1 + $1 / 3))
+	fi
+}
+
+# start_faulty WHAT-FAILS: "later" for xensim-xl fail. Returns when the daemon serves or has left.
+start_faulty() {
+	mkdir -p "$XENSIM_DIR/run"
+	: >"$log"
+	XENSIM_FAIL=$1 LD_PRELOAD=$XENSIM_BUILD/lib/xensim-faults.so \
+		ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 \
+		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=2 >>"$log" 2>&1 &
+	daemon=$!
+	until_true 20000 serves_or_left || fail "$1: neither serves nor leaves"
+}
+
+serves_or_left() {
+	serves 0 || ! kill -0 "$daemon" 2>/dev/null
+}
+
+reached() {
+	grep -q "fails on purpose" "$log"
+}
+
+rounds_are() { [ "$(grep -c holding "$XENSIM_DIR/other.log")" -ge "$1" ]; }
+
+other_begins() {
+	new_disk other 2
+	other=$(xensim-xl create other)
+	xensim-xl block-attach "$other" "$XENSIM_DIR/other" xvda
+	begin "$XENSIM_DIR/other.log" simblk --again --requests=20 --depth=4 --verify-all --span=256 "$other" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/other.log" holding
+}
+
+other_is_served() {
+	_rounds=$(grep -c holding "$XENSIM_DIR/other.log")
+	kill -USR1 "$load" || fail "the other guest: $(cat "$XENSIM_DIR/other.log")"
+	until_true 20000 rounds_are $((_rounds + 1)) || fail "the other guest waits"
+}
+
+other_ends_well() {
+	xensim-xl block-detach "$other" xvda
+	wait "$load" || fail "the other guest: $(cat "$XENSIM_DIR/other.log")"
+	grep -q " errors=0 .*bad_content=0 protocol_errors=0" "$XENSIM_DIR/other.log" ||
+		fail "the other guest: $(cat "$XENSIM_DIR/other.log")"
+	xensim-xl destroy "$other"
+}
+
+# What the daemon holds: it must be the same before and after each life.
+held() {
+	xensim-xl stat | sed -n 's/ maps=.* watches=/ watches=/p'
+	find "/proc/$daemon/fd" -mindepth 1 -printf '%l\n' | sed 's/:.*//' | sort | uniq -c
+	ls "$XENSIM_DIR/run"
+	ip -o link show type tun 2>/dev/null | wc -l
+}
+
+as_before() { [ "$(held)" = "$before" ]; }
+
+nothing_stays() {
+	until_true 10000 as_before || fail "$1: held before and now:
+$before
+-- now:
+$(held)"
+}
+
+# The same life again without a fault: is there a scar?
+one_fault() { # CALL USE ERRNO
+	: >"$log"
+	xensim-xl fail "$1:$2:$3"
+	life
+	xensim-xl fail none
+	daemon_lives
+	nothing_stays "use $2 of $1"
+	other_is_served
+	if reached; then
+		good_life
+		nothing_stays "the life after use $2 of $1"
+	fi
+}
+
+# From the first use to the first that a life does not reach.
+every_use() { # CALL ERRNO
+	_use=1
+	one_fault "$1" "$_use" "$2"
+	reached || fail "$1 is never used"
+	while reached; do
+		_use=$(next_use "$_use")
+		one_fault "$1" "$_use" "$2"
+	done
+	echo "$1: $_use uses"
+}

@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Calls fail, each at every use in a NIC's life: of the Xen libraries, on the tap, and on
+# netlink. The daemon lives, holds afterwards what it held before, leaves no interface
+# behind, and another guest's disk notices nothing.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+# shellcheck source=tests/integration/faults-lib.sh
+. "${top_srcdir:-.}/tests/integration/faults-lib.sh"
+
+# A NIC, and at the other end of it a peer that sends everything back.
+nic_begins() {
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0 mtu=1400 rate=125000000,50000
+}
+
+nic_load() { # [OPTION...]
+	begin "$XENSIM_DIR/peer" simpeer "vif$dom.0"
+	peer=$!
+	_result=0
+	simnet --frames=40 --window=8 --kinds=udp4,tcp4,raw --queues=2 "$@" "$dom" 0 \
+		>"$XENSIM_DIR/load" 2>&1 || _result=1
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || _result=1
+	return $_result
+}
+
+nic_ends() {
+	xensim-xl network-detach "$dom" 0 || :
+	xensim-xl destroy "$dom"
+}
+
+# Frames may be lost; none may come back wrong, and no rule of the ring be broken.
+life() {
+	nic_begins || :
+	nic_load --idle=300 || grep -q " bad=0 .* protocol_errors=0" "$XENSIM_DIR/load" ||
+		grep -q "while waiting for" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load" "$XENSIM_DIR/peer")"
+	nic_ends
+}
+
+good_life() {
+	nic_begins
+	nic_load || fail "$(cat "$XENSIM_DIR/load" "$XENSIM_DIR/peer")"
+	nic_ends
+}
+
+map_refs() { every_use xengnttab_map_domain_grant_refs EINVAL; }
+copy() { every_use xengnttab_grant_copy EFAULT; }
+copy_status() { every_use xengnttab_grant_copy.status EIO; }
+bind() { every_use xenevtchn_bind_interdomain ENOSPC; }
+tap_open() { every_use tap.open EMFILE; }
+tap_ioctl() { every_use tap.ioctl EPERM; }
+tap_read() { every_use tap.read EIO; }
+tap_write() { every_use tap.write EIO; }
+tap_full() { every_use tap.write EAGAIN; }
+nl_socket() { every_use netlink.socket EMFILE; }
+nl_send() { every_use netlink.send ENOBUFS; }
+nl_recv() { every_use netlink.recv ENOBUFS; }
+nl_silent() { every_use netlink.recv EAGAIN; }
+
+start_faulty later
+other_begins
+good_life # what stays in the daemon for good, stays now
+before=$(held)
+test_case "a ring that cannot be mapped" map_refs
+test_case "a copy that fails as a whole" copy
+test_case "a copy of which one segment fails" copy_status
+test_case "an event channel that cannot be bound" bind
+test_case "a tap that cannot be opened" tap_open
+test_case "a tap that refuses a setting" tap_ioctl
+test_case "a frame that cannot be had from the tap" tap_read
+test_case "a frame that the tap does not take" tap_write
+test_case "a tap that is full" tap_full
+test_case "no netlink socket" nl_socket
+test_case "a netlink request that cannot be sent" nl_send
+test_case "a netlink answer that is lost" nl_recv
+test_case "a netlink answer that never comes" nl_silent
+other_ends_well || failed=1
+finish
