@@ -84,6 +84,10 @@ attack_huge() { noisy huge-values; }
 attack_states() { noisy flapping-states; }
 attack_connections() { noisy flapping-connections; }
 attack_directory() { attack_with vanishing-directory; }
+attack_padding() { attack_with response-padding; }
+attack_grant() { attack_with same-grant; }
+attack_full() { attack_with full-at-attach; }
+attack_foreign() { attack_with foreign-port; }
 attack_twice() { attack_with one-page-twice; }
 
 start_daemon
@@ -103,7 +107,7 @@ test_case "persistent grants that are bad are errors, each of its request" attac
 test_case "impossible indirect requests in persistent pages are errors" attack_kept_indirect
 test_case "persistent grants that come and go do no harm" attack_kept_revoked
 test_case "one id for every request is echoed for every request" attack_same_id
-test_case "a write to a read-only disk is an error" attack_read_only
+test_case "writes, flushes and discards of a read-only disk are errors" attack_read_only
 test_case "a producer one beyond the ring ends the connection" attack_runaway
 test_case "a producer far beyond the ring ends the connection" attack_far_runaway
 test_case "a producer that goes back ends the connection" attack_backward
@@ -117,6 +121,10 @@ test_case "huge and binary values come to an end" attack_huge
 test_case "flapping states come to an end" attack_states
 test_case "flapping connections come to an end" attack_connections
 test_case "a guest may delete its own directory" attack_directory
+test_case "one grant for everything is served" attack_grant
+test_case "what a response does not use is zero" attack_padding
+test_case "a ring that is too full from the start is refused" attack_full
+test_case "a port that is not the guest's is refused" attack_foreign
 test_case "one page twice in a ring does no harm" attack_twice
 # In this shell, whose child the victim is.
 victim_ends_well || failed=1

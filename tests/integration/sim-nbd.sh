@@ -129,6 +129,15 @@ patterns_at_odd_places() {
 	end_nbd
 }
 
+# What another client makes of the export; not everybody has it.
+size_as_libnbd_sees_it() {
+	command -v nbdinfo >/dev/null || return 0
+	disk_by_nbd
+	[ "$(nbdinfo --size "$url")" = 67108864 ] || fail "nbdinfo: $(nbdinfo "$url" 2>&1)"
+	nbdinfo --can flush "$url" || fail "no flush"
+	end_nbd
+}
+
 start_daemon
 guest_with_disk 16
 simblk --requests=100 "$dom" 51712 >/dev/null
@@ -142,4 +151,5 @@ test_case "what was written through the page cache before the connect is read" w
 test_case "what lies in the page cache of a loop device is read" what_lies_in_a_loop_device
 test_case "what the guest wrote is read through the page cache" what_the_guest_wrote
 test_case "a disk that shrank is an error beyond its end, and nowhere else" a_shrunken_disk
+test_case "libnbd sees the disk as it is" size_as_libnbd_sees_it
 finish

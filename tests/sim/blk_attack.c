@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,7 +237,7 @@ static int unknown_operations(struct blk_front *f)
 		struct raw_rw r = good_read(op);
 
 		r.op = (uint8_t)op;
-		err = ask(f, &r, sizeof(r), op, ANY, "unknown operation");
+		err = ask(f, &r, sizeof(r), op, BLK_EOPNOTSUPP, "unknown operation");
 	}
 	return err ? err : blk_attack_still_works(f);
 }
@@ -275,16 +276,57 @@ static int same_id(struct blk_front *f)
 	return err ? err : blk_attack_still_works(f);
 }
 
+/* Whatever is no read is refused. */
 static int write_read_only(struct blk_front *f)
 {
-	struct raw_rw r = good_read(1);
-	int err;
+	struct raw_rw write = good_read(1), flush = { .op = BLK_FLUSH, .id = 2 };
+	struct raw_discard discard = { .op = BLK_DISCARD, .id = 3, .nr = 8 };
+	int err = f->readonly ? 0 : -EINVAL;
 
-	r.op = BLK_WRITE;
-	err = ask(f, &r, sizeof(r), 1, f->readonly ? BLK_ERROR : BLK_OKAY, "write");
-	if (!err && !f->readonly)
-		err = -EINVAL;
+	write.op = BLK_WRITE;
+	if (!err)
+		err = ask(f, &write, sizeof(write), 1, BLK_ERROR, "write");
+	if (!err)
+		err = ask(f, &flush, sizeof(flush), 2, BLK_ERROR, "flush");
+	if (!err)
+		err = ask(f, &discard, sizeof(discard), 3, f->discard ? BLK_ERROR : BLK_EOPNOTSUPP,
+			  "discard");
 	return err ? err : blk_attack_still_works(f);
+}
+
+/* One page for all segments of a request, and for all requests of a ring. */
+static int same_grant(struct blk_front *f)
+{
+	struct raw_rw r = good_read(5);
+	int err = 0;
+
+	r.nr_segs = BLK_DIRECT_SEGS;
+	for (unsigned int i = 1; i < BLK_DIRECT_SEGS; i++)
+		r.seg[i] = r.seg[0];
+	for (unsigned int i = 0; i < 100 && !err; i++) {
+		r.op = i & 1 ? BLK_WRITE : BLK_READ;
+		err = ask(f, &r, sizeof(r), r.id, BLK_OKAY, "one grant many times");
+	}
+	return err;
+}
+
+/* What a response does not use is zero: nothing of the backend's memory is told. */
+static int response_padding(struct blk_front *f)
+{
+	struct blk_queue *q = &f->queue[0];
+	struct raw_rw r = good_read(6);
+	int err = 0;
+
+	for (unsigned int i = 0; i < q->nr_slots && !err; i++) {
+		const uint8_t *rsp;
+
+		memset(r.seg + 1, 0xff, sizeof(r) - offsetof(struct raw_rw, seg[1]));
+		err = ask(f, &r, sizeof(r), r.id, BLK_OKAY, "a read");
+		rsp = blk_ring_slot(f, q, q->rsp_cons - 1);
+		if (!err && (rsp[9] || rsp[12] || rsp[13] || rsp[14] || rsp[15]))
+			err = -EPROTO;
+	}
+	return err;
 }
 
 /* The backend must notice and leave: state 5. */
@@ -465,6 +507,8 @@ static const struct {
 	{ "unknown-operations", unknown_operations, true },
 	{ "bad-grants", bad_grants, true },
 	{ "same-id", same_id, true },
+	{ "same-grant", same_grant, true },
+	{ "response-padding", response_padding, true },
 	{ "write-read-only", write_read_only, true },
 	{ "runaway-producer", runaway_producer, true },
 	{ "far-runaway-producer", far_runaway_producer, true },
@@ -479,6 +523,8 @@ static const struct {
 	{ "flapping-states", blk_attack_flapping_states, false },
 	{ "flapping-connections", blk_attack_flapping_connections, false },
 	{ "vanishing-directory", blk_attack_vanishing_directory, false },
+	{ "full-at-attach", blk_attack_full_at_attach, false },
+	{ "foreign-port", blk_attack_foreign_port, false },
 	{ "one-page-twice", blk_attack_one_page_twice, false },
 };
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))

@@ -17,5 +17,7 @@ int blk_attack_flapping_states(struct blk_front *f);
 int blk_attack_flapping_connections(struct blk_front *f);
 int blk_attack_vanishing_directory(struct blk_front *f);
 int blk_attack_one_page_twice(struct blk_front *f);
+int blk_attack_full_at_attach(struct blk_front *f);
+int blk_attack_foreign_port(struct blk_front *f);
 
 #endif

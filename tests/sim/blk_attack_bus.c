@@ -205,3 +205,54 @@ int blk_attack_one_page_twice(struct blk_front *f)
 		err = start_over(f);
 	return err < 0 ? err : connects_again(f);
 }
+
+/* A ring page and a port of their own; what is published of them is up to the attack. */
+static int make_ring(struct blk_front *f, uint32_t *ret_gfn, uint32_t *ret_ref)
+{
+	int state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), ANSWER_MS);
+	int err = state < 0 ? state : sim_guest_alloc(&f->guest, 1, ret_gfn);
+
+	if (!err)
+		err = sim_guest_grant(&f->guest, 0, *ret_gfn, false, ret_ref);
+	if (!err)
+		memset(sim_guest_addr(&f->guest, *ret_gfn), 0, SIM_PAGE_SIZE);
+	return err;
+}
+
+static int refused_then_honest(struct blk_front *f, uint32_t ref, int port)
+{
+	char text[16];
+	int err;
+
+	snprintf(text, sizeof(text), "%u", ref);
+	put_text(f, "ring-ref", text);
+	snprintf(text, sizeof(text), "%d", port);
+	put_text(f, "event-channel", text);
+	put_text(f, "protocol", "x86_64-abi");
+	bus_switch(&f->bus, BUS_INITIALISED);
+	err = bus_wait(&f->bus, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), ANSWER_MS);
+	if (err >= 0)
+		err = start_over(f);
+	return err < 0 ? err : connects_again(f);
+}
+
+/* More on the ring than fits, before the backend has looked at it for the first time. */
+int blk_attack_full_at_attach(struct blk_front *f)
+{
+	uint32_t gfn, ref;
+	int err = make_ring(f, &gfn, &ref);
+
+	if (err)
+		return err;
+	*(uint32_t *)sim_guest_addr(&f->guest, gfn) = 33;
+	return refused_then_honest(f, ref, xenevtchn_bind_unbound_port(f->xce, 0));
+}
+
+/* A number that is no event channel of this guest's. */
+int blk_attack_foreign_port(struct blk_front *f)
+{
+	uint32_t gfn, ref;
+	int err = make_ring(f, &gfn, &ref);
+
+	return err ? err : refused_then_honest(f, ref, 1000);
+}

@@ -52,7 +52,8 @@ tests_sim_simidle_SOURCES = tests/sim/blk_bus.c tests/sim/blk_ring.c tests/sim/b
 tests_sim_simidle_LDADD = $(sim_ldadd)
 tests_sim_simnet_SOURCES = \
 	tests/sim/bus.c \
-	tests/sim/net_attack.c \
+	tests/sim/net_attack.c tests/sim/net_attack.h \
+	tests/sim/net_attack_bus.c \
 	tests/sim/net_bus.c \
 	tests/sim/net_check.c \
 	tests/sim/net_ctrl.c \

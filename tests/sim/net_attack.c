@@ -6,8 +6,7 @@
  * asks for: the slots are answered (with an error where that is due) and the
  * vif works on, or the ring is impossible and the backend leaves it.
  */
-#include "simnet.h"
-#include "net_slots.h"
+#include "net_attack.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -62,6 +61,11 @@ static const struct {
 	  MUST_LEAVE,
 	  2,
 	  { SLOT(.size = 100, WITH), EXTRA(.extra_type = 1, .gso_type = 9, .gso_size = 500) } },
+	{ "gso-of-udp",
+	  MUST_ERROR,
+	  2,
+	  { SLOT(.size = 100, .flags = TX_EXTRA_INFO | TX_CSUM_BLANK | TX_DATA_VALIDATED),
+	    EXTRA(.extra_type = 1, .gso_type = 1, .gso_size = 20) } },
 	{ "page-crossing", MUST_LEAVE, 1, { SLOT(.offset = 4000, .size = 97) } },
 	{ "page-crossing-by-wrap", MUST_LEAVE, 1, { SLOT(.offset = 65535, .size = 65535) } },
 	{ "page-crossing-fragment",
@@ -214,7 +218,69 @@ static int bad_rx_grants(struct net_front *f)
 	return net_still_works(f); /* the peer sends this frame back into them */
 }
 
+/* No receive buffer is ever posted again: what comes back is dropped, and sending goes on. */
+static int starving_rx(struct net_front *f)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < 3 * NET_RING_SIZE && !err; i++)
+		err = net_still_works(f);
+	return err;
+}
+
+/* The ring's own page as what is sent, and as a place for what comes back. */
+static int ring_page_as_buffer(struct net_front *f)
+{
+	struct net_queue *q = &f->queue[0];
+	const struct net_slot good = { .size = 100 };
+	int err = 0;
+
+	for (uint32_t i = 0; i < NET_RING_SIZE; i++)
+		memcpy(net_ring_entry(f, q->rx_gfn, RX_ENTRY, i) + 4, &q->rx_ref, 4);
+	for (unsigned int i = 0; i < 20 && !err; i++) {
+		net_slot_put(f, &good, 1);
+		memcpy(net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod - 1), &q->tx_ref, 4);
+		net_tx_push(f, q);
+		err = net_wait_answers(f);
+		if (!err)
+			err = net_still_works(f); /* comes back, into the receive ring */
+	}
+	/* What it wrote there may be an impossible index: then the backend leaves. */
+	return err == -ECANCELED ? 0 : err;
+}
+
 static bool flip_stop; /* atomic */
+
+static void *flip_rx_grants(void *arg)
+{
+	struct net_front *f = arg;
+	grant_entry_v1_t *grants = sim_dom_grants(f->guest.conn.shm, f->guest.dom);
+	uint32_t i = 0;
+
+	while (!__atomic_load_n(&flip_stop, __ATOMIC_RELAXED)) {
+		grant_entry_v1_t *e = &grants[f->queue[0].rx[i++ % NET_RING_SIZE].ref];
+
+		__atomic_store_n(&e->flags, (uint16_t)0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&e->flags, (uint16_t)GTF_permit_access, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* Gone between posting and copying, or there again: sending goes on. */
+static int revoked_rx_grants(struct net_front *f)
+{
+	pthread_t thread;
+	int err = 0;
+
+	__atomic_store_n(&flip_stop, false, __ATOMIC_RELAXED);
+	if (pthread_create(&thread, NULL, flip_rx_grants, f))
+		return -errno;
+	for (unsigned int i = 0; i < 500 && !err; i++)
+		err = net_still_works(f);
+	__atomic_store_n(&flip_stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	return err;
+}
 
 static void *flip_slots(void *arg)
 {
@@ -266,7 +332,7 @@ static int event_storm(struct net_front *f)
 	return net_still_works(f);
 }
 
-static int start_over(struct net_front *f)
+int net_attack_start_over(struct net_front *f)
 {
 	int state;
 
@@ -280,7 +346,7 @@ static int start_over(struct net_front *f)
 	return state < 0 ? state : 0;
 }
 
-static int connects_again(struct net_front *f)
+int net_attack_connects_again(struct net_front *f)
 {
 	int err = net_connect(f);
 
@@ -291,7 +357,7 @@ static int connects_again(struct net_front *f)
 
 static int one_junk(struct net_front *f, const char *key, const char *value)
 {
-	int err = start_over(f);
+	int err = net_attack_start_over(f);
 
 	if (err)
 		return err;
@@ -336,8 +402,8 @@ static int junk_keys(struct net_front *f)
 		for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]) && !err; i++)
 			err = one_junk(f, keys[k], junk[i]);
 	if (!err)
-		err = start_over(f);
-	return err ? err : connects_again(f);
+		err = net_attack_start_over(f);
+	return err ? err : net_attack_connects_again(f);
 }
 
 static int flapping_states(struct net_front *f)
@@ -351,7 +417,7 @@ static int flapping_states(struct net_front *f)
 		else
 			bus_remove(&f->bus, XBT_NULL, "state");
 	}
-	return start_over(f) ? -ETIMEDOUT : connects_again(f);
+	return net_attack_start_over(f) ? -ETIMEDOUT : net_attack_connects_again(f);
 }
 
 /* --- the control ring --- */
@@ -446,6 +512,16 @@ static const struct {
 	{ "ctrl-runaway", ctrl_runaway, false },
 	{ "ctrl-flood", ctrl_flood, false },
 	{ "ctrl-changing-table", ctrl_changing_table, false },
+	{ "starving-rx", starving_rx, true },
+	{ "revoked-rx-grants", revoked_rx_grants, true },
+	{ "ring-page-as-buffer", ring_page_as_buffer, true },
+	{ "tx-full-at-attach", net_attack_tx_at_attach, false },
+	{ "rx-full-at-attach", net_attack_rx_at_attach, false },
+	{ "one-page-for-both-rings", net_attack_one_page_for_both_rings, false },
+	{ "foreign-port", net_attack_foreign_port, false },
+	{ "same-port-twice", net_attack_same_port_twice, false },
+	{ "huge-values", net_attack_huge_values, false },
+	{ "vanishing-directory", net_attack_vanishing_directory, false },
 	{ "junk-keys", junk_keys, false },
 	{ "flapping-states", flapping_states, false },
 };
