@@ -180,7 +180,7 @@ static void reap_by_call(struct aio *aio)
 		nr = io_getevents(aio->ctx, 0, SUBMIT_BATCH, done, &none);
 		for (int i = 0; i < nr; i++)
 			completed(aio, &done[i]);
-	} while (nr == SUBMIT_BATCH);
+	} while (nr == SUBMIT_BATCH || nr == -EINTR); /* nobody tells of these again */
 }
 
 static void reap(struct aio *aio)

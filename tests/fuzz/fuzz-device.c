@@ -164,7 +164,8 @@ static void begin_once(void)
 				   .loop = loop_new(),
 				   .workers = &worker,
 				   .nr_workers = 1,
-				   .runtime_dir = runtime_dir };
+				   .runtime_dir = runtime_dir,
+				   .disk = &disk_options_default };
 	HOLDS(env.loop);
 }
 

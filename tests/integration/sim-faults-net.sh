@@ -13,7 +13,7 @@ set -eu
 # A NIC, and at the other end of it a peer that sends everything back.
 nic_begins() {
 	dom=$(xensim-xl create guest)
-	xensim-xl network-attach "$dom" 0 mtu=1400 rate=125000000,50000
+	xensim-xl network-attach "$dom" 0 mtu=2000 rate=125000000,50000
 }
 
 nic_load() { # [OPTION...]
@@ -35,9 +35,11 @@ nic_ends() {
 # Frames may be lost; none may come back wrong, and no rule of the ring be broken.
 life() {
 	nic_begins || :
+	_good=yes
 	nic_load --idle=300 || grep -q " bad=0 .* protocol_errors=0" "$XENSIM_DIR/load" ||
-		grep -q "while waiting for" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load" "$XENSIM_DIR/peer")"
+		grep -q "while waiting for" "$XENSIM_DIR/load" || _good=
 	nic_ends
+	[ -n "$_good" ] || fail "$(cat "$XENSIM_DIR/load" "$XENSIM_DIR/peer")"
 }
 
 good_life() {

@@ -322,11 +322,11 @@ static uint16_t rx_data(struct net_front *f, struct net_queue *q, struct net_pac
 		net_protocol_error(f, "rx response in another request's place: id", get16(e));
 	revoke(f, &s->ref, "rx grant still in use");
 	q->rx_cons++;
-	if (status < 0 && f->opt.lose) {
+	if (status < 0) { /* the backend could not copy into it, and says so */
 		p->failed = true;
 		return flags;
 	}
-	len = status < 0 ? SIM_PAGE_SIZE + 1 : (uint32_t)status;
+	len = (uint32_t)status;
 	if (offset + len > SIM_PAGE_SIZE || p->len + len > sizeof(p->data)) {
 		net_protocol_error(f, "rx response with status", (uint16_t)status);
 		return flags & RX_MORE_DATA;

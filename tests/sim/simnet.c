@@ -701,5 +701,5 @@ int main(int argc, char **argv)
 	if (err && err != -ECANCELED)
 		return f.stats.sent ? 1 : 3;
 	return f.stats.lost || f.stats.bad || f.stats.protocol_errors || f.stats.tx_errors ||
-	       f.stats.disordered;
+	       f.stats.disordered || (f.stats.failed && !f.opt.lose);
 }
