@@ -10,7 +10,7 @@
 #include "fuzz/fuzz.h"
 #include "hotplug/target.h"
 #include "hotplug/vifconf.h"
-#include "netback/rate.h"
+#include "rate.h"
 #include "netback/vif_front.h"
 
 #define BE "/local/domain/0/backend/vbd/1/51712"
@@ -76,14 +76,15 @@ static void judge_vif(struct device *dev, unsigned int max_queues)
 static void judge_texts(const char *text, const char *other)
 {
 	struct hotplug_failure failure = { 0 };
-	char path[64], name[IFNAMSIZ];
+	struct hotplug_image image;
+	char name[IFNAMSIZ];
 	unsigned int mtu = 0;
 	uint32_t bytes, usecs;
 
 	if (rate_parse(text, &bytes, &usecs) == 0)
 		HOLDS(strchr(text, ','));
-	if (hotplug_target_path(other, text, path, sizeof(path), &failure) == 0)
-		HOLDS(!*path || *path == '/');
+	if (hotplug_target_parse(other, text, &image, &failure) == 0)
+		HOLDS(image.is_nbd || !*image.path || *image.path == '/');
 	if (vifconf_final_name("vif1.0", text, HOTPLUG_IFTYPE_TAP, name, &failure) == 0)
 		HOLDS(*name && strlen(name) < IFNAMSIZ && !strchr(name, '/'));
 	if (vifconf_mtu(text, 1500, &mtu, &failure) == 0)

@@ -8,7 +8,7 @@ set -eu
 
 preload=$XENSIM_BUILD/lib/medium.so
 [ -e "$preload" ] || skip "$preload is not built (make xensim)"
-XENSIM_FAULTS=$XENSIM_DIR/faults
+XENSIM_FAULTS=$XENSIM_DIR/trouble
 export XENSIM_FAULTS
 mkdir "$XENSIM_FAULTS"
 
