@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	bench/lib/xen.sh \
 	bench/packages \
 	bench/scale-disks \
+	bench/restart-time \
 	bench/xen-block \
 	bench/xen-net \
 	bench/xen/bench.sh \
@@ -42,6 +43,7 @@ bench: all xensim bench-programs
 	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/scale-disks' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/fairness' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/restart-time' $(BENCH_OPTIONS)
 bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)

@@ -107,34 +107,40 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 
 /* --- looking --- */
 
-static enum xenbus_state read_state(struct device *dev, const char *dir)
+/* Gone, or nonsense: the same to us. -errno when xenstore gives no answer, which proves nothing. */
+static int read_state(struct device *dev, const char *dir, enum xenbus_state *ret_state)
 {
-	uint32_t state;
+	uint32_t state = XENBUS_MISSING;
+	int err = store_read_u32(dev->env->store, XBT_NULL, dir, "state", 0, XENBUS_NR_STATES - 1,
+				 &state);
 
-	if (store_read_u32(dev->env->store, XBT_NULL, dir, "state", 0, XENBUS_NR_STATES - 1,
-			   &state))
-		return XENBUS_MISSING; /* gone, or nonsense: the same to us */
-	return (enum xenbus_state)state;
+	if (err && err != -ENOENT && err != -EINVAL && err != -ERANGE)
+		return err;
+	*ret_state = (enum xenbus_state)state;
+	return 0;
 }
 
-static void look(struct device *dev, struct xenbus_view *view)
+static int look(struct device *dev, struct xenbus_view *view)
 {
 	bool online = false;
+	int err;
 
 	*view = (struct xenbus_view){
-		.own = read_state(dev, dev->be_path),
 		.attached = dev->activity == DEVICE_ATTACHED,
 		.fresh = dev->fresh,
 		.dead = dev->dead,
 		.broken = dev->broken,
 	};
-	if (view->own == XENBUS_MISSING)
-		return;
+	err = read_state(dev, dev->be_path, &view->own);
+	if (err || view->own == XENBUS_MISSING)
+		return err;
 	if (*dev->fe_path)
-		view->front = read_state(dev, dev->fe_path);
+		err = read_state(dev, dev->fe_path, &view->front);
 	store_read_flag(dev->env->store, XBT_NULL, dev->be_path, "online", false, &online);
 	view->online = online;
 	view->plugged = !dev->unusable && dev->ops->plugged(dev);
+	view->left = dev->fresh && dev->ops->left && dev->ops->left(dev);
+	return err;
 }
 
 static bool sysfs_has(const char *fmt, const char *kind, uint32_t domid, uint32_t devid)
@@ -354,7 +360,8 @@ static int step_once(struct device *dev)
 	struct xenbus_view view;
 	enum xenbus_action action;
 
-	look(dev, &view);
+	if (look(dev, &view))
+		return 1;
 	if (is_replaced(dev, &view)) {
 		dev->replaced = true;
 		return act(dev, XENBUS_DO_FORGET, view.own);
@@ -363,7 +370,8 @@ static int step_once(struct device *dev)
 		return 1;
 	if (view.own != XENBUS_MISSING && !dev->probed) {
 		probe(dev);
-		look(dev, &view);
+		if (look(dev, &view))
+			return 1;
 	}
 	if (view.own == XENBUS_INIT_WAIT && !view.plugged)
 		note_script(dev);

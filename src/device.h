@@ -60,6 +60,8 @@ struct device_ops {
 	int (*publish)(struct device *dev, xs_transaction_t t);
 	/* Stop the queues; device_detached() follows from the control loop, always. */
 	void (*detach)(struct device *dev);
+	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
+	bool (*left)(struct device *dev);
 	/* A key of our own directory changed (rate, ...). May be NULL. */
 	void (*changed)(struct device *dev, const char *key);
 	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */

@@ -18,6 +18,7 @@
 
 #include "blkback/vbd.h"
 #include "log.h"
+#include "netback/tap_mark.h"
 #include "netback/vif.h"
 #include "netback/vif_kept.h"
 #include "options.h"
@@ -168,10 +169,17 @@ static int take_runtime_dir(struct daemon *daemon)
 {
 	const char *dir = daemon->options.runtime_dir;
 	char path[PATH_MAX];
+	struct stat st;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
 		log_error("cannot make %s: %s", dir, strerror(errno));
 		return -errno;
+	}
+	if (stat(dir, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		log_error("%s must belong to the user that pvbackd runs as, and nobody else may "
+			  "write to it: what it holds is trusted",
+			  dir);
+		return -EPERM;
 	}
 	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
@@ -269,6 +277,7 @@ static int start_registry(struct daemon *daemon)
 	};
 	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);
 	vif_kept_sweep(&daemon->store, daemon->options.runtime_dir);
+	tap_mark_sweep(&daemon->store, daemon->options.runtime_dir);
 	daemon->registry = registry_new(&daemon->env, kinds);
 	if (daemon->registry)
 		return 0;

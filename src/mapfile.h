@@ -15,7 +15,14 @@
  */
 int mapfile_create(const char *path, size_t bytes, void **ret_addr);
 
-/* Map one that is there. 0; -ENOENT; -EBADMSG when it is no plain file of that size; else -errno. */
+/*
+ * Map one that is there, whatever its size up to `most`. 0 with its size in *ret_bytes; -ENOENT;
+ * -EBADMSG when it is empty or larger; -EPERM when it may be somebody else's work: it is no plain
+ * file, has another name too, is neither ours nor root's, or others may write to it; else -errno.
+ */
+int mapfile_open_any(const char *path, size_t most, void **ret_addr, size_t *ret_bytes);
+
+/* The same for one of exactly that size: -EBADMSG when it has another one. */
 int mapfile_open(const char *path, size_t bytes, void **ret_addr);
 
 /* NULL is fine. */

@@ -133,6 +133,13 @@ bool store_exists(struct store *store, xs_transaction_t t, const char *dir, cons
 	return value != NULL;
 }
 
+bool store_is_gone(struct store *store, const char *dir, const char *key)
+{
+	char text[STORE_VALUE_MAX];
+
+	return store_read(store, XBT_NULL, dir, key, text, sizeof(text)) == -ENOENT;
+}
+
 int store_write(struct store *store, xs_transaction_t t, const char *dir, const char *key,
 		const char *value)
 {

@@ -44,6 +44,8 @@ int store_read_flag(struct store *store, xs_transaction_t t, const char *dir, co
 		    bool fallback, bool *ret);
 
 bool store_exists(struct store *store, xs_transaction_t t, const char *dir, const char *key);
+/* Whether xenstore says that there is no such node; not when it says nothing at all. */
+bool store_is_gone(struct store *store, const char *dir, const char *key);
 
 /* Write DIR/KEY. 0 or -errno. Only inside a store_transact() that checked that DIR lives. */
 int store_write(struct store *store, xs_transaction_t t, const char *dir, const char *key,

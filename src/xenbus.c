@@ -69,9 +69,10 @@ static enum xenbus_action from_closing(const struct xenbus_view *v)
 		return XENBUS_DO_CLOSED;
 	case XENBUS_CLOSING:
 		return v->attached ? XENBUS_DO_CLOSING : XENBUS_DO_NOTHING;
+	case XENBUS_CONNECTED: /* a mounted disk: the guest goes on using it until it can close */
+		return v->left && !v->attached ? XENBUS_DO_RESUME : XENBUS_DO_NOTHING;
 	case XENBUS_INIT_WAIT:
 	case XENBUS_INITIALISED:
-	case XENBUS_CONNECTED:
 	case XENBUS_RECONFIGURING:
 	case XENBUS_RECONFIGURED:
 	case XENBUS_NR_STATES:

@@ -42,6 +42,7 @@ struct xenbus_view {
 	bool plugged;  /* the toolstack's script has reported success */
 	bool attached; /* rings are attached */
 	bool fresh;    /* our first look at this device since we started */
+	bool left;     /* fresh, and rings were in use when we were last alive */
 	bool dead;     /* the frontend's domain is dying or gone */
 	bool broken;   /* we gave up on this frontend: only a full close heals */
 };

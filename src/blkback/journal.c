@@ -1,32 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "blkback/journal.h"
+#include "mapfile.h"
 
-_Static_assert(sizeof(struct blk_segment) == 8, "journal version 1");
-_Static_assert(sizeof(struct journal_header) == 48, "journal version 1");
-_Static_assert(sizeof(struct journal_entry) == 136, "journal version 1");
+#define MAX_BYTES (1u << 20) /* no version has had more */
+
+_Static_assert(sizeof(struct blk_segment) == 8, "journal versions 1, 2");
+_Static_assert(offsetof(struct journal_header, ring) == 48, "journal version 1");
+_Static_assert(sizeof(struct journal_header) == 56, "journal version 2");
+_Static_assert(sizeof(struct journal_entry) == 136, "journal versions 1, 2");
+
+static size_t header_bytes(uint32_t version)
+{
+	return version == 1 ? offsetof(struct journal_header, ring) : sizeof(struct journal_header);
+}
 
 /* Whatever a build might lay out otherwise under the same version number. */
-static uint32_t shape(void)
+static uint32_t shape(uint32_t version)
 {
-	static const size_t facts[] = {
-		sizeof(struct journal_header),          sizeof(struct journal_entry),
-		offsetof(struct journal_entry, req),    offsetof(struct blk_request, sector),
-		offsetof(struct blk_request, segments), offsetof(struct journal_header, rsp_prod),
-		offsetof(struct blk_request, indirect), offsetof(struct blk_request, nr_sectors),
+	const size_t facts[] = {
+		header_bytes(version),
+		sizeof(struct journal_entry),
+		offsetof(struct journal_entry, req),
+		offsetof(struct blk_request, sector),
+		offsetof(struct blk_request, segments),
+		offsetof(struct journal_header, rsp_prod),
+		offsetof(struct blk_request, indirect),
+		offsetof(struct blk_request, nr_sectors),
 	};
 	uint32_t sum = 2166136261u;
 
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
 		sum = (sum ^ (uint32_t)facts[i]) * 16777619u;
+	return sum;
+}
+
+/* Over what never changes. */
+static uint32_t header_sum(const struct journal_header *header)
+{
+	const uint32_t facts[] = {
+		header->version, header->shape, header->nr_entries, header->domid,
+		header->devid,   header->queue, header->abi,        header->ring,
+	};
+	uint32_t sum = 2166136261u;
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		sum = (sum ^ facts[i]) * 0x9e3779b1u; /* odd: loses nothing */
+		sum ^= sum >> 15;
+	}
 	return sum;
 }
 
@@ -38,56 +64,24 @@ static int path_of(const struct journal_id *id, char *path, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static size_t bytes_of(uint32_t nr_entries)
+static size_t bytes_of(uint32_t version, uint32_t nr_entries)
 {
-	return sizeof(struct journal_header) + nr_entries * sizeof(struct journal_entry);
+	return header_bytes(version) + nr_entries * sizeof(struct journal_entry);
 }
 
-static int map_file(struct journal *journal, int fd)
+static void use_mapping(struct journal *journal, void *addr, uint32_t version)
 {
-	void *addr = mmap(NULL, journal->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (addr == MAP_FAILED)
-		return -errno;
 	journal->header = addr;
-	journal->entries = (struct journal_entry *)(void *)(journal->header + 1);
-	return 0;
+	journal->entries = (struct journal_entry *)(void *)((char *)addr + header_bytes(version));
 }
 
-/* The blocks are allocated here: a full tmpfs must not be found out by SIGBUS in a worker. */
-static int make_file(struct journal *journal)
+static void write_header(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
+			 uint32_t rsp_prod)
 {
-	int err, fd;
-
-	if (unlink(journal->path) < 0 && errno != ENOENT)
-		return -errno;
-	fd = open(journal->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	err = -posix_fallocate(fd, 0, (off_t)journal->bytes);
-	if (!err)
-		err = map_file(journal, fd);
-	close(fd);
-	return err;
-}
-
-int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
-		   uint32_t rsp_prod)
-{
-	int err;
-
-	*journal = (struct journal){ .bytes = bytes_of(nr_entries) };
-	err = path_of(id, journal->path, sizeof(journal->path));
-	if (!err)
-		err = make_file(journal);
-	if (err) {
-		journal_close(journal, true);
-		return err;
-	}
-	*journal->header = (struct journal_header){
+	struct journal_header header = {
 		.magic = JOURNAL_MAGIC,
 		.version = JOURNAL_VERSION,
-		.shape = shape(),
+		.shape = shape(JOURNAL_VERSION),
 		.nr_entries = nr_entries,
 		.domid = id->domid,
 		.devid = id->devid,
@@ -96,36 +90,71 @@ int journal_create(struct journal *journal, const struct journal_id *id, uint32_
 		.req_cons = rsp_prod,
 		.rsp_prod = rsp_prod,
 		.rsp_next = rsp_prod,
+		.ring = id->ring,
 	};
+
+	header.sum = header_sum(&header);
+	memcpy(journal->header, &header, header_bytes(JOURNAL_VERSION));
+}
+
+int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
+		   uint32_t rsp_prod)
+{
+	char unfinished[sizeof(journal->path) + 4];
+	void *addr;
+	int err;
+
+	*journal = (struct journal){ .bytes = bytes_of(JOURNAL_VERSION, nr_entries) };
+	err = path_of(id, journal->path, sizeof(journal->path));
+	if (err)
+		return err;
+	snprintf(unfinished, sizeof(unfinished), "%s.new", journal->path);
+	err = mapfile_create(unfinished, journal->bytes, &addr);
+	if (err)
+		return err;
+	use_mapping(journal, addr, JOURNAL_VERSION);
+	write_header(journal, id, nr_entries, rsp_prod);
+	if (rename(unfinished, journal->path) == 0)
+		return 0;
+	err = -errno;
+	unlink(unfinished);
+	journal_close(journal, false);
+	return err;
+}
+
+/* --- what an earlier life left --- */
+
+static int check_header(const struct journal *journal, const struct journal_id *id,
+			uint32_t nr_entries)
+{
+	const struct journal_header *header = journal->header;
+	uint32_t version = header->version;
+
+	if (journal->bytes < header_bytes(1) || header->magic != JOURNAL_MAGIC)
+		return -EBADMSG;
+	if (version == 0 || version > JOURNAL_NEWEST)
+		return -EPROTONOSUPPORT;
+	if (journal->bytes != bytes_of(version, nr_entries) || header->shape != shape(version) ||
+	    header->nr_entries != nr_entries || header->domid != id->domid ||
+	    header->devid != id->devid || header->queue != id->queue ||
+	    header->abi != (uint32_t)id->abi)
+		return -EBADMSG;
+	if (version > 1 && (header->ring != id->ring || header->sum != header_sum(header)))
+		return -EBADMSG;
 	return 0;
 }
 
-static bool is_ours(const struct journal_header *header, const struct journal_id *id,
-		    uint32_t nr_entries)
+static int open_left(struct journal *journal, const struct journal_id *id, uint32_t nr_entries)
 {
-	return header->magic == JOURNAL_MAGIC && header->version == JOURNAL_VERSION &&
-	       header->shape == shape() && header->nr_entries == nr_entries &&
-	       header->domid == id->domid && header->devid == id->devid &&
-	       header->queue == id->queue && header->abi == (uint32_t)id->abi;
-}
+	void *addr;
+	int err = mapfile_open_any(journal->path, MAX_BYTES, &addr, &journal->bytes);
 
-static int map_left(struct journal *journal, const struct journal_id *id, uint32_t nr_entries)
-{
-	int fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-	int err;
-
-	if (fd < 0)
-		return errno == ELOOP ? -EBADMSG : -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if (!S_ISREG(st.st_mode) || st.st_size != (off_t)journal->bytes)
-		err = -EBADMSG;
-	else
-		err = map_file(journal, fd);
-	close(fd);
-	if (!err && !is_ours(journal->header, id, nr_entries))
-		err = -EBADMSG;
+	if (err)
+		return err;
+	use_mapping(journal, addr, 1);
+	err = check_header(journal, id, nr_entries);
+	if (!err)
+		use_mapping(journal, addr, journal->header->version);
 	return err;
 }
 
@@ -133,16 +162,22 @@ int journal_open(struct journal *journal, const struct journal_id *id, uint32_t 
 {
 	int err;
 
-	*journal = (struct journal){ .bytes = bytes_of(nr_entries) };
+	*journal = (struct journal){ 0 };
 	err = path_of(id, journal->path, sizeof(journal->path));
 	if (!err)
-		err = map_left(journal, id, nr_entries);
+		err = open_left(journal, id, nr_entries);
 	if (err)
 		journal_close(journal, false);
 	return err;
 }
 
 /* --- recovery --- */
+
+/* Release: a crash never leaves an entry that claims more than it holds. */
+static void store(uint32_t *word, uint32_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
 
 /* Free what step 3 had made public; what it had not is taken still. */
 static void settle_answers(struct journal *journal, bool public)
@@ -151,7 +186,7 @@ static void settle_answers(struct journal *journal, bool public)
 		struct journal_entry *entry = &journal->entries[i];
 
 		if (entry->state == JOURNAL_ANSWERED)
-			entry->state = public ? JOURNAL_FREE : JOURNAL_TAKEN;
+			store(&entry->state, public ? JOURNAL_FREE : JOURNAL_TAKEN);
 	}
 }
 
@@ -239,19 +274,14 @@ int journal_recover(struct journal *journal, uint32_t rsp_prod, uint32_t *ret_or
 		return nr;
 	if (!adds_up(journal, rsp_prod, ret_order, nr))
 		return -EBADMSG;
-	header->req_cons = rsp_prod + (uint32_t)nr;
-	header->rsp_prod = rsp_prod;
-	header->rsp_next = rsp_prod;
+	/* In this order: whoever dies in between leaves what the next one can tell, too. */
+	store(&header->req_cons, rsp_prod + (uint32_t)nr);
+	store(&header->rsp_prod, rsp_prod);
+	store(&header->rsp_next, rsp_prod);
 	return nr;
 }
 
 /* --- every request --- */
-
-/* Release: a crash never leaves an entry that claims more than it holds. */
-static void store(uint32_t *word, uint32_t value)
-{
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-}
 
 void journal_take(struct journal *journal, struct journal_entry *entry, uint32_t index)
 {
@@ -282,10 +312,34 @@ void journal_release(struct journal_entry *entry)
 	entry->sum = 0;
 }
 
+bool journal_exists(const struct journal_id *id)
+{
+	char path[sizeof(((struct journal *)0)->path)];
+
+	return path_of(id, path, sizeof(path)) == 0 && access(path, F_OK) == 0;
+}
+
+void journal_forget(const struct journal_id *id)
+{
+	char path[sizeof(((struct journal *)0)->path)];
+
+	if (path_of(id, path, sizeof(path)) == 0)
+		unlink(path);
+}
+
+bool journal_name_parse(const char *name, uint32_t *ret_domid, uint32_t *ret_devid)
+{
+	unsigned int queue;
+	int end = 0;
+
+	if (sscanf(name, "vbd-%u-%u-%u.journal%n", ret_domid, ret_devid, &queue, &end) != 3 || !end)
+		return false;
+	return name[end] == '\0' || strcmp(name + end, ".new") == 0;
+}
+
 void journal_close(struct journal *journal, bool remove)
 {
-	if (journal->header)
-		munmap(journal->header, journal->bytes);
+	mapfile_unmap(journal->header, journal->bytes);
 	if (remove && *journal->path)
 		unlink(journal->path);
 	*journal = (struct journal){ 0 };

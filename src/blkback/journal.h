@@ -34,8 +34,17 @@
 #include "ring/blkif.h"
 
 #define JOURNAL_MAGIC       0x4c4e4a4256500001ull /* also says the byte order */
-#define JOURNAL_VERSION     1u
-#define JOURNAL_MAX_ENTRIES 512u /* slots of the largest ring */
+#define JOURNAL_MAX_ENTRIES 512u                  /* slots of the largest ring */
+
+/*
+ * Version 1 ends its header with rsp_next. It is read, and carried on as it is, for as long as its
+ * ring lives; new journals are of JOURNAL_VERSION. A build that writes the older one, to try an
+ * upgrade: make CPPFLAGS=-DJOURNAL_VERSION=1
+ */
+#define JOURNAL_NEWEST 2u
+#ifndef JOURNAL_VERSION
+#define JOURNAL_VERSION JOURNAL_NEWEST
+#endif
 
 enum journal_state {
 	JOURNAL_FREE = 0,
@@ -63,6 +72,9 @@ struct journal_header {
 	uint32_t req_cons; /* stored after the entry is TAKEN */
 	uint32_t rsp_prod;
 	uint32_t rsp_next;
+	/* from version 2 on */
+	uint32_t ring; /* journal_id.ring */
+	uint32_t sum;  /* over what never changes: all but the three indices above */
 };
 
 struct journal {
@@ -78,18 +90,20 @@ struct journal_id {
 	uint32_t devid;
 	uint32_t queue;
 	enum blkif_abi abi;
+	uint32_t ring; /* a checksum over grants and event channel: another ring has another one */
 };
 
 /*
  * Make an empty journal for a fresh ring whose responses begin at `rsp_prod`, over whatever was
- * there. 0 or -errno.
+ * there: it takes its place when it is whole. 0 or -errno.
  */
 int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
 		   uint32_t rsp_prod);
 
 /*
- * Open the journal that an earlier life left. 0; -ENOENT when there is none; -EBADMSG when it is not
- * this queue's, or not of a shape that this daemon reads; else -errno.
+ * Open the journal that an earlier life left. 0; -ENOENT when there is none; -EPROTONOSUPPORT when it
+ * is of another version; -EPERM when somebody else may have put it there (a link, another owner,
+ * or others may write to it); -EBADMSG when it is damaged or not this queue's; else -errno.
  */
 int journal_open(struct journal *journal, const struct journal_id *id, uint32_t nr_entries);
 
@@ -111,6 +125,15 @@ void journal_answer(struct journal_entry *entry);
 void journal_published(struct journal *journal, uint32_t rsp_prod);
 /* Step 5. */
 void journal_release(struct journal_entry *entry);
+
+/* Whether there is one, whatever is in it. Only dir, domid, devid and queue of `id` matter. */
+bool journal_exists(const struct journal_id *id);
+/* Delete it; no matter if there is none. */
+void journal_forget(const struct journal_id *id);
+/*
+ * The device of a file in the runtime directory, if that is a journal's name, finished or not.
+ */
+bool journal_name_parse(const char *name, uint32_t *ret_domid, uint32_t *ret_devid);
 
 /* Unmap; `remove` deletes the file, when nothing is in flight. Idempotent. */
 void journal_close(struct journal *journal, bool remove);

@@ -175,20 +175,20 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 /* A journal, or the unflushed writes of an NBD export. */
 static bool is_leftover(const char *name, unsigned int *ret_domid, unsigned int *ret_devid)
 {
-	unsigned int queue;
 	int end = 0;
 
-	if (sscanf(name, "vbd-%u-%u-%u.journal%n", ret_domid, ret_devid, &queue, &end) != 3)
-		sscanf(name, "vbd-%u-%u.unflushed%n", ret_domid, ret_devid, &end);
+	if (journal_name_parse(name, ret_domid, ret_devid))
+		return true;
+	sscanf(name, "vbd-%u-%u.unflushed%n", ret_domid, ret_devid, &end);
 	return end > 0 && !name[end];
 }
 
-static bool is_there(struct store *store, const char *kind, unsigned int domid, unsigned int devid)
+static bool is_gone(struct store *store, const char *kind, unsigned int domid, unsigned int devid)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "backend/%s/%u/%u", kind, domid, devid);
-	return store_exists(store, XBT_NULL, path, "state");
+	return store_is_gone(store, path, "state");
 }
 
 void vbd_sweep_journals(struct store *store, const char *runtime_dir)
@@ -200,19 +200,44 @@ void vbd_sweep_journals(struct store *store, const char *runtime_dir)
 		unsigned int domid, devid;
 
 		if (is_leftover(entry->d_name, &domid, &devid) &&
-		    !is_there(store, "vbd", domid, devid) && !is_there(store, "vbd3", domid, devid))
+		    is_gone(store, "vbd", domid, devid) && is_gone(store, "vbd3", domid, devid))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	if (dir)
 		closedir(dir);
 }
 
+static struct journal_id journal_of(const struct vbd *vbd, unsigned int queue)
+{
+	return (struct journal_id){ .dir = vbd->dev.env->runtime_dir,
+				    .domid = vbd->dev.domid,
+				    .devid = vbd->dev.devid,
+				    .queue = queue };
+}
+
+void vbd_forget_journals(const struct vbd *vbd)
+{
+	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++) {
+		struct journal_id id = journal_of(vbd, i);
+
+		journal_forget(&id);
+	}
+}
+
+static bool vbd_left(struct device *dev)
+{
+	struct journal_id id = journal_of(vbd_of(dev), 0);
+
+	return journal_exists(&id);
+}
+
 static void vbd_done(struct device *dev, bool removed)
 {
-	(void)removed; /* a disk leaves nothing behind */
 	image_close(&vbd_of(dev)->image);
 	xentop_close(&vbd_of(dev)->xentop);
 	blocks_done(&vbd_of(dev)->blocks);
+	if (removed)
+		vbd_forget_journals(vbd_of(dev));
 }
 
 #define VBD_OPS(kind_)                                                                             \
@@ -220,7 +245,7 @@ static void vbd_done(struct device *dev, bool removed)
 		.kind = kind_, .size = sizeof(struct vbd), .probe = vbd_probe,                     \
 		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
 		.publish = vbd_publish, .detach = vbd_detach, .changed = vbd_changed,              \
-		.done = vbd_done                                                                   \
+		.left = vbd_left, .done = vbd_done                                                 \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

@@ -82,6 +82,8 @@ void vbd_queue_stalled(struct vbd_queue *q, int err);
 /* Nothing is held any more. */
 void vbd_unstall(struct vbd *vbd);
 void vbd_changed(struct device *dev, const char *key);
+/* What an earlier life left in flight is of no use any more. */
+void vbd_forget_journals(const struct vbd *vbd);
 
 /* vbd_resize.c: look after the size of the medium while the rings are attached. */
 void vbd_resize_start(struct vbd *vbd);

@@ -42,11 +42,13 @@ static void attach_failed(struct vbd *vbd)
 	int err = vbd->attach_err;
 
 	free_queues(vbd);
-	if (!vbd->plain && !vbd->resume && vbd_front_has_plain(&vbd->dev)) {
+	if (!vbd->plain && vbd_front_has_plain(&vbd->dev)) {
 		vbd->plain = true;
 		start(vbd);
 		return;
 	}
+	if (vbd->resume)
+		vbd_forget_journals(vbd);
 	image_close(&vbd->image);
 	device_reason(&vbd->dev, err, "%s", vbd->why);
 	device_attached(&vbd->dev, err);
@@ -91,12 +93,27 @@ static const char *attach_problem(int err)
 	case -EPROTO:
 		return "its indices are impossible";
 	case -EBADMSG:
-		return "the journal that an earlier pvbackd left is damaged or not of this version";
+		return "the journal that an earlier pvbackd left is damaged, or of another ring";
+	case -EPROTONOSUPPORT:
+		return "the journal that an earlier pvbackd left is of a version that this one "
+		       "cannot read";
+	case -EPERM:
+		return "the journal is a link, belongs to somebody else, or others may write to it";
 	case -ENOENT:
 		return "requests are in flight and no journal of them is left";
 	default:
 		return strerror(-err);
 	}
+}
+
+static void say_taken_over(struct vbd *vbd)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		nr += vbd->queues[i].nr_replayed;
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "taken over from an earlier pvbackd, replayed=%u",
+		   nr);
 }
 
 static void queue_attached(struct vbd_queue *q, int err)
@@ -112,6 +129,8 @@ static void queue_attached(struct vbd_queue *q, int err)
 		roll_back(vbd);
 		return;
 	}
+	if (vbd->resume)
+		say_taken_over(vbd);
 	vbd_resize_start(vbd);
 	device_attached(&vbd->dev, 0);
 	if (vbd->changed_late) {
@@ -235,6 +254,8 @@ int vbd_attach(struct device *dev, bool resume)
 	vbd_unstall(vbd);
 	vbd->resume = resume;
 	vbd->plain = false;
+	if (!resume)
+		vbd_forget_journals(vbd);
 	return vbd_open_image(vbd);
 }
 

@@ -38,6 +38,15 @@ static int make_pool(struct vbd_queue *q)
 	return 0;
 }
 
+/* Nothing is taken behind a barrier, so only the youngest can be one. */
+static bool barriers_fit(const struct vbd_queue *q, const uint32_t *order, uint32_t nr)
+{
+	for (uint32_t i = 0; i + 1 < nr; i++)
+		if (q->journal.entries[order[i]].req.op == BLKIF_BARRIER)
+			return false;
+	return true;
+}
+
 /* What an earlier life took and never answered comes before anything new, in its order. */
 static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 {
@@ -68,11 +77,24 @@ static int join_ring(struct vbd_queue *q, const struct journal_id *id)
 	nr = journal_recover(&q->journal, q->ring.rsp_prod, order);
 	if (nr < 0)
 		return nr;
+	if (!barriers_fit(q, order, (uint32_t)nr))
+		return -EBADMSG;
 	err = make_pool(q);
 	if (err)
 		return err;
 	replay(q, order, (uint32_t)nr);
 	return ring_peek(&q->ring, &waiting);
+}
+
+static uint32_t ring_sum(const struct vbd_queue_setup *setup)
+{
+	uint32_t sum = setup->port + 1;
+
+	for (uint32_t i = 0; i < setup->nr_pages; i++) {
+		sum = (sum ^ setup->refs[i]) * 0x9e3779b1u; /* odd: loses nothing */
+		sum ^= sum >> 15;
+	}
+	return sum;
 }
 
 static int open_journal(struct vbd_queue *q)
@@ -81,7 +103,8 @@ static int open_journal(struct vbd_queue *q)
 				 .domid = q->id.domid,
 				 .devid = q->id.devid,
 				 .queue = q->id.queue,
-				 .abi = q->setup.abi };
+				 .abi = q->setup.abi,
+				 .ring = ring_sum(&q->setup) };
 
 	return q->setup.resume ? join_ring(q, &id) : begin_ring(q, &id);
 }

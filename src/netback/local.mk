@@ -14,6 +14,7 @@ libpvb_a_SOURCES += \
 	src/netback/segment.c src/netback/segment.h \
 	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \
+	src/netback/tap_mark.c src/netback/tap_mark.h \
 	src/netback/vif.c src/netback/vif.h \
 	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \
 	src/netback/vif_capture.c src/netback/vif_capture.h \

@@ -62,8 +62,6 @@ static int set_format(struct tap *tap)
 		err = check(ioctl(tap->fds[0], TUNSETVNETLE, &little));
 	if (!err)
 		err = tap_set_offload(tap, 0);
-	if (!err)
-		err = check(ioctl(tap->fds[0], TUNSETPERSIST, 1));
 	return err;
 }
 
@@ -104,6 +102,8 @@ static int find_or_make(struct tap *tap, const char *name, struct rtnl *rtnl)
 		err = set_format(tap);
 	if (!err && !tap->adopted)
 		err = set_link(tap, rtnl);
+	if (!err) /* last: a death before it leaves no half-made interface to be taken over */
+		err = check(ioctl(tap->fds[0], TUNSETPERSIST, 1));
 	return err;
 }
 

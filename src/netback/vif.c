@@ -14,7 +14,9 @@
 #include "netback/vif_limits.h"
 #include "netback/vif_queue.h"
 #include "netback/tap.h"
+#include "netback/tap_mark.h"
 #include "netback/vif.h"
+#include "netback/vif_kept.h"
 #include "rtnl.h"
 
 struct vif {
@@ -115,6 +117,10 @@ static int vif_probe(struct device *dev)
 		device_reason(dev, err, "the tap %s cannot be opened: %s", name, strerror(-err));
 		return err;
 	}
+	err = tap_mark(dev->env->runtime_dir, dev->domid, dev->devid, vif->tap.ifindex);
+	if (err)
+		device_log(dev, LOG_LEVEL_WARNING, "its tap is not noted in %s: %s",
+			   dev->env->runtime_dir, strerror(-err));
 	if (!vif->tap.multi_queue)
 		vif->max_queues = 1;
 	if (!vif->tap.adopted)
@@ -349,8 +355,12 @@ static unsigned int find_quirks(struct vif *vif)
 static int vif_attach(struct device *dev, bool resume)
 {
 	struct vif *vif = vif_of(dev);
-	int err = vif_front_read(dev, vif->max_queues, &vif->front);
+	int err = resume && !vif->tap.adopted ? -ENODEV : 0;
 
+	if (err) /* the new one is in no bridge, and no script will put it there */
+		device_reason(dev, err, "its network interface was removed while no pvbackd ran");
+	else
+		err = vif_front_read(dev, vif->max_queues, &vif->front);
 	if (err)
 		return err;
 	vif_front_apply_quirks(&vif->front, find_quirks(vif));
@@ -571,6 +581,11 @@ static void vif_done(struct device *dev, bool removed)
 	vif_capture_done(&vif->capture, !removed);
 	tap_close(&vif->tap, removed);
 	vif_shared_done(&vif->shared);
+	if (removed) {
+		tap_unmark(dev->env->runtime_dir, dev->domid, dev->devid);
+		vif_kept_forget(
+			&(struct vif_kept_id){ dev->env->runtime_dir, dev->domid, dev->devid });
+	}
 }
 
 static int vif_publish(struct device *dev, xs_transaction_t t)

@@ -75,6 +75,14 @@ struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_kept_id 
 	return NULL;
 }
 
+void vif_kept_forget(const struct vif_kept_id *id)
+{
+	char path[PATH_MAX];
+
+	if (path_of(id, path) == 0)
+		unlink(path);
+}
+
 void vif_kept_sweep(struct store *store, const char *runtime_dir)
 {
 	DIR *dir = opendir(runtime_dir);
@@ -89,7 +97,7 @@ void vif_kept_sweep(struct store *store, const char *runtime_dir)
 		    end == 0 || entry->d_name[end])
 			continue;
 		snprintf(be_path, sizeof(be_path), "backend/vif/%u/%u", domid, devid);
-		if (!store_exists(store, XBT_NULL, be_path, "state"))
+		if (store_is_gone(store, be_path, "state"))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	if (dir)

@@ -35,11 +35,15 @@ struct vif_kept_id {
 /* Begin anew: all empty. 0 with *ret owned by the caller, or -errno. */
 int vif_kept_create(const struct vif_kept_id *id, struct vif_kept **ret);
 
-/* Take up what an earlier life left. 0; -ENOENT; -EBADMSG when it cannot be used; else -errno. */
+/* Take up what an earlier life left. 0; -ENOENT; -EBADMSG when it cannot be used, or as
+ * mapfile_open(). */
 int vif_kept_open(const struct vif_kept_id *id, struct vif_kept **ret);
 
 /* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
 struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_kept_id *id, bool remove);
+
+/* Delete the file, open or not; no matter if there is none. */
+void vif_kept_forget(const struct vif_kept_id *id);
 
 /* Delete the files of devices that are no more. At the start, before any is attached. */
 void vif_kept_sweep(struct store *store, const char *runtime_dir);

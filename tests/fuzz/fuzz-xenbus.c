@@ -14,7 +14,7 @@ static void act(struct xenbus_view *v)
 		enum xenbus_action action = xenbus_next(v);
 
 		HOLDS(steps < 10);
-		v->fresh = false;
+		v->fresh = v->left = false;
 		switch (action) {
 		case XENBUS_DO_NOTHING:
 			return;
@@ -79,7 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else if (event < 232)
 			v.dead = true;
 		else if (event < 240) { /* we die and are started again */
-			v.attached = false;
+			v.left = v.attached;
+			v.attached = v.broken = false;
 			v.fresh = true;
 		}
 		act(&v);

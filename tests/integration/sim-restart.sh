@@ -61,6 +61,7 @@ terms() {
 		start_daemon
 	done
 	load_is_clean
+	grep -q "replayed=0" "$log" || fail "nothing says that it was taken over"
 	! grep -q "replayed=[1-9]" "$log" || fail "a clean stop left something to replay"
 	give_back
 }
@@ -100,7 +101,7 @@ damage() {
 		printf 'XXXX' | dd of="$_file" bs=1 seek=8 conv=notrunc status=none
 	done
 	start_daemon
-	wait_line "$log" "journal that an earlier pvbackd left is damaged"
+	wait_line "$log" "journal that an earlier pvbackd left is"
 	wait "$load" || :
 	simblk --profile=kexec --requests=500 "$dom" 51712
 	xensim-xl destroy "$dom"

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "util.h"
 
@@ -182,17 +184,29 @@ static uint8_t pick_op(struct blk_front *f)
 	return BLK_READ;
 }
 
-/* Fill @r with a random request. False when its range is in use just now. */
-static bool request_make(struct blk_front *f, struct blk_req *r)
+/* The next of the listed operations: a capital has all the segments that may be. */
+static uint8_t next_op(struct blk_front *f, uint32_t *ret_sectors)
 {
-	bool write;
+	static const char letters[] = { [BLK_READ] = 'r',
+					[BLK_WRITE] = 'w',
+					[BLK_BARRIER] = 'b',
+					[BLK_FLUSH] = 'f',
+					[BLK_DISCARD] = 'd' };
+	char letter = f->opt.ops[f->next_op++ % strlen(f->opt.ops)];
+	char small = letter == 'R' ? 'r' : letter == 'W' ? 'w' : letter;
 
-	r->op = pick_op(f);
-	r->nr_segs = r->nr_sectors = 0;
-	r->sector = 0;
-	if (r->op == BLK_FLUSH)
-		return true;
-	r->nr_sectors = 1 + pick(f, f->opt.max_sectors);
+	*ret_sectors = small == letter ? 2 * BLK_PAGE_SECTORS : f->max_segs * BLK_PAGE_SECTORS;
+	return (uint8_t)((const char *)memchr(letters, small, sizeof(letters)) - letters);
+}
+
+static bool is_write(const struct blk_req *r)
+{
+	return r->op == BLK_WRITE || r->op == BLK_BARRIER;
+}
+
+/* Segments and a place of its own for it. */
+static bool request_place(struct blk_front *f, struct blk_req *r)
+{
 	if (!f->opt.odd)
 		r->nr_sectors = (r->nr_sectors + 7) & ~7u;
 	if (r->nr_sectors > f->span)
@@ -202,17 +216,38 @@ static bool request_make(struct blk_front *f, struct blk_req *r)
 	r->sector = pick(f, (uint32_t)(f->span - r->nr_sectors + 1));
 	if (!f->opt.odd)
 		r->sector &= ~7ull;
-	write = r->op != BLK_READ;
-	return range_take(f, r->sector, r->nr_sectors, write);
+	return range_take(f, r->sector, r->nr_sectors, r->op != BLK_READ);
+}
+
+/* Fill @r with a random request. False when its range is in use just now. */
+static bool request_make(struct blk_front *f, struct blk_req *r)
+{
+	r->nr_segs = r->nr_sectors = 0;
+	r->sector = 0;
+	if (f->opt.ops)
+		r->op = next_op(f, &r->nr_sectors);
+	else
+		r->op = pick_op(f);
+	if (r->op == BLK_FLUSH) {
+		r->nr_sectors = 0;
+		return true;
+	}
+	if (!f->opt.ops)
+		r->nr_sectors = 1 + pick(f, f->opt.max_sectors);
+	if (request_place(f, r))
+		return true;
+	if (f->opt.ops)
+		f->next_op--; /* none is left out */
+	return false;
 }
 
 static void request_send(struct blk_front *f, struct blk_queue *q, struct blk_req *r)
 {
 	bool discard = r->op == BLK_DISCARD;
 
-	for (uint32_t i = 0; i < r->nr_sectors && (r->op == BLK_WRITE || discard); i++)
+	for (uint32_t i = 0; i < r->nr_sectors && (is_write(r) || discard); i++)
 		f->generation[r->sector + i] = discard ? 0 : f->next_generation;
-	if (r->op == BLK_WRITE && !++f->next_generation)
+	if (is_write(r) && !++f->next_generation)
 		f->next_generation = 1;
 	pages_fill(f, r);
 	for (uint32_t i = 0; i < r->nr_segs; i++)
@@ -220,9 +255,19 @@ static void request_send(struct blk_front *f, struct blk_queue *q, struct blk_re
 	blk_ring_put(f, q, r);
 }
 
+/* The time of day, as `date` knows it too. */
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static void request_done(struct blk_front *f, struct blk_req *r, int status)
 {
-	f->stats.done++;
+	if (!f->stats.done++)
+		f->stats.first_ns = clock_ns();
 	if (r->op != BLK_FLUSH)
 		range_drop(f, r->sector, r->nr_sectors);
 	if (status == BLK_EOPNOTSUPP) {
@@ -230,12 +275,12 @@ static void request_done(struct blk_front *f, struct blk_req *r, int status)
 	} else if (status != BLK_OKAY) {
 		f->stats.errors++;
 		/* What is on the disk now nobody can say. */
-		for (uint32_t i = 0; r->op == BLK_WRITE && i < r->nr_sectors; i++)
+		for (uint32_t i = 0; is_write(r) && i < r->nr_sectors; i++)
 			f->generation[r->sector + i] = 0;
 	} else if (r->op == BLK_READ) {
 		f->stats.sectors_read += r->nr_sectors;
 		pages_check(f, r);
-	} else if (r->op == BLK_WRITE) {
+	} else if (is_write(r)) {
 		f->stats.sectors_written += r->nr_sectors;
 	}
 }
@@ -298,7 +343,7 @@ static int wait_event(struct blk_front *f)
 
 		bus_drain(&f->bus);
 		state = bus_back_state(&f->bus);
-		if (state != BUS_CONNECTED)
+		if (state != BUS_CONNECTED && !(f->opt.in_use && state == BUS_CLOSING))
 			return -ECANCELED;
 	}
 	return 0;
@@ -352,12 +397,19 @@ static void queue_feed(struct blk_front *f, struct blk_queue *q, uint64_t *left)
 	blk_ring_push(f, q);
 }
 
+static bool is_enough(const struct blk_front *f)
+{
+	return f->opt.until && !access(f->opt.until, F_OK);
+}
+
 int blk_load_run(struct blk_front *f)
 {
 	uint64_t left = f->opt.requests;
 	int err = 0;
 
-	while (!err && left && !f->stats.protocol_errors) {
+	while (f->opt.after && access(f->opt.after, F_OK))
+		usleep(5000);
+	while (!err && left && !f->stats.protocol_errors && !is_enough(f)) {
 		for (uint32_t i = 0; i < f->nr_queues; i++)
 			queue_feed(f, &f->queue[i], &left);
 		if (!responses_take(f))

@@ -9,8 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define MAX_FAULTS 16
+#define HANG       -1 /* the call never returns */
+
+/* moment.c, when it is preloaded. */
+__attribute__((weak)) void sim_moment(const char *what);
 
 struct fault {
 	char call[48];
@@ -28,6 +33,8 @@ static bool asked; /* the environment was looked at */
 
 static int errno_parse(const char *name)
 {
+	if (!strcmp(name, "HANG"))
+		return HANG;
 	for (int err = 1; err < 134; err++) {
 		const char *known = strerrorname_np(err);
 
@@ -102,7 +109,10 @@ static int count_use(const char *call)
 
 		if (strcmp(f->call, call) || ++f->used != f->at)
 			continue;
-		fprintf(stderr, "xensim: use %u of %s fails on purpose\n", f->at, call);
+		fprintf(stderr, "xensim: use %u of %s %s on purpose\n", f->at, call,
+			f->err == HANG ? "hangs" : "fails");
+		while (f->err == HANG)
+			pause();
 		return f->err;
 	}
 	return 0;
@@ -112,6 +122,8 @@ int sim_fail(const char *call)
 {
 	int err;
 
+	if (sim_moment)
+		sim_moment(call);
 	pthread_mutex_lock(&lock);
 	if (!asked)
 		ask();

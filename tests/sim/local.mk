@@ -83,7 +83,8 @@ sim_so = \
 	tests/sim/lib/libxenevtchn.so.1 \
 	tests/sim/lib/libxenctrl.so \
 	tests/sim/lib/medium.so \
-	tests/sim/lib/xensim-faults.so
+	tests/sim/lib/xensim-faults.so \
+	tests/sim/lib/moment.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
 sim_so_headers = tests/sim/client.h tests/sim/fail.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
 sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
@@ -124,15 +125,18 @@ sim_faults_src = tests/sim/faults.c tests/sim/fail.c
 tests/sim/lib/xensim-faults.so: $(sim_faults_src) $(sim_so_headers)
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(sim_faults_src:%=$(srcdir)/%)
 EXTRA_DIST += tests/sim/faults.c
+tests/sim/lib/moment.so: tests/sim/moment.c
+	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/moment.c -ldl
 
 check_DATA = $(sim_so)
+EXTRA_DIST += tests/sim/moment.c
 CLEANFILES += tests/sim/lib/*
 
 .PHONY: xensim
 xensim: $(sim_programs) $(sim_so)
 
 if HAVE_CMOCKA
-sim_unit_tests = tests/unit/test-sim-xenstore tests/unit/test-sim-hv
+sim_unit_tests = tests/unit/test-sim-xenstore tests/unit/test-sim-hv tests/unit/test-damage
 check_PROGRAMS += $(sim_unit_tests)
 TESTS += $(sim_unit_tests)
 sim_unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
@@ -143,7 +147,13 @@ tests_unit_test_sim_xenstore_LDADD = $(sim_unit_ldadd)
 tests_unit_test_sim_hv_SOURCES = tests/unit/test-sim-hv.c
 tests_unit_test_sim_hv_CPPFLAGS = $(sim_unit_cppflags)
 tests_unit_test_sim_hv_LDADD = $(sim_unit_ldadd)
+tests_unit_test_damage_SOURCES = tests/unit/test-damage.c tests/unit/unit.h
+tests_unit_test_damage_CPPFLAGS = $(sim_unit_cppflags)
+tests_unit_test_damage_LDADD = libpvb.a $(sim_unit_ldadd) $(XEN_LIBS) $(AIO_LIBS)
 endif
+
+check_PROGRAMS += tests/integration/like-systemd
+tests_integration_like_systemd_SOURCES = tests/integration/like-systemd.c
 
 # The built daemon, unmodified, on the simulated machine.
 sim_tests = \
@@ -156,6 +166,8 @@ sim_tests = \
 	tests/integration/sim-faults-net.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
+	tests/integration/sim-meanwhile.sh \
+	tests/integration/sim-meanwhile-net.sh \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-nbd-image.sh \
 	tests/integration/sim-qcow2.sh \
@@ -167,10 +179,22 @@ sim_tests = \
 	tests/integration/sim-rate.sh \
 	tests/integration/sim-restart.sh \
 	tests/integration/sim-stall.sh \
-	tests/integration/sim-trace.sh
+	tests/integration/sim-trace.sh \
+	tests/integration/sim-walk.sh \
+	tests/integration/sim-watchdog.sh
 TESTS += $(sim_tests)
 EXTRA_DIST += tests/soak/net-order.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
-	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh
+	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
+# Longer ones of the same kind: every moment of a device's life, and a thousand kills at random.
+walk: $(sim_so) $(sim_programs) pvbackd
+	top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 sh '$(srcdir)/tests/integration/sim-walk.sh'
+	top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 sh '$(srcdir)/tests/integration/sim-walk-net.sh'
+KILLS = 1000
+soak: $(sim_so) $(sim_programs) pvbackd
+	top_srcdir='$(top_srcdir)' sh '$(srcdir)/tests/soak/sigkill.sh' $(KILLS) $(SEED)
+.PHONY: walk soak
+EXTRA_DIST += tests/soak/sigkill.sh
+
 # The shared objects must be there before a test starts.
-$(sim_tests:.sh=.log): $(sim_so) $(sim_programs)
+$(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/like-systemd

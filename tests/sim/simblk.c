@@ -27,6 +27,9 @@ static const char usage[] =
 	"  --requests=N           requests of a round (default 2000)\n"
 	"  --rounds=N             connect, load and close so many times (default 1)\n"
 	"  --mix=R:W:F:D          weights of read, write, flush, discard (50:48:1:1)\n"
+	"  --ops=LETTERS          instead these in turn: r, w, b(arrier), f, d; R and W have as "
+	"many\n"
+	"                         segments as a request may have\n"
 	"  --max-sectors=N        largest request (default: what the segments hold)\n"
 	"  --span=N               use the first N sectors only\n"
 	"  --plain=N              a load for measuring: requests of N sectors, nothing checked;\n"
@@ -37,6 +40,9 @@ static const char usage[] =
 	"  --verify-all           read everything back at the end of each round\n"
 	"  --again                then do the load again at every SIGUSR1 (prints \"holding\" when "
 	"done)\n"
+	"  --after=FILE           send nothing before this file exists\n"
+	"  --until=FILE           send until this file exists, or --requests are through\n"
+	"  --in-use               go on when the backend wants to close, until all is sent\n"
 	"  --hold                 then stay connected until the backend closes\n"
 	"  --nbd=SOCKET           no load: be an NBD server on a Unix socket until SIGTERM\n"
 	"  --attack=NAME          misbehave instead (--attack=list prints the names)\n"
@@ -58,6 +64,7 @@ enum {
 	OPT_REQUESTS,
 	OPT_ROUNDS,
 	OPT_MIX,
+	OPT_OPS,
 	OPT_MAX,
 	OPT_SPAN,
 	OPT_PLAIN,
@@ -65,6 +72,9 @@ enum {
 	OPT_ODD,
 	OPT_VERIFY,
 	OPT_AGAIN,
+	OPT_AFTER,
+	OPT_UNTIL,
+	OPT_IN_USE,
 	OPT_HOLD,
 	OPT_SEED,
 	OPT_ATTACK,
@@ -86,6 +96,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "requests", 1, NULL, OPT_REQUESTS },
 					      { "rounds", 1, NULL, OPT_ROUNDS },
 					      { "mix", 1, NULL, OPT_MIX },
+					      { "ops", 1, NULL, OPT_OPS },
 					      { "max-sectors", 1, NULL, OPT_MAX },
 					      { "span", 1, NULL, OPT_SPAN },
 					      { "plain", 1, NULL, OPT_PLAIN },
@@ -94,6 +105,9 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "fill", 0, NULL, OPT_FILL },
 					      { "verify-all", 0, NULL, OPT_VERIFY },
 					      { "again", 0, NULL, OPT_AGAIN },
+					      { "after", 1, NULL, OPT_AFTER },
+					      { "until", 1, NULL, OPT_UNTIL },
+					      { "in-use", 0, NULL, OPT_IN_USE },
 					      { "hold", 0, NULL, OPT_HOLD },
 					      { "nbd", 1, NULL, OPT_NBD },
 					      { "attack", 1, NULL, OPT_ATTACK },
@@ -190,6 +204,15 @@ static void option_apply(struct blk_options *o, int opt)
 	case OPT_AGAIN:
 		o->again = true;
 		break;
+	case OPT_AFTER:
+		o->after = optarg;
+		break;
+	case OPT_UNTIL:
+		o->until = optarg;
+		break;
+	case OPT_IN_USE:
+		o->in_use = true;
+		break;
 	case OPT_HOLD:
 		o->hold = true;
 		break;
@@ -209,6 +232,11 @@ static void option_apply(struct blk_options *o, int opt)
 		if (sscanf(optarg, "%u:%u:%u:%u", &o->mix[0], &o->mix[1], &o->mix[2], &o->mix[3]) !=
 		    4)
 			bad_usage();
+		break;
+	case OPT_OPS:
+		if (!*optarg || strspn(optarg, "rwbfdRW") != strlen(optarg))
+			bad_usage();
+		o->ops = optarg;
 		break;
 	case OPT_HELP:
 		fputs(usage, stdout);
@@ -249,12 +277,13 @@ static void report(const struct blk_front *f, int64_t ms)
 	double seconds = (double)(ms ? ms : 1) / 1000;
 
 	printf("requests=%llu errors=%llu unsupported=%llu bad_content=%llu protocol_errors=%llu "
-	       "notifies=%llu seconds=%.3f iops=%.0f MBps=%.1f\n",
+	       "notifies=%llu seconds=%.3f iops=%.0f MBps=%.1f first_ns=%llu\n",
 	       (unsigned long long)s->done, (unsigned long long)s->errors,
 	       (unsigned long long)s->unsupported, (unsigned long long)s->bad_content,
 	       (unsigned long long)s->protocol_errors, (unsigned long long)s->notifies, seconds,
 	       (double)s->done / seconds,
-	       (double)(s->sectors_read + s->sectors_written) * BLK_SECTOR / 1e6 / seconds);
+	       (double)(s->sectors_read + s->sectors_written) * BLK_SECTOR / 1e6 / seconds,
+	       (unsigned long long)s->first_ns);
 	fflush(stdout);
 }
 

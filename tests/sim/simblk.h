@@ -44,6 +44,7 @@ struct blk_options {
 	uint64_t requests; /* to send in each round */
 	uint32_t rounds;   /* connect, load, close this many times */
 	uint32_t mix[4];   /* weights of read, write, flush, discard */
+	const char *ops;   /* instead of them: letters, taken in turn */
 	uint32_t max_sectors;
 	uint64_t span;   /* sectors used from the start of the disk, 0 = all */
 	uint32_t plain;  /* sectors of each request of a plain load, 0 = none */
@@ -54,6 +55,9 @@ struct blk_options {
 	const char *attack; /* do this instead of a load */
 	const char *nbd;    /* serve this socket instead of a load */
 	bool again;         /* once done load again at every SIGUSR1 until the backend closes */
+	const char *after;  /* begin to send when this file exists */
+	const char *until;  /* stop sending when this file exists */
+	bool in_use;        /* refuse to close: somebody has it mounted */
 	bool hold;          /* once done stay connected until the backend closes */
 	uint32_t seed;
 };
@@ -87,6 +91,7 @@ struct blk_queue {
 };
 
 struct blk_stats {
+	uint64_t first_ns; /* by the clock, when the first response came */
 	uint64_t done, errors, unsupported, bad_content, protocol_errors, sectors_read,
 		sectors_written, notifies;
 };
@@ -104,6 +109,7 @@ struct blk_front {
 	uint32_t *generation; /* owned: what was written to each sector, 0 = unknown */
 	uint8_t *holders;     /* owned: per sector, reads in flight, or 255 for a write */
 	uint32_t next_generation;
+	uint32_t next_op; /* of opt.ops */
 	uint64_t random;
 	struct blk_stats stats;
 };

@@ -51,10 +51,11 @@ struct net_options {
 	uint32_t max_slots;
 	uint32_t plain; /* bytes of each frame of a plain load, 0 = none */
 	bool receive;   /* plain: from the backend */
-	int idle_ms;    /* no frame for so long: what is out is lost */
-	bool hold;
-	bool groups;       /* request-multicast-control */
-	uint32_t headroom; /* xdp-headroom */
+	int idle_ms;        /* no frame for so long: what is out is lost */
+	bool hold, lossy;
+	const char *until;  /* stop sending when this file exists */
+	bool groups;        /* request-multicast-control */
+	uint32_t headroom;  /* xdp-headroom */
 	bool no_rx_notify, freebsd, same_queue;
 	uint32_t lose;      /* each so manieth receive buffer is none; 0: all are */
 	const char *expect; /* what the backend must not send, whatever we say */
@@ -94,7 +95,7 @@ struct net_ctrl {
 };
 
 struct net_stats {
-	uint64_t sent, received, bytes, lost, bad, tx_errors, protocol_errors, segments;
+	uint64_t sent, received, bytes, lost, doubled, bad, tx_errors, protocol_errors, segments;
 	uint64_t disordered; /* frames of a flow that came twice or too late */
 	uint64_t other;      /* frames that are no test frames */
 	uint64_t failed;     /* frames that fell into bad buffers */

@@ -3,10 +3,11 @@
  * simpeer - the other end of a vif: checks every test frame that comes out of
  * the tap and sends it back, checksum and GSO offload as it came.
  *
- * usage: simpeer [--software] IFNAME
+ * usage: simpeer [--software | --in-order] IFNAME
  *
  * Brings the interface up, prints "ready", and serves until SIGTERM or until the
  * interface is gone; then a line of figures. --software: fill checksums in and send nothing that needs GSO.
+ * --in-order: no number may be left out, and none come again but for a run of RING_SLOTS at most.
  * Exit status 1 when a frame was wrong. Needs CAP_NET_RAW and CAP_NET_ADMIN.
  */
 #include <arpa/inet.h>
@@ -28,7 +29,9 @@
 #include "util.h"
 
 static volatile sig_atomic_t stop;
-static unsigned long long nr_frames, nr_bad, nr_blank, nr_gso, nr_unsent;
+static unsigned long long nr_frames, nr_bad, nr_blank, nr_gso, nr_unsent, nr_again, nr_skipped;
+
+#define RING_SLOTS 256
 
 static void on_signal(int sig)
 {
@@ -79,6 +82,22 @@ static void judge(const char *wrong, size_t len, const struct virtio_net_hdr *hd
 			wrong, len, hdr->flags, hdr->gso_type);
 }
 
+/*
+ * What the backend had handed over when it was killed, and not yet answered, comes again in its order.
+ */
+static void judge_order(uint16_t number)
+{
+	static int last = -1;
+	int step = last < 0 ? 1 : (int16_t)(number - (uint16_t)last);
+
+	if (step > 1 || step <= -RING_SLOTS) {
+		nr_skipped++;
+		fprintf(stderr, "simpeer: frame %u comes after %d\n", number, last);
+	}
+	nr_again += step < 1;
+	last = number;
+}
+
 /* Rebuild with a full checksum and as a frame that needs no offload. */
 static void finish_in_software(uint8_t *buf, struct net_frame *f, struct virtio_net_hdr *hdr)
 {
@@ -111,7 +130,7 @@ static void echo(int fd, uint8_t *buf, size_t len, struct virtio_net_hdr *hdr)
 	}
 }
 
-static void serve(int fd, bool software)
+static void serve(int fd, bool software, bool in_order)
 {
 	static uint8_t buf[NET_FRAME_MAX + 64];
 	struct virtio_net_hdr hdr;
@@ -130,6 +149,8 @@ static void serve(int fd, bool software)
 	judge(wrong, len, &hdr);
 	if (wrong)
 		return;
+	if (in_order)
+		judge_order(f.number);
 	if (software && hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE)
 		finish_in_software(buf, &f, &hdr);
 	echo(fd, buf, len, &hdr);
@@ -139,10 +160,11 @@ int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	bool software = argc == 3 && !strcmp(argv[1], "--software");
+	bool in_order = argc == 3 && !strcmp(argv[1], "--in-order");
 	int fd;
 
-	if (argc != 2 && !software) {
-		fputs("usage: simpeer [--software] IFNAME\n", stderr);
+	if (argc != 2 && !software && !in_order) {
+		fputs("usage: simpeer [--software | --in-order] IFNAME\n", stderr);
 		return 2;
 	}
 	sigaction(SIGTERM, &sa, NULL);
@@ -155,11 +177,11 @@ int main(int argc, char **argv)
 
 		/* Its interface may go away under it: then there is nothing left to do. */
 		if (poll(&p, 1, 1000) > 0)
-			serve(fd, software);
+			serve(fd, software, in_order);
 		else if (!if_nametoindex(argv[argc - 1]))
 			break;
 	}
-	printf("frames=%llu bad=%llu blank=%llu gso=%llu unsent=%llu\n", nr_frames, nr_bad,
-	       nr_blank, nr_gso, nr_unsent);
-	return nr_bad || nr_unsent;
+	printf("frames=%llu bad=%llu blank=%llu gso=%llu unsent=%llu again=%llu skipped=%llu\n",
+	       nr_frames, nr_bad, nr_blank, nr_gso, nr_unsent, nr_again, nr_skipped);
+	return nr_bad || nr_unsent || nr_skipped;
 }

@@ -121,6 +121,23 @@ static void a_live_ring_of_an_earlier_life_is_resumed_once(void **state)
 	CHECK(xenbus_next(&v) == XENBUS_DO_CLOSING);
 }
 
+/* A guest that has the disk mounted refuses to close it when the toolstack asks. */
+static void a_ring_in_use_is_resumed_though_a_detach_waits(void **state)
+{
+	struct xenbus_view v = idle;
+
+	(void)state;
+	v.own = XENBUS_CLOSING;
+	v.front = XENBUS_CONNECTED;
+	v.online = false;
+	v.fresh = v.left = true;
+	CHECK(xenbus_next(&v) == XENBUS_DO_RESUME);
+	v.attached = true;
+	CHECK(xenbus_next(&v) == XENBUS_DO_NOTHING);
+	v.attached = v.left = false; /* it was given up, or never had rings */
+	CHECK(xenbus_next(&v) == XENBUS_DO_NOTHING);
+}
+
 static void a_dead_domain_is_let_go_from_every_state(void **state)
 {
 	(void)state;
@@ -193,7 +210,7 @@ static void every_walk_ends(void **state)
 	};
 
 	(void)state;
-	for (unsigned int bits = 0; bits < 32; bits++)
+	for (unsigned int bits = 0; bits < 64; bits++)
 		for (int own = 1; own < XENBUS_NR_STATES; own++)
 			for (int front = 0; front < XENBUS_NR_STATES; front++) {
 				struct xenbus_view v = {
@@ -204,6 +221,7 @@ static void every_walk_ends(void **state)
 					.attached = bits & 4,
 					.dead = bits & 8,
 					.fresh = bits & 16,
+					.left = bits & 32,
 				};
 				unsigned int steps = 0;
 				enum xenbus_action action;
@@ -219,7 +237,7 @@ static void every_walk_ends(void **state)
 						      action != XENBUS_DO_CLOSED);
 					if (!attach) /* rings first, then the state */
 						v.own = result[action];
-					v.fresh = false;
+					v.fresh = v.left = false;
 				}
 			}
 }
@@ -243,6 +261,7 @@ int main(void)
 		cmocka_unit_test(a_detach_waits_for_a_live_frontend_and_for_no_other),
 		cmocka_unit_test(an_offline_device_is_not_advertised_again),
 		cmocka_unit_test(a_live_ring_of_an_earlier_life_is_resumed_once),
+		cmocka_unit_test(a_ring_in_use_is_resumed_though_a_detach_waits),
 		cmocka_unit_test(a_dead_domain_is_let_go_from_every_state),
 		cmocka_unit_test(a_vanished_directory_is_forgotten_whatever_else),
 		cmocka_unit_test(a_broken_frontend_gets_no_ring_until_it_closed),

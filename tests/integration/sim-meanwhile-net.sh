@@ -1,0 +1,222 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# NICs when the daemon is killed: frames are whole and in order, few come twice, none from the guest is
+# lost; and what changed while no daemon ran is found when one starts.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+
+kill_daemon() {
+	kill -9 "$daemon"
+	wait "$daemon" || :
+}
+
+# busy_nic PEER-OPTION OPTION...: frames on their way there and back
+busy_nic() {
+	start_daemon
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0
+	# shellcheck disable=SC2086 # perhaps none
+	start_peer $1
+	shift
+	rm -f "$XENSIM_DIR/enough"
+	begin "$XENSIM_DIR/load" simnet --lossy --frames=400000000 --until="$XENSIM_DIR/enough" "$@" "$dom" 0
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+
+# It passes frames: more of them than when we began to look.
+passes() {
+	_notes=$(xensim-xl stat | sed 's/.* copies=\([0-9]*\) .*/\1/')
+	[ "$_notes" -gt "$1" ]
+}
+
+frames_flow() {
+	_was=$(xensim-xl stat | sed 's/.* copies=\([0-9]*\) .*/\1/')
+	until_true 10000 passes "$((_was + 100))" || fail "no frames pass"
+}
+
+end() {
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	until_true 5000 no_tap || fail "a tap is left behind"
+	stop_daemon
+	_left=$(find "$XENSIM_DIR/run" -name 'vif-*')
+	[ -z "$_left" ] || fail "$_left is left"
+}
+
+enough() {
+	: >"$XENSIM_DIR/enough"
+	wait "$load" || fail "the guest: $(cat "$XENSIM_DIR/load")"
+	grep -q " bad=0 tx_errors=0 protocol_errors=0 " "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	stop_peer
+}
+
+figure() { # NAME FILE
+	sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$2"
+}
+
+# One queue, so that there is one order. Every number arrives; what comes again is a ring at most each time.
+seam() {
+	busy_nic --in-order "$@"
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		frames_flow
+		kill_daemon
+		start_daemon
+	done
+	frames_flow
+	enough
+	_again=$(figure again "$XENSIM_DIR/peer")
+	[ "$_again" -le $((10 * 256)) ] || fail "$_again frames came twice in ten kills"
+	echo "$(figure frames "$XENSIM_DIR/peer") frames, $_again again; $(cat "$XENSIM_DIR/load")"
+	end
+}
+
+small() { seam --kinds=udp4,raw,tcp6 --window=64; }
+in_pieces() { seam --kinds=udp4 --slots=18 --size=400:1514 --window=32; }
+large() { seam --kinds=gso4 --window=16; }
+
+several_queues() {
+	busy_nic "" --queues=4 --kinds=udp4,udp6,gso4,vlan
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		frames_flow
+		kill_daemon
+		start_daemon
+	done
+	frames_flow
+	enough
+	end
+}
+
+# What is set up by keys is set up again: the tap refuses what the guest cannot take.
+features() {
+	busy_nic "" --no-sg --no-csum4 --kinds=udp4,tcp4
+	kill_daemon
+	start_daemon
+	frames_flow
+	enough # a frame that it did not offer to take would be a protocol error
+	end
+}
+
+throttles() {
+	kill -USR1 "$daemon"
+	grep -q " tx_throttled=[1-9]" "$log"
+}
+
+rate() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	xenstore-write "$(backend vif "$dom" 0)/rate" "12500,50000"
+	start_daemon
+	until_true 10000 throttles || fail "nothing is held back"
+	enough
+	end
+}
+
+tap_stays_in_its_bridge() {
+	ip link add xenbr9 type bridge 2>/dev/null || { echo "no bridges here" && return 0; }
+	busy_nic "" --kinds=udp4
+	ip link set "vif$dom.0" master xenbr9
+	kill_daemon
+	start_daemon
+	ip -o link show "vif$dom.0" | grep -q "master xenbr9" || fail "$(ip -o link show "vif$dom.0")"
+	ip link del xenbr9 # a bridge that goes takes nobody along
+	kill_daemon
+	start_daemon
+	frames_flow
+	enough
+	end
+}
+
+renamed_tap() {
+	busy_nic "" --kinds=udp4
+	stop_peer
+	ip link set "vif$dom.0" down
+	ip link set "vif$dom.0" name mynic
+	xenstore-write "$(backend vif "$dom" 0)/vifname" mynic
+	kill_daemon
+	start_daemon
+	ip link show mynic >/dev/null || fail "it is not there any more"
+	begin "$XENSIM_DIR/peer" simpeer mynic
+	peer=$!
+	frames_flow
+	kill_daemon
+	stop_peer
+	kill "$load"
+	wait "$load" || :
+	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
+	start_daemon
+	! ip link show mynic >/dev/null 2>&1 || fail "the renamed tap is left behind"
+	end
+}
+
+tap_gone() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	ip link del "vif$dom.0"
+	start_daemon
+	wait_line "$log" "vif $dom/0: its network interface was removed"
+	wait_line "$log" "vif $dom/0: closing"
+	wait "$load" || :
+	kill "$peer" 2>/dev/null || : # it may have found out by itself
+	wait "$peer" || :
+	end
+}
+
+vif_gone() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
+	start_daemon
+	until_true 5000 no_tap || fail "a tap is left behind"
+	kill "$load" 2>/dev/null || :
+	wait "$load" || :
+	kill "$peer" 2>/dev/null || : # it may have found out by itself
+	wait "$peer" || :
+	end
+}
+
+vif_added() {
+	start_daemon
+	kill_daemon
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0 &
+	_attach=$!
+	until_true 5000 xenstore-exists "$(backend vif "$dom" 0)/state"
+	start_daemon
+	wait "$_attach" || fail "the attach timed out"
+	start_peer
+	simnet --frames=200 "$dom" 0
+	stop_peer
+	end
+}
+
+vif_reconnects() {
+	busy_nic "" --kinds=udp4 --leave=kexec
+	kill_daemon
+	kill -9 "$load"
+	wait "$load" || :
+	begin "$XENSIM_DIR/load" simnet --leave=kexec --frames=200 "$dom" 0
+	load=$!
+	start_daemon
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	stop_peer
+	end
+}
+
+test_case "SIGKILL loses no frame of the guest and keeps their order" small
+test_case "SIGKILL never publishes half a frame" in_pieces
+test_case "SIGKILL amid large frames tears none" large
+test_case "SIGKILL of four queues tears nothing" several_queues
+test_case "the frontend's features are known again" features
+test_case "a rate that was changed meanwhile holds" rate
+test_case "a tap stays in its bridge, and lives on without it" tap_stays_in_its_bridge
+test_case "a renamed tap is found again, and removed if its vif is gone" renamed_tap
+test_case "a tap that is gone is an error that says so" tap_gone
+test_case "a vif that was forced off leaves no tap" vif_gone
+test_case "a vif that was added is attached in time" vif_added
+test_case "a frontend that reconnects is connected" vif_reconnects
+exit "$failed"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+# sim-walk-lib.sh - sourced after sim-lib.sh by the sim-walk*.sh tests: daemons that die at chosen
+# moments (tests/sim/moment.c says what a moment is).
+#
+# SIM_WALK_STEP=N looks at every N-th moment only (`make check` has no time for more; 1 is `make walk`),
+# SIM_WALK_FROM=N begins there. A failure names the moment: run it alone with
+# SIM_WALK_FROM=N SIM_WALK_STEP=1000000.
+# shellcheck shell=sh disable=SC2154,SC2034 # sim-lib.sh and the test set variables
+
+step=${SIM_WALK_STEP:-67}
+from=${SIM_WALK_FROM:-1}
+moment=$XENSIM_BUILD/lib/moment.so
+daemon=$$ # test_case only looks whether this one lives
+
+[ "$(uname -m)" = x86_64 ] || skip "stores to shared memory are caught on x86-64 only"
+if ldd "$PVBACKD" | grep -q 'lib[at]san'; then
+	skip "a sanitizer wants to be the first library, and so does moment.so"
+fi
+
+# lives MOMENT...: one daemon after the other, each dies at its moment; the last one lives on.
+lives() {
+	for _at in "$@"; do
+		XENSIM_DIE_AT=$_at LD_PRELOAD=$moment "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=1 &
+		echo $! >"$XENSIM_DIR/pid"
+		_status=0
+		wait $! || _status=$?
+		[ "$_status" = 137 ] || return "$_status"
+	done
+	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=1 &
+	echo $! >"$XENSIM_DIR/pid"
+	wait $!
+}
+
+# The daemon that writes last has come as far as serving.
+settled() {
+	awk '/ serves with /{ok=1} /dies at moment/{ok=0} END{exit !ok}' "$log"
+}
+
+# It may die even of being stopped.
+all_ended() {
+	kill -0 "$_lives" 2>/dev/null || return 0
+	! settled || kill -TERM "$(cat "$XENSIM_DIR/pid")" 2>/dev/null || :
+	return 1
+}
+
+died() { grep -c "dies at moment" "$log" || :; }
+
+begin_lives() {
+	mkdir -p "$XENSIM_DIR/run"
+	: >"$log"
+	# shellcheck disable=SC2086 # a list
+	lives $deaths >>"$log" 2>&1 &
+	_lives=$!
+}
+
+# Nothing is left of them, either.
+end_lives() {
+	until_true 10000 all_ended || fail "moments $deaths: the daemon does not end"
+	wait "$_lives" || fail "moments $deaths: the last daemon left with status $?"
+	_left=$(find "$XENSIM_DIR/run" -name 'v*-*')
+	[ -z "$_left" ] || fail "moments $deaths: $_left is left"
+}
+
+# walk BEFORE OPTION...: die at each moment, after having died at BEFORE (a list, perhaps empty).
+walk() {
+	_before=$1 _at=$from _walked=0
+	_wanted=$(echo "$_before" | wc -w)
+	shift
+	while :; do
+		deaths="$_before $_at"
+		one_life "$@"
+		[ "$(died)" -gt "$_wanted" ] || break # it lived to its end
+		_walked=$((_walked + 1))
+		_at=$((_at + step))
+	done
+	echo "$_walked deaths" >&2
+	[ "$_walked" -gt 3 ] || [ "$from" -gt 1 ] || fail "a life of $_at moments?"
+}
