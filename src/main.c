@@ -21,6 +21,7 @@
 #include "netback/tap_mark.h"
 #include "netback/vif.h"
 #include "netback/vif_kept.h"
+#include "netback/vif_undo.h"
 #include "options.h"
 #include "registry.h"
 #include "trace.h"
@@ -277,6 +278,7 @@ static int start_registry(struct daemon *daemon)
 	};
 	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);
 	vif_kept_sweep(&daemon->store, daemon->options.runtime_dir);
+	vif_undo_sweep(&daemon->store, daemon->options.runtime_dir);
 	tap_mark_sweep(&daemon->store, daemon->options.runtime_dir);
 	daemon->registry = registry_new(&daemon->env, kinds);
 	if (daemon->registry)

@@ -27,7 +27,8 @@ libpvb_a_SOURCES += \
 	src/netback/vif_rx.c \
 	src/netback/vif_shared.c src/netback/vif_shared.h \
 	src/netback/vif_stats.c src/netback/vif_stats.h \
-	src/netback/vif_tx.c
+	src/netback/vif_tx.c \
+	src/netback/vif_undo.c src/netback/vif_undo.h
 
 if HAVE_CMOCKA
 netback_tests = \

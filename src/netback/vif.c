@@ -217,6 +217,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	};
 	queue->trace = dev->trace;
 	queue->resume = resume;
+	queue->runtime_dir = dev->env->runtime_dir;
 	queue->rx_notify = vif->front.rx_notify;
 	queue->accept = vif->front.accept;
 	queue->drain_ns = dev->env->rx_drain_ms * UINT64_C(1000000);
@@ -382,8 +383,10 @@ static int vif_attach(struct device *dev, bool resume)
 static void stop_queues(struct vif *vif)
 {
 	vif->nr_waiting = count_parts(vif);
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++) {
+		vif->queues[i].keep = vif->dev.suspending;
 		vif_queue_stop(&vif->queues[i]);
+	}
 	if (vif->ctrl)
 		vif_ctrl_stop(vif->ctrl);
 }
@@ -583,6 +586,8 @@ static void vif_done(struct device *dev, bool removed)
 	vif_shared_done(&vif->shared);
 	if (removed) {
 		tap_unmark(dev->env->runtime_dir, dev->domid, dev->devid);
+		vif_undo_forget(&(struct vif_undo_id){
+			.dir = dev->env->runtime_dir, .domid = dev->domid, .devid = dev->devid });
 		vif_kept_forget(
 			&(struct vif_kept_id){ dev->env->runtime_dir, dev->domid, dev->devid });
 	}

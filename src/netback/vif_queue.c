@@ -131,6 +131,23 @@ static int map_rings(struct vif_queue *q)
 	return map_ring(q, q->front.rx_ref, NETIF_RX_SLOT_SIZE, &q->rx.map, &q->rx.ring);
 }
 
+static struct vif_undo_id undo_id(const struct vif_queue *q)
+{
+	return (struct vif_undo_id){ q->runtime_dir, q->id.domid, q->id.devid, q->id.queue };
+}
+
+/* Without a file all works but a death in the middle of answering: no reason to refuse a guest. */
+static int use_undo(struct vif_queue *q)
+{
+	struct vif_undo_id id = undo_id(q);
+	int err = q->runtime_dir ? vif_undo_open(&id, q->resume, &q->undo) : -ENOENT;
+
+	if (err)
+		return err == -EBADMSG || err == -EPERM ? err : 0;
+	err = ring_use_undo(&q->tx.ring, &q->undo->tx);
+	return err ? err : ring_use_undo(&q->rx.ring, &q->undo->rx);
+}
+
 static int bind_ports(struct vif_queue *q)
 {
 	int err = worker_bind(q->worker, &q->tx_port, &q->queue, q->id.domid, q->front.tx_port);
@@ -150,6 +167,8 @@ static void wake_frontend(struct vif_queue *q)
 
 static void queue_close(struct vif_queue *q)
 {
+	struct vif_undo_id id = undo_id(q);
+
 	q->watch = loop_remove(q->worker->loop, q->watch);
 	loop_timer_cancel(&q->tx.timer);
 	worker_unbind(q->worker, &q->tx_port);
@@ -160,12 +179,17 @@ static void queue_close(struct vif_queue *q)
 	q->rx.ring = (struct ring){ 0 };
 	grant_unmap(q->worker->xgt, &q->tx.map);
 	grant_unmap(q->worker->xgt, &q->rx.map);
+	q->undo = vif_undo_close(q->undo, &id, !q->keep);
 }
 
 static int queue_open(struct vif_queue *q)
 {
 	int err = map_rings(q);
 
+	if (!err) {
+		err = use_undo(q);
+		q->why = err ? "what an earlier pvbackd left of its rings is damaged" : q->why;
+	}
 	if (!err)
 		err = vif_rx_open(q);
 	if (err)

@@ -20,6 +20,7 @@
 #include "netback/vif_pool.h"
 #include "netback/vif_shared.h"
 #include "netback/vif_stats.h"
+#include "netback/vif_undo.h"
 #include "ring/netif.h"
 #include "ring/ring.h"
 #include "trace.h"
@@ -100,6 +101,8 @@ struct vif_queue {
 	struct trace_id id;
 	unsigned int trace;
 	bool resume;
+	const char *runtime_dir; /* borrowed; NULL: nothing is kept for a later life */
+	bool keep;               /* when it is detached: for a later life */
 	bool rx_notify;
 	bool finish_csum;
 	uint64_t drain_ns; /* frames that waited so long for slots are given up */
@@ -108,6 +111,7 @@ struct vif_queue {
 	struct vif_front_queue front;
 	int fd; /* borrowed: the tap's queue */
 
+	struct vif_undo *undo; /* owned; NULL when it could not be had */
 	struct vif_pool *pool; /* borrowed from the worker */
 	struct loop_watch *watch;
 	struct worker_port tx_port;

@@ -117,8 +117,48 @@ bool ring_rearm_beyond(struct ring *ring, uint32_t waiting)
 	return shared_load(ring, REQ_PROD) != seen;
 }
 
+/* Release: only the process can die, and then what it stored is there in this order. */
+static void undo_store(uint32_t *word, uint32_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* In this order: between the two it is about nothing. */
+static void undo_reset(struct ring *ring)
+{
+	if (!ring->undo)
+		return;
+	undo_store(&ring->undo->nr, 0);
+	undo_store(&ring->undo->from, ring->rsp_public);
+}
+
+int ring_use_undo(struct ring *ring, struct ring_undo *undo)
+{
+	uint32_t nr = undo->from == ring->rsp_public ? undo->nr : 0;
+
+	if (nr > ring->nr_slots || ring->nr_slots > RING_UNDO_SLOTS ||
+	    ring->slot_size > RING_UNDO_BYTES)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < nr; i++)
+		memcpy(slot_at(ring, undo->from + i), undo->slots[i], ring->slot_size);
+	ring->undo = undo;
+	undo_reset(ring);
+	return 0;
+}
+
+static void save_request(struct ring *ring)
+{
+	uint32_t nr = ring->rsp_prod - ring->rsp_public;
+
+	memcpy(ring->undo->slots[nr], slot_at(ring, ring->rsp_prod), ring->slot_size);
+	undo_store(&ring->undo->nr, nr + 1);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the response comes after it */
+}
+
 void ring_put(struct ring *ring, const void *rsp, size_t size)
 {
+	if (ring->undo)
+		save_request(ring);
 	memcpy(slot_at(ring, ring->rsp_prod), rsp, size);
 	ring->rsp_prod++;
 }
@@ -132,6 +172,7 @@ bool ring_publish(struct ring *ring)
 		return false;
 	shared_store(ring, RSP_PROD, new);
 	ring->rsp_public = new;
+	undo_reset(ring);
 	/* After our rsp_prod: pairs with the frontend's final check. */
 	return new - shared_load(ring, RSP_EVENT) < new - old;
 }

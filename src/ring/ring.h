@@ -15,13 +15,30 @@
 
 #define RING_HEADER_SIZE 64u
 
+#define RING_UNDO_SLOTS 256u
+#define RING_UNDO_BYTES 12u
+
+/*
+ * A response takes the place of a request. Who takes requests from the ring again after a death (the
+ * network does; a disk has its journal) must find those whose responses never became public as they
+ * were. So each is saved here first, in memory that outlives us: the slot, then the count; only then
+ * the response is written. `from` is the ring's rsp_prod that this is about: once another one is
+ * public, nothing is to be undone. Zero it, or take an earlier life's.
+ */
+struct ring_undo {
+	uint32_t from;
+	uint32_t nr;
+	uint8_t slots[RING_UNDO_SLOTS][RING_UNDO_BYTES];
+};
+
 struct ring {
-	uint8_t *shared;     /* borrowed mapping; NULL when not attached */
-	uint32_t nr_slots;   /* a power of two */
-	uint32_t slot_size;  /* bytes of one request/response union */
-	uint32_t req_cons;   /* next request to take */
-	uint32_t rsp_prod;   /* next response to fill; ahead of the shared one until published */
-	uint32_t rsp_public; /* what the frontend has been told */
+	struct ring_undo *undo; /* borrowed, or NULL */
+	uint8_t *shared;        /* borrowed mapping; NULL when not attached */
+	uint32_t nr_slots;      /* a power of two */
+	uint32_t slot_size;     /* bytes of one request/response union */
+	uint32_t req_cons;      /* next request to take */
+	uint32_t rsp_prod;      /* next response to fill; ahead of the shared one until published */
+	uint32_t rsp_public;    /* what the frontend has been told */
 };
 
 /* Slots in `bytes` of ring pages: the largest power of two that fits (ring.h, __RING_SIZE). */
@@ -33,6 +50,13 @@ uint32_t ring_count_slots(uint32_t bytes, uint32_t slot_size);
  * 0, or -EPROTO when the frontend's index cannot be (more requests than slots).
  */
 int ring_attach(struct ring *ring, void *shared, uint32_t bytes, uint32_t slot_size);
+
+/*
+ * After ring_attach(), before anything is taken: put back what an earlier life had overwritten and not
+ * published, and save from now on. Slots have at most RING_UNDO_BYTES and are at most RING_UNDO_SLOTS.
+ * 0, or -EBADMSG when `undo` cannot be.
+ */
+int ring_use_undo(struct ring *ring, struct ring_undo *undo);
 
 /* Requests taken and not yet answered. */
 uint32_t ring_in_flight(const struct ring *ring);

@@ -181,6 +181,7 @@ sim_tests = \
 	tests/integration/sim-stall.sh \
 	tests/integration/sim-trace.sh \
 	tests/integration/sim-walk.sh \
+	tests/integration/sim-walk-net.sh \
 	tests/integration/sim-watchdog.sh
 TESTS += $(sim_tests)
 EXTRA_DIST += tests/soak/net-order.sh

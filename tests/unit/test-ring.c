@@ -196,6 +196,82 @@ static void a_response_writes_its_bytes_and_no_more(void **state)
 	CHECK(page.slots[0][11] == 0x22 && page.slots[0][12] == 0x11);
 }
 
+/* --- requests that are read again after a death --- */
+
+static struct ring attach_small(struct ring_undo *undo, int *ret)
+{
+	struct ring r;
+
+	CHECK(ring_attach(&r, &page, sizeof(page), 12) == 0);
+	*ret = ring_use_undo(&r, undo);
+	return r;
+}
+
+static bool slot_is(unsigned int nr, uint8_t value)
+{
+	const uint8_t *slot = (const uint8_t *)&page + RING_HEADER_SIZE + nr * 12u;
+
+	for (unsigned int i = 0; i < 12; i++)
+		if (slot[i] != value)
+			return false;
+	return true;
+}
+
+static void fill_small(void)
+{
+	memset(&page, 0, sizeof(page));
+	for (unsigned int nr = 0; nr < 8; nr++)
+		memset((uint8_t *)&page + RING_HEADER_SIZE + nr * 12u, (int)(nr + 1), 12);
+	page.req_prod = 8;
+}
+
+static void what_was_not_published_is_undone(void **state)
+{
+	static struct ring_undo undo;
+	struct ring r;
+	int err;
+
+	(void)state;
+	fill_small();
+	undo = (struct ring_undo){ 0 };
+	r = attach_small(&undo, &err);
+	CHECK(err == 0);
+	ring_consume(&r, 5);
+	ring_put(&r, "abcdefghijkl", 12);
+	ring_put(&r, "abcd", 4);
+	CHECK(!slot_is(0, 1) && !slot_is(1, 2));
+	r = attach_small(&undo, &err); /* it died here */
+	CHECK(err == 0);
+	for (unsigned int nr = 0; nr < 8; nr++)
+		CHECK(slot_is(nr, (uint8_t)(nr + 1)));
+}
+
+static void what_was_published_is_not_undone(void **state)
+{
+	static struct ring_undo undo;
+	struct ring_undo before;
+	struct ring r;
+	int err;
+
+	(void)state;
+	fill_small();
+	undo = (struct ring_undo){ 0 };
+	r = attach_small(&undo, &err);
+	ring_consume(&r, 5);
+	ring_put(&r, "abcdefghijkl", 12);
+	before = undo;
+	ring_publish(&r);
+	r = attach_small(&undo, &err);
+	CHECK(err == 0 && r.rsp_public == 1 && !slot_is(0, 1));
+	undo = before; /* it died right behind the store of rsp_prod */
+	r = attach_small(&undo, &err);
+	CHECK(err == 0 && !slot_is(0, 1) && slot_is(1, 2));
+	undo.from = 1;
+	undo.nr = 300;
+	r = attach_small(&undo, &err);
+	CHECK(err == -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +286,8 @@ int main(void)
 		cmocka_unit_test(rearm_asks_for_the_next_request_and_looks_again),
 		cmocka_unit_test(publish_notifies_only_when_asked),
 		cmocka_unit_test(a_response_writes_its_bytes_and_no_more),
+		cmocka_unit_test(what_was_not_published_is_undone),
+		cmocka_unit_test(what_was_published_is_not_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
