@@ -23,6 +23,7 @@ libpvb_a_SOURCES += \
 	src/netback/vif_guard.c src/netback/vif_guard.h \
 	src/netback/vif_limits.c src/netback/vif_limits.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
+	src/netback/vif_quirks.c src/netback/vif_quirks.h \
 	src/netback/vif_queue.c src/netback/vif_queue.h \
 	src/netback/vif_rx.c \
 	src/netback/vif_shared.c src/netback/vif_shared.h \

@@ -13,6 +13,7 @@
 #include "netback/vif_guard.h"
 #include "netback/vif_limits.h"
 #include "netback/vif_queue.h"
+#include "netback/vif_quirks.h"
 #include "netback/tap.h"
 #include "netback/tap_mark.h"
 #include "netback/vif.h"
@@ -331,28 +332,6 @@ static unsigned int count_parts(const struct vif *vif)
 	return vif->front.nr_queues + (vif->ctrl ? 1 : 0);
 }
 
-/* The vif's own key, else the configuration, else what can be told from the frontend's keys. */
-static unsigned int find_quirks(struct vif *vif)
-{
-	struct device *dev = &vif->dev;
-	char text[STORE_VALUE_MAX];
-	unsigned int quirks = 0;
-	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, "quirks", text, sizeof(text));
-
-	if (!err && quirks_parse(text, &quirks) == 0)
-		return quirks;
-	if (err != -ENOENT)
-		device_log(dev, LOG_LEVEL_WARNING,
-			   "`quirks` is left out, it is not a list of: " QUIRKS_NAMES);
-	if (dev->env->vif_quirks && quirks_parse(dev->env->vif_quirks, &quirks) == 0)
-		return quirks;
-	if (!vif->front.is_freebsd)
-		return 0;
-	device_log(dev, LOG_LEVEL_INFO,
-		   "its driver looks like FreeBSD's: no checksum offload (quirks=none to have it)");
-	return QUIRK_NO_CSUM;
-}
-
 static int vif_attach(struct device *dev, bool resume)
 {
 	struct vif *vif = vif_of(dev);
@@ -364,7 +343,7 @@ static int vif_attach(struct device *dev, bool resume)
 		err = vif_front_read(dev, vif->max_queues, &vif->front);
 	if (err)
 		return err;
-	vif_front_apply_quirks(&vif->front, find_quirks(vif));
+	vif_front_apply_quirks(&vif->front, vif_quirks_find(&vif->dev, &vif->front));
 	err = prepare(vif, resume);
 	if (err) {
 		forget_queues(vif);

@@ -163,7 +163,6 @@ sim_tests = \
 	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-faults.sh \
-	tests/integration/sim-faults-net.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-meanwhile.sh \
@@ -184,7 +183,7 @@ sim_tests = \
 	tests/integration/sim-walk-net.sh \
 	tests/integration/sim-watchdog.sh
 TESTS += $(sim_tests)
-EXTRA_DIST += tests/soak/net-order.sh
+EXTRA_DIST += tests/soak/net-order.sh tests/integration/sim-faults-net.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
 # Longer ones of the same kind: every moment of a device's life, and a thousand kills at random.

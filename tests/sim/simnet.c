@@ -666,8 +666,8 @@ static void report(const struct net_front *f, int64_t ms)
 	       (unsigned long long)s->tx_errors, (unsigned long long)s->protocol_errors,
 	       (unsigned long long)s->disordered, (unsigned long long)s->failed,
 	       (unsigned long long)s->other, (unsigned long long)s->segments,
-	       (unsigned long long)s->doubled, seconds,
-	       (double)s->received / seconds, (double)s->bytes * 8 / 1e6 / seconds);
+	       (unsigned long long)s->doubled, seconds, (double)s->received / seconds,
+	       (double)s->bytes * 8 / 1e6 / seconds);
 }
 
 static void read_mac(struct net_front *f)
@@ -724,5 +724,6 @@ int main(int argc, char **argv)
 		return f.stats.sent ? 1 : 3;
 	if (f.stats.bad || f.stats.protocol_errors || f.stats.tx_errors)
 		return 1;
-	return !f.opt.lossy && (f.stats.lost || f.stats.disordered || (f.stats.failed && !f.opt.lose));
+	return !f.opt.lossy &&
+	       (f.stats.lost || f.stats.disordered || (f.stats.failed && !f.opt.lose));
 }

@@ -51,11 +51,11 @@ struct net_options {
 	uint32_t max_slots;
 	uint32_t plain; /* bytes of each frame of a plain load, 0 = none */
 	bool receive;   /* plain: from the backend */
-	int idle_ms;        /* no frame for so long: what is out is lost */
+	int idle_ms;    /* no frame for so long: what is out is lost */
 	bool hold, lossy;
-	const char *until;  /* stop sending when this file exists */
-	bool groups;        /* request-multicast-control */
-	uint32_t headroom;  /* xdp-headroom */
+	const char *until; /* stop sending when this file exists */
+	bool groups;       /* request-multicast-control */
+	uint32_t headroom; /* xdp-headroom */
 	bool no_rx_notify, freebsd, same_queue;
 	uint32_t lose;      /* each so manieth receive buffer is none; 0: all are */
 	const char *expect; /* what the backend must not send, whatever we say */

@@ -123,12 +123,15 @@ static void broken(struct vbd_queue *q, int err)
 	fail();
 }
 
+static struct rate_pair no_limit;
+
 static int attach(bool resume, bool keep)
 {
 	queue = (struct vbd_queue){
 		.worker = &worker,
 		.control = control,
 		.image = &image,
+		.rates = &no_limit,
 		.runtime_dir = dir,
 		.discard = true,
 		.id = { .kind = "vbd", .domid = domid, .devid = DEVID },
