@@ -190,8 +190,8 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 	}
 	if (!err) {
 		snprintf(setup.who, sizeof(setup.who), "%s", vbd->dev.name);
-		snprintf(setup.image, sizeof(setup.image), "%s", path);
-		snprintf(vbd->image_name, sizeof(vbd->image_name), "%s", path);
+		memcpy(setup.image, path, strlen(path) + 1);
+		memcpy(vbd->image_name, path, strlen(path) + 1);
 		err = image_open_nbd(&vbd->image, &setup);
 		why = err == -EOPNOTSUPP ? "this pvbackd was built without libnbd" : strerror(-err);
 	}

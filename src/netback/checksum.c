@@ -27,7 +27,9 @@ uint64_t checksum_add_piece(uint64_t sum, const void *data, uint32_t len, uint32
 {
 	uint16_t piece = checksum_fold(checksum_add(0, data, len));
 
-	return sum + (at & 1 ? (uint16_t)(piece << 8 | piece >> 8) : piece);
+	if (at & 1)
+		piece = (uint16_t)(piece << 8 | piece >> 8);
+	return sum + piece;
 }
 
 uint16_t checksum_fold(uint64_t sum)

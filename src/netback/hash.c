@@ -139,7 +139,7 @@ uint32_t hash_toeplitz(const uint8_t key[HASH_KEY_MAX], const uint8_t *data, uin
 		for (unsigned int bit = 0; bit < 8; bit++) {
 			if (data[i] << bit & 0x80)
 				value ^= window;
-			window = window << 1 | (next >> (7 - bit) & 1u);
+			window = window << 1 | ((uint32_t)next >> (7 - bit) & 1u);
 		}
 	}
 	return value;

@@ -19,7 +19,8 @@ struct out {
 
 static void put(struct out *out, const void *bytes, uint32_t nr)
 {
-	memcpy(out->start + out->len, bytes, nr);
+	if (nr) /* no data may be no pointer either */
+		memcpy(out->start + out->len, bytes, nr);
 	out->len += nr;
 }
 
