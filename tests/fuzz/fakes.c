@@ -360,11 +360,11 @@ bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 	return true;
 }
 
-/* With XS_UNWATCH_FILTER: no event of it comes any more. */
+/* Events that it has caused already still come. */
 bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 {
 	char buf[PATH_BYTES];
-	unsigned int kept = 0, at = 0;
+	unsigned int at = 0;
 
 	(void)h;
 	absolute(path, buf);
@@ -373,10 +373,6 @@ bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 		at++;
 	HOLDS(at < nr_watches);
 	watches[at] = watches[--nr_watches];
-	for (unsigned int i = 0; i < nr_events; i++)
-		if (strcmp(events[i].token, token))
-			events[kept++] = events[i];
-	nr_events = kept;
 	return true;
 }
 
