@@ -4,6 +4,7 @@
 # The backend under test: pvbackd, or the kernel's, by which the lab itself is tried.
 
 PIDFILE=/run/lab-pvbackd.pid
+BACKEND=/usr/sbin/pvbackd # what backend_start runs
 
 backend_is_kernel() { [ "$LAB_BACKEND" = kernel ]; }
 backend_pid() { cat "$PIDFILE"; }
@@ -15,7 +16,7 @@ backend_start() {
 		modprobe -i -a xen-blkback xen-netback
 		return
 	fi
-	/usr/sbin/pvbackd "$@" >>"$LOG/pvbackd.log" 2>&1 &
+	"$BACKEND" "$@" >>"$LOG/pvbackd.log" 2>&1 &
 	echo $! >"$PIDFILE"
 	nap 0.5
 	backend_runs || { last_line "$LOG/pvbackd.log"; return 1; }
@@ -34,6 +35,7 @@ backend_stop() {
 	wait "$pid" 2>/dev/null
 	rm -f "$PIDFILE"
 }
+
 # backend_dump: what it and the bridges know about every ring and port, into its log
 backend_dump() {
 	backend_is_kernel || { kill -USR1 "$(backend_pid)" && nap 0.5; }

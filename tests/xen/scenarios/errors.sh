@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What goes wrong is said at once and clearly, and the other guests never notice.
-# What an admin may get wrong: each fails at once with one line, and the others are served on.
+# What an admin may get wrong: each fails at once with one line that says why, and the other guests are served on.
 # limit: 400
 
 backend_is_kernel && skip "these are promises of pvbackd"

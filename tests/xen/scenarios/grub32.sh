@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 # A 32-bit frontend: Debian's GRUB for PVH guests, whose own disk driver lays its ring out as x86_32. It reads a
 # file system from the disk, compares files, writes a block, and hands over to nobody: it halts.
-# (No 32-bit Linux runs under this emulation, see README.md.)
 # limit: 300
 
 log=/lab/log/console/guest-grub.log

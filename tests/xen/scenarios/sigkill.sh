@@ -17,7 +17,7 @@ iperf3 -s -1 >>"$LOG/iperf3-server.log" 2>&1 &
 need "iperf3 serves in Dom0" wait_for 10 grep -q ':1451 ' /proc/net/tcp6 /proc/net/tcp
 
 guest_run hvm "dmesg -c >/dev/null"
-guest_job hvm disk "n=0; until [ -e /tmp/stop ]; do $(fio_line /root/fio.dat --size=8M) >/tmp/fio.out || { cat /tmp/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
+guest_job hvm disk "n=0; until [ -e /run/stop ]; do $(fio_line /root/fio.dat --size=8M) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
 guest_job hvm net "iperf3 -c 10.77.0.1 --bidir -b 20M -t 36000 -i 0"
 
 # sent, received: bytes that have crossed the guest's NIC, as Dom0 counts them
@@ -40,7 +40,7 @@ killed() {
 check "the daemon is killed and started $KILLS times" killed
 check "the TCP stream runs on, both ways" moves_on
 check "it is the same TCP stream" guest_job_runs hvm net
-guest_run hvm ": >/tmp/stop"
+guest_run hvm ": >/run/stop"
 verified() {
 	local out
 	out=$(guest_job_end hvm disk 120) || { printf '%s\n' "$out"; return 1; }

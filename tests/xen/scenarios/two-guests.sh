@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Two guests at once, two disks and two NICs each, all of it busy at the same time, also over a restart of the daemon.
+# Two guests at once, two disks and two NICs each, all of it busy at the same time, while the daemon is killed, upgraded
+# and restarted. The upgrade is from a build that writes journals of another version; README.md says how it gets here.
 # limit: 300
 
 scripts own
 bridge_up xenbr0 77
 bridge_up xenbr1 78
+OLDER=/usr/sbin/pvbackd.older
+[ ! -x "$OLDER" ] || BACKEND=$OLDER
 need "the backend starts" backend_start
 image /scratch/a.img 64
 image /scratch/b.img 64
@@ -30,6 +33,26 @@ guest_job two disk-a "$(fio_line /dev/xvda)"
 guest_job two disk-b "$(fio_line /dev/xvdb --loops=2)"
 guest_job one net-a "iperf3 -c 10.77.0.3 -p 5201 -n 16M -i 0"
 guest_job one net-b "iperf3 -c 10.78.0.3 -p 5202 -n 16M -i 0 -R"
+nap 3
+journals_are_of() {
+	local version journal
+	for journal in /run/pvbackd/vbd-*.journal; do
+		version=$(od -An -tu4 -j8 -N4 "$journal") || return
+		is "$((version))" "$1" || return
+	done
+}
+taken_over() { [ "$(grep -c 'taken over from an earlier pvbackd' "$LOG/pvbackd.log")" -eq 4 ]; }
+upgraded() {
+	BACKEND=/usr/sbin/pvbackd
+	backend_kill && backend_start && wait_for 20 taken_over
+}
+if [ -x "$OLDER" ]; then
+	check "the older daemon's journals are of version 1" journals_are_of 1
+	check "it is killed, and the new one takes over its four disks" upgraded
+	check "rings that live on keep their journal's version" journals_are_of 1
+else
+	note "no $OLDER in the tree under test, so no upgrade"
+fi
 nap 3
 restarted() { backend_is_kernel || { backend_kill && backend_start && nap 3 && backend_stop && backend_start; }; }
 check "the daemon is killed and started, stopped and started, under all of that" restarted
