@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/xen/lib/backend.sh \
 	tests/xen/lib/dom0.sh \
 	tests/xen/lib/guest.sh \
+	tests/xen/lib/kills.sh \
 	tests/xen/lib/load.sh \
 	tests/xen/lib/net.sh \
 	tests/xen/lib/scenario.sh \
@@ -22,6 +23,7 @@ EXTRA_DIST += \
 	tests/xen/run \
 	tests/xen/scenarios/destroy.sh \
 	tests/xen/scenarios/errors.sh \
+	tests/xen/scenarios/grub32.sh \
 	tests/xen/scenarios/hotplug.sh \
 	tests/xen/scenarios/hvm-root.sh \
 	tests/xen/scenarios/i386.sh \

@@ -66,7 +66,7 @@ qemu_run() {
 	local disks accel='-accel tcg,thread=multi'
 	[ "$icount" = no ] || accel='-accel tcg,thread=single -icount shift=3,sleep=off'
 	disk_options "$CACHE/root-amd64.ext4,snapshot=on" "$work/data1" "$work/data2" "$work/scratch" \
-		"$CACHE/guests.ext4,readonly=on" "$work/logs" "$CACHE/root-i386.ext4,snapshot=on"
+		"$CACHE/guests.ext4,readonly=on" "$work/logs"
 	# shellcheck disable=SC2086
 	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 $accel -cpu "$CPU" -m 6G -smp 2 \
 		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE" \

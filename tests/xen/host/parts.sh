@@ -6,8 +6,7 @@
 # text:WORD.
 
 ALL_PARTS=(packages-amd64 packages-i386 tree-amd64 tree-i386 xen linux-amd64 linux-i386
-	dom0.cpio guest-amd64.cpio small-amd64.cpio small-i386.cpio
-	root-amd64.ext4 root-i386.ext4 guests.ext4)
+	dom0.cpio guest-amd64.cpio guest-i386.cpio small-amd64.cpio root-amd64.ext4 guests.ext4)
 
 KERNEL_PACKAGE_amd64=linux-image-amd64
 KERNEL_PACKAGE_i386=linux-image-686-pae
@@ -278,61 +277,57 @@ inputs_of_guest() {
 	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:libraries_of
 	text "${GUEST_MODULES[@]}" "${GUEST_PROGRAMS[@]}"
 }
-inputs_guest_amd64_cpio() { inputs_of_guest amd64; }
-part_guest_amd64_cpio() {
-	make_guest_root amd64 "$CACHE/guest.root" "${GUEST_PROGRAMS[@]}"
-	pack_cpio "$CACHE/guest.root" "$CACHE/guest-amd64.cpio"
+make_guest_cpio() {
+	make_guest_root "$1" "$CACHE/guest.root" "${GUEST_PROGRAMS[@]}"
+	pack_cpio "$CACHE/guest.root" "$CACHE/guest-$1.cpio"
 	rm -rf "$CACHE/guest.root"
 }
+inputs_guest_amd64_cpio() { inputs_of_guest amd64 && echo fn:make_guest_cpio; }
+part_guest_amd64_cpio() { make_guest_cpio amd64; }
+inputs_guest_i386_cpio() { inputs_of_guest i386 && echo fn:make_guest_cpio; }
+part_guest_i386_cpio() { make_guest_cpio i386; }
 
 # An HVM guest gets its initramfs byte by byte from the device model: as small as can be, it goes on to
 # the root file system.
-make_small_cpio() {
-	local root="$CACHE/small-$1.root"
-	make_guest_root "$1" "$root"
+inputs_small_amd64_cpio() { inputs_of_guest amd64; }
+part_small_amd64_cpio() {
+	local root="$CACHE/small.root"
+	make_guest_root amd64 "$root"
 	rm -f "$root"/usr/lib/modules/*/modules.*
 	pack_cpio "$root" "$root.cpio"
-	xz --check=crc32 -c "$root.cpio" >"$CACHE/small-$1.cpio"
+	xz --check=crc32 -c "$root.cpio" >"$CACHE/small-amd64.cpio"
 	rm -rf "$root" "$root.cpio"
 }
-inputs_small_amd64_cpio() { inputs_of_guest amd64 && echo fn:make_small_cpio; }
-part_small_amd64_cpio() { make_small_cpio amd64; }
-inputs_small_i386_cpio() { inputs_of_guest i386 && echo fn:make_small_cpio; }
-part_small_i386_cpio() { make_small_cpio i386; }
 
 # The root file system of an HVM guest: Debian's programs unpacked, with the agent as its service.
-make_root() {
-	local root="$CACHE/root-$1.root"
+inputs_root_amd64_ext4() { printf '%s\n' tree-amd64 file:guest/agent; }
+part_root_amd64_ext4() {
+	local root="$CACHE/root.root"
 	rm -rf "$root"
 	mkdir "$root"
-	(cd "$CACHE/tree-$1" && find . -path ./boot -prune -o -path './usr/lib/modules' -prune -o \
+	(cd "$CACHE/tree-amd64" && find . -path ./boot -prune -o -path './usr/lib/modules' -prune -o \
 		-path './usr/lib/xen*' -prune -o -path './usr/share/qemu*' -prune -o -print0 |
 		cpio --quiet -p -d -0 -l "$root")
 	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,root}
 	install -m 755 "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
-	mke2fs -q -t ext4 -d "$root" "$CACHE/root-$1.ext4" 1G
+	mke2fs -q -t ext4 -d "$root" "$CACHE/root-amd64.ext4" 1G
 	rm -rf "$root"
 }
-inputs_root_amd64_ext4() { printf '%s\n' tree-amd64 file:guest/agent fn:make_root; }
-part_root_amd64_ext4() { make_root amd64; }
-inputs_root_i386_ext4() { printf '%s\n' tree-i386 file:guest/agent fn:make_root; }
-part_root_i386_ext4() { make_root i386; }
 
 # What Dom0 hands to guests, as one file system on a disk of its own.
 inputs_guests_ext4() {
-	printf '%s\n' linux-amd64 linux-i386 guest-amd64.cpio small-amd64.cpio small-i386.cpio
+	printf '%s\n' linux-amd64 linux-i386 guest-amd64.cpio guest-i386.cpio small-amd64.cpio
 }
 part_guests_ext4() {
-	local root="$CACHE/guests.root" arch
+	local root="$CACHE/guests.root" file
 	rm -rf "$root"
 	mkdir "$root"
-	for arch in amd64 i386; do
-		ln "$CACHE/linux-$arch/vmlinuz" "$root/vmlinuz-$arch"
-		ln "$CACHE/small-$arch.cpio" "$root/small-$arch.cpio"
-	done
+	ln "$CACHE/linux-amd64/vmlinuz" "$root/vmlinuz-amd64"
 	ln "$CACHE/linux-amd64/vmlinux" "$root/vmlinux-amd64"
 	ln "$CACHE/linux-i386/vmlinux" "$root/vmlinux-i386"
-	ln "$CACHE/guest-amd64.cpio" "$root/guest-amd64.cpio"
+	for file in guest-amd64.cpio guest-i386.cpio small-amd64.cpio; do
+		ln "$CACHE/$file" "$root/$file"
+	done
 	mke2fs -q -t ext4 -d "$root" "$CACHE/guests.ext4" 384M
 	rm -rf "$root"
 }

@@ -12,16 +12,15 @@ CONSOLE_NAP=0.05
 declare -A CONSOLE_FD=() CONSOLE_TTY=()
 REQUEST=0
 
-# guest_config NAME TYPE [LINE...]: writes /run/NAME.cfg. TYPE is hvm, hvm-i386 or pvh; the lines are
+# guest_config NAME TYPE [LINE...]: writes /run/NAME.cfg. TYPE is hvm, pvh or pvh-i386; the lines are
 # config as xl reads it, and win over these.
 guest_config() {
-	local name=$1 type=$2 arch=amd64 kernel initramfs
+	local name=$1 type=$2 kernel=/guests/vmlinux-amd64 initramfs=/guests/guest-amd64.cpio
 	shift 2
 	case $type in
-	*-i386) arch=i386 ;;
+	hvm) kernel=/guests/vmlinuz-amd64 initramfs=/guests/small-amd64.cpio ;;
+	pvh-i386) kernel=/guests/vmlinux-i386 initramfs=/guests/guest-i386.cpio ;;
 	esac
-	kernel=/guests/vmlinux-$arch initramfs=/guests/guest-$arch.cpio
-	[ "${type%-i386}" = pvh ] || kernel=/guests/vmlinuz-$arch initramfs=/guests/small-$arch.cpio
 	{
 		cat <<-EOF
 			name = "$name"
@@ -35,7 +34,7 @@ guest_config() {
 			tsc_mode = "native"
 			on_crash = "destroy"
 		EOF
-		if [ "${type%-i386}" = hvm ]; then
+		if [ "$type" = hvm ]; then
 			printf '%s\n' 'xen_platform_pci = 1' 'serial = "pty"' 'vnc = 0' 'boot = "c"'
 		fi
 		printf '%s\n' "$@"

@@ -13,5 +13,7 @@ set -u
 . /lab/lib/net.sh
 # shellcheck source=tests/xen/lib/load.sh
 . /lab/lib/load.sh
+# shellcheck source=tests/xen/lib/kills.sh
+. /lab/lib/kills.sh
 # shellcheck source=/dev/null
 . "$1"

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # A 32-bit guest kernel speaks the x86_32 ring.
-# limit: 300
+# limit: 200
 
 scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start
-guest_config old hvm-i386 "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" "disk=[$(disk /dev/nvme0n7 hda w),$(disk /dev/nvme0n2 xvdb w)]" \
-	"vif=[$(vif 1)]"
-need "a 32-bit guest boots" guest_start old 150
+guest_config old pvh-i386 "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]"
+need "a 32-bit guest boots" guest_start old 90
 check "its kernel is a 32-bit one" eval 'has "$(guest_run old "uname -m")" "^i686"'
 check "its frontend asks for the x86_32 ring" eval \
-	'has "$(xenstore-read "/local/domain/$(guest_id old)/device/vbd/51728/protocol")" "^x86_32-abi"'
-check "fio reads back what it wrote" guest_run old "$(fio_line /dev/xvdb)" 180
+	'has "$(xenstore-read "/local/domain/$(guest_id old)/device/vbd/51712/protocol")" "^x86_32-abi"'
+check "fio reads back what it wrote" guest_run old "$(fio_line /dev/xvda)" 180
 check "eth0 comes up" guest_net old eth0 10.77.0.2
 check "a file crosses the network and comes back the same" send_file old 10.77.0.1
 check "iperf3 sends TCP to Dom0" iperf old 10.77.0.1 8
