@@ -223,6 +223,14 @@ failed_script() {
 	nothing_is_held "$fds"
 }
 
+no_xen() {
+	_status=0
+	XENSTORED_PATH=$XENSIM_DIR/nobody "$PVBACKD" --runtime-dir="$XENSIM_DIR/other" 2>"$XENSIM_DIR/no-xen" || _status=$?
+	[ "$_status" -eq 1 ] || fail "status $_status"
+	[ "$(grep -c . "$XENSIM_DIR/no-xen")" -eq 1 ] || fail "$(cat "$XENSIM_DIR/no-xen")"
+	grep -q "cannot reach xenstore: .* must run in Dom0" "$XENSIM_DIR/no-xen" || fail "$(cat "$XENSIM_DIR/no-xen")"
+}
+
 start_daemon
 guest_with_disk 32
 simblk --requests=100 "$dom" 51712 >/dev/null
@@ -246,4 +254,5 @@ test_case "what an image grew by holds data" growth_is_used
 test_case "a block device may grow under a guest" device_growth
 test_case "a script's failure is in the log, with its reason" failed_script
 test_case "a missing image is an error that says so" missing_image
+test_case "without Xen it ends with one line that says so" no_xen
 finish
