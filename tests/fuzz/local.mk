@@ -44,9 +44,9 @@ tests_fuzz_replay_device_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(
 
 FUZZ_TIME = 60
 FUZZ_CC = clang
-FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/src -I$(srcdir)/tests \
+FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -I$(srcdir)/src -I$(srcdir)/tests \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/xenbus.c $(srcdir)/src/blkback/journal.c \
+fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/xenbus.c $(srcdir)/src/blkback/journal.c $(srcdir)/src/mapfile.c \
 	$(srcdir)/src/netback/filter.c $(srcdir)/src/netback/filter_conf.c \
 	$(srcdir)/src/netback/frame.c $(srcdir)/src/netback/offload.c \
 	$(srcdir)/src/netback/segment.c $(srcdir)/src/netback/checksum.c
