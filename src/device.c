@@ -98,6 +98,8 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 	if (err && err != -ESTALE && err != -ENOENT)
 		device_log(dev, LOG_LEVEL_ERROR, "writing state %s failed: %s",
 			   xenbus_state_name(to), strerror(-err));
+	if (!err)
+		dev->advanced = true;
 	if (!err && dev->logged != to) {
 		device_log(dev, LOG_LEVEL_INFO, "%s", xenbus_state_name(to));
 		dev->logged = to;
@@ -347,12 +349,12 @@ static void note_script(struct device *dev)
 }
 
 /*
- * State 1 after we wrote a later one: the toolstack removed the directory and made a new one before
- * we looked. That is another device, with other keys, and the rings belong to the old one.
+ * State 1 after a later one, of this life or an earlier: the toolstack removed the directory and made a
+ * new one before we looked. That is another device, with other keys, and the rings belong to the old one.
  */
 static bool is_replaced(const struct device *dev, const struct xenbus_view *view)
 {
-	return view->own == XENBUS_INITIALISING && dev->logged != XENBUS_MISSING;
+	return view->own == XENBUS_INITIALISING && dev->advanced;
 }
 
 static int step_once(struct device *dev)
@@ -366,6 +368,7 @@ static int step_once(struct device *dev)
 		dev->replaced = true;
 		return act(dev, XENBUS_DO_FORGET, view.own);
 	}
+	dev->advanced = dev->advanced || view.own > XENBUS_INITIALISING;
 	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
 		return 1;
 	if (view.own != XENBUS_MISSING && !dev->probed) {

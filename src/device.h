@@ -100,6 +100,7 @@ struct device {
 	bool dead;                /* domain dying */
 	bool suspending;          /* the daemon stops, the frontend stays connected */
 	bool gone;                /* directory vanished: free when idle */
+	bool advanced;            /* its state was once beyond 1, whoever wrote that */
 	bool replaced;            /* ... and another one stands in its place */
 	bool pending;             /* to be looked at */
 	bool front_changed;       /* a watched key of the frontend did */
