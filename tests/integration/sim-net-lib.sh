@@ -26,6 +26,9 @@ guest_with_nic() {
 	start_peer
 }
 
+# From here on the host says nothing of its own on a new interface.
+no_chatter() { echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6 || :; }
+
 start_peer() { # [OPTION...]
 	: >"$XENSIM_DIR/peer"
 	rm -f "$XENSIM_DIR/peer" # what an earlier one said

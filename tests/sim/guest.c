@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_REF 8u /* the lower ones are reserved for console and xenstore */
+#define FIRST_REF (SIM_NO_GRANT + 1) /* the lower ones are reserved for console and xenstore */
 
 static uint16_t my_tag(const struct sim_guest *g)
 {

@@ -11,6 +11,9 @@
 
 #include "client.h"
 
+/* A reference that is never anybody's: below those that sim_guest_grant() gives out. */
+#define SIM_NO_GRANT 7u
+
 struct sim_guest {
 	struct sim_client_conn conn;
 	struct sim_dom *dom; /* borrowed from conn.shm */

@@ -206,11 +206,11 @@ static int runaway_rx(struct net_front *f)
 /* Receive buffers that are no buffers: the sender's frames are lost, no more. */
 static int bad_rx_grants(struct net_front *f)
 {
+	const uint32_t ref = SIM_NO_GRANT;
 	struct net_queue *q = &f->queue[0];
 
 	for (uint32_t i = 0; i < NET_RING_SIZE; i++) {
 		uint8_t *e = net_ring_entry(f, q->rx_gfn, RX_ENTRY, i);
-		uint32_t ref = 30000 + i;
 
 		net_put16(e, 4711);
 		memcpy(e + 4, &ref, 4);

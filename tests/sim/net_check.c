@@ -339,7 +339,7 @@ static int connect_with_ctrl(struct net_front *f, uint32_t nr_queues)
 /* Each message, right and wrong. */
 static int ctrl(struct net_front *f)
 {
-	const uint32_t no_queue = 4, bad_ref = 30000;
+	const uint32_t no_queue = 4, bad_ref = SIM_NO_GRANT;
 	int err = connect_with_ctrl(f, 1);
 	uint32_t ref = f->ctrl.data_ref;
 

@@ -263,7 +263,7 @@ void net_rx_push(struct net_front *f, struct net_queue *q)
 
 void net_rx_refill(struct net_front *f, struct net_queue *q)
 {
-	static const uint32_t no_grant = 30000;
+	static const uint32_t no_grant = SIM_NO_GRANT;
 
 	while (q->rx_prod - q->rx_cons < NET_RING_SIZE) {
 		struct net_rx_slot *s = &q->rx[q->rx_prod % NET_RING_SIZE];

@@ -28,7 +28,7 @@ void net_slot_put(struct net_front *f, const struct net_slot *s, uint16_t id)
 {
 	struct net_queue *q = &f->queue[0];
 	uint8_t *e = net_ring_entry(f, q->tx_gfn, TX_ENTRY, q->tx_prod++);
-	uint32_t ref = s->bad_ref ? 30000 : net_page_ref;
+	uint32_t ref = s->bad_ref ? SIM_NO_GRANT : net_page_ref;
 
 	memset(e, 0, TX_ENTRY);
 	if (s->is_extra) {
