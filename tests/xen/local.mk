@@ -22,12 +22,14 @@ EXTRA_DIST += \
 	tests/xen/packages \
 	tests/xen/run \
 	tests/xen/scenarios/destroy.sh \
+	tests/xen/scenarios/disk-features.sh \
 	tests/xen/scenarios/errors.sh \
 	tests/xen/scenarios/grub32.sh \
 	tests/xen/scenarios/hotplug.sh \
 	tests/xen/scenarios/hvm-root.sh \
 	tests/xen/scenarios/i386.sh \
 	tests/xen/scenarios/lifecycle.sh \
+	tests/xen/scenarios/net-features.sh \
 	tests/xen/scenarios/order \
 	tests/xen/scenarios/pvh.sh \
 	tests/xen/scenarios/smoke.sh \

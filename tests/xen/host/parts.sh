@@ -15,7 +15,8 @@ KERNEL_PACKAGE_i386=linux-image-686-pae
 GUEST_PACKAGES=(bash dash base-files coreutils mount util-linux grep sed mawk findutils procps kmod iproute2 iputils-ping
 	ethtool fio iperf3 e2fsprogs busybox-static tar gzip)
 DOM0_PACKAGES=(xen-utils-4.17 xenstore-utils qemu-system-xen seabios libaio1 libnl-3-200
-	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin)
+	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin
+	qemu-utils radvd)
 PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" xen-hypervisor-4.17-amd64 "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}")
 PACKAGES_i386=("$KERNEL_PACKAGE_i386" "${GUEST_PACKAGES[@]}")
 
