@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # `make check`: unit tests and lints; no root, no Xen, no network.
 
+# A test that hangs is killed after so many seconds, with all that it started.
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
-	export top_srcdir pvbackd;
+	XENSIM_LIMIT=$${XENSIM_LIMIT-600}; export top_srcdir pvbackd XENSIM_LIMIT;
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 

@@ -9,6 +9,13 @@ hold_lock=$build/tests/integration/hold-lock
 xenstored=$build/tests/sim/xensim-xenstored
 nr_failed=0
 
+box=$build/tests/sim/xensim-box
+if [ -z "${HOTPLUG_TEST_BOXED-}" ] && [ -x "$box" ]; then
+	HOTPLUG_TEST_BOXED=yes
+	export HOTPLUG_TEST_BOXED
+	exec "$box" ${XENSIM_LIMIT:+--limit="$XENSIM_LIMIT"} "$0" "$@"
+fi
+
 skip() {
 	echo "SKIP: $1"
 	exit 77

@@ -32,6 +32,7 @@ sim_programs = \
 	tests/sim/simidle \
 	tests/sim/simnet \
 	tests/sim/simpeer \
+	tests/sim/xensim-box \
 	tests/sim/xensim-hv \
 	tests/sim/xensim-xenstored \
 	tests/sim/xensim-xl
@@ -71,6 +72,8 @@ tests_sim_xensim_xl_SOURCES = \
 	tests/sim/xl_device.c \
 	tests/sim/xl_domain.c
 tests_sim_xensim_xl_LDADD = $(sim_ldadd)
+tests_sim_xensim_box_SOURCES = tests/sim/xensim-box.c
+tests_sim_xensim_box_LDADD = $(sim_ldadd)
 tests_sim_xensim_hv_SOURCES = tests/sim/xensim-hv.c
 tests_sim_xensim_hv_LDADD = $(sim_ldadd)
 tests_sim_xensim_xenstored_SOURCES = tests/sim/xensim-xenstored.c
@@ -162,6 +165,7 @@ sim_tests = \
 	tests/integration/sim-block-life.sh \
 	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-blocks.sh \
+	tests/integration/sim-box.sh \
 	tests/integration/sim-faults.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
