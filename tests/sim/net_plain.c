@@ -15,7 +15,7 @@
 
 #define FIRST_MS 20000 /* how long the first frame, or an answer, may take */
 #define LAST_MS  500   /* when nothing comes for so long, the rest is lost */
-#define HEAD     128u
+#define PIECES   16u   /* at least as many as the largest frame has pages */
 
 struct plain {
 	struct net_front *f;
@@ -47,7 +47,18 @@ static uint16_t get16(const uint8_t *at)
 	return w;
 }
 
-/* Every page begins with a frame's headers: any of them may be the first of a frame. */
+static void fill_and_grant(struct plain *p, uint32_t gfn, const uint8_t *data, size_t len,
+			   uint32_t *ret_ref)
+{
+	memcpy(sim_guest_addr(&p->f->guest, gfn), data, len < SIM_PAGE_SIZE ? len : SIM_PAGE_SIZE);
+	if (sim_guest_grant(&p->f->guest, p->f->bus.back_domid, gfn, true, ret_ref))
+		sim_die("no grants");
+}
+
+/*
+ * All frames are the same one. Each transmit slot has a page with its beginning; what follows is in the
+ * pages of receive slots, which stay idle, sixteen times over.
+ */
 static void prepare(struct plain *p)
 {
 	static const uint8_t peer_mac[6] = { 2, 0, 0, 0, 0, 1 };
@@ -57,20 +68,23 @@ static void prepare(struct plain *p)
 
 	net_frame_build(buf, &frame, p->f->mac, peer_mac, large);
 	for (uint32_t i = 0; i < NET_RING_SIZE; i++) {
-		struct net_tx_slot *s = &p->q->tx[i];
+		size_t at = i % PIECES * SIM_PAGE_SIZE;
 
-		memcpy(sim_guest_addr(&p->f->guest, s->gfn), buf, HEAD);
-		if (sim_guest_grant(&p->f->guest, p->f->bus.back_domid, s->gfn, true, &s->ref))
-			sim_die("no grants");
+		fill_and_grant(p, p->q->tx[i].gfn, buf, frame.len, &p->q->tx[i].ref);
+		if (at && at < frame.len)
+			fill_and_grant(p, p->q->rx[i].gfn, buf + at, frame.len - at,
+				       &p->q->rx[i].ref);
 	}
 }
 
-static void put_piece(struct plain *p, uint32_t size, uint32_t flags)
+/* @at: where in its frame the piece is. */
+static void put_piece(struct plain *p, uint32_t at, uint32_t size, uint32_t flags)
 {
 	uint8_t *e = net_ring_entry(p->f, p->q->tx_gfn, TX_ENTRY, p->q->tx_prod);
 	uint32_t id = p->q->tx_prod++ % NET_RING_SIZE;
+	uint32_t copy = p->left % (NET_RING_SIZE / PIECES) * PIECES;
 
-	memcpy(e, &p->q->tx[id].ref, 4);
+	memcpy(e, at ? &p->q->rx[copy + at / SIM_PAGE_SIZE].ref : &p->q->tx[id].ref, 4);
 	put16(e + 4, 0);
 	put16(e + 6, flags);
 	put16(e + 8, id);
@@ -94,12 +108,12 @@ static void put_frame(struct plain *p)
 	uint32_t flags = large ? TX_CSUM_BLANK | TX_DATA_VALIDATED | TX_EXTRA_INFO : 0;
 
 	/* The first request tells the size of the whole frame. */
-	put_piece(p, len, flags | (part < len ? TX_MORE_DATA : 0));
+	put_piece(p, 0, len, flags | (part < len ? TX_MORE_DATA : 0));
 	if (large)
 		put_gso(p);
 	for (uint32_t at = part; at < len; at += part) {
 		part = len - at < SIM_PAGE_SIZE ? len - at : SIM_PAGE_SIZE;
-		put_piece(p, part, at + part < len ? TX_MORE_DATA : 0);
+		put_piece(p, at, part, at + part < len ? TX_MORE_DATA : 0);
 	}
 	p->left--;
 }

@@ -117,7 +117,7 @@ static void echo(int fd, uint8_t *buf, size_t len, struct virtio_net_hdr *hdr)
 	memcpy(mac, buf, 6);
 	memcpy(buf, buf + 6, 6);
 	memcpy(buf + 6, mac, 6);
-	while (writev(fd, iov, 2) < 0) {
+	while (!stop && writev(fd, iov, 2) < 0) {
 		struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 		if (errno != ENOBUFS && errno != EAGAIN) {
