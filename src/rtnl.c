@@ -279,6 +279,22 @@ int rtnl_set_down(struct rtnl *rtnl, int ifindex)
 	return link_change(rtnl, ifindex, edit_down, NULL);
 }
 
+int rtnl_delete(struct rtnl *rtnl, int ifindex)
+{
+	struct rtnl_link *link;
+	int err;
+
+	if (ifindex <= 0)
+		return -EINVAL;
+	link = rtnl_link_alloc();
+	if (!link)
+		return -ENOMEM;
+	rtnl_link_set_ifindex(link, ifindex);
+	err = errno_from_nl(rtnl_link_delete(rtnl->sock, link));
+	rtnl_link_put(link);
+	return err;
+}
+
 int rtnl_set_mtu(struct rtnl *rtnl, int ifindex, unsigned int mtu)
 {
 	if (mtu < RTNL_MTU_MIN || mtu > RTNL_MTU_MAX)

@@ -77,6 +77,9 @@ int rtnl_set_master(struct rtnl *rtnl, int ifindex, int master);
 /* Take it out of its bridge; being in none is success. */
 int rtnl_set_nomaster(struct rtnl *rtnl, int ifindex);
 
+/* Remove the interface from the host. */
+int rtnl_delete(struct rtnl *rtnl, int ifindex);
+
 /*
  * Rename. Kernels before 6.3 refuse this (-EBUSY) while the interface is up. -EEXIST if the name is
  * taken by another interface.

@@ -216,13 +216,23 @@ unsigned int tap_drain(int fd, unsigned int max)
 	return nr;
 }
 
+static void delete_interface(int ifindex)
+{
+	struct rtnl *rtnl;
+
+	if (rtnl_new(&rtnl))
+		return;
+	rtnl_delete(rtnl, ifindex);
+	rtnl_free(rtnl);
+}
+
 void tap_close(struct tap *tap, bool remove)
 {
 	if (!tap->open)
 		return;
 	/* The last descriptor of an interface that is not persistent takes it along. */
-	if (remove && tap->fds[0] >= 0)
-		ioctl(tap->fds[0], TUNSETPERSIST, 0);
+	if (remove && tap->fds[0] >= 0 && ioctl(tap->fds[0], TUNSETPERSIST, 0))
+		delete_interface(tap->ifindex);
 	close_extra(tap, 0);
 	*tap = (struct tap){ 0 };
 }
