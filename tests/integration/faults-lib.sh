@@ -6,9 +6,15 @@
 # life() attaches it, puts a load on it and takes it away. Another guest's disk stays
 # connected all the time and is read and written after each fault.
 
-# Beyond the first eight uses every fourth or so; SIM_FAULTS_ALL=yes: really every one.
+# Beyond the first eight uses every fourth or so; SIM_FAULTS_ALL=yes (`make walk`): really every one.
+# A test that sets `sparse` looks at the first use, the third, the ninth and so on.
+sparse=
 next_use() {
-	if [ -n "${SIM_FAULTS_ALL-}" ] || [ "$1" -lt 8 ]; then
+	if [ -n "${SIM_FAULTS_ALL-}" ]; then
+		echo $(($1 + 1))
+	elif [ -n "$sparse" ]; then
+		echo $(($1 * 3))
+	elif [ "$1" -lt 8 ]; then
 		echo $(($1 + 1))
 	else
 		echo $(($1 + $1 / 3))

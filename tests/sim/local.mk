@@ -167,6 +167,7 @@ sim_tests = \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-box.sh \
 	tests/integration/sim-faults.sh \
+	tests/integration/sim-faults-net.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-meanwhile.sh \
@@ -187,13 +188,16 @@ sim_tests = \
 	tests/integration/sim-walk-net.sh \
 	tests/integration/sim-watchdog.sh
 TESTS += $(sim_tests)
-EXTRA_DIST += tests/soak/net-order.sh tests/integration/sim-faults-net.sh
+EXTRA_DIST += tests/soak/net-order.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
-# Longer ones of the same kind: every moment of a device's life, and a thousand kills at random.
+# Longer ones of the same kind: every moment of a device's life, every use of a call in it, and a thousand
+# kills at random.
 walk: $(sim_so) $(sim_programs) pvbackd
 	top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 sh '$(srcdir)/tests/integration/sim-walk.sh'
 	top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 sh '$(srcdir)/tests/integration/sim-walk-net.sh'
+	top_srcdir='$(top_srcdir)' SIM_FAULTS_ALL=yes sh '$(srcdir)/tests/integration/sim-faults.sh'
+	top_srcdir='$(top_srcdir)' SIM_FAULTS_ALL=yes sh '$(srcdir)/tests/integration/sim-faults-net.sh'
 KILLS = 1000
 soak: $(sim_so) $(sim_programs) pvbackd
 	top_srcdir='$(top_srcdir)' sh '$(srcdir)/tests/soak/sigkill.sh' $(KILLS) $(SEED)
