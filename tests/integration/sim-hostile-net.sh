@@ -3,18 +3,8 @@
 # Hostile network frontends, beside another guest's verified traffic.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
-
-# A network namespace of our own, as root or by a user namespace.
-if [ -z "${SIM_NET_NAMESPACE-}" ]; then
-	share=-n
-	[ "$(id -u)" = 0 ] || share=-rn
-	for need in "test -r /dev/net/tun -a -w /dev/net/tun" "unshare $share true"; do
-		$need 2>/dev/null || { echo "SKIP: no \"$need\" here"; exit 77; }
-	done
-	SIM_NET_NAMESPACE=yes exec unshare "$share" sh "$0" "$@"
-fi
-# shellcheck source=tests/integration/sim-lib.sh
-. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
 most_lines=30
 

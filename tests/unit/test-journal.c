@@ -228,20 +228,38 @@ static void a_journal_of_another_size_is_refused(void **state)
 	CHECK(journal_open(&journal, &id, NR * 2) == -EBADMSG);
 }
 
+static void path_of(const struct journal_id *of, char path[128])
+{
+	snprintf(path, 128, "%s/vbd-%u-%u-%u.journal", dir, of->domid, of->devid, of->queue);
+}
+
+/* Somebody has given the file another's name. */
+static void check_that_it_is_refused_as(const struct journal_id *other)
+{
+	char from[128], to[128];
+
+	path_of(&id, from);
+	path_of(other, to);
+	CHECK(rename(from, to) == 0);
+	CHECK(journal_open(&journal, other, NR) == -EBADMSG);
+	CHECK(rename(to, from) == 0);
+}
+
 static void a_journal_of_another_queue_is_refused(void **state)
 {
 	struct journal_id other = id;
-	char from[128], to[128];
 
 	(void)state;
 	fresh();
 	journal_close(&journal, false);
+	other.domid = 8;
+	check_that_it_is_refused_as(&other);
+	other = id;
 	other.devid = 51728;
-	snprintf(from, sizeof(from), "%s/vbd-7-51712-0.journal", dir);
-	snprintf(to, sizeof(to), "%s/vbd-7-51728-0.journal", dir);
-	CHECK(rename(from, to) == 0);
-	CHECK(journal_open(&journal, &other, NR) == -EBADMSG);
-	CHECK(rename(to, from) == 0);
+	check_that_it_is_refused_as(&other);
+	other = id;
+	other.queue = 1;
+	check_that_it_is_refused_as(&other);
 	other = id;
 	other.abi = BLKIF_ABI_X86_32;
 	CHECK(journal_open(&journal, &other, NR) == -EBADMSG);
