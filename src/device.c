@@ -95,6 +95,10 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 	int err = store_transact(dev->env->store, dev->be_path, write_state, &w);
 
 	trace(dev->trace, TRACE_BUS, &id, "state from=%d to=%d result=%d", (int)from, (int)to, err);
+	if (err)
+		dev->unread |= DEVICE_KEY_STATE;
+	else
+		dev->seen.own = to;
 	if (err && err != -ESTALE && err != -ENOENT)
 		device_log(dev, LOG_LEVEL_ERROR, "writing state %s failed: %s",
 			   xenbus_state_name(to), strerror(-err));
@@ -122,25 +126,56 @@ static int read_state(struct device *dev, const char *dir, enum xenbus_state *re
 	return 0;
 }
 
+void device_unread(struct device *dev, unsigned int keys)
+{
+	dev->unread |= keys;
+}
+
+/* What could not be read, or need not be yet, stays unread. */
+static int read_changes(struct device *dev)
+{
+	int err = 0;
+
+	if (dev->unread & DEVICE_KEY_STATE)
+		err = read_state(dev, dev->be_path, &dev->seen.own);
+	if (err)
+		return err;
+	if (dev->seen.own == XENBUS_MISSING) {
+		dev->unread = DEVICE_KEYS;
+		return 0;
+	}
+	dev->unread &= ~(unsigned int)DEVICE_KEY_STATE;
+	if ((dev->unread & DEVICE_KEY_FRONT) && *dev->fe_path) {
+		err = read_state(dev, dev->fe_path, &dev->seen.front);
+		if (err)
+			return err;
+		dev->unread &= ~(unsigned int)DEVICE_KEY_FRONT;
+	}
+	if (dev->unread & DEVICE_KEY_ONLINE) {
+		dev->seen.online = false;
+		store_read_flag(dev->env->store, XBT_NULL, dev->be_path, "online", false,
+				&dev->seen.online);
+	}
+	if (dev->unread & DEVICE_KEY_PLUGGED)
+		dev->seen.plugged = dev->ops->plugged(dev);
+	dev->unread &= DEVICE_KEY_FRONT;
+	return 0;
+}
+
 static int look(struct device *dev, struct xenbus_view *view)
 {
-	bool online = false;
-	int err;
+	int err = read_changes(dev);
 
 	*view = (struct xenbus_view){
+		.own = dev->seen.own,
+		.front = dev->seen.front,
+		.online = dev->seen.online,
+		.plugged = !dev->unusable && dev->seen.plugged,
 		.attached = dev->activity == DEVICE_ATTACHED,
 		.fresh = dev->fresh,
 		.dead = dev->dead,
 		.broken = dev->broken,
 	};
-	err = read_state(dev, dev->be_path, &view->own);
-	if (err || view->own == XENBUS_MISSING)
-		return err;
-	if (*dev->fe_path)
-		err = read_state(dev, dev->fe_path, &view->front);
-	store_read_flag(dev->env->store, XBT_NULL, dev->be_path, "online", false, &online);
-	view->online = online;
-	view->plugged = !dev->unusable && dev->ops->plugged(dev);
 	view->left = dev->fresh && dev->ops->left && dev->ops->left(dev);
 	return err;
 }
@@ -203,9 +238,9 @@ static void watch_key(struct device *dev, const char *route, const char *key, bo
 	snprintf(token, sizeof(token), "%s/%s/%u/%u", route, dev->ops->kind, dev->domid,
 		 dev->devid);
 	if (on)
-		xs_watch(dev->env->store->xs, path, token);
+		xs_watch(dev->env->store->watches, path, token);
 	else
-		xs_unwatch(dev->env->store->xs, path, token);
+		xs_unwatch(dev->env->store->watches, path, token);
 }
 
 void device_watch_front(struct device *dev, const char *key, bool on)
@@ -429,6 +464,7 @@ struct device *device_new(const struct device_ops *ops, const struct device_env 
 	dev->domid = domid;
 	dev->devid = devid;
 	dev->fresh = true;
+	dev->unread = DEVICE_KEYS;
 	dev->trace = trace_mask(domid, devid);
 	snprintf(dev->be_path, sizeof(dev->be_path), "backend/%s/%u/%u", ops->kind, domid, devid);
 	snprintf(dev->name, sizeof(dev->name), "%s %u/%u", ops->kind, domid, devid);

@@ -56,7 +56,10 @@ struct device_ops {
 	 * `resume`: the ring is live, from a previous life of this daemon.
 	 */
 	int (*attach)(struct device *dev, bool resume);
-	/* Write what the frontend needs, inside the transaction before state 4. */
+	/*
+	 * Write what the frontend needs, inside the transaction before state 4. NULL: nothing that it has
+	 * not seen in state 2.
+	 */
 	int (*publish)(struct device *dev, xs_transaction_t t);
 	/* Stop the queues; device_detached() follows from the control loop, always. */
 	void (*detach)(struct device *dev);
@@ -78,6 +81,15 @@ struct device_ops {
 	void (*done)(struct device *dev, bool removed);
 };
 
+/* What the next step depends on in xenstore; read again when a watch says that it changed. */
+enum device_key {
+	DEVICE_KEY_STATE = 1,
+	DEVICE_KEY_FRONT = 2, /* the frontend's state */
+	DEVICE_KEY_ONLINE = 4,
+	DEVICE_KEY_PLUGGED = 8, /* what ops->plugged() reads */
+	DEVICE_KEYS = 15,
+};
+
 enum device_activity { DEVICE_IDLE, DEVICE_ATTACHING, DEVICE_ATTACHED, DEVICE_DETACHING };
 
 struct device {
@@ -90,20 +102,25 @@ struct device {
 	char name[32];                /* "vbd 7/51712", for the log */
 	enum device_activity activity;
 	bool probed;
-	bool unusable;            /* probe failed: never connects */
-	bool script_failed;       /* and the log has said so */
-	bool plugged;             /* as of the last look */
-	bool fresh;               /* not looked at since we started */
-	bool resuming;            /* the frontend was connected before we started */
-	bool foreign;             /* a kernel driver or another party serves it */
-	bool broken;              /* until the frontend has closed */
-	bool dead;                /* domain dying */
-	bool suspending;          /* the daemon stops, the frontend stays connected */
-	bool gone;                /* directory vanished: free when idle */
-	bool advanced;            /* its state was once beyond 1, whoever wrote that */
-	bool replaced;            /* ... and another one stands in its place */
-	bool pending;             /* to be looked at */
-	bool front_changed;       /* a watched key of the frontend did */
+	bool unusable;       /* probe failed: never connects */
+	bool script_failed;  /* and the log has said so */
+	bool plugged;        /* as of the last step */
+	bool fresh;          /* not looked at since we started */
+	bool resuming;       /* the frontend was connected before we started */
+	bool foreign;        /* a kernel driver or another party serves it */
+	bool broken;         /* until the frontend has closed */
+	bool dead;           /* domain dying */
+	bool suspending;     /* the daemon stops, the frontend stays connected */
+	bool gone;           /* directory vanished: free when idle */
+	bool advanced;       /* its state was once beyond 1, whoever wrote that */
+	bool replaced;       /* ... and another one stands in its place */
+	bool pending;        /* to be looked at */
+	bool front_changed;  /* a watched key of the frontend did */
+	unsigned int unread; /* enum device_key: not read since they changed */
+	struct {
+		enum xenbus_state own, front;
+		bool online, plugged;
+	} seen;                   /* what was read */
 	unsigned int trace;       /* trace_mask() */
 	enum xenbus_state logged; /* last state told to the log */
 	struct log_limit talk;    /* for what is normal */
@@ -140,7 +157,9 @@ void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 
 struct device *device_new(const struct device_ops *ops, const struct device_env *env,
 			  uint32_t domid, uint32_t devid);
-/* Look at xenstore and take the next step(s). */
+/* Keys may have changed: read them before the next step. */
+void device_unread(struct device *dev, unsigned int keys);
+/* Look at what changed in xenstore and take the next step(s). */
 void device_step(struct device *dev);
 /* Release a device that is idle. */
 struct device *device_free(struct device *dev);

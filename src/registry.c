@@ -107,6 +107,7 @@ static void check_domains(struct registry *registry)
 		if (dev->dead || !domain_is_dead(registry, dev->domid))
 			continue;
 		dev->dead = true;
+		device_unread(dev, DEVICE_KEYS); /* its nodes may have gone without a word */
 		mark(registry, dev);
 	}
 }
@@ -114,7 +115,7 @@ static void check_domains(struct registry *registry)
 /* --- finding devices --- */
 
 static void touch(struct registry *registry, const struct device_ops *ops, uint32_t domid,
-		  uint32_t devid)
+		  uint32_t devid, unsigned int keys)
 {
 	struct device *dev = find(registry, ops, domid, devid);
 
@@ -127,6 +128,7 @@ static void touch(struct registry *registry, const struct device_ops *ops, uint3
 		LIST_INSERT_HEAD(&registry->devices[bucket_of(domid, devid)], dev, link);
 		dev->dead = domain_is_dead(registry, domid); /* while we were away, perhaps */
 	}
+	device_unread(dev, keys);
 	mark(registry, dev);
 }
 
@@ -158,7 +160,7 @@ static void scan_domain(struct registry *registry, const struct device_ops *ops,
 	names = xs_directory(registry->env->store->xs, XBT_NULL, path, &nr);
 	for (unsigned int i = 0; names && i < nr; i++)
 		if (scan_id(names[i], &devid))
-			touch(registry, ops, domid, devid);
+			touch(registry, ops, domid, devid, DEVICE_KEYS);
 	free(names);
 }
 
@@ -184,21 +186,31 @@ static void mark_known(struct registry *registry, const struct device_ops *ops,
 	struct device *dev;
 
 	for_each_device(registry, dev)
-		if (dev->ops == ops && (!domid || dev->domid == *domid))
+		if (dev->ops == ops && (!domid || dev->domid == *domid)) {
+			device_unread(dev, DEVICE_KEYS);
 			mark(registry, dev);
+		}
 }
 
-/* Keys whose change can mean a step; the rest are our own echoes. */
-static bool moves_state(const char *key)
+/* What a change of a key in our directory means for the next step; 0: nothing, most are our own echoes. */
+static unsigned int keys_behind(const char *key)
 {
-	static const char *const keys[] = {
-		"", "state", "online", "hotplug-status", "physical-device", "physical-device-path"
+	static const struct {
+		const char *name;
+		unsigned int keys;
+	} known[] = {
+		{ "", DEVICE_KEYS },
+		{ "state", DEVICE_KEY_STATE },
+		{ "online", DEVICE_KEY_ONLINE },
+		{ "hotplug-status", DEVICE_KEY_PLUGGED },
+		{ "physical-device", DEVICE_KEY_PLUGGED },
+		{ "physical-device-path", DEVICE_KEY_PLUGGED },
 	};
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!strcmp(key, keys[i]))
-			return true;
-	return false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(key, known[i].name))
+			return known[i].keys;
+	return 0;
 }
 
 /* `rest` is what follows "backend/KIND" in the path of an event. */
@@ -206,6 +218,7 @@ static void backend_event(struct registry *registry, const struct device_ops *op
 {
 	uint32_t domid, devid;
 	struct device *dev;
+	unsigned int keys;
 
 	if (*rest == '/')
 		rest++;
@@ -226,8 +239,9 @@ static void backend_event(struct registry *registry, const struct device_ops *op
 	if (!rest)
 		return;
 	dev = find(registry, ops, domid, devid);
-	if (!dev || moves_state(rest))
-		touch(registry, ops, domid, devid);
+	keys = dev ? keys_behind(rest) : DEVICE_KEYS;
+	if (keys)
+		touch(registry, ops, domid, devid, keys);
 	if (dev && dev->probed && dev->ops->changed)
 		dev->ops->changed(dev, rest);
 }
@@ -242,7 +256,7 @@ static void let_go(struct registry *registry, struct device *dev)
 
 	forget(dev);
 	if (replaced)
-		touch(registry, ops, domid, devid);
+		touch(registry, ops, domid, devid, DEVICE_KEYS);
 }
 
 /* Runs once per turn of the control loop, after all events of that turn were noted. */
@@ -307,6 +321,7 @@ static void route_front(struct registry *registry, const char *token, bool key)
 	if (!dev)
 		return;
 	dev->front_changed = dev->front_changed || key;
+	device_unread(dev, DEVICE_KEY_FRONT);
 	mark(registry, dev);
 }
 
@@ -329,7 +344,7 @@ static void store_events(void *user, uint32_t events)
 	char **event;
 
 	(void)events;
-	while ((event = xs_check_watch(registry->env->store->xs))) {
+	while ((event = xs_check_watch(registry->env->store->watches))) {
 		route(registry, event[XS_WATCH_PATH], event[XS_WATCH_TOKEN]);
 		free(event);
 	}
@@ -339,7 +354,7 @@ static void store_events(void *user, uint32_t events)
 
 static int watch_all(struct registry *registry)
 {
-	struct xs_handle *xs = registry->env->store->xs;
+	struct xs_handle *xs = registry->env->store->watches;
 
 	for (unsigned int i = 0; registry->kinds[i]; i++) {
 		char path[64], token[32];
@@ -368,8 +383,10 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 	the_registry = registry;
 	if (env->store->domid == 0 && !(registry->xc = xc_interface_open(NULL, NULL, 0)))
 		goto fail;
-	registry->watch =
-		loop_add(env->loop, xs_fileno(env->store->xs), EPOLLIN, store_events, registry);
+	if (store_open_watches(env->store))
+		goto fail;
+	registry->watch = loop_add(env->loop, xs_fileno(env->store->watches), EPOLLIN, store_events,
+				   registry);
 	if (!registry->watch || watch_all(registry))
 		goto fail;
 	loop_set_pass(env->loop, work, registry);
@@ -388,6 +405,7 @@ struct registry *registry_free(struct registry *registry)
 		while (!LIST_EMPTY(&registry->devices[i]))
 			forget(LIST_FIRST(&registry->devices[i]));
 	loop_remove(registry->env->loop, registry->watch);
+	store_close_watches(registry->env->store);
 	if (registry->xc)
 		xc_interface_close(registry->xc);
 	free(registry);

@@ -11,8 +11,7 @@
 
 int store_open(struct store *store)
 {
-	/* Not XS_UNWATCH_FILTER: with it libxenstore 4.17 leaks each event that it throws away. */
-	store->xs = xs_open(0);
+	*store = (struct store){ .xs = xs_open(0) };
 	if (!store->xs)
 		return errno ? -errno : -EIO;
 	if (store_read_u32(store, XBT_NULL, "", "domid", 0, 0x7fef, &store->domid))
@@ -20,8 +19,24 @@ int store_open(struct store *store)
 	return 0;
 }
 
+int store_open_watches(struct store *store)
+{
+	/* Not XS_UNWATCH_FILTER: with it libxenstore 4.17 leaks each event that it throws away. */
+	store->watches = xs_open(0);
+	return store->watches ? 0 : errno ? -errno : -EIO;
+}
+
+void store_close_watches(struct store *store)
+{
+	if (store->watches)
+		xs_close(store->watches);
+	store->watches = NULL;
+}
+
 void store_close(struct store *store)
 {
+	store_drop_names(store);
+	store_close_watches(store);
 	if (store->xs)
 		xs_close(store->xs);
 	store->xs = NULL;
@@ -33,6 +48,45 @@ static int join(char *path, const char *dir, const char *key)
 	int n = snprintf(path, STORE_PATH_MAX, "%s%s%s", dir, *dir ? "/" : "", key);
 
 	return n < 0 || (unsigned int)n >= STORE_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* --- names that are held --- */
+
+void store_hold_names(struct store *store, const char *dir)
+{
+	store_drop_names(store);
+	store->names = xs_directory(store->xs, XBT_NULL, dir, &store->nr_names);
+	store->names_of = dir;
+}
+
+void store_drop_names(struct store *store)
+{
+	free(store->names);
+	store->names = NULL;
+}
+
+static bool is_known_missing(const struct store *store, xs_transaction_t t, const char *dir,
+			     const char *key)
+{
+	if (!store->names || t != XBT_NULL || strcmp(dir, store->names_of) != 0 || strchr(key, '/'))
+		return false;
+	for (unsigned int i = 0; i < store->nr_names; i++)
+		if (!strcmp(store->names[i], key))
+			return false;
+	return true;
+}
+
+/* --- reading --- */
+
+/* The caller frees it. NULL with errno set. */
+static char *fetch(struct store *store, xs_transaction_t t, const char *dir, const char *key,
+		   unsigned int *ret_len)
+{
+	char path[STORE_PATH_MAX];
+	int err = is_known_missing(store, t, dir, key) ? -ENOENT : join(path, dir, key);
+
+	errno = -err;
+	return err ? NULL : xs_read(store->xs, t, path, ret_len);
 }
 
 static bool is_plain_text(const char *text, unsigned int len)
@@ -57,14 +111,10 @@ static int copy_value(const char *value, unsigned int len, char *buf, size_t siz
 int store_read(struct store *store, xs_transaction_t t, const char *dir, const char *key, char *buf,
 	       size_t size)
 {
-	char path[STORE_PATH_MAX];
 	unsigned int len;
-	char *value;
-	int err = join(path, dir, key);
+	char *value = fetch(store, t, dir, key, &len);
+	int err;
 
-	if (err)
-		return err;
-	value = xs_read(store->xs, t, path, &len);
 	if (!value)
 		return errno ? -errno : -EIO;
 	err = copy_value(value, len, buf, size);
@@ -122,13 +172,9 @@ int store_read_flag(struct store *store, xs_transaction_t t, const char *dir, co
 
 bool store_exists(struct store *store, xs_transaction_t t, const char *dir, const char *key)
 {
-	char path[STORE_PATH_MAX];
 	unsigned int len;
-	char *value;
+	char *value = fetch(store, t, dir, key, &len);
 
-	if (join(path, dir, key))
-		return false;
-	value = xs_read(store->xs, t, path, &len);
 	free(value);
 	return value != NULL;
 }

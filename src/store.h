@@ -15,14 +15,35 @@
 #define STORE_PATH_MAX  512u /* bytes, with the final NUL */
 #define STORE_VALUE_MAX 1024u
 
+/*
+ * Two connections: libxenstore starts a thread for the one that has watches, and every answer on it takes
+ * the way through that thread. Xenstored queues an event after the change, so a read on the other
+ * connection sees at least what the event was about.
+ */
 struct store {
-	struct xs_handle *xs; /* owned */
-	uint32_t domid;       /* our own domain */
+	struct xs_handle *xs;      /* owned; for all but watches */
+	struct xs_handle *watches; /* owned; for nothing else; NULL until opened */
+	uint32_t domid;            /* our own domain */
+	/* private to store.c: see store_hold_names() */
+	char **names; /* owned */
+	unsigned int nr_names;
+	const char *names_of; /* borrowed */
 };
 
 /* Connect and find our own domid. 0 or -errno. */
 int store_open(struct store *store);
+/* Connect for watches, too. 0 or -errno. */
+int store_open_watches(struct store *store);
+void store_close_watches(struct store *store); /* idempotent */
 void store_close(struct store *store);
+
+/*
+ * For whoever reads many keys of which most are not there: until the names are dropped, a key of DIR
+ * (borrowed) that was not there now is missing without a round trip. Nothing is held when DIR cannot be
+ * listed; one directory at a time; transactions do not use it.
+ */
+void store_hold_names(struct store *store, const char *dir);
+void store_drop_names(struct store *store); /* idempotent */
 
 /*
  * Read DIR/KEY as text. 0 with a NUL-terminated copy in buf; -ENOENT when there is

@@ -71,6 +71,15 @@ static int publish_pid(struct vbd *vbd, xs_transaction_t t)
 	return store_writef(dev->env->store, t, dev->be_path, "kthread-pid", "%u", pid);
 }
 
+/* What may be another with every connection. */
+static int publish_life(struct vbd *vbd, xs_transaction_t t)
+{
+	int err = store_writef(vbd->dev.env->store, t, vbd->dev.be_path, "feature-persistent", "%d",
+			       vbd->options.persistent_grants);
+
+	return err ? err : publish_pid(vbd, t);
+}
+
 /* What holds whatever the image turns out to be; some frontends look at state 2 already. */
 static int vbd_advertise(struct device *dev, xs_transaction_t t)
 {
@@ -87,14 +96,9 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 		err = store_writef(store, t, dir, "feature-max-indirect-segments", "%u",
 				   BLKIF_INDIRECT_SEGMENTS);
 	if (!err)
-		err = store_writef(store, t, dir, "feature-persistent", "%d",
-				   vbd_of(dev)->options.persistent_grants);
-	if (!err)
 		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
 				   vbd_max_queues(vbd_of(dev)));
-	if (!err)
-		err = publish_pid(vbd_of(dev), t);
-	return err;
+	return err ? err : publish_life(vbd_of(dev), t);
 }
 
 static int write_pid(struct store *store, xs_transaction_t t, void *user)
@@ -155,7 +159,7 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 	unsigned int info = (vbd->cdrom ? INFO_CDROM : 0u) |
 			    (vbd->removable ? INFO_REMOVABLE : 0u) |
 			    (vbd->image.read_only ? INFO_READ_ONLY : 0u);
-	int err = vbd_advertise(dev, t);
+	int err = publish_life(vbd, t);
 
 	if (!err)
 		err = publish_discard(vbd, t);

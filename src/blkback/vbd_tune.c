@@ -44,6 +44,7 @@ void vbd_read_options(struct vbd *vbd)
 	char value[64];
 	const char *name;
 
+	store_hold_names(store, vbd->dev.be_path);
 	read_kind(vbd);
 	vbd->options = *vbd->dev.env->disk;
 	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
@@ -54,6 +55,7 @@ void vbd_read_options(struct vbd *vbd)
 				   "pvbackd.conf(5)",
 				   name, value);
 	let_go(vbd);
+	store_drop_names(store);
 	set_rate(&vbd->rates.packets, vbd->options.iops, vbd->options.iops_burst);
 	set_rate(&vbd->rates.bytes, vbd->options.bps, vbd->options.bps_burst);
 }

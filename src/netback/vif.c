@@ -98,6 +98,20 @@ static void read_capture(struct vif *vif)
 	vif_capture_read(&vif->capture, &vif->dev, name);
 }
 
+static void read_own(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+
+	store_hold_names(dev->env->store, dev->be_path);
+	if (!vif->tap.adopted)
+		read_mtu(vif);
+	vif_limits_init(&vif->limits);
+	vif_limits_read(&vif->limits, dev);
+	vif_guard_read(&vif->guard, dev);
+	read_capture(vif);
+	store_drop_names(dev->env->store);
+}
+
 /* The tap must be there before the first state 2: the toolstack's script looks for it then. */
 static int vif_probe(struct device *dev)
 {
@@ -124,12 +138,7 @@ static int vif_probe(struct device *dev)
 			   dev->env->runtime_dir, strerror(-err));
 	if (!vif->tap.multi_queue)
 		vif->max_queues = 1;
-	if (!vif->tap.adopted)
-		read_mtu(vif);
-	vif_limits_init(&vif->limits);
-	vif_limits_read(&vif->limits, dev);
-	vif_guard_read(&vif->guard, dev);
-	read_capture(vif);
+	read_own(vif);
 	device_log(dev, LOG_LEVEL_DEBUG, "tap %s %s", name,
 		   vif->tap.adopted ? "taken over" : "created");
 	return 0;
@@ -572,13 +581,6 @@ static void vif_done(struct device *dev, bool removed)
 	}
 }
 
-static int vif_publish(struct device *dev, xs_transaction_t t)
-{
-	(void)dev;
-	(void)t;
-	return 0; /* a network frontend reads nothing that it has not seen in state 2 */
-}
-
 const struct device_ops vif_device_ops = {
 	.kind = "vif",
 	.size = sizeof(struct vif),
@@ -587,7 +589,6 @@ const struct device_ops vif_device_ops = {
 	.plugged = vif_plugged,
 	.online = vif_online,
 	.attach = vif_attach,
-	.publish = vif_publish,
 	.detach = vif_detach,
 	.changed = vif_changed,
 	.front_changed = vif_front_changed,

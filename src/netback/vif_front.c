@@ -172,7 +172,7 @@ static int read_ctrl(struct device *dev, struct vif_front *front)
 		   : read_number(dev, dev->fe_path, "event-channel-ctrl", 1, &front->ctrl_port);
 }
 
-int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret)
+static int read_front(struct device *dev, unsigned int max_queues, struct vif_front *ret)
 {
 	struct vif_front front = { 0 };
 	bool copy;
@@ -196,5 +196,15 @@ int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front
 		err = read_headroom(dev, &front);
 	if (!err)
 		*ret = front;
+	return err;
+}
+
+int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret)
+{
+	int err;
+
+	store_hold_names(dev->env->store, dev->fe_path);
+	err = read_front(dev, max_queues, ret);
+	store_drop_names(dev->env->store);
 	return err;
 }

@@ -11,20 +11,24 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Ask epoll for what is wanted now, when that has changed. */
 static void conn_watch(struct xsd_conn *c)
 {
-	uint32_t events = c->out ? EPOLLOUT : 0;
+	uint32_t events = c->out.len ? EPOLLOUT : 0;
 
-	if (xsd_conn_is_privileged(c) || c->out_bytes < XSD_QUOTA_OUT_BYTES)
+	if (xsd_conn_is_privileged(c) || c->out.len < XSD_QUOTA_OUT_BYTES)
 		events |= EPOLLIN;
-	sim_loop_modify(c->xs->loop, c->io, events);
+	if (events != c->events)
+		sim_loop_modify(c->xs->loop, c->io, events);
+	c->events = events;
 }
 
 static void conn_flush(struct xsd_conn *c)
 {
-	while (c->out) {
-		struct xsd_out *o = c->out;
-		ssize_t n = send(c->fd, o->data + o->done, o->len - o->done,
+	size_t done = 0;
+
+	while (done < c->out.len) {
+		ssize_t n = send(c->fd, c->out.data + done, c->out.len - done,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
@@ -35,16 +39,37 @@ static void conn_flush(struct xsd_conn *c)
 			xsd_conn_drop(c);
 			return;
 		}
-		o->done += (size_t)n;
-		if (o->done < o->len)
-			continue;
-		c->out = o->next;
-		c->out_bytes -= o->len;
-		free(o);
+		done += (size_t)n;
 	}
-	if (!c->out)
-		c->out_tail = &c->out;
+	c->out.len -= done;
+	if (done)
+		memmove(c->out.data, c->out.data + done, c->out.len);
 	conn_watch(c);
+}
+
+void xsd_flush(struct xsd *xs)
+{
+	struct xsd_conn *c;
+
+	while ((c = xs->unsent)) {
+		xs->unsent = c->next_unsent;
+		c->is_unsent = false;
+		if (!c->dead)
+			conn_flush(c);
+	}
+}
+
+static void *conn_room(struct xsd_conn *c, size_t len)
+{
+	void *at;
+
+	while (c->out.room - c->out.len < len) {
+		c->out.room = c->out.room ? c->out.room * 2 : 1024;
+		c->out.data = sim_realloc(c->out.data, c->out.room);
+	}
+	at = c->out.data + c->out.len;
+	c->out.len += len;
+	return at;
 }
 
 void xsd_conn_send(struct xsd_conn *conn, uint32_t type, uint32_t req_id, uint32_t tx_id,
@@ -53,19 +78,17 @@ void xsd_conn_send(struct xsd_conn *conn, uint32_t type, uint32_t req_id, uint32
 	struct xsd_sockmsg hdr = {
 		.type = type, .req_id = req_id, .tx_id = tx_id, .len = (uint32_t)len
 	};
-	struct xsd_out *o;
 
 	if (conn->dead || conn->fd < 0)
 		return;
-	o = sim_alloc(sizeof(*o) + sizeof(hdr) + len);
-	o->len = sizeof(hdr) + len;
-	memcpy(o->data, &hdr, sizeof(hdr));
+	memcpy(conn_room(conn, sizeof(hdr)), &hdr, sizeof(hdr));
 	if (len)
-		memcpy(o->data + sizeof(hdr), data, len);
-	*conn->out_tail = o;
-	conn->out_tail = &o->next;
-	conn->out_bytes += o->len;
-	conn_watch(conn);
+		memcpy(conn_room(conn, len), data, len);
+	if (conn->is_unsent)
+		return;
+	conn->is_unsent = true;
+	conn->next_unsent = conn->xs->unsent;
+	conn->xs->unsent = conn;
 }
 
 void xsd_conn_send_event(struct xsd_conn *conn, const char *path, const char *token)
@@ -99,56 +122,64 @@ static void reply_errno(struct xsd_req *q, int err)
 	xsd_conn_send(q->conn, XS_ERROR, q->req_id, q->tx_id, name, strlen(name) + 1);
 }
 
-/* A whole message is there: find its transaction, serve it, answer errors. */
-static void conn_serve(struct xsd_conn *c)
+/* A whole message: find its transaction, serve it, answer errors. */
+static void conn_serve(struct xsd_conn *c, const struct xsd_sockmsg *hdr, char *body)
 {
 	struct xsd_req q = { .xs = c->xs,
 			     .conn = c,
-			     .type = c->in.hdr.type,
-			     .req_id = c->in.hdr.req_id,
-			     .tx_id = c->in.hdr.tx_id,
-			     .data = c->in.body,
-			     .len = c->in.hdr.len };
+			     .type = hdr->type,
+			     .req_id = hdr->req_id,
+			     .tx_id = hdr->tx_id,
+			     .data = body,
+			     .len = hdr->len };
+	char behind = body[q.len]; /* the next message's, perhaps */
 	int err;
 
-	c->in.body[q.len] = '\0';
+	body[q.len] = '\0';
 	if (q.tx_id)
 		q.tx = xsd_tx_find(c, q.tx_id);
 	err = q.tx_id && !q.tx ? ENOENT : xsd_serve(&q);
 	if (err)
 		reply_errno(&q, err);
+	body[q.len] = behind;
 }
 
-/* Read once. Returns false when there is nothing more for now. */
-static bool conn_read(struct xsd_conn *c)
+/* Serve the message at `at`. Returns its size, 0 when it is not whole yet. */
+static size_t conn_take(struct xsd_conn *c, char *at, size_t have)
 {
-	size_t hdr = sizeof(c->in.hdr);
-	size_t want = c->in.have < hdr ? hdr : hdr + c->in.hdr.len;
-	char *at = c->in.have < hdr ? (char *)&c->in.hdr + c->in.have
-				    : c->in.body + (c->in.have - hdr);
-	ssize_t n = 0;
+	struct xsd_sockmsg hdr;
 
-	if (c->in.have < want) {
-		n = recv(c->fd, at, want - c->in.have, MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return false;
-		if (n <= 0) {
-			xsd_conn_drop(c);
-			return false;
-		}
+	if (have < sizeof(hdr))
+		return 0;
+	memcpy(&hdr, at, sizeof(hdr));
+	if (hdr.len > XENSTORE_PAYLOAD_MAX)
+		xsd_conn_drop(c);
+	else if (have >= sizeof(hdr) + hdr.len)
+		conn_serve(c, &hdr, at + sizeof(hdr));
+	else
+		return 0;
+	return sizeof(hdr) + hdr.len;
+}
+
+/* Read once, a buffer full at most, so that no client can starve the others. */
+static void conn_read(struct xsd_conn *c)
+{
+	ssize_t n = recv(c->fd, c->in.data + c->in.have, XSD_IN_BYTES - c->in.have, MSG_DONTWAIT);
+	size_t at = 0, step;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		xsd_conn_drop(c);
+		return;
 	}
 	c->in.have += (size_t)n;
-	if (c->in.have < hdr)
-		return true;
-	if (c->in.hdr.len > XENSTORE_PAYLOAD_MAX) {
-		xsd_conn_drop(c);
-		return false;
-	}
-	if (c->in.have == hdr + c->in.hdr.len) {
-		conn_serve(c);
-		c->in.have = 0;
-	}
-	return !c->dead;
+	while (!c->dead && (step = conn_take(c, c->in.data + at, c->in.have - at)))
+		at += step;
+	if (c->dead)
+		return;
+	c->in.have -= at;
+	memmove(c->in.data, c->in.data + at, c->in.have);
 }
 
 static void conn_io(void *arg, uint32_t events)
@@ -159,12 +190,9 @@ static void conn_io(void *arg, uint32_t events)
 		return;
 	if (events & EPOLLOUT)
 		conn_flush(c);
-	/* A bounded number of reads, so that no client can starve the others. */
-	for (int i = 0; i < 16 && !c->dead && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)); i++)
-		if (!conn_read(c))
-			break;
-	if (!c->dead && c->out)
-		conn_flush(c);
+	if (!c->dead && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		conn_read(c);
+	xsd_flush(c->xs);
 }
 
 void xsd_conn_accept(struct xsd *xs, int listen_fd, uint32_t domid, uint32_t target)
@@ -179,9 +207,9 @@ void xsd_conn_accept(struct xsd *xs, int listen_fd, uint32_t domid, uint32_t tar
 	c->fd = fd;
 	c->domid = domid;
 	c->target = target;
-	c->out_tail = &c->out;
 	c->next = xs->conns;
 	xs->conns = c;
+	c->events = EPOLLIN;
 	c->io = sim_loop_add(xs->loop, fd, EPOLLIN, conn_io, c);
 }
 
@@ -195,12 +223,8 @@ void xsd_conn_drop(struct xsd_conn *conn)
 	conn->fd = -1;
 	xsd_watch_free_all(conn);
 	xsd_tx_free_all(conn);
-	while (conn->out) {
-		struct xsd_out *o = conn->out;
-
-		conn->out = o->next;
-		free(o);
-	}
+	free(conn->out.data);
+	conn->out = (struct xsd_outbuf){ 0 };
 }
 
 static void conns_reap(struct xsd *xs)

@@ -100,6 +100,7 @@ void xsd_domain_gone(struct xsd *xs, uint32_t domid)
 	domain_free(xs, d);
 	xsd_store_purge_owner(xs, domid);
 	xsd_fire_special(xs, "@releaseDomain");
+	xsd_flush(xs);
 }
 
 void xsd_domain_shutdown(struct xsd *xs, uint32_t domid)
@@ -110,6 +111,7 @@ void xsd_domain_shutdown(struct xsd *xs, uint32_t domid)
 		return;
 	d->shutdown = true;
 	xsd_fire_special(xs, "@releaseDomain");
+	xsd_flush(xs);
 }
 
 /* The first string of the body as a domain id. 0 or an errno. */

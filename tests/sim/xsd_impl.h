@@ -15,6 +15,9 @@
 #define XSD_QUOTA_PERMS        5u
 /* A guest that does not read its replies is not read from beyond this. */
 #define XSD_QUOTA_OUT_BYTES (256u * 1024)
+#define XSD_WATCH_BUCKETS   4096u
+/* At least one whole message. */
+#define XSD_IN_BYTES (sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX)
 
 /* One node. A table maps absolute paths to these. */
 struct xsd_node {
@@ -57,10 +60,12 @@ struct xsd_tx {
 };
 
 struct xsd_watch {
-	struct xsd_watch *next;
-	char *path, *token; /* owned */
-	size_t len;         /* of the path */
-	size_t strip;       /* bytes of the path that a relative watch does not show */
+	struct xsd_watch *next;           /* of its connection */
+	struct xsd_watch *next_in_bucket; /* by path */
+	struct xsd_conn *conn;            /* borrowed */
+	char *path, *token;               /* owned */
+	size_t len;                       /* of the path */
+	size_t strip; /* bytes of the path that a relative watch does not show */
 };
 
 struct xsd_domain {
@@ -75,10 +80,9 @@ struct xsd_domain {
 	struct xsd *xs;
 };
 
-struct xsd_out {
-	struct xsd_out *next;
-	size_t len, done;
-	char data[];
+struct xsd_outbuf {
+	char *data; /* owned */
+	size_t len, room;
 };
 
 struct xsd_conn {
@@ -94,12 +98,13 @@ struct xsd_conn {
 	struct xsd_tx *txs;
 	unsigned int nr_txs;
 	uint32_t next_tx;
-	struct xsd_out *out, **out_tail;
-	size_t out_bytes;
-	struct xsd_sockbuf {
+	uint32_t events; /* that epoll was asked for */
+	bool is_unsent;
+	struct xsd_conn *next_unsent;
+	struct xsd_outbuf out;
+	struct xsd_inbuf {
 		size_t have;
-		struct xsd_sockmsg hdr;
-		char body[XENSTORE_PAYLOAD_MAX + 1];
+		char data[XSD_IN_BYTES + 1]; /* and a zero after a body */
 	} in;
 };
 
@@ -110,7 +115,10 @@ struct xsd {
 	struct sim_watch *listen_watch;
 	struct xsd_table nodes;
 	uint64_t gen;
+	struct xsd_watch *watch_bucket[XSD_WATCH_BUCKETS];
+	unsigned int nr_dom0_watches;
 	struct xsd_conn *conns;
+	struct xsd_conn *unsent; /* those that have something to be sent */
 	struct xsd_domain *domains;
 };
 
@@ -196,9 +204,11 @@ int xsd_op_resume(struct xsd_req *q);
 void xsd_domain_free_all(struct xsd *xs);
 
 /* xsd_conn.c */
-/* Queue a message; @type is XS_*. Never blocks. */
+/* Queue a message; @type is XS_*. Never blocks; xsd_flush() sends it. */
 void xsd_conn_send(struct xsd_conn *conn, uint32_t type, uint32_t req_id, uint32_t tx_id,
 		   const void *data, size_t len);
+/* Send what was queued, as far as the sockets take it. Whoever queues calls it in the end. */
+void xsd_flush(struct xsd *xs);
 void xsd_conn_send_event(struct xsd_conn *conn, const char *path, const char *token);
 /* Answer the request being served. */
 void xsd_reply(struct xsd_req *q, const void *data, size_t len);

@@ -6,15 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The lengths tell most of a thousand watches from the one that is meant. */
-static bool is_hit(const struct xsd_watch *w, const struct xsd_event *ev, size_t len)
+static struct xsd_watch **watch_bucket(struct xsd *xs, const char *path, size_t len)
 {
-	if (ev->exact)
-		return len == w->len && !memcmp(ev->path, w->path, len);
-	if (!strcmp(w->path, "/"))
-		return ev->path[0] == '/';
-	return len >= w->len && (ev->path[w->len] == '/' || !ev->path[w->len]) &&
-	       !memcmp(ev->path, w->path, w->len);
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)path[i]) * 16777619u;
+	return &xs->watch_bucket[h % XSD_WATCH_BUCKETS];
 }
 
 static bool perms_readable(const struct xsd_conn *conn, const struct xs_permissions *perms,
@@ -49,18 +47,27 @@ static const char *shown_path(const struct xsd_watch *w, const char *path)
 	return w->strip && path[0] == '/' ? path + 1 : path;
 }
 
+/* Tell those who watch exactly the first `len` bytes of the event's path. */
+static void deliver_at(struct xsd *xs, const struct xsd_event *ev, size_t len)
+{
+	for (struct xsd_watch *w = *watch_bucket(xs, ev->path, len); w; w = w->next_in_bucket)
+		if (w->len == len && !memcmp(w->path, ev->path, len) && !w->conn->dead &&
+		    event_is_visible(w->conn, ev))
+			xsd_conn_send_event(w->conn, shown_path(w, ev->path), w->token);
+}
+
 void xsd_event_deliver(struct xsd *xs, const struct xsd_event *ev)
 {
 	size_t len = strlen(ev->path);
 
-	for (struct xsd_conn *c = xs->conns; c; c = c->next) {
-		if (c->dead || !c->watches || !event_is_visible(c, ev))
-			continue;
-		for (struct xsd_watch *w = c->watches; w; w = w->next) {
-			if (is_hit(w, ev, len))
-				xsd_conn_send_event(c, shown_path(w, ev->path), w->token);
-		}
-	}
+	deliver_at(xs, ev, len);
+	if (ev->exact)
+		return;
+	for (size_t up = len; --up > 0;)
+		if (ev->path[up] == '/')
+			deliver_at(xs, ev, up);
+	if (len > 1 && ev->path[0] == '/')
+		deliver_at(xs, ev, 1);
 }
 
 void xsd_event_free(struct xsd_event *ev)
@@ -110,8 +117,27 @@ static struct xsd_watch **watch_find(struct xsd_conn *conn, const char *path, co
 	return at;
 }
 
+static void watch_add(struct xsd_watch *w)
+{
+	struct xsd *xs = w->conn->xs;
+	struct xsd_watch **at = watch_bucket(xs, w->path, w->len);
+
+	w->next_in_bucket = *at;
+	*at = w;
+	w->conn->nr_watches++;
+	xs->nr_dom0_watches += w->conn->domid == 0;
+}
+
 static void watch_free(struct xsd_watch *w)
 {
+	struct xsd *xs = w->conn->xs;
+	struct xsd_watch **at = watch_bucket(xs, w->path, w->len);
+
+	while (*at != w)
+		at = &(*at)->next_in_bucket;
+	*at = w->next_in_bucket;
+	w->conn->nr_watches--;
+	xs->nr_dom0_watches -= w->conn->domid == 0;
 	free(w->path);
 	free(w->token);
 	free(w);
@@ -140,7 +166,8 @@ int xsd_op_watch(struct xsd_req *q)
 	if (str[0][0] != '/' && str[0][0] != '@')
 		w->strip = strlen(path) - strlen(str[0]) - 1;
 	*at = w;
-	q->conn->nr_watches++;
+	w->conn = q->conn;
+	watch_add(w);
 	xsd_reply_ok(q);
 	xsd_conn_send_event(q->conn, shown_path(w, path), w->token);
 	return 0;
@@ -163,7 +190,6 @@ int xsd_op_unwatch(struct xsd_req *q)
 	if (!w)
 		return ENOENT;
 	*at = w->next;
-	q->conn->nr_watches--;
 	watch_free(w);
 	xsd_reply_ok(q);
 	return 0;
@@ -171,12 +197,7 @@ int xsd_op_unwatch(struct xsd_req *q)
 
 unsigned int xsd_nr_watches(const struct xsd *xs)
 {
-	unsigned int nr = 0;
-
-	for (const struct xsd_conn *c = xs->conns; c; c = c->next)
-		if (c->domid == 0 && !c->dead)
-			nr += c->nr_watches;
-	return nr;
+	return xs->nr_dom0_watches;
 }
 
 void xsd_watch_free_all(struct xsd_conn *conn)
@@ -187,5 +208,4 @@ void xsd_watch_free_all(struct xsd_conn *conn)
 		conn->watches = w->next;
 		watch_free(w);
 	}
-	conn->nr_watches = 0;
 }

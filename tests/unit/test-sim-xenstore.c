@@ -433,13 +433,48 @@ static void the_daemon_reads_what_a_watch_left_behind(void **state)
 
 	(void)state;
 	assert_int_equal(store_open(&store), 0);
-	assert_true(xs_watch(store.xs, "/left", "tok"));
+	assert_int_equal(store_open_watches(&store), 0);
+	assert_true(xs_watch(store.watches, "/left", "tok"));
 	assert_true(put(store.xs, XBT_NULL, "/left/x", "1"));
-	assert_true(xs_unwatch(store.xs, "/left", "tok"));
-	expect_event(store.xs, "/left", "tok");
-	expect_event(store.xs, "/left/x", "tok");
-	expect_no_event(store.xs);
+	assert_true(xs_unwatch(store.watches, "/left", "tok"));
+	expect_event(store.watches, "/left", "tok");
+	expect_event(store.watches, "/left/x", "tok");
+	expect_no_event(store.watches);
 	store_close(&store);
+}
+
+static void a_key_that_was_not_there_is_missing_while_names_are_held(void **state)
+{
+	struct store store;
+
+	(void)state;
+	assert_int_equal(store_open(&store), 0);
+	assert_int_equal(store_write(&store, XBT_NULL, "/held", "there", "1"), 0);
+	store_hold_names(&store, "/held");
+	assert_int_equal(store_write(&store, XBT_NULL, "/held", "late", "1"), 0);
+	assert_int_equal(store_write(&store, XBT_NULL, "/other", "late", "1"), 0);
+	assert_true(store_exists(&store, XBT_NULL, "/held", "there"));
+	assert_false(store_exists(&store, XBT_NULL, "/held", "late"));
+	assert_true(store_exists(&store, XBT_NULL, "/other", "late"));
+	store_drop_names(&store);
+	assert_true(store_exists(&store, XBT_NULL, "/held", "late"));
+	store_hold_names(&store, "/nowhere"); /* cannot be listed: nothing is known of it */
+	assert_int_equal(store_write(&store, XBT_NULL, "/nowhere", "late", "1"), 0);
+	assert_true(store_exists(&store, XBT_NULL, "/nowhere", "late"));
+	store_close(&store);
+}
+
+static void a_watch_on_the_root_hears_everything_once(void **state)
+{
+	struct xs_handle *xs = xs_open(0);
+
+	(void)state;
+	assert_true(xs_watch(xs, "/", "tok"));
+	expect_event(xs, "/", "tok");
+	assert_true(put(xs, XBT_NULL, "/deep/below", "1"));
+	expect_event(xs, "/deep/below", "tok");
+	expect_no_event(xs);
+	xs_close(xs);
 }
 
 int main(void)
@@ -468,6 +503,8 @@ int main(void)
 		cmocka_unit_test(the_nodes_of_a_released_domain_vanish_without_an_event),
 		cmocka_unit_test(only_dom0_may_introduce),
 		cmocka_unit_test(the_daemon_reads_what_a_watch_left_behind),
+		cmocka_unit_test(a_key_that_was_not_there_is_missing_while_names_are_held),
+		cmocka_unit_test(a_watch_on_the_root_hears_everything_once),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
