@@ -19,6 +19,7 @@ enum sim_op {
 	SIM_OP_EVENTS,       /* -> the event channel fd of this client */
 	SIM_OP_PEER,         /* client id -> fd that delivers ports to it */
 	SIM_OP_RETRY,        /* client id: deliver what is pending for it */
+	SIM_OP_UNMASKS,      /* client id: watch for its unmasks, an event waits for one */
 	SIM_OP_DOM_CREATE,   /* nr_pages, is_hvm -> domid */
 	SIM_OP_DOM_DESTROY,  /* domid */
 	SIM_OP_DOM_SHUTDOWN, /* domid, reason */

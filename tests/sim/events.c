@@ -4,7 +4,9 @@
  *
  * Delivery is as in the kernel's evtchn driver: a delivered port is masked
  * until its owner writes it back, and an event that comes in between waits.
- * So each port is at most once in its owner's socket.
+ * So each port is at most once in its owner's socket. What the owner writes back
+ * is read by whoever has the next event for it; only when one has come too early
+ * does the hypervisor wait for the unmask.
  */
 #include "events.h"
 
@@ -64,18 +66,42 @@ static bool port_push(struct sim_port *p, uint32_t port, int fd)
 	return true;
 }
 
-bool sim_port_raise(struct sim_dom *dom, uint32_t port, int fd)
-{
-	struct sim_port *p = &dom->port[port];
-
-	p->pending = true;
-	return port_push(p, port, fd);
-}
-
 bool sim_port_unmask(struct sim_dom *dom, uint32_t port, int fd)
 {
 	struct sim_port *p = &dom->port[port];
 
 	p->masked = false;
 	return port_push(p, port, fd);
+}
+
+ssize_t sim_ports_unmask(struct sim_shm *shm, struct sim_dom *dom, uint32_t client, int fd,
+			 bool *ret_full)
+{
+	uint32_t port[256];
+	ssize_t n = recv(fd, port, sizeof(port), MSG_DONTWAIT);
+
+	*ret_full = false;
+	for (size_t i = 0; dom && n > 0 && i < (size_t)n / sizeof(port[0]); i++) {
+		struct sim_port *p = sim_port_get(dom, port[i]);
+
+		if (!p || p->client != client)
+			continue;
+		shm->stats.unmasks++;
+		*ret_full |= !sim_port_unmask(dom, port[i], fd);
+	}
+	return n;
+}
+
+enum sim_raised sim_port_raise(struct sim_shm *shm, struct sim_dom *dom, uint32_t port, int fd)
+{
+	struct sim_port *p = &dom->port[port];
+	bool full = false;
+
+	p->pending = true;
+	/* Perhaps it has been unmasked, and nobody has looked since. */
+	if (p->masked)
+		sim_ports_unmask(shm, dom, p->client, fd, &full);
+	if (p->masked && p->pending)
+		return SIM_RAISED_LATE;
+	return !full && port_push(p, port, fd) ? SIM_RAISED : SIM_RAISED_FULL;
 }

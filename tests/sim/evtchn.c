@@ -5,7 +5,7 @@
  * xenevtchn_fd() is a socket with the meaning of /dev/xen/evtchn: read() gives
  * as many pending ports as fit, write() of ports unmasks them, and it polls
  * readable while ports are pending. A notifier writes the port straight into
- * the receiver's socket; the hypervisor process only serves the unmasks.
+ * the receiver's socket, and reads what the receiver unmasked; see events.c.
  */
 #include "client.h"
 #include "events.h"
@@ -62,9 +62,10 @@ static int peer_fetch(struct xenevtchn_handle *xce, uint32_t client)
 	return 0;
 }
 
-static void retry_later(struct xenevtchn_handle *xce, uint32_t client)
+static void retry_later(struct xenevtchn_handle *xce, uint32_t client, enum sim_raised raised)
 {
-	struct sim_msg msg = { .op = SIM_OP_RETRY, .arg = { client } };
+	enum sim_op op = raised == SIM_RAISED_LATE ? SIM_OP_UNMASKS : SIM_OP_RETRY;
+	struct sim_msg msg = { .op = op, .arg = { client } };
 
 	sim_client_call(&xce->conn, &msg, NULL, NULL);
 }
@@ -151,7 +152,8 @@ int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
 {
 	struct sim_shm *shm = xce->conn.shm;
 	uint32_t want = 0;
-	bool done = true, sent = true;
+	enum sim_raised raised = SIM_RAISED;
+	bool done = true;
 	int err = sim_fail("xenevtchn_notify");
 
 	if (err)
@@ -172,12 +174,14 @@ int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
 		want = q ? q->client : 0;
 		done = !want || peer_fd(xce, want) >= 0;
 		if (want && done)
-			sent = sim_port_raise(other, p->remote_port, peer_fd(xce, want));
+			raised = sim_port_raise(shm, other, p->remote_port, peer_fd(xce, want));
+		if (raised == SIM_RAISED_LATE && shm->client[SIM_CLIENT_INDEX(want)].hv_unmasks)
+			raised = SIM_RAISED;
 		shm->stats.notifies += done;
 		sim_unlock(&shm->lock);
 	} while (!done);
-	if (!sent)
-		retry_later(xce, want);
+	if (raised != SIM_RAISED)
+		retry_later(xce, want, raised);
 	return err ? fail_with(err) : 0;
 }
 
@@ -213,7 +217,7 @@ static int bind_interdomain(struct xenevtchn_handle *xce, uint32_t domid, uint32
 	xce->dom->port[port].remote_port = remote_port;
 	q->remote_port = (uint32_t)port;
 	/* Xen: events sent while unbound may be lost, so there is always one now. */
-	sim_port_raise(xce->dom, (uint32_t)port, peer_fd(xce, xce->conn.id));
+	sim_port_raise(xce->conn.shm, xce->dom, (uint32_t)port, peer_fd(xce, xce->conn.id));
 	return port;
 }
 
@@ -297,12 +301,23 @@ xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *xce)
 
 int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 {
-	uint32_t word = port;
+	struct sim_shm *shm = xce->conn.shm;
+	bool sent = true;
 	int err = sim_fail("xenevtchn_unmask");
 
 	if (err)
 		return fail_with(err);
-	return write(xce->fd, &word, sizeof(word)) == sizeof(word) ? 0 : -1;
+	sim_lock(&shm->lock);
+	if (own_port(xce, port)) {
+		shm->stats.unmasks++;
+		sent = sim_port_unmask(xce->dom, port, peer_fd(xce, xce->conn.id));
+	} else {
+		err = EINVAL;
+	}
+	sim_unlock(&shm->lock);
+	if (!sent)
+		retry_later(xce, xce->conn.id, SIM_RAISED_FULL);
+	return err ? fail_with(err) : 0;
 }
 
 int xenevtchn_restrict(xenevtchn_handle *xce, domid_t domid)

@@ -51,6 +51,7 @@ xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int 
 		free(xgt);
 		return fail_null(-err);
 	}
+	xgt->conn.shm->client[SIM_CLIENT_INDEX(xgt->conn.id)].has_grants = true;
 	return xgt;
 }
 

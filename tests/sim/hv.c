@@ -42,6 +42,7 @@ struct hv {
 	int mem_fd;
 	struct sim_shm *shm;
 	struct hv_client *clients;
+	bool retry; /* for some client */
 	uint32_t next_domid;
 	uint32_t next_generation;
 };
@@ -75,16 +76,10 @@ static int client_hello(struct hv_client *c, uint32_t domid, bool is_vcpu)
 	return -ENFILE;
 }
 
-/* Everything that the kernel would undo when the process's files close. */
-static void client_release(struct hv_client *c)
+static void client_release_grants(struct hv_client *c)
 {
 	struct sim_shm *shm = c->hv->shm;
-	struct sim_dom *dom = sim_dom_find(shm, c->domid);
 
-	sim_lock(&shm->lock);
-	for (uint32_t i = 1; dom && i < SIM_MAX_PORTS; i++)
-		if (dom->port[i].state != SIM_PORT_FREE && dom->port[i].client == c->id)
-			sim_port_close(shm, dom, i);
 	for (uint32_t i = 1; i < SIM_MAX_MAPS; i++) {
 		struct sim_map *m = &shm->map[i];
 
@@ -97,6 +92,20 @@ static void client_release(struct hv_client *c)
 	for (uint32_t i = 0; i < SIM_MAX_DOMS; i++)
 		if (shm->dom[i].state != SIM_DOM_FREE)
 			sim_grants_recount(shm, &shm->dom[i]);
+}
+
+/* Everything that the kernel would undo when the process's files close. */
+static void client_release(struct hv_client *c)
+{
+	struct sim_shm *shm = c->hv->shm;
+	struct sim_dom *dom = sim_dom_find(shm, c->domid);
+
+	sim_lock(&shm->lock);
+	for (uint32_t i = 1; dom && i < SIM_MAX_PORTS; i++)
+		if (dom->port[i].state != SIM_PORT_FREE && dom->port[i].client == c->id)
+			sim_port_close(shm, dom, i);
+	if (shm->client[SIM_CLIENT_INDEX(c->id)].has_grants)
+		client_release_grants(c);
 	shm->client[SIM_CLIENT_INDEX(c->id)].used = false;
 	sim_unlock(&shm->lock);
 }
@@ -168,33 +177,45 @@ static void clients_reap(struct hv *hv)
 	}
 }
 
-/* Ports that the client wrote: each is unmasked, once more delivered if it waited. */
+static bool has_late_event(struct hv_client *c, struct sim_dom *dom)
+{
+	for (uint32_t i = 1; i < SIM_MAX_PORTS; i++) {
+		const struct sim_port *p = &dom->port[i];
+
+		if (p->state != SIM_PORT_FREE && p->client == c->id && p->pending && p->masked)
+			return true;
+	}
+	return false;
+}
+
+static void client_watch_unmasks(struct hv_client *c, bool on)
+{
+	bool *now = &c->hv->shm->client[SIM_CLIENT_INDEX(c->id)].hv_unmasks;
+
+	if (*now != on)
+		sim_loop_modify(c->hv->loop, c->events_io, on ? EPOLLIN : 0);
+	*now = on;
+}
+
+/* The client wrote ports while an event waited for one of them, or it is gone. */
 static void client_unmask(void *arg, uint32_t events)
 {
 	struct hv_client *c = arg;
 	struct sim_shm *shm = c->hv->shm;
 	struct sim_dom *dom = sim_dom_find(shm, c->domid);
-	uint32_t port[256];
-	ssize_t n = recv(c->events_fd, port, sizeof(port), MSG_DONTWAIT);
+	bool full = false;
+	ssize_t n;
 
 	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		client_drop(c);
-		return;
-	}
 	sim_lock(&shm->lock);
-	for (size_t i = 0; dom && i < (size_t)n / sizeof(port[0]); i++) {
-		struct sim_port *p = sim_port_get(dom, port[i]);
-
-		if (!p || p->client != c->id)
-			continue;
-		shm->stats.unmasks++;
-		if (!sim_port_unmask(dom, port[i], c->events_fd))
-			c->retry = true;
-	}
+	n = sim_ports_unmask(shm, dom, c->id, c->events_fd, &full);
+	if (n >= 0 || errno == EAGAIN)
+		client_watch_unmasks(c, dom && has_late_event(c, dom));
 	sim_unlock(&shm->lock);
+	if (full)
+		c->retry = c->hv->retry = true;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		client_drop(c);
 }
 
 static void client_retry(struct hv_client *c)
@@ -209,7 +230,7 @@ static void client_retry(struct hv_client *c)
 
 		if (p->state == SIM_PORT_FREE || p->client != c->id || !p->pending || p->masked)
 			continue;
-		if (!sim_port_raise(dom, i, c->events_fd))
+		if (sim_port_raise(shm, dom, i, c->events_fd) == SIM_RAISED_FULL)
 			c->retry = true;
 	}
 	sim_unlock(&shm->lock);
@@ -226,7 +247,7 @@ static int client_events(struct hv_client *c)
 		return -errno;
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
 	c->events_fd = pair[0];
-	c->events_io = sim_loop_add(c->hv->loop, pair[0], EPOLLIN, client_unmask, c);
+	c->events_io = sim_loop_add(c->hv->loop, pair[0], 0, client_unmask, c);
 	c->hv->shm->client[SIM_CLIENT_INDEX(c->id)].has_events = true;
 	return pair[1];
 }
@@ -400,7 +421,15 @@ static int client_request(struct hv_client *c, const struct sim_msg *m, uint32_t
 	case SIM_OP_RETRY:
 		other = client_find(c->hv, m->arg[0]);
 		if (other && other->events_fd >= 0)
-			other->retry = true;
+			other->retry = c->hv->retry = true;
+		return 0;
+	case SIM_OP_UNMASKS:
+		other = client_find(c->hv, m->arg[0]);
+		if (!other || other->events_fd < 0)
+			return -ENOENT;
+		sim_lock(&c->hv->shm->lock);
+		client_watch_unmasks(other, true);
+		sim_unlock(&c->hv->shm->lock);
 		return 0;
 	case SIM_OP_DOM_CREATE:
 		return dom_create(c->hv, m->arg[0], m->arg[1], ret_val);
@@ -464,17 +493,17 @@ static void client_arrives(void *arg, uint32_t events)
 /* Ports whose owner's socket was full: they wait for the next turn. */
 int hv_pending(struct hv *hv)
 {
-	int timeout_ms = -1;
+	bool retry = hv->retry;
 
-	for (struct hv_client *c = hv->clients; c; c = c->next) {
+	hv->retry = false;
+	for (struct hv_client *c = retry ? hv->clients : NULL; c; c = c->next) {
 		if (!c->dead && c->retry)
 			client_retry(c);
-		if (!c->dead && c->retry)
-			timeout_ms = 1;
+		hv->retry |= !c->dead && c->retry;
 	}
 	if (hv->xs)
 		__atomic_store_n(&hv->shm->nr_watches, xsd_nr_watches(hv->xs), __ATOMIC_RELAXED);
-	return timeout_ms;
+	return hv->retry ? 1 : -1;
 }
 
 static int hv_listen(const char *path)

@@ -80,6 +80,8 @@ struct sim_client {
 	uint32_t domid;
 	bool used;
 	bool has_events; /* an event channel handle */
+	bool has_grants; /* may map and copy */
+	bool hv_unmasks; /* the hypervisor waits for its unmasks */
 };
 
 /* What the whole machine did so far; for tests that look for leaks and cost. */
