@@ -13,6 +13,7 @@
 
 #include "blkback/bufpool.h"
 #include "blkback/kept.h"
+#include "blkback/share.h"
 #include "blkback/slow.h"
 #include "worker.h"
 
@@ -39,6 +40,7 @@ struct aio {
 	struct bufpool *buffers; /* owned */
 	struct slow *slow;       /* owned */
 	struct kept_budget kept;
+	struct share share;
 	/* the rest is private to aio.c */
 	struct worker *worker; /* borrowed */
 	io_context_t ctx;

@@ -10,6 +10,7 @@ libpvb_a_SOURCES += \
 	src/blkback/kept.c src/blkback/kept.h \
 	src/blkback/nbd_conn.h src/blkback/nbd_link.h \
 	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
+	src/blkback/share.c src/blkback/share.h \
 	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \

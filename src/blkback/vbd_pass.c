@@ -132,6 +132,8 @@ static bool may_take(const struct vbd_queue *q)
 {
 	if (!image_takes(q))
 		return false;
+	if (q->in_flight >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q))
+		return false; /* those in flight bring us back */
 	return !q->stopping && !q->failed && !q->barrier && STAILQ_EMPTY(&q->waiting) &&
 	       !STAILQ_EMPTY(&q->idle);
 }
@@ -181,8 +183,11 @@ static void take(struct queue *queue)
 
 		if (ret < 0)
 			fail_ring(q);
+		if (ret == 0 && i > 0 && q->in_flight < SHARE_REQUESTS)
+			share_ask(&q->aio->share, q);
 		if (ret <= 0)
 			return;
+		share_take(&q->aio->share);
 		admit(q, slot);
 	}
 }

@@ -296,13 +296,52 @@ static void a_deep_ring_leaves_the_pass_to_others(void **state)
 	attach(0);
 	attach(1);
 	settle();
-	CHECK(nr_attached == 2 && nr_asked == DEEP + 1);
+	CHECK(nr_attached == 2 && nr_asked == SHARE + 1);
 	CHECK(most_asked == SHARE && shallow_asked_in == 1);
-	medium_is_done();
 	nr_passes = 0;
-	settle();
+	while (nr_asked) {
+		medium_is_done();
+		settle();
+	}
 	CHECK(word(0, 2) == DEEP && word(1, 2) == 1);
 	CHECK(most_answered == SHARE && shallow_answered_in == 1);
+}
+
+/* The medium has no more of it than of a ring of one page, as long as another has few requests. */
+static void a_deep_ring_leaves_the_medium_to_one_that_has_few(void **state)
+{
+	uint32_t most = 0, done = 0;
+
+	(void)state;
+	guest_asks(0, 500);
+	guest_asks(1, 1);
+	attach(0);
+	attach(1);
+	settle();
+	for (; nr_asked; settle()) {
+		if (done > SHARE &&
+		    done < SHARE_WINDOW - SHARE) /* once it knows, and not yet forgot */
+			CHECK(nr_asked <= SHARE_REQUESTS);
+		most = nr_asked > most ? nr_asked : most;
+		done += nr_asked;
+		medium_is_done();
+	}
+	CHECK(most > SHARE + 1);
+	CHECK(word(0, 2) == 500);
+}
+
+static void two_deep_rings_ask_nothing_of_each_other(void **state)
+{
+	(void)state;
+	guest_asks(0, DEEP);
+	guest_asks(1, DEEP);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 2 * DEEP);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == DEEP && word(1, 2) == DEEP);
 }
 
 static void a_ring_alone_is_served_whole(void **state)
@@ -322,6 +361,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_deep_ring_leaves_the_pass_to_others, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_deep_ring_leaves_the_medium_to_one_that_has_few,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(two_deep_rings_ask_nothing_of_each_other, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_ring_alone_is_served_whole, setup, teardown),
 	};
