@@ -15,7 +15,8 @@ struct kept_page {
 	TAILQ_ENTRY(kept_page) use;
 	struct grant_map map;
 	uint32_t ref;
-	uint64_t used_at; /* kept->uses then */
+	uint64_t used_at;   /* kept->uses then */
+	uint32_t used_tick; /* kept->tick then */
 };
 
 static uint32_t buckets_for(uint32_t max)
@@ -139,5 +140,18 @@ void *kept_find(struct kept *kept, uint32_t ref)
 	if (!page)
 		return NULL;
 	page->used_at = kept->uses;
+	page->used_tick = kept->tick;
 	return page->map.addr;
+}
+
+void kept_tick(struct kept *kept)
+{
+	kept->tick++;
+	while (kept->nr) {
+		struct kept_page *oldest = TAILQ_LAST(&kept->by_use, kept_uses);
+
+		if (kept->tick - oldest->used_tick < KEPT_UNUSED_TICKS)
+			break;
+		drop(kept, oldest);
+	}
 }

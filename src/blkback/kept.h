@@ -19,6 +19,9 @@
 /* For all workers together: half of what Linux lets a process have (vm.max_map_count). */
 #define KEPT_MAX 32768u
 
+/* A page that is not used for so many ticks is dropped: a guest that was busy once holds nothing for ever. */
+#define KEPT_UNUSED_TICKS 60u
+
 struct kept_page;
 
 /* How many pages all rings of a worker keep mapped: each is an entry in the process's list of mappings. */
@@ -37,7 +40,8 @@ struct kept {
 	uint32_t domid;
 	uint32_t max;
 	uint32_t nr;
-	uint32_t nr_failed;          /* to be mapped */
+	uint32_t nr_failed; /* to be mapped */
+	uint32_t tick;
 	uint64_t uses, maps, drops;  /* counters */
 	struct kept_page *pages;     /* owned: max of them */
 	struct kept_bucket *buckets; /* owned */
@@ -54,5 +58,8 @@ void kept_done(struct kept *kept);
 
 /* The page behind `ref`, mapped now if that is possible; NULL when it is to be had by grant copy. */
 void *kept_find(struct kept *kept, uint32_t ref);
+
+/* A second has passed. */
+void kept_tick(struct kept *kept);
 
 #endif

@@ -16,6 +16,7 @@ static void release(struct vbd_queue *q)
 		aio_forget_waiter(q->aio, &q->waiter);
 	worker_unbind(q->worker, &q->port);
 	worker_detach(&q->queue);
+	loop_tick_remove(&q->kept_tick);
 	kept_done(&q->kept);
 	grant_unmap(q->worker->xgt, &q->map);
 	q->ring = (struct ring){ 0 };
@@ -109,6 +110,11 @@ static int open_journal(struct vbd_queue *q)
 	return q->setup.resume ? join_ring(q, &id) : begin_ring(q, &id);
 }
 
+static void age_kept(void *user)
+{
+	kept_tick(&((struct vbd_queue *)user)->kept);
+}
+
 static int attach(struct vbd_queue *q)
 {
 	int err = grant_map(q->worker->xgt, q->id.domid, q->setup.refs, q->setup.nr_pages, &q->map);
@@ -123,6 +129,8 @@ static int attach(struct vbd_queue *q)
 	err = kept_init(&q->kept, q->worker->xgt, q->id.domid, q->setup.max_kept, &q->aio->kept);
 	if (err)
 		return err;
+	if (q->setup.max_kept)
+		loop_tick_add(q->worker->loop, &q->kept_tick, age_kept, q);
 	err = open_journal(q);
 	if (err)
 		return err;

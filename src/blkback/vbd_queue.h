@@ -117,7 +117,8 @@ struct vbd_queue {
 	struct blkif_limits limits;
 	struct journal journal;
 	struct kept kept;
-	struct vbd_io *ios; /* owned; one per slot */
+	struct loop_tick kept_tick; /* when the frontend agreed to persistent grants */
+	struct vbd_io *ios;         /* owned; one per slot */
 	struct vbd_io_list idle;
 	struct vbd_io_list
 		waiting; /* for a buffer, or to be replayed; nothing is taken meanwhile */

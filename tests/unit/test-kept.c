@@ -157,6 +157,23 @@ static void a_frontend_without_a_promise_is_not_tried_for_ever(void **state)
 	end();
 }
 
+static void a_page_out_of_use_is_dropped_in_time(void **state)
+{
+	(void)state;
+	fresh(4);
+	kept_find(&kept, 0);
+	kept_find(&kept, 1);
+	for (unsigned int i = 0; i < KEPT_UNUSED_TICKS; i++) {
+		CHECK(mapped[0] && mapped[1]);
+		kept_find(&kept, 1);
+		kept_tick(&kept);
+	}
+	CHECK(!mapped[0] && mapped[1] && kept.nr == 1 && kept.drops == 1 && budget.used == 1);
+	CHECK(kept_find(&kept, 0) == pages[0]); /* and may come again */
+	end();
+	kept_tick(&kept); /* nothing is kept */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +185,7 @@ int main(void)
 		cmocka_unit_test(all_rings_of_a_worker_share_a_bound),
 		cmocka_unit_test(what_cannot_be_mapped_is_copied),
 		cmocka_unit_test(a_frontend_without_a_promise_is_not_tried_for_ever),
+		cmocka_unit_test(a_page_out_of_use_is_dropped_in_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
