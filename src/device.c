@@ -248,6 +248,16 @@ void device_watch_front(struct device *dev, const char *key, bool on)
 	watch_key(dev, "k", key, on);
 }
 
+unsigned int device_offer_queues(const struct device *dev, unsigned int most)
+{
+	uint32_t nr = dev->env->nr_workers < most ? dev->env->nr_workers : most;
+	uint32_t before = nr;
+
+	store_read_u32(dev->env->store, XBT_NULL, dev->be_path, "multi-queue-max-queues", 1, most,
+		       &before);
+	return before > nr ? before : nr;
+}
+
 /* Once per device: who is it, and what must exist before the toolstack's script runs. */
 static void probe(struct device *dev)
 {

@@ -149,6 +149,12 @@ void device_broken(struct device *dev, int err, const char *why);
 /* Call ops->front_changed() when KEY of the frontend's directory changes, or stop that. */
 void device_watch_front(struct device *dev, const char *key, bool on);
 
+/*
+ * How many queues to offer, 1..`most`: as many as there are workers, but no fewer than an earlier life of
+ * ours, with more of them, has offered, for its frontend may be using them.
+ */
+unsigned int device_offer_queues(const struct device *dev, unsigned int most);
+
 /* Log with the device's prefix, limited. */
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -15,13 +15,6 @@ struct vbd *vbd_of(struct device *dev)
 	return (struct vbd *)(void *)dev;
 }
 
-unsigned int vbd_max_queues(const struct vbd *vbd)
-{
-	unsigned int nr = vbd->dev.env->nr_workers;
-
-	return nr < VBD_MAX_QUEUES ? nr : VBD_MAX_QUEUES;
-}
-
 /* --- identity, from our own directory only --- */
 
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
@@ -34,6 +27,7 @@ static int vbd_probe(struct device *dev)
 	struct vbd *vbd = vbd_of(dev);
 
 	vbd->image = (struct image)IMAGE_CLOSED;
+	vbd->max_queues = device_offer_queues(dev, VBD_MAX_QUEUES);
 	blocks_init(&vbd->blocks);
 	vbd->rates.packets.min_burst = 1;
 	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
@@ -97,7 +91,7 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 				   BLKIF_INDIRECT_SEGMENTS);
 	if (!err)
 		err = store_writef(store, t, dir, "multi-queue-max-queues", "%u",
-				   vbd_max_queues(vbd_of(dev)));
+				   vbd_of(dev)->max_queues);
 	return err ? err : publish_life(vbd_of(dev), t);
 }
 

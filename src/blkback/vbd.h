@@ -30,6 +30,7 @@ struct vbd {
 	bool discard;             /* the toolstack does not forbid it */
 	struct vbd_queue *queues; /* owned array; NULL when nothing is attached */
 	unsigned int nr_queues;
+	unsigned int max_queues; /* what we offer */
 	unsigned int nr_reports; /* still expected from workers */
 	unsigned int nr_attached;
 	int attach_err;           /* of this attempt */
@@ -62,7 +63,6 @@ bool vbd_front_has_plain(struct device *dev);
 
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
-unsigned int vbd_max_queues(const struct vbd *vbd);
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
 
 /*

@@ -219,7 +219,7 @@ static void start(struct vbd *vbd)
 	int err;
 
 	vbd->attach_err = 0;
-	err = vbd_front_read(&vbd->dev, vbd_max_queues(vbd), vbd->plain, &front, why, sizeof(why));
+	err = vbd_front_read(&vbd->dev, vbd->max_queues, vbd->plain, &front, why, sizeof(why));
 	if (err) {
 		remember(vbd, err, "%s", why);
 		attach_failed(vbd);

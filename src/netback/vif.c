@@ -82,13 +82,6 @@ static bool find_renamed(struct device *dev, char *name, size_t size)
 	return found;
 }
 
-static unsigned int count_offered_queues(const struct device *dev)
-{
-	unsigned int nr = dev->env->nr_workers;
-
-	return nr < TAP_MAX_QUEUES ? nr : TAP_MAX_QUEUES;
-}
-
 /* Under the name that the interface has now. */
 static void read_capture(struct vif *vif)
 {
@@ -120,7 +113,7 @@ static int vif_probe(struct device *dev)
 	int err;
 
 	vif_shared_init(&vif->shared);
-	vif->max_queues = count_offered_queues(dev);
+	vif->max_queues = device_offer_queues(dev, TAP_MAX_QUEUES);
 	if (!find_renamed(dev, name, sizeof(name)) &&
 	    snprintf(name, sizeof(name), "vif%u.%u", dev->domid, dev->devid) >= (int)sizeof(name)) {
 		device_reason(dev, -ENAMETOOLONG, "no interface can have the name vif%u.%u",

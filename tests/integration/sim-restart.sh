@@ -77,6 +77,20 @@ persistent() {
 narrow() { kill_often 10 --requests=8000 --abi=32 --odd; }
 mixed() { kill_often 15 --requests=8000 --mix=30:40:20:10; }
 
+# Both while they are in use, and when the next frontend connects: it sees what was offered.
+fewer_workers() {
+	start_daemon --workers=2
+	guest_with_disk 32
+	load_with --verify-all --requests=8000 --queues=2 --depth=16
+	stop_daemon
+	start_daemon --workers=1
+	load_is_clean
+	load_with --verify-all --requests=500 --queues=2 --depth=16
+	load_is_clean
+	[ "$(grep -c "connected queues=2" "$XENSIM_DIR/load")" -eq 1 ] || fail "$(cat "$XENSIM_DIR/load")"
+	give_back
+}
+
 # The frontend goes while nobody looks; what follows must be as if somebody had.
 detached_meanwhile() {
 	start_daemon
@@ -126,6 +140,7 @@ test_case "SIGKILL amid indirect requests loses nothing" indirect
 test_case "SIGKILL with persistent grants loses nothing" persistent
 test_case "SIGKILL under the 32-bit layout loses nothing" narrow
 test_case "SIGKILL amid flushes and discards loses nothing" mixed
+test_case "queues outlive a restart with fewer workers" fewer_workers
 test_case "a guest that went while nobody looked is let go" detached_meanwhile
 test_case "a damaged journal is an error, and the disk works again after a reconnect" damage
 test_case "a second daemon in the same directory says why it ends" second_daemon
