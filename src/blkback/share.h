@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker's rings leave each other of the medium. A medium serves in some order of its own what it
+ * What a worker's disks leave each other of the medium. A medium serves in some order of its own what it
  * was given, so whoever has hundreds of requests in flight makes one that has few wait behind them. A
- * ring that has all it wants with few in flight asks the others to have no more than SHARE_REQUESTS, a
- * little less than a ring of one page holds; they go on so for SHARE_WINDOW requests of the worker's.
+ * disk that has all it wants with few in flight asks the others to have no more than SHARE_REQUESTS in
+ * each ring, a little less than one of one page holds; they go on so for SHARE_WINDOW requests of the
+ * worker's.
  *
- * Two deep rings ask nothing of each other. Pure; single-threaded, one per worker.
+ * Two deep disks ask nothing of each other, nor do the rings of one. Pure; single-threaded, one per worker.
  */
 #ifndef PVB_SHARE_H
 #define PVB_SHARE_H
@@ -18,21 +19,21 @@
 
 /* Zero-initialise. */
 struct share {
-	uint64_t taken;       /* requests of all rings: the clock */
+	uint64_t taken;       /* requests of all disks: the clock */
 	const void *asker[2]; /* the last two that asked; never followed */
 	uint64_t asked_at[2];
 };
 
-/* Some ring took a request. */
+/* Some disk took a request. */
 static inline void share_take(struct share *share)
 {
 	share->taken++;
 }
 
-/* `ring` has taken all that it has, and has few in flight. */
-void share_ask(struct share *share, const void *ring);
+/* A ring of `disk` has nothing more to be taken, and has few in flight. */
+void share_ask(struct share *share, const void *disk);
 
-/* Whether another ring wants `ring` to be modest. */
-bool share_is_asked(const struct share *share, const void *ring);
+/* Whether another one wants `disk` to be modest. */
+bool share_is_asked(const struct share *share, const void *disk);
 
 #endif

@@ -132,7 +132,7 @@ static bool may_take(const struct vbd_queue *q)
 {
 	if (!image_takes(q))
 		return false;
-	if (q->in_flight >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q))
+	if (q->in_flight >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q->owner))
 		return false; /* those in flight bring us back */
 	return !q->stopping && !q->failed && !q->barrier && STAILQ_EMPTY(&q->waiting) &&
 	       !STAILQ_EMPTY(&q->idle);
@@ -184,7 +184,7 @@ static void take(struct queue *queue)
 		if (ret < 0)
 			fail_ring(q);
 		if (ret == 0 && i > 0 && q->in_flight < SHARE_REQUESTS)
-			share_ask(&q->aio->share, q);
+			share_ask(&q->aio->share, q->owner);
 		if (ret <= 0)
 			return;
 		share_take(&q->aio->share);

@@ -96,7 +96,7 @@ struct vbd_queue {
 	unsigned int trace;
 	struct vbd_queue_setup setup;
 	/* reports to the control thread, in its loop */
-	void *owner; /* borrowed */
+	void *owner; /* borrowed: the disk */
 	void (*attached)(struct vbd_queue *q, int err);
 	void (*detached)(struct vbd_queue *q);
 	void (*broken)(struct vbd_queue *q, int err);

@@ -191,6 +191,7 @@ static struct worker worker;
 static char dir[] = "/tmp/test-vbd-queue-XXXXXX";
 static struct rate_pair no_limit;
 static unsigned int nr_attached, nr_detached;
+static bool one_disk; /* that both rings are of */
 
 static void attached(struct vbd_queue *q, int err)
 {
@@ -243,7 +244,8 @@ static void attach(unsigned int ring)
 {
 	struct vbd_queue *q = &queues[ring];
 
-	*q = (struct vbd_queue){ .worker = &worker,
+	*q = (struct vbd_queue){ .owner = one_disk ? queues : q,
+				 .worker = &worker,
 				 .control = worker.loop,
 				 .image = &medium,
 				 .rates = &no_limit,
@@ -266,6 +268,7 @@ static int setup(void **state)
 	memset(rings, 0, sizeof(rings));
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	CHECK(mkdtemp(dir) && worker_open(&worker, 0, planes) == 0);
+	one_disk = false;
 	nr_attached = nr_detached = nr_asked = nr_passes = 0;
 	most_asked = most_answered = shallow_asked_in = shallow_answered_in = 0;
 	memset(answered_by, 0, sizeof(answered_by));
@@ -344,6 +347,21 @@ static void two_deep_rings_ask_nothing_of_each_other(void **state)
 	CHECK(word(0, 2) == DEEP && word(1, 2) == DEEP);
 }
 
+static void rings_of_one_disk_ask_nothing_of_each_other(void **state)
+{
+	(void)state;
+	one_disk = true;
+	guest_asks(0, DEEP);
+	guest_asks(1, 1);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == DEEP + 1);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == DEEP && word(1, 2) == 1);
+}
+
 static void a_ring_alone_is_served_whole(void **state)
 {
 	(void)state;
@@ -365,6 +383,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_deep_ring_leaves_the_medium_to_one_that_has_few,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(two_deep_rings_ask_nothing_of_each_other, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(rings_of_one_disk_ask_nothing_of_each_other, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_ring_alone_is_served_whole, setup, teardown),
 	};
