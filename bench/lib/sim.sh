@@ -13,8 +13,7 @@ sim_enter() {
 	[ -x "$daemon_program" ] || die "$daemon_program is not there"
 	[ -n "${XENSIM_DIR:-}" ] || exec "$SOURCE/tests/sim/xensim-run" "$0" "$@"
 	trap 'kill $(jobs -p) 2>/dev/null || :' EXIT # whatever happens, nothing of ours stays
-	hv=$PPID # of xensim-run: its other child
-	hv=$(pgrep -P "$hv" -x xensim-hv)
+	hv=$XENSIM_HV
 }
 
 # daemon_start [COMMAND...]: as $daemon, under the command when there is one
