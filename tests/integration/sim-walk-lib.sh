@@ -3,11 +3,11 @@
 # moments (tests/sim/moment.c says what a moment is).
 #
 # SIM_WALK_STEP=N looks at every N-th moment only (`make check` has no time for more; 1 is `make walk`),
-# SIM_WALK_FROM=N begins there. A failure names the moment: run it alone with
-# SIM_WALK_FROM=N SIM_WALK_STEP=1000000.
+# SIM_WALK_FROM=N begins there, SIM_WALK_CASE=FUNCTION does one case only. A failure names the moment:
+# run it alone with SIM_WALK_CASE=FUNCTION SIM_WALK_FROM=N SIM_WALK_STEP=1000000.
 # shellcheck shell=sh disable=SC2154,SC2034 # sim-lib.sh and the test set variables
 
-step=${SIM_WALK_STEP:-67}
+step=${SIM_WALK_STEP:-41}
 from=${SIM_WALK_FROM:-1}
 moment=$XENSIM_BUILD/lib/moment.so
 daemon=$$ # test_case only looks whether this one lives
@@ -73,6 +73,15 @@ walk() {
 		_walked=$((_walked + 1))
 		_at=$((_at + step))
 	done
-	echo "$_walked deaths" >&2
+	_long=$(sed -n 's/^xensim: lived through \([0-9]*\) moments$/\1/p' "$log")
+	echo "$_walked deaths in a life of $_long moments" >>"$XENSIM_DIR/walked"
 	[ "$_walked" -gt 3 ] || [ "$from" -gt 1 ] || fail "a life of $_at moments?"
+}
+
+# walk_case SENTENCE FUNCTION: test_case, and how far it walked
+walk_case() {
+	[ "${SIM_WALK_CASE:-$2}" = "$2" ] || return 0
+	: >"$XENSIM_DIR/walked"
+	test_case "$@"
+	cat "$XENSIM_DIR/walked"
 }

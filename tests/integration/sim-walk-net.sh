@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The daemon dies at every moment of a NIC's life in turn, frames on their way both ways: each frame of the
 # guest arrives, whole and in order; those to the guest are whole; the NIC goes on; no tap is left.
-# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+# shellcheck disable=SC2317,SC2154,SC2119 # walk_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
@@ -28,9 +28,9 @@ one_life() {
 
 small() { walk "" --kinds=udp4,raw,tcp6 --frames=12 --slots=3; }
 large() { walk "" --kinds=gso4 --frames=6; }
-again() { walk 400 --kinds=udp4,gso4 --frames=12; }
+again() { walk 250 --kinds=udp4,gso4 --frames=12; }
 
-test_case "frames in pieces, killed at each moment" small
-test_case "large frames, killed at each moment" large
-test_case "killed again at each moment of coming back" again
+walk_case "frames in pieces, killed at each moment" small
+walk_case "large frames, killed at each moment" large
+walk_case "killed again at each moment of coming back" again
 exit "$failed"

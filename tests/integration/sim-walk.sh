@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The daemon dies at every moment of a device's life in turn (tests/sim/moment.c says what a moment
 # is), comes back, and the guest notices nothing: every answer once, every sector as it was written.
-# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+# shellcheck disable=SC2317,SC2154,SC2119 # walk_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
@@ -27,12 +27,12 @@ one_by_one() { walk "" --ops=wrWRfbd --segs=32 --requests=7 --depth=1; }
 together() { walk "" --ops=wrWRfwrd --segs=32 --requests=24 --depth=8 --ring-order=1; }
 narrow() { walk "" --ops=rwRWbd --segs=32 --requests=12 --depth=4 --abi=32 --odd; }
 twice() { walk "$1" --ops=wrWRfwrd --segs=32 --requests=24 --depth=8; }
-again() { twice 700; }
-once_more() { twice "900 120"; }
+again() { twice 450; }
+once_more() { twice "600 90"; }
 
-test_case "each operation by itself, killed at each moment of it" one_by_one
-test_case "batches of all operations, killed at each moment" together
-test_case "the 32-bit layout and odd segments, killed at each moment" narrow
-test_case "killed again at each moment of coming back" again
-test_case "and a third time" once_more
+walk_case "each operation by itself, killed at each moment of it" one_by_one
+walk_case "batches of all operations, killed at each moment" together
+walk_case "the 32-bit layout and odd segments, killed at each moment" narrow
+walk_case "killed again at each moment of coming back" again
+walk_case "and a third time" once_more
 exit "$failed"

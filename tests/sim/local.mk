@@ -193,15 +193,18 @@ EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
 # Longer ones of the same kind: every moment of a device's life, every use of a call in it, and a thousand
 # kills at random.
-walk: $(sim_so) $(sim_programs) pvbackd
-	top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 sh '$(srcdir)/tests/integration/sim-walk.sh'
-	top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 sh '$(srcdir)/tests/integration/sim-walk-net.sh'
-	top_srcdir='$(top_srcdir)' SIM_FAULTS_ALL=yes sh '$(srcdir)/tests/integration/sim-faults.sh'
-	top_srcdir='$(top_srcdir)' SIM_FAULTS_ALL=yes sh '$(srcdir)/tests/integration/sim-faults-net.sh'
+walks = \
+	sim-walk.one_by_one sim-walk.together sim-walk.narrow sim-walk.again sim-walk.once_more \
+	sim-walk-net.small sim-walk-net.large sim-walk-net.again \
+	sim-faults.all sim-faults-net.all
+walk: $(walks)
+$(walks): $(sim_so) $(sim_programs) pvbackd
+	@name=$@ && top_srcdir='$(top_srcdir)' SIM_WALK_STEP=1 SIM_WALK_CASE=$${name#*.} SIM_FAULTS_ALL=yes \
+		sh "$(srcdir)/tests/integration/$${name%.*}.sh"
 KILLS = 1000
 soak: $(sim_so) $(sim_programs) pvbackd
 	top_srcdir='$(top_srcdir)' sh '$(srcdir)/tests/soak/sigkill.sh' $(KILLS) $(SEED)
-.PHONY: walk soak
+.PHONY: walk $(walks) soak
 EXTRA_DIST += tests/soak/sigkill.sh
 
 # The shared objects must be there before a test starts.

@@ -3,8 +3,8 @@
  * moment.c - preloaded into a backend, it kills it at a chosen moment of its life.
  *
  * A moment is whatever somebody else can notice: a call of a Xen library (fail.c tells of
- * those), a system call with an effect, and each store to memory that outlives the process:
- * mapped rings and small shared file mappings. What another process can see does not change
+ * those), a request to xenstore that changes something, a system call with an effect, and each
+ * store to memory that outlives the process: mapped rings and small shared file mappings. What another process can see does not change
  * between two moments, so dying right before each of them in turn is dying everywhere.
  *
  * XENSIM_DIE_AT=N  SIGKILL right before moment N, and say on stderr which one it was
@@ -31,6 +31,7 @@
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <xen/io/xs_wire.h>
 
 #define MAX_REGIONS 256
 #define SMALL       (1u << 20) /* larger mappings are the machine itself */
@@ -216,24 +217,54 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
 
 /* --- calls --- */
 
-ssize_t write(int fd, const void *data, size_t size) WRAP(write, fd, data, size) ssize_t
-	writev(int fd, const struct iovec *iov, int nr) WRAP(writev, fd, iov,
-							     nr) int unlink(const char *path)
-		WRAP(unlink, path) int unlinkat(int dir, const char *path, int flags) WRAP(
-			unlinkat, dir, path, flags) int rename(const char *from, const char *to)
-			WRAP(rename, from, to) int fallocate(int fd, int mode, off_t at, off_t size)
-				WRAP(fallocate, fd, mode, at,
-				     size) int posix_fallocate(int fd, off_t at, off_t size)
-					WRAP(posix_fallocate, fd, at, size) int fsync(int fd)
-						WRAP(fsync, fd) int close(int fd)
-							WRAP(close,
-							     fd) int io_submit(io_context_t ctx,
-									       long nr,
-									       struct iocb **list)
-								WRAP(io_submit, ctx, nr, list)
+/*
+ * A request to xenstore is written in pieces, and counts when it is whole: its header is the moment,
+ * unless it only asks. One thread talks to xenstore.
+ */
+static int xs_fd;
+static size_t xs_left; /* of the request that is being written */
 
-									int open(const char *path,
-										 int flags, ...)
+static bool only_asks(uint32_t type)
+{
+	return type == XS_READ || type == XS_DIRECTORY || type == XS_GET_PERMS;
+}
+
+static void moment_of_write(int fd, const struct xsd_sockmsg *msg, size_t size)
+{
+	if (size != sizeof(*msg)) {
+		sim_moment("write");
+		return;
+	}
+	if (!only_asks(msg->type))
+		sim_moment("xenstore");
+	xs_fd = fd;
+	xs_left = size + msg->len;
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	bool is_rest = fd == xs_fd && xs_left;
+	ssize_t n;
+
+	if (!is_rest)
+		moment_of_write(fd, data, size);
+	n = REAL(write)(fd, data, size);
+	if (n > 0 && fd == xs_fd)
+		xs_left -= (size_t)n;
+	return n;
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int nr) WRAP(writev, fd, iov, nr);
+int unlink(const char *path) WRAP(unlink, path);
+int unlinkat(int dir, const char *path, int flags) WRAP(unlinkat, dir, path, flags);
+int rename(const char *from, const char *to) WRAP(rename, from, to);
+int fallocate(int fd, int mode, off_t at, off_t size) WRAP(fallocate, fd, mode, at, size);
+int posix_fallocate(int fd, off_t at, off_t size) WRAP(posix_fallocate, fd, at, size);
+int fsync(int fd) WRAP(fsync, fd);
+int close(int fd) WRAP(close, fd);
+int io_submit(io_context_t ctx, long nr, struct iocb **list) WRAP(io_submit, ctx, nr, list);
+
+int open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
 	va_list ap;
@@ -275,4 +306,11 @@ static void __attribute__((constructor)) begin(void)
 	die_at = text ? (unsigned int)strtoul(text, NULL, 10) : 0;
 	if (die_at)
 		catch_stores();
+}
+
+/* Whoever walks through a life wants to know how long it was. */
+static void __attribute__((destructor)) end(void)
+{
+	if (die_at)
+		fprintf(stderr, "xensim: lived through %u moments\n", now);
 }
