@@ -9,6 +9,7 @@ noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
 	src/device.c src/device.h \
 	src/grant.c src/grant.h \
+	src/leftover.c src/leftover.h \
 	src/log.c src/log.h \
 	src/loop.c src/loop.h \
 	src/mapfile.c src/mapfile.h \

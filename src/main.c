@@ -17,11 +17,10 @@
 #include <unistd.h>
 
 #include "blkback/vbd.h"
+#include "leftover.h"
 #include "log.h"
-#include "netback/tap_mark.h"
 #include "netback/vif.h"
-#include "netback/vif_kept.h"
-#include "netback/vif_undo.h"
+#include "netback/vif_file.h"
 #include "options.h"
 #include "registry.h"
 #include "trace.h"
@@ -47,6 +46,7 @@ struct daemon {
 
 static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_ops,
 						  &vif_device_ops, NULL };
+static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 
 /* --- SIGUSR1: what all rings look like --- */
@@ -276,10 +276,7 @@ static int start_registry(struct daemon *daemon)
 		.rx_stall_ms = daemon->options.rx_stall_ms,
 		.vif_quirks = *daemon->options.vif_quirks ? daemon->options.vif_quirks : NULL,
 	};
-	vbd_sweep_journals(&daemon->store, daemon->options.runtime_dir);
-	vif_kept_sweep(&daemon->store, daemon->options.runtime_dir);
-	vif_undo_sweep(&daemon->store, daemon->options.runtime_dir);
-	tap_mark_sweep(&daemon->store, daemon->options.runtime_dir);
+	leftover_sweep(&daemon->store, daemon->options.runtime_dir, leftovers);
 	daemon->registry = registry_new(&daemon->env, kinds);
 	if (daemon->registry)
 		return 0;

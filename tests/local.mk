@@ -16,6 +16,7 @@ unit_tests = \
 	tests/unit/test-trace \
 	tests/unit/test-bufpool \
 	tests/unit/test-journal \
+	tests/unit/test-leftover \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
 	tests/unit/test-options
@@ -49,6 +50,10 @@ tests_unit_test_bufpool_LDADD = $(UNIT_LIBS)
 tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/unit.h
 tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_journal_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_leftover_SOURCES = tests/unit/test-leftover.c tests/unit/unit.h
+tests_unit_test_leftover_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_leftover_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_nbd_keep_SOURCES = tests/unit/test-nbd-keep.c tests/unit/unit.h
 tests_unit_test_nbd_keep_CFLAGS = $(UNIT_CFLAGS)

@@ -327,16 +327,6 @@ void journal_forget(const struct journal_id *id)
 		unlink(path);
 }
 
-bool journal_name_parse(const char *name, uint32_t *ret_domid, uint32_t *ret_devid)
-{
-	unsigned int queue;
-	int end = 0;
-
-	if (sscanf(name, "vbd-%u-%u-%u.journal%n", ret_domid, ret_devid, &queue, &end) != 3 || !end)
-		return false;
-	return name[end] == '\0' || strcmp(name + end, ".new") == 0;
-}
-
 void journal_close(struct journal *journal, bool remove)
 {
 	mapfile_unmap(journal->header, journal->bytes);

@@ -130,10 +130,6 @@ void journal_release(struct journal_entry *entry);
 bool journal_exists(const struct journal_id *id);
 /* Delete it; no matter if there is none. */
 void journal_forget(const struct journal_id *id);
-/*
- * The device of a file in the runtime directory, if that is a journal's name, finished or not.
- */
-bool journal_name_parse(const char *name, uint32_t *ret_domid, uint32_t *ret_devid);
 
 /* Unmap; `remove` deletes the file, when nothing is in flight. Idempotent. */
 void journal_close(struct journal *journal, bool remove);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,40 +169,12 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 	return err;
 }
 
-/* A journal, or the unflushed writes of an NBD export. */
-static bool is_leftover(const char *name, unsigned int *ret_domid, unsigned int *ret_devid)
-{
-	int end = 0;
-
-	if (journal_name_parse(name, ret_domid, ret_devid))
-		return true;
-	sscanf(name, "vbd-%u-%u.unflushed%n", ret_domid, ret_devid, &end);
-	return end > 0 && !name[end];
-}
-
-static bool is_gone(struct store *store, const char *kind, unsigned int domid, unsigned int devid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "backend/%s/%u/%u", kind, domid, devid);
-	return store_is_gone(store, path, "state");
-}
-
-void vbd_sweep_journals(struct store *store, const char *runtime_dir)
-{
-	DIR *dir = opendir(runtime_dir);
-	const struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		unsigned int domid, devid;
-
-		if (is_leftover(entry->d_name, &domid, &devid) &&
-		    is_gone(store, "vbd", domid, devid) && is_gone(store, "vbd3", domid, devid))
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	}
-	if (dir)
-		closedir(dir);
-}
+const struct leftover vbd_leftovers[] = {
+	{ "vbd-%u-%u-%*u.journal%n", { "vbd", "vbd3" }, NULL },
+	{ "vbd-%u-%u-%*u.journal.new%n", { "vbd", "vbd3" }, NULL },
+	{ "vbd-%u-%u.unflushed%n", { "vbd", "vbd3" }, NULL },
+	{ 0 },
+};
 
 static struct journal_id journal_of(const struct vbd *vbd, unsigned int queue)
 {

@@ -11,6 +11,7 @@
 #include "blkback/image.h"
 #include "blkback/vbd_queue.h"
 #include "device.h"
+#include "leftover.h"
 #include "loop.h"
 
 #define VBD_MAX_QUEUES     4u
@@ -94,10 +95,8 @@ void vbd_resize_queue_done(struct vbd_queue *q);
 int vbd_attach(struct device *dev, bool resume);
 void vbd_detach(struct device *dev);
 
-/*
- * Remove the journals of disks that went away while no daemon ran. Before any device is looked at.
- */
-void vbd_sweep_journals(struct store *store, const char *runtime_dir);
+/* Journals, finished or not, and the unflushed writes of NBD exports. */
+extern const struct leftover vbd_leftovers[];
 
 /* vbd.c: count for xentop where that looks (vbd3), from the first attach on. */
 void vbd_count(struct vbd *vbd);

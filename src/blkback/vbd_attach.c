@@ -250,12 +250,13 @@ int vbd_attach(struct device *dev, bool resume)
 {
 	struct vbd *vbd = vbd_of(dev);
 
-	vbd_read_options(vbd);
-	vbd_unstall(vbd);
 	vbd->resume = resume;
 	vbd->plain = false;
-	if (!resume)
+	if (!resume) { /* else the probe has just read them */
+		vbd_read_options(vbd);
 		vbd_forget_journals(vbd);
+	}
+	vbd_unstall(vbd);
 	return vbd_open_image(vbd);
 }
 

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "mapfile.h"
@@ -13,22 +8,17 @@
 #include "netback/tap_mark.h"
 #include "rtnl.h"
 
+#define SUFFIX ".tap"
+
 struct mark {
 	int32_t ifindex;
 };
 
-static int path_of(const char *dir, uint32_t domid, uint32_t devid, char path[PATH_MAX])
-{
-	int n = snprintf(path, PATH_MAX, "%s/vif-%u-%u.tap", dir, domid, devid);
-
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-int tap_mark(const char *dir, uint32_t domid, uint32_t devid, int ifindex)
+int tap_mark(const struct vif_id *id, int ifindex)
 {
 	char path[PATH_MAX];
 	void *mark;
-	int err = path_of(dir, domid, devid, path);
+	int err = vif_file_path(id, SUFFIX, path);
 
 	if (!err)
 		err = mapfile_create(path, sizeof(struct mark), &mark);
@@ -39,21 +29,18 @@ int tap_mark(const char *dir, uint32_t domid, uint32_t devid, int ifindex)
 	return 0;
 }
 
-void tap_unmark(const char *dir, uint32_t domid, uint32_t devid)
+void tap_unmark(const struct vif_id *id)
 {
-	char path[PATH_MAX];
-
-	if (path_of(dir, domid, devid, path) == 0)
-		unlink(path);
+	vif_file_forget(id, SUFFIX);
 }
 
-static int read_mark(const char *dir, uint32_t domid, uint32_t devid)
+static int read_mark(const struct vif_id *id)
 {
 	char path[PATH_MAX];
 	int ifindex = 0;
 	void *mark;
 
-	if (path_of(dir, domid, devid, path) || mapfile_open(path, sizeof(struct mark), &mark))
+	if (vif_file_path(id, SUFFIX, path) || mapfile_open(path, sizeof(struct mark), &mark))
 		return 0;
 	ifindex = ((const struct mark *)mark)->ifindex;
 	mapfile_unmap(mark, sizeof(struct mark));
@@ -74,8 +61,9 @@ static bool is_tap(int ifindex)
 	return !err && !strcmp(info.kind, "tun");
 }
 
-static void remove_tap(int ifindex)
+void tap_mark_remove(const char *dir, uint32_t domid, uint32_t devid)
 {
+	int ifindex = read_mark(&(struct vif_id){ dir, domid, devid });
 	char name[IFNAMSIZ];
 	struct tap tap;
 
@@ -85,27 +73,4 @@ static void remove_tap(int ifindex)
 		log_info("%s is removed: its vif went while no pvbackd ran", name);
 		tap_close(&tap, true);
 	}
-}
-
-void tap_mark_sweep(struct store *store, const char *dir_path)
-{
-	DIR *dir = opendir(dir_path);
-	const struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		uint32_t domid, devid;
-		char be_path[64];
-		int end = 0;
-
-		if (sscanf(entry->d_name, "vif-%u-%u.tap%n", &domid, &devid, &end) != 2 ||
-		    end == 0 || entry->d_name[end])
-			continue;
-		snprintf(be_path, sizeof(be_path), "backend/vif/%u/%u", domid, devid);
-		if (!store_is_gone(store, be_path, "state"))
-			continue;
-		remove_tap(read_mark(dir_path, domid, devid));
-		tap_unmark(dir_path, domid, devid);
-	}
-	if (dir)
-		closedir(dir);
 }

@@ -8,13 +8,13 @@
 
 #include <stdint.h>
 
-#include "store.h"
+#include "netback/vif_file.h"
 
 /* Note the interface of a vif, by its index: scripts rename it. 0 or -errno. */
-int tap_mark(const char *dir, uint32_t domid, uint32_t devid, int ifindex);
-void tap_unmark(const char *dir, uint32_t domid, uint32_t devid);
+int tap_mark(const struct vif_id *id, int ifindex);
+void tap_unmark(const struct vif_id *id);
 
-/* Remove the taps whose vifs are no more. At the start, before any is opened. */
-void tap_mark_sweep(struct store *store, const char *dir);
+/* Remove the tap that a note tells of; the note stays. For leftover.h: before any tap is opened. */
+void tap_mark_remove(const char *dir, uint32_t domid, uint32_t devid);
 
 #endif

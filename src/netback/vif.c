@@ -108,6 +108,7 @@ static void read_own(struct vif *vif)
 /* The tap must be there before the first state 2: the toolstack's script looks for it then. */
 static int vif_probe(struct device *dev)
 {
+	struct vif_id id = { dev->env->runtime_dir, dev->domid, dev->devid };
 	struct vif *vif = vif_of(dev);
 	char name[IFNAMSIZ];
 	int err;
@@ -125,7 +126,7 @@ static int vif_probe(struct device *dev)
 		device_reason(dev, err, "the tap %s cannot be opened: %s", name, strerror(-err));
 		return err;
 	}
-	err = tap_mark(dev->env->runtime_dir, dev->domid, dev->devid, vif->tap.ifindex);
+	err = tap_mark(&id, vif->tap.ifindex);
 	if (err)
 		device_log(dev, LOG_LEVEL_WARNING, "its tap is not noted in %s: %s",
 			   dev->env->runtime_dir, strerror(-err));
@@ -559,6 +560,7 @@ static void vif_online(struct device *dev)
 
 static void vif_done(struct device *dev, bool removed)
 {
+	struct vif_id id = { dev->env->runtime_dir, dev->domid, dev->devid };
 	struct vif *vif = vif_of(dev);
 
 	vif_guard_done(&vif->guard);
@@ -566,11 +568,9 @@ static void vif_done(struct device *dev, bool removed)
 	tap_close(&vif->tap, removed);
 	vif_shared_done(&vif->shared);
 	if (removed) {
-		tap_unmark(dev->env->runtime_dir, dev->domid, dev->devid);
-		vif_undo_forget(&(struct vif_undo_id){
-			.dir = dev->env->runtime_dir, .domid = dev->domid, .devid = dev->devid });
-		vif_kept_forget(
-			&(struct vif_kept_id){ dev->env->runtime_dir, dev->domid, dev->devid });
+		tap_unmark(&id);
+		vif_undo_forget(&id);
+		vif_kept_forget(&id);
 	}
 }
 

@@ -14,7 +14,7 @@
 
 #include "netback/hash.h"
 #include "netback/mcast.h"
-#include "store.h"
+#include "netback/vif_file.h"
 
 struct vif_kept {
 	uint64_t magic; /* also says the byte order */
@@ -26,26 +26,17 @@ struct vif_kept {
 	struct hash_config hash;
 };
 
-struct vif_kept_id {
-	const char *dir; /* borrowed: the runtime directory */
-	uint32_t domid;
-	uint32_t devid;
-};
-
 /* Begin anew: all empty. 0 with *ret owned by the caller, or -errno. */
-int vif_kept_create(const struct vif_kept_id *id, struct vif_kept **ret);
+int vif_kept_create(const struct vif_id *id, struct vif_kept **ret);
 
 /* Take up what an earlier life left. 0; -ENOENT; -EBADMSG when it cannot be used, or as
  * mapfile_open(). */
-int vif_kept_open(const struct vif_kept_id *id, struct vif_kept **ret);
+int vif_kept_open(const struct vif_id *id, struct vif_kept **ret);
 
 /* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
-struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_kept_id *id, bool remove);
+struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_id *id, bool remove);
 
 /* Delete the file, open or not; no matter if there is none. */
-void vif_kept_forget(const struct vif_kept_id *id);
-
-/* Delete the files of devices that are no more. At the start, before any is attached. */
-void vif_kept_sweep(struct store *store, const char *runtime_dir);
+void vif_kept_forget(const struct vif_id *id);
 
 #endif

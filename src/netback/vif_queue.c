@@ -131,16 +131,16 @@ static int map_rings(struct vif_queue *q)
 	return map_ring(q, q->front.rx_ref, NETIF_RX_SLOT_SIZE, &q->rx.map, &q->rx.ring);
 }
 
-static struct vif_undo_id undo_id(const struct vif_queue *q)
+static struct vif_id id_of(const struct vif_queue *q)
 {
-	return (struct vif_undo_id){ q->runtime_dir, q->id.domid, q->id.devid, q->id.queue };
+	return (struct vif_id){ q->runtime_dir, q->id.domid, q->id.devid };
 }
 
 /* Without a file all works but a death in the middle of answering: no reason to refuse a guest. */
 static int use_undo(struct vif_queue *q)
 {
-	struct vif_undo_id id = undo_id(q);
-	int err = q->runtime_dir ? vif_undo_open(&id, q->resume, &q->undo) : -ENOENT;
+	struct vif_id id = id_of(q);
+	int err = q->runtime_dir ? vif_undo_open(&id, q->id.queue, q->resume, &q->undo) : -ENOENT;
 
 	if (err)
 		return err == -EBADMSG || err == -EPERM ? err : 0;
@@ -167,7 +167,7 @@ static void wake_frontend(struct vif_queue *q)
 
 static void queue_close(struct vif_queue *q)
 {
-	struct vif_undo_id id = undo_id(q);
+	struct vif_id id = id_of(q);
 
 	q->watch = loop_remove(q->worker->loop, q->watch);
 	loop_timer_cancel(&q->tx.timer);
@@ -179,7 +179,7 @@ static void queue_close(struct vif_queue *q)
 	q->rx.ring = (struct ring){ 0 };
 	grant_unmap(q->worker->xgt, &q->tx.map);
 	grant_unmap(q->worker->xgt, &q->rx.map);
-	q->undo = vif_undo_close(q->undo, &id, !q->keep);
+	q->undo = vif_undo_close(q->undo, &id, q->id.queue, !q->keep);
 }
 
 static int queue_open(struct vif_queue *q)

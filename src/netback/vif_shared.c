@@ -7,9 +7,9 @@
 
 #define REQUEST_KEY "request-multicast-control"
 
-static struct vif_kept_id id_of(const struct device *dev)
+static struct vif_id id_of(const struct device *dev)
 {
-	return (struct vif_kept_id){ dev->env->runtime_dir, dev->domid, dev->devid };
+	return (struct vif_id){ dev->env->runtime_dir, dev->domid, dev->devid };
 }
 
 void vif_shared_init(struct vif_shared *shared)
@@ -48,7 +48,7 @@ static void note_lost(struct vif_shared *shared, struct device *dev, int err)
 		   err == -ENOENT ? "gone" : "damaged or not of this version");
 }
 
-static int open_left(struct vif_shared *shared, const struct vif_kept_id *id, uint32_t nr_queues)
+static int open_left(struct vif_shared *shared, const struct vif_id *id, uint32_t nr_queues)
 {
 	int err = vif_kept_open(id, &shared->kept);
 
@@ -61,7 +61,7 @@ static int open_left(struct vif_shared *shared, const struct vif_kept_id *id, ui
 
 int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_queues, bool resume)
 {
-	struct vif_kept_id id = id_of(dev);
+	struct vif_id id = id_of(dev);
 	int left = resume ? open_left(shared, &id, nr_queues) : -ENOENT;
 	int err = left ? vif_kept_create(&id, &shared->kept) : 0;
 
@@ -81,7 +81,7 @@ int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_q
 
 void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep)
 {
-	struct vif_kept_id id = id_of(dev);
+	struct vif_id id = id_of(dev);
 
 	if (!shared->kept)
 		return;

@@ -136,6 +136,7 @@ static void toy_answer(struct toy *toy, bool refused)
 
 /* --- the daemon around it, made once --- */
 
+static const struct leftover *const leftovers[] = { vbd_leftovers, NULL };
 static const struct device_ops *const kinds[] = { &vbd_device_ops, &toy_ops, NULL };
 static const struct plane *const planes[PLANE_NR] = { [PLANE_BLK] = &blk_plane };
 static struct store store;
@@ -367,7 +368,7 @@ static struct registry *restart(struct registry *registry)
 	HOLDS(fake_nr_mapped() == 0 && fake_nr_bound() == 0);
 	registry_free(registry);
 	fake_forget_watches();
-	vbd_sweep_journals(&store, runtime_dir);
+	leftover_sweep(&store, runtime_dir, leftovers);
 	registry = registry_new(&env, kinds);
 	HOLDS(registry);
 	return registry;
@@ -460,7 +461,7 @@ static void check_nothing_is_held(int lowest)
 	HOLDS(fake_nr_watches() == OWN_WATCHES);
 	for (unsigned int i = 0; i < MAX_PROBES; i++)
 		HOLDS(!toys[i]);
-	vbd_sweep_journals(&store, runtime_dir);
+	leftover_sweep(&store, runtime_dir, leftovers);
 	HOLDS(rmdir(runtime_dir) == 0 && mkdir(runtime_dir, 0700) == 0);
 	HOLDS(lowest_descriptor() == lowest);
 }

@@ -17,29 +17,30 @@ if ldd "$PVBACKD" | grep -q 'lib[at]san'; then
 	skip "a sanitizer wants to be the first library, and so does moment.so"
 fi
 
+# life [VARIABLE=VALUE...]: one daemon; says its number first. 137 when it was killed.
+life() {
+	sh -c 'echo "life $$"; exec env "$@"' sh "$@" "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=1
+}
+
 # lives MOMENT...: one daemon after the other, each dies at its moment; the last one lives on.
 lives() {
 	for _at in "$@"; do
-		XENSIM_DIE_AT=$_at LD_PRELOAD=$moment "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=1 &
-		echo $! >"$XENSIM_DIR/pid"
 		_status=0
-		wait $! || _status=$?
+		life XENSIM_DIE_AT="$_at" LD_PRELOAD="$moment" || _status=$?
 		[ "$_status" = 137 ] || return "$_status"
 	done
-	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=1 &
-	echo $! >"$XENSIM_DIR/pid"
-	wait $!
+	life
 }
 
-# The daemon that writes last has come as far as serving.
+# The number of the last daemon, once it has come as far as serving.
 settled() {
-	awk '/ serves with /{ok=1} /dies at moment/{ok=0} END{exit !ok}' "$log"
+	awk '$1 == "life" { pid = $2; ok = 0 } / serves with / { ok = 1 } END { if (ok) print pid; exit !ok }' "$log"
 }
 
 # It may die even of being stopped.
 all_ended() {
 	kill -0 "$_lives" 2>/dev/null || return 0
-	! settled || kill -TERM "$(cat "$XENSIM_DIR/pid")" 2>/dev/null || :
+	! _pid=$(settled) || kill -TERM "$_pid" 2>/dev/null || :
 	return 1
 }
 

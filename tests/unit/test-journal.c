@@ -385,19 +385,6 @@ static void dying_while_it_is_made_leaves_the_old_one_or_none(void **state)
 	CHECK(stat(path, &st) < 0);
 }
 
-static void names_are_told_from_others(void **state)
-{
-	uint32_t domid, devid;
-
-	(void)state;
-	CHECK(journal_name_parse("vbd-7-51712-0.journal", &domid, &devid));
-	CHECK(domid == 7 && devid == 51712);
-	CHECK(journal_name_parse("vbd-7-51712-0.journal.new", &domid, &devid));
-	CHECK(!journal_name_parse("vbd-7-51712-0.journal.bak", &domid, &devid));
-	CHECK(!journal_name_parse("vbd-7-51712.journal", &domid, &devid));
-	CHECK(!journal_name_parse("lock", &domid, &devid));
-}
-
 static int make_dir(void **state)
 {
 	(void)state;
@@ -433,7 +420,6 @@ int main(void)
 		cmocka_unit_test(a_journal_of_the_future_is_refused_as_such),
 		cmocka_unit_test(a_journal_of_another_ring_is_refused),
 		cmocka_unit_test(dying_while_it_is_made_leaves_the_old_one_or_none),
-		cmocka_unit_test(names_are_told_from_others),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

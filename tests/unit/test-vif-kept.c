@@ -18,24 +18,14 @@
 
 static char dir[] = "/tmp/test-vif-kept.XXXXXX";
 static char path[64];
-static struct vif_kept_id id;
-
-static bool device_is_there;
-
-bool store_is_gone(struct store *store, const char *where, const char *key)
-{
-	(void)store;
-	assert_string_equal(where, "backend/vif/7/2");
-	assert_string_equal(key, "state");
-	return !device_is_there;
-}
+static struct vif_id id;
 
 static int setup(void **state)
 {
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/vif-7-2.state", dir);
-	id = (struct vif_kept_id){ dir, 7, 2 };
+	id = (struct vif_id){ dir, 7, 2 };
 	return 0;
 }
 
@@ -133,7 +123,7 @@ static void a_new_connection_begins_empty(void **state)
 
 static void what_is_not_ours_is_not_read(void **state)
 {
-	struct vif_kept_id other = { dir, 7, 3 };
+	struct vif_id other = { dir, 7, 3 };
 	struct vif_kept *kept;
 	char other_path[64];
 
@@ -155,26 +145,11 @@ static void what_is_not_ours_is_not_read(void **state)
 
 static void folder_that_is_not_there_is_an_error(void **state)
 {
-	struct vif_kept_id nowhere = { "/nonexistent", 7, 2 };
+	struct vif_id nowhere = { "/nonexistent", 7, 2 };
 	struct vif_kept *kept;
 
 	(void)state;
 	assert_int_equal(vif_kept_create(&nowhere, &kept), -ENOENT);
-}
-
-static void files_of_devices_that_are_gone_are_swept(void **state)
-{
-	struct vif_kept *kept;
-
-	(void)state;
-	assert_int_equal(vif_kept_create(&id, &kept), 0);
-	vif_kept_close(kept, &id, false);
-	device_is_there = true;
-	vif_kept_sweep(NULL, dir);
-	assert_true(file_exists());
-	device_is_there = false;
-	vif_kept_sweep(NULL, dir);
-	assert_false(file_exists());
 }
 
 int main(void)
@@ -186,8 +161,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_connection_begins_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_ours_is_not_read, setup, teardown),
 		cmocka_unit_test(folder_that_is_not_there_is_an_error),
-		cmocka_unit_test_setup_teardown(files_of_devices_that_are_gone_are_swept, setup,
-						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
