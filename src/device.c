@@ -302,10 +302,8 @@ void device_attached(struct device *dev, int err)
 	dev->activity = err ? DEVICE_IDLE : DEVICE_ATTACHED;
 	if (err)
 		dev->broken = true;
-	else if (dev->resuming) {
-		device_log(dev, LOG_LEVEL_INFO, "resumed");
+	else if (dev->resuming)
 		dev->logged = XENBUS_CONNECTED;
-	}
 	dev->env->ready(dev);
 }
 

@@ -106,14 +106,13 @@ static const char *attach_problem(int err)
 	}
 }
 
-static void say_taken_over(struct vbd *vbd)
+static void say_resumed(struct vbd *vbd)
 {
 	unsigned int nr = 0;
 
 	for (unsigned int i = 0; i < vbd->nr_queues; i++)
 		nr += vbd->queues[i].nr_replayed;
-	device_log(&vbd->dev, LOG_LEVEL_INFO, "taken over from an earlier pvbackd, replayed=%u",
-		   nr);
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "resumed, replayed=%u", nr);
 }
 
 static void queue_attached(struct vbd_queue *q, int err)
@@ -130,7 +129,7 @@ static void queue_attached(struct vbd_queue *q, int err)
 		return;
 	}
 	if (vbd->resume)
-		say_taken_over(vbd);
+		say_resumed(vbd);
 	vbd_resize_start(vbd);
 	device_attached(&vbd->dev, 0);
 	if (vbd->changed_late) {

@@ -231,7 +231,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->fd = vif->tap.fds[index];
 }
 
-static void init_ctrl(struct vif *vif)
+static void init_ctrl(struct vif *vif, bool resume)
 {
 	struct device *dev = &vif->dev;
 	struct vif_ctrl *ctrl = vif->ctrl;
@@ -246,6 +246,8 @@ static void init_ctrl(struct vif *vif)
 	ctrl->remote_port = vif->front.ctrl_port;
 	ctrl->nr_queues = vif->front.nr_queues;
 	ctrl->tap_fd = vif->tap.fds[0];
+	ctrl->runtime_dir = dev->env->runtime_dir;
+	ctrl->resume = resume;
 }
 
 /* Vifs that have queues: they share the budget. */
@@ -309,7 +311,7 @@ static int prepare(struct vif *vif, bool resume)
 	for (unsigned int i = 0; i < nr; i++)
 		init_queue(vif, i, resume);
 	if (vif->ctrl)
-		init_ctrl(vif);
+		init_ctrl(vif, resume);
 	vif->prepared = true;
 	nr_prepared++;
 	return vif_shared_open(&vif->shared, &vif->dev, nr, resume);
@@ -369,8 +371,10 @@ static void stop_queues(struct vif *vif)
 		vif->queues[i].keep = vif->dev.suspending;
 		vif_queue_stop(&vif->queues[i]);
 	}
-	if (vif->ctrl)
+	if (vif->ctrl) {
+		vif->ctrl->keep = vif->dev.suspending;
 		vif_ctrl_stop(vif->ctrl);
+	}
 }
 
 static void set_carrier(struct vif *vif)
@@ -412,6 +416,8 @@ static void part_started(struct vif *vif)
 		return;
 	}
 	set_carrier(vif);
+	if (vif->dev.resuming)
+		device_log(&vif->dev, LOG_LEVEL_INFO, "resumed");
 	device_attached(&vif->dev, 0);
 	report_broken(vif);
 }

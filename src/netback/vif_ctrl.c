@@ -173,6 +173,22 @@ static const struct queue_ops ctrl_ops = {
 
 /* --- attach and detach, on the worker --- */
 
+static struct vif_id id_of(const struct vif_ctrl *c)
+{
+	return (struct vif_id){ c->runtime_dir, c->id.domid, c->id.devid };
+}
+
+/* As for a queue: without a file all works but a death in the middle of answering. */
+static int use_undo(struct vif_ctrl *c)
+{
+	struct vif_id id = id_of(c);
+	int err = vif_undo_open(&id, VIF_UNDO_CTRL, c->resume, &c->undo);
+
+	if (err)
+		return err == -EBADMSG || err == -EPERM ? err : 0;
+	return ring_use_undo(&c->ring, &c->undo->tx);
+}
+
 static int ctrl_open(struct vif_ctrl *c)
 {
 	int err = grant_map(c->worker->xgt, c->id.domid, &c->ref, 1, &c->map);
@@ -180,6 +196,10 @@ static int ctrl_open(struct vif_ctrl *c)
 	c->why = "the control ring cannot be attached";
 	if (!err)
 		err = ring_attach(&c->ring, c->map.addr, GRANT_PAGE_SIZE, NETCTRL_SLOT_SIZE);
+	if (!err) {
+		c->why = "what an earlier pvbackd left of the control ring is damaged";
+		err = use_undo(c);
+	}
 	if (err)
 		return err;
 	worker_attach(c->worker, &c->queue, &ctrl_ops);
@@ -196,10 +216,13 @@ static int ctrl_open(struct vif_ctrl *c)
 
 static void ctrl_close(struct vif_ctrl *c)
 {
+	struct vif_id id = id_of(c);
+
 	worker_unbind(c->worker, &c->port);
 	worker_detach(&c->queue);
 	c->ring = (struct ring){ 0 };
 	grant_unmap(c->worker->xgt, &c->map);
+	c->undo = vif_undo_close(c->undo, &id, VIF_UNDO_CTRL, !c->keep);
 	steer_close(&c->steer); /* the tap holds the program for as long as it uses it */
 }
 

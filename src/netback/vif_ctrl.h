@@ -14,6 +14,7 @@
 #include "netback/hash.h"
 #include "netback/steer.h"
 #include "netback/vif_shared.h"
+#include "netback/vif_undo.h"
 #include "ring/ring.h"
 #include "trace.h"
 #include "worker.h"
@@ -39,10 +40,14 @@ struct vif_ctrl {
 	uint32_t ref;
 	uint32_t remote_port;
 	uint32_t nr_queues;
-	int tap_fd; /* borrowed */
+	int tap_fd;              /* borrowed */
+	const char *runtime_dir; /* borrowed */
+	bool resume;             /* the ring is live, from an earlier life */
+	bool keep;               /* it stays so: another life follows */
 
 	struct grant_map map; /* owned */
 	struct ring ring;
+	struct vif_undo *undo; /* owned; NULL when it could not be had */
 	struct worker_port port;
 	struct steer steer; /* owned */
 	int steer_err;      /* why frames are not steered */

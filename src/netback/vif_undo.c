@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "mapfile.h"
-#include "netback/tap.h"
 #include "netback/vif_undo.h"
 
 struct suffix {
@@ -43,6 +42,6 @@ struct vif_undo *vif_undo_close(struct vif_undo *undo, const struct vif_id *id, 
 
 void vif_undo_forget(const struct vif_id *id)
 {
-	for (unsigned int queue = 0; queue < TAP_MAX_QUEUES; queue++)
+	for (unsigned int queue = 0; queue <= VIF_UNDO_CTRL; queue++)
 		vif_file_forget(id, suffix_of(queue).text);
 }

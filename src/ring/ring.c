@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -132,15 +133,19 @@ static void undo_reset(struct ring *ring)
 	undo_store(&ring->undo->from, ring->rsp_public);
 }
 
+static size_t undo_bytes(const struct ring *ring)
+{
+	return ring->slot_size < RING_UNDO_BYTES ? ring->slot_size : RING_UNDO_BYTES;
+}
+
 int ring_use_undo(struct ring *ring, struct ring_undo *undo)
 {
 	uint32_t nr = undo->from == ring->rsp_public ? undo->nr : 0;
 
-	if (nr > ring->nr_slots || ring->nr_slots > RING_UNDO_SLOTS ||
-	    ring->slot_size > RING_UNDO_BYTES)
+	if (nr > ring->nr_slots || ring->nr_slots > RING_UNDO_SLOTS)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < nr; i++)
-		memcpy(slot_at(ring, undo->from + i), undo->slots[i], ring->slot_size);
+		memcpy(slot_at(ring, undo->from + i), undo->slots[i], undo_bytes(ring));
 	ring->undo = undo;
 	undo_reset(ring);
 	return 0;
@@ -150,15 +155,17 @@ static void save_request(struct ring *ring)
 {
 	uint32_t nr = ring->rsp_prod - ring->rsp_public;
 
-	memcpy(ring->undo->slots[nr], slot_at(ring, ring->rsp_prod), ring->slot_size);
+	memcpy(ring->undo->slots[nr], slot_at(ring, ring->rsp_prod), undo_bytes(ring));
 	undo_store(&ring->undo->nr, nr + 1);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the response comes after it */
 }
 
 void ring_put(struct ring *ring, const void *rsp, size_t size)
 {
-	if (ring->undo)
+	if (ring->undo) {
+		assert(size <= RING_UNDO_BYTES);
 		save_request(ring);
+	}
 	memcpy(slot_at(ring, ring->rsp_prod), rsp, size);
 	ring->rsp_prod++;
 }

@@ -16,7 +16,7 @@
 #define RING_HEADER_SIZE 64u
 
 #define RING_UNDO_SLOTS 256u
-#define RING_UNDO_BYTES 12u
+#define RING_UNDO_BYTES 12u /* the longest response */
 
 /*
  * A response takes the place of a request. Who takes requests from the ring again after a death (the
@@ -53,8 +53,8 @@ int ring_attach(struct ring *ring, void *shared, uint32_t bytes, uint32_t slot_s
 
 /*
  * After ring_attach(), before anything is taken: put back what an earlier life had overwritten and not
- * published, and save from now on. Slots have at most RING_UNDO_BYTES and are at most RING_UNDO_SLOTS.
- * 0, or -EBADMSG when `undo` cannot be.
+ * published, and save from now on. There are at most RING_UNDO_SLOTS slots, and responses have at most
+ * RING_UNDO_BYTES: the rest of a longer slot stays as it is. 0, or -EBADMSG when `undo` cannot be.
  */
 int ring_use_undo(struct ring *ring, struct ring_undo *undo);
 

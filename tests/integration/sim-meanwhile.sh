@@ -120,7 +120,7 @@ detached() {
 	end
 }
 
-taken_over_twice() { [ "$(grep -c "vbd $dom/51712: taken over" "$log")" = 2 ]; }
+resumed_twice() { [ "$(grep -c "vbd $dom/51712: resumed" "$log")" = 2 ]; }
 
 # The guest has it mounted and will not let go: it must go on being served.
 detached_in_use() {
@@ -129,10 +129,10 @@ detached_in_use() {
 	xenstore-write "$_back/online" 0
 	xenstore-write "$_back/state" 5
 	start_daemon
-	wait_line "$log" "vbd $dom/51712: taken over"
+	wait_line "$log" "vbd $dom/51712: resumed"
 	kill_daemon # and once more, now that it has been taken up like that
 	start_daemon
-	until_true 5000 taken_over_twice || fail "it was not taken up again"
+	until_true 5000 resumed_twice || fail "it was not taken up again"
 	: >"$XENSIM_DIR/enough"
 	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
 	is_clean "$XENSIM_DIR/load"

@@ -61,7 +61,7 @@ terms() {
 		start_daemon
 	done
 	load_is_clean
-	grep -q "replayed=0" "$log" || fail "nothing says that it was taken over"
+	grep -q ": resumed, replayed=0" "$log" || fail "nothing says that it was resumed"
 	! grep -q "replayed=[1-9]" "$log" || fail "a clean stop left something to replay"
 	give_back
 }

@@ -62,14 +62,14 @@ end_lives() {
 	[ -z "$_left" ] || fail "moments $deaths: $_left is left"
 }
 
-# walk BEFORE OPTION...: die at each moment, after having died at BEFORE (a list, perhaps empty).
+# walk BEFORE OPTION...: die at each moment of one_life, or $life_of, after having died at BEFORE (a list, perhaps empty).
 walk() {
 	_before=$1 _at=$from _walked=0
 	_wanted=$(echo "$_before" | wc -w)
 	shift
 	while :; do
 		deaths="$_before $_at"
-		one_life "$@"
+		${life_of:-one_life} "$@"
 		[ "$(died)" -gt "$_wanted" ] || break # it lived to its end
 		_walked=$((_walked + 1))
 		_at=$((_at + step))

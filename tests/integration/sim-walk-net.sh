@@ -9,15 +9,15 @@ set -eu
 # shellcheck source=tests/integration/sim-walk-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-walk-lib.sh"
 
-# one_life OPTION...: of a NIC, from attach to detach. $deaths is the list of moments.
-one_life() {
+# begin_life [PEER-OPTION...]: a guest with a NIC as $dom, and a peer
+begin_life() {
 	begin_lives
 	dom=$(xensim-xl create guest)
 	xensim-xl network-attach "$dom" 0 || fail "moments $deaths: no attach"
-	start_peer --in-order
-	simnet --lossy --window=4 "$@" "$dom" 0 >"$XENSIM_DIR/load" 2>&1 ||
-		fail "moments $deaths: the guest says: $(cat "$XENSIM_DIR/load")"
-	grep -q " bad=0 tx_errors=0 protocol_errors=0 " "$XENSIM_DIR/load" || fail "moments $deaths: $(cat "$XENSIM_DIR/load")"
+	start_peer "$@"
+}
+
+end_life() {
 	stop_peer || fail "moments $deaths"
 	xensim-xl network-detach "$dom" 0 || fail "moments $deaths: no detach"
 	xensim-xl destroy "$dom"
@@ -26,11 +26,39 @@ one_life() {
 	end_lives
 }
 
+# one_life OPTION...: of a NIC, from attach to detach. $deaths is the list of moments.
+one_life() {
+	begin_life --in-order
+	simnet --lossy --window=4 "$@" "$dom" 0 >"$XENSIM_DIR/load" 2>&1 ||
+		fail "moments $deaths: the guest says: $(cat "$XENSIM_DIR/load")"
+	grep -q " bad=0 tx_errors=0 protocol_errors=0 " "$XENSIM_DIR/load" || fail "moments $deaths: $(cat "$XENSIM_DIR/load")"
+	end_life
+}
+
+taken_up() { settled >/dev/null && awk '$1 == "life" { ok = 0 } /: (resumed|connected)$/ { ok = 1 } END { exit !ok }' "$log"; }
+
+# one_talk: the guest sets up its hash by the control ring, and then looks whether that holds. At the latest
+# then the daemon dies: a frame that is lost would say nothing.
+one_talk() {
+	begin_life
+	rm -f "$XENSIM_DIR/go"
+	begin "$XENSIM_DIR/load" simnet --check=hash-restart "$dom" 0
+	_talk=$!
+	wait_line "$XENSIM_DIR/load" waiting || fail "moments $deaths: $(cat "$XENSIM_DIR/load")"
+	[ "$(died)" -gt 0 ] || kill -9 "$(settled)"
+	until_true 10000 taken_up || fail "moments $deaths: not resumed"
+	: >"$XENSIM_DIR/go"
+	wait "$_talk" || fail "moments $deaths: the guest says: $(cat "$XENSIM_DIR/load")"
+	end_life
+}
+
 small() { walk "" --kinds=udp4,raw,tcp6 --frames=12 --slots=3; }
 large() { walk "" --kinds=gso4 --frames=6; }
+control() { life_of=one_talk walk ""; }
 again() { walk 250 --kinds=udp4,gso4 --frames=12; }
 
 walk_case "frames in pieces, killed at each moment" small
 walk_case "large frames, killed at each moment" large
+walk_case "wishes in the control ring, killed at each moment" control
 walk_case "killed again at each moment of coming back" again
 exit "$failed"

@@ -195,7 +195,7 @@ EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 # kills at random.
 walks = \
 	sim-walk.one_by_one sim-walk.together sim-walk.narrow sim-walk.again sim-walk.once_more \
-	sim-walk-net.small sim-walk-net.large sim-walk-net.again \
+	sim-walk-net.small sim-walk-net.large sim-walk-net.control sim-walk-net.again \
 	sim-faults.all sim-faults-net.all
 walk: $(walks)
 $(walks): $(sim_so) $(sim_programs) pvbackd

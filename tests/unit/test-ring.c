@@ -272,6 +272,28 @@ static void what_was_published_is_not_undone(void **state)
 	CHECK(err == -EBADMSG);
 }
 
+/* A control request is longer than its response, which cannot overwrite the rest. */
+static void the_rest_of_a_long_request_needs_no_saving(void **state)
+{
+	static struct ring_undo undo;
+	uint8_t request[16], found[16];
+	struct ring r;
+
+	(void)state;
+	memset(&page, 0, sizeof(page));
+	memset(request, 0x77, sizeof(request));
+	memcpy((uint8_t *)&page + RING_HEADER_SIZE, request, sizeof(request));
+	page.req_prod = 1;
+	CHECK(ring_attach(&r, &page, sizeof(page), 16) == 0);
+	CHECK(ring_use_undo(&r, &undo) == 0);
+	ring_consume(&r, 1);
+	ring_put(&r, "abcdefghijkl", 12);
+	CHECK(ring_attach(&r, &page, sizeof(page), 16) == 0);
+	CHECK(ring_use_undo(&r, &undo) == 0); /* it died here */
+	ring_copy(&r, 0, found, sizeof(found));
+	CHECK(memcmp(request, found, sizeof(found)) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +309,7 @@ int main(void)
 		cmocka_unit_test(publish_notifies_only_when_asked),
 		cmocka_unit_test(a_response_writes_its_bytes_and_no_more),
 		cmocka_unit_test(what_was_not_published_is_undone),
+		cmocka_unit_test(the_rest_of_a_long_request_needs_no_saving),
 		cmocka_unit_test(what_was_published_is_not_undone),
 	};
 

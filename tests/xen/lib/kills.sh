@@ -21,7 +21,7 @@ killed_often() {
 only_resumed() {
 	local log
 	log=$(grep "$1: " "$LOG/pvbackd.log")
-	is "$(grep -c ': connected$' <<<"$log")" 1 && has "$log" ': resumed$'
+	is "$(grep -c ': connected$' <<<"$log")" 1 && has "$log" ': resumed(, replayed=[0-9]+)?$'
 }
 
 fio_verified() {

@@ -41,7 +41,7 @@ journals_are_of() {
 		is "$((version))" "$1" || return
 	done
 }
-taken_over() { [ "$(grep -c 'taken over from an earlier pvbackd' "$LOG/pvbackd.log")" -eq 4 ]; }
+taken_over() { [ "$(grep -c ': resumed, replayed=' "$LOG/pvbackd.log")" -eq 4 ]; }
 upgraded() {
 	BACKEND=/usr/sbin/pvbackd
 	backend_kill && backend_start && wait_for 20 taken_over
