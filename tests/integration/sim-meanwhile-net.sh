@@ -207,6 +207,88 @@ vif_reconnects() {
 	end
 }
 
+# Neither the guest nor the peer has anything to say any more.
+both_end() {
+	kill -9 "$load" 2>/dev/null || :
+	wait "$load" || :
+	kill "$peer" 2>/dev/null || : # it may have found out by itself
+	wait "$peer" || :
+}
+
+own_state_is() { # STATE
+	xensim-xl wait "$(backend vif "$dom" 0)/state" "$1"
+}
+
+# The frontend went to 5, and nobody was there to answer.
+closed() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	both_end
+	_front=$(xenstore-read "$(backend vif "$dom" 0)/frontend")
+	xenstore-write "$_front/state" 5
+	start_daemon
+	own_state_is 5
+	xenstore-write "$_front/state" 6
+	own_state_is 6
+	stat_is 0 0 || fail "rings are mapped: $(xensim-xl stat)"
+	end
+}
+
+crashed() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	xensim-xl crash "$dom"
+	both_end
+	start_daemon
+	end
+}
+
+rebooted() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	_old=$dom
+	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
+	xensim-xl kill "$dom"
+	both_end
+	start_daemon
+	nothing_is_held
+	guest_with_nic
+	simnet --frames=200 "$dom" 0
+	stop_peer
+	! ip link show "vif$_old.0" >/dev/null 2>&1 || fail "the tap of its earlier life is left"
+	end
+}
+
+detached() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	xensim-xl network-detach "$dom" 0 &
+	_detach=$!
+	own_state_is 5 # the toolstack's
+	start_daemon
+	wait "$_detach" || fail "the detach timed out"
+	until_true 5000 no_tap || fail "a tap is left behind"
+	both_end
+	end
+}
+
+# A zombie, until we let its pages go; xenstore says nothing.
+domain_gone() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	xensim-xl kill "$dom"
+	both_end
+	start_daemon
+	nothing_is_held
+	! xensim-xl list | grep -q "^$dom " || fail "a zombie domain: $(xensim-xl list)"
+	xenstore-rm "/local/domain/0/backend/vif/$dom"
+	wait_line "$log" "vif $dom/0: removed"
+	until_true 5000 no_tap || fail "a tap is left behind"
+	stop_daemon
+	_left=$(find "$XENSIM_DIR/run" -name 'vif-*')
+	[ -z "$_left" ] || fail "$_left is left"
+}
+
 test_case "SIGKILL loses no frame of the guest and keeps their order" small
 test_case "SIGKILL never publishes half a frame" in_pieces
 test_case "SIGKILL amid large frames tears none" large
@@ -219,4 +301,9 @@ test_case "a tap that is gone is an error that says so" tap_gone
 test_case "a vif that was forced off leaves no tap" vif_gone
 test_case "a vif that was added is attached in time" vif_added
 test_case "a frontend that reconnects is connected" vif_reconnects
+test_case "a frontend that closed is closed" closed
+test_case "a guest that crashed is let go" crashed
+test_case "a guest that rebooted finds its NIC, and its old tap is gone" rebooted
+test_case "a NIC that is being detached is detached in time" detached
+test_case "a domain that is gone is let go" domain_gone
 exit "$failed"
