@@ -12,6 +12,8 @@
 # torn, and the NIC goes on.
 # shellcheck disable=SC2154,SC2119 # sim-lib.sh sets variables
 set -eu
+XENSIM_SLOW=${XENSIM_SLOW:-15} # on a busy machine many lives in a row end before the first answer
+export XENSIM_SLOW
 kills=${1:-1000}
 seed=${2:-$(date +%s)}
 nic=
