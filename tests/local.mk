@@ -68,8 +68,8 @@ tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
 endif
 
-TESTS += tests/lint/layout.sh tests/lint/man.sh
-EXTRA_DIST += tests/lint/layout.sh tests/lint/man.sh
+TESTS += tests/lint/layout.sh tests/lint/man.sh tests/lint/unit.sh
+EXTRA_DIST += tests/lint/layout.sh tests/lint/man.sh tests/lint/unit.sh
 
 list-tests:
 	@echo $(TESTS)
