@@ -18,8 +18,6 @@ begin_life() {
 }
 
 end_life() {
-	stop_peer || fail "moments $deaths"
-	xensim-xl network-detach "$dom" 0 || fail "moments $deaths: no detach"
 	xensim-xl destroy "$dom"
 	nothing_is_held || fail "moments $deaths"
 	until_true 5000 no_tap || fail "moments $deaths: a tap is left"
@@ -32,6 +30,8 @@ one_life() {
 	simnet --lossy --window=4 "$@" "$dom" 0 >"$XENSIM_DIR/load" 2>&1 ||
 		fail "moments $deaths: the guest says: $(cat "$XENSIM_DIR/load")"
 	grep -q " bad=0 tx_errors=0 protocol_errors=0 " "$XENSIM_DIR/load" || fail "moments $deaths: $(cat "$XENSIM_DIR/load")"
+	stop_peer || fail "moments $deaths"
+	xensim-xl network-detach "$dom" 0 || fail "moments $deaths: no detach"
 	end_life
 }
 
@@ -49,6 +49,7 @@ one_talk() {
 	until_true 10000 taken_up || fail "moments $deaths: not resumed"
 	: >"$XENSIM_DIR/go"
 	wait "$_talk" || fail "moments $deaths: the guest says: $(cat "$XENSIM_DIR/load")"
+	stop_peer || fail "moments $deaths"
 	end_life
 }
 

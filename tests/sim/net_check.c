@@ -324,15 +324,20 @@ static int set_hashing(struct net_front *f, uint32_t types)
 	return err ? err : ask(f, MAP, f->ctrl.data_ref, MAPPING, 0, SUCCESS, 0);
 }
 
-static int connect_with_ctrl(struct net_front *f, uint32_t nr_queues)
+static int connect_cold(struct net_front *f, uint32_t nr_queues)
 {
 	int err;
 
 	f->opt.ctrl = true;
 	f->opt.queues = nr_queues;
 	err = net_connect(f);
-	if (!err && f->nr_queues != nr_queues)
-		return failed("too few queues are offered");
+	return !err && f->nr_queues != nr_queues ? failed("too few queues are offered") : err;
+}
+
+static int connect_with_ctrl(struct net_front *f, uint32_t nr_queues)
+{
+	int err = connect_cold(f, nr_queues);
+
 	return err ? err : warm_up(f);
 }
 
@@ -464,14 +469,17 @@ static int hash_queues(struct net_front *f)
 	return err ? err : judge_flows(f, 15, true);
 }
 
+/* No frame before the "go": it may be lost when a backend dies, and says nothing then. */
 static int hash_restart(struct net_front *f)
 {
-	int err = connect_with_ctrl(f, 1);
+	int err = connect_cold(f, 1);
 
 	if (!err)
 		err = set_hashing(f, 15);
 	if (!err)
 		err = wait_for_go();
+	if (!err)
+		err = warm_up(f);
 	return err ? err : judge_flows(f, 15, false);
 }
 
