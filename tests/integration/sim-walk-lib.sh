@@ -75,7 +75,7 @@ walk() {
 		_at=$((_at + step))
 	done
 	_long=$(sed -n 's/^xensim: lived through \([0-9]*\) moments$/\1/p' "$log")
-	echo "$_walked deaths in a life of $_long moments" >>"$XENSIM_DIR/walked"
+	echo "$_walked deaths${_long:+ in a life of $_long moments}" >>"$XENSIM_DIR/walked"
 	[ "$_walked" -gt 3 ] || [ "$from" -gt 1 ] || fail "a life of $_at moments?"
 }
 
