@@ -9,8 +9,8 @@
  *
  *   take    pop requests, add copies from the guest    -> one grant copy
  *   act     look at those copies, start I/O            -> plane->submit (one io_submit)
- *           (a copy added here is made at once, and act called again: descriptors
- *           first, then what they describe)
+ *           (a copy that any queue adds here is made at once, and act called again, for all
+ *           queues: descriptors first, then what they describe; what is done stays done)
  *   give    add copies to the guest for finished I/O   -> one grant copy
  *   answer  fill responses, publish, notify once
  *

@@ -47,7 +47,9 @@ struct vif_tx {
 	struct grant_map map; /* owned */
 	struct ring ring;
 	uint32_t nr_packets;
-	bool more;      /* left in the ring because the pass was full */
+	uint32_t
+		nr_acted; /* of these have been sent on: act is called again when a disk copies twice */
+	bool more;        /* left in the ring because the pass was full */
 	bool throttled; /* left in the ring because of the rate limit */
 	struct loop_timer timer;
 	struct vif_tx_packet packets[VIF_BATCH];

@@ -346,9 +346,9 @@ static void capture(struct vif_queue *q, const struct vif_tx_packet *p)
 
 void vif_tx_act(struct vif_queue *q)
 {
-	for (uint32_t i = 0; i < q->tx.nr_packets; i++) {
-		act_on(q, &q->tx.packets[i]);
-		capture(q, &q->tx.packets[i]);
+	for (; q->tx.nr_acted < q->tx.nr_packets; q->tx.nr_acted++) {
+		act_on(q, &q->tx.packets[q->tx.nr_acted]);
+		capture(q, &q->tx.packets[q->tx.nr_acted]);
 	}
 }
 
@@ -377,7 +377,7 @@ bool vif_tx_answer(struct vif_queue *q)
 {
 	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
 		put_responses(q, &q->tx.packets[i]);
-	q->tx.nr_packets = 0;
+	q->tx.nr_packets = q->tx.nr_acted = 0;
 	vif_queue_publish(q, &q->tx.ring, &q->tx_port, "tx");
 	if (q->tx.more)
 		return true;

@@ -586,6 +586,57 @@ static void guest_frame_reaches_the_host(void **state)
 	assert_int_equal(q->stats.tx_bytes, b.len);
 }
 
+/* --- a neighbour on the same worker that copies twice in a pass, as a disk's indirect requests do --- */
+
+static struct queue neighbour;
+static int neighbour_rounds;
+static uint8_t neighbour_got[16];
+
+static void neighbour_idles(struct queue *queue)
+{
+	(void)queue;
+}
+
+static void neighbour_copies_on(struct queue *queue)
+{
+	struct grant_copy copy = {
+		.domid = q->id.domid, .ref = 0, .len = 16, .local = neighbour_got
+	};
+
+	if (neighbour_rounds++ < 2)
+		assert_true(grant_batch_add(&queue->worker->copies, &copy) >= 0);
+}
+
+static bool neighbour_is_done(struct queue *queue)
+{
+	(void)queue;
+	return false;
+}
+
+static void frame_is_sent_once_whatever_a_neighbour_does(void **state)
+{
+	static const struct queue_ops ops = { .take = neighbour_idles,
+					      .act = neighbour_copies_on,
+					      .give = neighbour_idles,
+					      .answer = neighbour_is_done };
+	struct spec s = { .payload = 100 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+
+	(void)state;
+	neighbour_rounds = 0;
+	worker_attach(&worker, &neighbour, &ops);
+	queue_mark(&neighbour);
+	queue_mark(&q->queue);
+	send_frame(frame, b.len, NETIF_TX_CSUM_BLANK | NETIF_TX_DATA_VALIDATED, 0, false);
+	assert_int_equal(neighbour_rounds, 3);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_int_equal(recv(tap, got, sizeof(got), 0), -1);
+	expect_response(0, NETIF_STATUS_OKAY);
+	expect_no_response();
+	worker_detach(&neighbour);
+}
+
 /* Whatever the pieces: the sum does not depend on where the guest cut. */
 static void blank_checksum_is_finished_for_a_guest_that_must_not_leave_one(void **state)
 {
@@ -1586,6 +1637,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH(guest_frame_reaches_the_host, setup),
+		WITH(frame_is_sent_once_whatever_a_neighbour_does, setup),
 		WITH(blank_checksum_is_finished_for_a_guest_that_must_not_leave_one, setup),
 		WITH(large_guest_frame_reaches_the_host_whole, setup),
 		WITH(headers_in_slots_of_one_byte_are_gathered, setup),
