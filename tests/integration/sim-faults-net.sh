@@ -74,7 +74,9 @@ nl_silent() { every_use netlink.recv EAGAIN; }
 
 start_faulty later
 other_begins
+no_vif_is_left() { ! ls "$XENSIM_DIR"/run/vif-* >/dev/null 2>&1; }
 good_life # what stays in the daemon for good, stays now
+until_true 20000 no_vif_is_left || fail "a vif's files stay"
 before=$(held)
 test_case "a ring that cannot be mapped" map_refs
 test_case "a copy that fails as a whole" copy

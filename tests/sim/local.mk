@@ -167,7 +167,6 @@ sim_tests = \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-box.sh \
 	tests/integration/sim-faults.sh \
-	tests/integration/sim-faults-net.sh \
 	tests/integration/sim-hostile.sh \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-meanwhile.sh \
@@ -205,7 +204,7 @@ KILLS = 1000
 soak: $(sim_so) $(sim_programs) pvbackd
 	top_srcdir='$(top_srcdir)' sh '$(srcdir)/tests/soak/sigkill.sh' $(KILLS) $(SEED)
 .PHONY: walk $(walks) soak
-EXTRA_DIST += tests/soak/sigkill.sh
+EXTRA_DIST += tests/soak/sigkill.sh tests/integration/sim-faults-net.sh
 
 # The shared objects must be there before a test starts.
 $(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/like-systemd

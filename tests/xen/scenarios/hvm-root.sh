@@ -24,7 +24,7 @@ image /scratch/third.img 16
 if backend_is_kernel; then second=''; else second=',script=block-pvbackd'; fi
 guest_config hvm hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" 'memory = 512' \
 	"vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
-	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second','file:/scratch/third.img,xvdc,w']"
+	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second','file:/scratch/third.img,xvde,w']"
 need "an HVM guest boots from hda" guest_start hvm 150
 
 check "its root file system is on xvda" shown_has "mount | grep \" / \"" '^/dev/xvda on / type ext4'
@@ -37,7 +37,7 @@ check "ethtool says that eth0 is driven by vif" shown_has "ethtool -i eth0" '^dr
 
 check "fio on the root file system reads back what it wrote" show "$(fio_line /root/fio.dat --size=8M)" 180
 check "fio on the second disk reads back what it wrote" show "$(fio_line /dev/xvdb --offset=40M)" 180
-check "so does fio on a plain file without a script, which xl gives to QEMU" show "$(fio_line /dev/xvdc --size=2M)" 120
+check "so does fio on a plain file without a script, which xl gives to QEMU" show "$(fio_line /dev/xvde --size=2M)" 120
 show 'fio --name=randread --filename=/dev/xvda --rw=randread --bs=4k --iodepth=32 --ioengine=libaio --direct=1 --number_ios=1500 --readonly' 120 |
 	grep IOPS
 check "files on the second file system survive a remount" show \
