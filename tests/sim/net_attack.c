@@ -409,6 +409,7 @@ static int junk_keys(struct net_front *f)
 static int flapping_states(struct net_front *f)
 {
 	uint64_t x = 1;
+	int err = -ECONNREFUSED;
 
 	for (int i = 0; i < 2000; i++) {
 		x = x * 6364136223846793005ull + 1442695040888963407ull;
@@ -417,7 +418,10 @@ static int flapping_states(struct net_front *f)
 		else
 			bus_remove(&f->bus, XBT_NULL, "state");
 	}
-	return net_attack_start_over(f) ? -ETIMEDOUT : net_attack_connects_again(f);
+	/* The backend may still be busy with one of those states, and turn away what comes after it. */
+	for (int tries = 0; tries < 50 && err == -ECONNREFUSED; tries++)
+		err = net_attack_start_over(f) ? -ETIMEDOUT : net_attack_connects_again(f);
+	return err;
 }
 
 /* --- the control ring --- */
