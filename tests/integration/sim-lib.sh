@@ -61,6 +61,11 @@ stop_daemon() {
 	daemon=
 }
 
+kill_daemon() {
+	kill -9 "$daemon"
+	wait "$daemon" || :
+}
+
 # Open descriptors and mappings of the daemon, the numbers that must come back.
 daemon_fds() {
 	find "/proc/$daemon/fd" -mindepth 1 2>/dev/null | wc -l

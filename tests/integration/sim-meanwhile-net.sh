@@ -9,11 +9,6 @@ set -eu
 
 daemon=$$ # each case starts its own; test_case only looks whether this one lives
 
-kill_daemon() {
-	kill -9 "$daemon"
-	wait "$daemon" || :
-}
-
 # busy_nic PEER-OPTION OPTION...: frames on their way there and back
 busy_nic() {
 	start_daemon
@@ -59,9 +54,7 @@ figure() { # NAME FILE
 	sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$2"
 }
 
-# One queue, so that there is one order. Every number arrives; what comes again is a ring at most each time.
-seam() {
-	busy_nic --in-order "$@"
+ten_kills() {
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		frames_flow
 		kill_daemon
@@ -69,6 +62,12 @@ seam() {
 	done
 	frames_flow
 	enough
+}
+
+# One queue, so that there is one order. Every number arrives; what comes again is a ring at most each time.
+seam() {
+	busy_nic --in-order "$@"
+	ten_kills
 	_again=$(figure again "$XENSIM_DIR/peer")
 	[ "$_again" -le $((10 * 256)) ] || fail "$_again frames came twice in ten kills"
 	echo "$(figure frames "$XENSIM_DIR/peer") frames, $_again again; $(cat "$XENSIM_DIR/load")"
@@ -81,13 +80,7 @@ large() { seam --kinds=gso4 --window=16; }
 
 several_queues() {
 	busy_nic "" --queues=4 --kinds=udp4,udp6,gso4,vlan
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		frames_flow
-		kill_daemon
-		start_daemon
-	done
-	frames_flow
-	enough
+	ten_kills
 	end
 }
 

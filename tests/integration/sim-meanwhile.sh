@@ -9,11 +9,6 @@ set -eu
 
 daemon=$$ # each case starts its own; test_case only looks whether this one lives
 
-kill_daemon() {
-	kill -9 "$daemon"
-	wait "$daemon" || :
-}
-
 # busy_guest OPTION...: a guest with a disk and a load on it, and then the daemon dies.
 busy_guest() {
 	start_daemon
@@ -84,29 +79,19 @@ rebooted() {
 	end
 }
 
-# A kernel that comes by kexec finds state 4 and goes through 5, 6 and 1.
-kexec() {
-	busy_guest --profile=kexec
+# comes_back PROFILE: a frontend takes the disk over from one that ended without a word
+comes_back() {
+	busy_guest --profile="$1"
 	guest_ends
-	begin "$XENSIM_DIR/load" simblk --profile=kexec --requests=200 "$dom" 51712
+	begin "$XENSIM_DIR/load" simblk --profile="$1" --requests=200 "$dom" 51712
 	load=$!
 	start_daemon
 	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
 	is_clean "$XENSIM_DIR/load"
 	end
 }
-
-# A driver that writes 1 over its own 4.
-straight() {
-	busy_guest --profile=straight
-	guest_ends
-	begin "$XENSIM_DIR/load" simblk --profile=straight --requests=200 "$dom" 51712
-	load=$!
-	start_daemon
-	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
-	is_clean "$XENSIM_DIR/load"
-	end
-}
+kexec() { comes_back kexec; }       # a kernel that comes by kexec finds state 4 and goes through 5, 6 and 1
+straight() { comes_back straight; } # a driver that writes 1 over its own 4
 
 detached() {
 	busy_guest

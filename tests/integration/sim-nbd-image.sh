@@ -138,11 +138,6 @@ server_dies() {
 # As many returns as outages.
 is_quiet() { [ "$(grep -c "is away" "$log")" -eq "$(grep -c "is back" "$log")" ]; }
 
-kill_daemon() {
-	kill -9 "$daemon"
-	wait "$daemon" || :
-}
-
 # What the dead server had acknowledged is known to nobody but the file in the runtime directory.
 both_die() {
 	start_daemon --nbd-timeout=20

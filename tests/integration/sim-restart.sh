@@ -8,11 +8,6 @@ set -eu
 
 daemon=$$ # each case starts its own; test_case only looks whether this one lives
 
-kill_daemon() {
-	kill -9 "$daemon"
-	wait "$daemon" || :
-}
-
 # load_with OPTION...: a verifying load in the background, connected
 load_with() {
 	rm -f "$XENSIM_DIR/load" # what an earlier one said
