@@ -38,7 +38,7 @@ kills_go_unnoticed() {
 	iperf3 -s -1 >>"$LOG/iperf3-server.log" 2>&1 &
 	need "iperf3 serves in Dom0" wait_for 10 grep -q ':1451 ' /proc/net/tcp6 /proc/net/tcp
 	guest_run "$guest" "dmesg -c >/dev/null"
-	guest_job "$guest" kills-disk "n=0; until [ -e /run/stop ]; do $(fio_line /root/fio.dat --size=8M) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
+	guest_job "$guest" kills-disk "n=0; until [ -e /run/stop ]; do $(fio_line /fio.dat --size=8M) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
 	guest_job "$guest" kills-net "iperf3 -c 10.77.0.1 --bidir -b 20M -t 36000 -i 0"
 	need "a TCP stream runs both ways" moves_on "$guest"
 	check "the daemon is killed and started $kills times" killed_often "$kills"

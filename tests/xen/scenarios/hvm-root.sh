@@ -35,7 +35,7 @@ check "/proc/partitions shows xvda" shown_has "cat /proc/partitions" 'xvda$'
 check "/proc/partitions shows no emulated disk" eval 'hasnt "$(guest_run hvm "cat /proc/partitions")" "[sh]d[ab]"'
 check "ethtool says that eth0 is driven by vif" shown_has "ethtool -i eth0" '^driver: vif'
 
-check "fio on the root file system reads back what it wrote" show "$(fio_line /root/fio.dat --size=8M)" 180
+check "fio on the root file system reads back what it wrote" show "$(fio_line /fio.dat --size=8M)" 180
 check "fio on the second disk reads back what it wrote" show "$(fio_line /dev/xvdb --offset=40M)" 180
 check "so does fio on a plain file without a script, which xl gives to QEMU" show "$(fio_line /dev/xvde --size=2M)" 120
 show 'fio --name=randread --filename=/dev/xvda --rw=randread --bs=4k --iodepth=32 --ioengine=libaio --direct=1 --number_ios=1500 --readonly' 120 |
