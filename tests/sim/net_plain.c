@@ -20,6 +20,7 @@
 struct plain {
 	struct net_front *f;
 	struct net_queue *q;
+	uint32_t rest[NET_RING_SIZE]; /* grants of what follows the first page of a frame */
 	uint64_t left, frames, bytes; /* to send; seen */
 	uint64_t first_ns, last_ns;
 };
@@ -56,8 +57,8 @@ static void fill_and_grant(struct plain *p, uint32_t gfn, const uint8_t *data, s
 }
 
 /*
- * All frames are the same one. Each transmit slot has a page with its beginning; what follows is in the
- * pages of receive slots, which stay idle, sixteen times over.
+ * All frames are the same one. Each transmit slot has a page with its beginning; what follows is in pages of
+ * its own, sixteen times over. They are nobody else's: what the peer sends back goes into the receive slots'.
  */
 static void prepare(struct plain *p)
 {
@@ -69,11 +70,14 @@ static void prepare(struct plain *p)
 	net_frame_build(buf, &frame, p->f->mac, peer_mac, large);
 	for (uint32_t i = 0; i < NET_RING_SIZE; i++) {
 		size_t at = i % PIECES * SIM_PAGE_SIZE;
+		uint32_t gfn;
 
 		fill_and_grant(p, p->q->tx[i].gfn, buf, frame.len, &p->q->tx[i].ref);
-		if (at && at < frame.len)
-			fill_and_grant(p, p->q->rx[i].gfn, buf + at, frame.len - at,
-				       &p->q->rx[i].ref);
+		if (!at || at >= frame.len)
+			continue;
+		if (sim_guest_alloc(&p->f->guest, 1, &gfn))
+			sim_die("no guest memory");
+		fill_and_grant(p, gfn, buf + at, frame.len - at, &p->rest[i]);
 	}
 }
 
@@ -84,7 +88,7 @@ static void put_piece(struct plain *p, uint32_t at, uint32_t size, uint32_t flag
 	uint32_t id = p->q->tx_prod++ % NET_RING_SIZE;
 	uint32_t copy = p->left % (NET_RING_SIZE / PIECES) * PIECES;
 
-	memcpy(e, at ? &p->q->rx[copy + at / SIM_PAGE_SIZE].ref : &p->q->tx[id].ref, 4);
+	memcpy(e, at ? &p->rest[copy + at / SIM_PAGE_SIZE] : &p->q->tx[id].ref, 4);
 	put16(e + 4, 0);
 	put16(e + 6, flags);
 	put16(e + 8, id);
