@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,8 +14,10 @@
 #include "loop.h"
 
 #define BATCH     64
-#define NS_PER_MS 1000000ull
-#define TICK_NS   (1000 * NS_PER_MS)
+#define NS_PER_S  1000000000ull
+#define TICK_NS   NS_PER_S
+#define LONG_NS   (NS_PER_S / 10)
+#define LATELY_NS (NS_PER_S / 100) /* a tick of a kernel with HZ=100 */
 
 struct loop_watch {
 	LIST_ENTRY(loop_watch) link; /* on the loop's list of removed ones */
@@ -27,13 +30,15 @@ struct loop_watch {
 struct loop {
 	int epfd;
 	int mailfd;
+	int timerfd;
 	bool quit;
 	LIST_HEAD(, loop_watch) removed; /* freed after the batch */
 	LIST_HEAD(, loop_timer) timers;  /* soonest first */
+	uint64_t alarm_ns; /* when the kernel will tell of the first; 0: it will not */
 	LIST_HEAD(, loop_tick) ticks;
 	struct loop_tick *next_tick; /* of the walk under way */
 	struct loop_timer tick_timer;
-	struct loop_watch *mail_watch;
+	struct loop_watch *mail_watch, *timer_watch;
 	bool (*pass)(void *user);
 	void *pass_user;
 	pthread_mutex_t mail_lock;
@@ -45,7 +50,15 @@ uint64_t loop_now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t loop_lately_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 static void run_mail(void *user, uint32_t events)
@@ -81,6 +94,40 @@ void loop_post(struct loop *loop, struct loop_task *task)
 		;
 }
 
+/*
+ * The kernel tells when the first timer is due, so that a busy loop need not look at the clock, which is a system
+ * call on Xen. It may tell too early, of one that was cancelled.
+ */
+static void set_alarm(struct loop *loop)
+{
+	const struct loop_timer *first = LIST_FIRST(&loop->timers);
+	struct itimerspec at = { 0 };
+
+	if (!first || (loop->alarm_ns && loop->alarm_ns <= first->due_ns))
+		return;
+	loop->alarm_ns = first->due_ns;
+	at.it_value.tv_sec = (time_t)(first->due_ns / NS_PER_S);
+	at.it_value.tv_nsec = (long)(first->due_ns % NS_PER_S);
+	if (timerfd_settime(loop->timerfd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
+		log_error("a timer cannot be set: %s", strerror(errno));
+}
+
+/* Only timers that were due at the start: one that re-arms itself cannot hold the loop. */
+static void run_timers(void *user, uint32_t events)
+{
+	struct loop *loop = user;
+	uint64_t now = loop_now_ns();
+	struct loop_timer *timer;
+
+	(void)events;
+	loop->alarm_ns = 0;
+	while ((timer = LIST_FIRST(&loop->timers)) && timer->due_ns <= now) {
+		loop_timer_cancel(timer);
+		timer->fn(timer->user);
+	}
+	set_alarm(loop);
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
@@ -89,15 +136,17 @@ struct loop *loop_new(void)
 		return NULL;
 	pthread_mutex_init(&loop->mail_lock, NULL);
 	STAILQ_INIT(&loop->mail);
-	loop->mailfd = -1;
+	loop->mailfd = loop->timerfd = -1;
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epfd < 0)
 		return loop_free(loop);
 	loop->mailfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (loop->mailfd < 0)
+	loop->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->mailfd < 0 || loop->timerfd < 0)
 		return loop_free(loop);
 	loop->mail_watch = loop_add(loop, loop->mailfd, EPOLLIN, run_mail, loop);
-	return loop->mail_watch ? loop : loop_free(loop);
+	loop->timer_watch = loop_add(loop, loop->timerfd, EPOLLIN | EPOLLET, run_timers, loop);
+	return loop->mail_watch && loop->timer_watch ? loop : loop_free(loop);
 }
 
 static void free_removed(struct loop *loop)
@@ -115,9 +164,12 @@ struct loop *loop_free(struct loop *loop)
 	if (!loop)
 		return NULL;
 	loop_remove(loop, loop->mail_watch);
+	loop_remove(loop, loop->timer_watch);
 	free_removed(loop);
 	if (loop->mailfd >= 0)
 		close(loop->mailfd);
+	if (loop->timerfd >= 0)
+		close(loop->timerfd);
 	if (loop->epfd >= 0)
 		close(loop->epfd);
 	pthread_mutex_destroy(&loop->mail_lock);
@@ -165,7 +217,8 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_
 	struct loop_timer *at, *before = NULL;
 
 	loop_timer_cancel(timer);
-	timer->due_ns = loop_now_ns() + delay_ns;
+	timer->due_ns =
+		delay_ns + (delay_ns > LONG_NS ? loop_lately_ns() + LATELY_NS : loop_now_ns());
 	timer->fn = fn;
 	timer->user = user;
 	timer->armed = true;
@@ -178,6 +231,7 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_
 		LIST_INSERT_AFTER(before, timer, link);
 	else
 		LIST_INSERT_HEAD(&loop->timers, timer, link);
+	set_alarm(loop);
 }
 
 void loop_timer_cancel(struct loop_timer *timer)
@@ -225,35 +279,6 @@ void loop_tick_remove(struct loop_tick *tick)
 		loop_timer_cancel(&loop->tick_timer);
 }
 
-/* Only timers that were due at the start: one that re-arms itself cannot hold the loop. */
-static void run_timers(struct loop *loop)
-{
-	uint64_t now = loop_now_ns();
-	struct loop_timer *timer;
-
-	while ((timer = LIST_FIRST(&loop->timers)) && timer->due_ns <= now) {
-		loop_timer_cancel(timer);
-		timer->fn(timer->user);
-	}
-}
-
-/* Rounded up, so that a timer is never found "not yet due" in a busy loop. */
-static int wait_ms(const struct loop *loop, bool again)
-{
-	const struct loop_timer *first = LIST_FIRST(&loop->timers);
-	uint64_t now, ms;
-
-	if (again)
-		return 0;
-	if (!first)
-		return -1;
-	now = loop_now_ns();
-	if (first->due_ns <= now)
-		return 0;
-	ms = (first->due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
-	return ms > 60000 ? 60000 : (int)ms;
-}
-
 void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user)
 {
 	loop->pass = pass;
@@ -266,7 +291,7 @@ int loop_run(struct loop *loop)
 	bool again = false;
 
 	while (!loop->quit) {
-		int n = epoll_wait(loop->epfd, batch, BATCH, wait_ms(loop, again));
+		int n = epoll_wait(loop->epfd, batch, BATCH, again ? 0 : -1);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -277,7 +302,6 @@ int loop_run(struct loop *loop)
 				watch->fn(watch->user, batch[i].events);
 		}
 		free_removed(loop);
-		run_timers(loop);
 		again = loop->pass && loop->pass(loop->pass_user);
 	}
 	loop->quit = false;

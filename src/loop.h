@@ -56,7 +56,7 @@ int loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
 /* Forget a watch; NULL is fine. The fd must still be open. Returns NULL. */
 struct loop_watch *loop_remove(struct loop *loop, struct loop_watch *watch);
 
-/* (Re-)arm a timer `delay_ns` from now. */
+/* (Re-)arm a timer `delay_ns` from now; one of more than a tenth of a second may be 10 ms late. */
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns, loop_fn fn,
 		    void *user);
 void loop_timer_cancel(struct loop_timer *timer);
@@ -94,5 +94,7 @@ void loop_thread_stop(struct loop_thread *thread);
 
 /* Monotonic time. */
 uint64_t loop_now_ns(void);
+/* The same, up to 10 ms behind, without a system call on Xen: for what counts in seconds. */
+uint64_t loop_lately_ns(void);
 
 #endif

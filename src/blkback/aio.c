@@ -35,6 +35,20 @@ void aio_write(struct aio *aio, struct aio_request *req, int fd, void *buf, size
 	queue_request(aio, req, done);
 }
 
+void aio_readv(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
+	       uint32_t nr_vec, uint64_t offset, aio_fn done)
+{
+	io_prep_preadv(&req->iocb, fd, vec, (int)nr_vec, (long long)offset);
+	queue_request(aio, req, done);
+}
+
+void aio_writev(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
+		uint32_t nr_vec, uint64_t offset, aio_fn done)
+{
+	io_prep_pwritev(&req->iocb, fd, vec, (int)nr_vec, (long long)offset);
+	queue_request(aio, req, done);
+}
+
 void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done)
 {
 	io_prep_fdsync(&req->iocb, fd);

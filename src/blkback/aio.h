@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/uio.h>
 
 #include "blkback/bufpool.h"
 #include "blkback/kept.h"
@@ -60,6 +61,11 @@ void aio_read(struct aio *aio, struct aio_request *req, int fd, void *buf, size_
 	      uint64_t offset, aio_fn done);
 void aio_write(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
 	       uint64_t offset, aio_fn done);
+/* The same from or into several pieces, which stay the caller's until `done`. */
+void aio_readv(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
+	       uint32_t nr_vec, uint64_t offset, aio_fn done);
+void aio_writev(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
+		uint32_t nr_vec, uint64_t offset, aio_fn done);
 void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done);
 
 /* A buffer; NULL puts the waiter on the list that is woken when one comes back. */

@@ -208,21 +208,30 @@ static void aio_done(struct aio_request *aio, long result)
 	req->done(req, result);
 }
 
-static void file_submit(struct aio *aio, struct image_request *req)
+static void submit_transfer(struct aio *aio, struct image_request *req)
 {
 	int fd = req->image->fd;
+	bool reads = req->op == IMAGE_READ;
 
+	if (req->nr_vec)
+		(reads ? aio_readv : aio_writev)(aio, &req->aio, fd, req->vec, req->nr_vec,
+						 req->offset, aio_done);
+	else
+		(reads ? aio_read : aio_write)(aio, &req->aio, fd, req->buf, req->bytes,
+					       req->offset, aio_done);
+	if (!reads && req->durable)
+		req->aio.iocb.aio_rw_flags = RWF_DSYNC;
+}
+
+static void file_submit(struct aio *aio, struct image_request *req)
+{
 	switch (req->op) {
 	case IMAGE_READ:
-		aio_read(aio, &req->aio, fd, req->buf, req->bytes, req->offset, aio_done);
-		break;
 	case IMAGE_WRITE:
-		aio_write(aio, &req->aio, fd, req->buf, req->bytes, req->offset, aio_done);
-		if (req->durable)
-			req->aio.iocb.aio_rw_flags = RWF_DSYNC;
+		submit_transfer(aio, req);
 		break;
 	case IMAGE_FLUSH:
-		aio_flush(aio, &req->aio, fd, aio_done);
+		aio_flush(aio, &req->aio, req->image->fd, aio_done);
 		break;
 	case IMAGE_DISCARD:
 		submit_discard(aio, req);
@@ -247,6 +256,7 @@ static int file_settle(const struct image *image)
 
 static const struct image_ops file_ops = {
 	.submit = file_submit,
+	.takes_pieces = true,
 	.size = file_size,
 	.settle = file_settle,
 	.close = file_close,

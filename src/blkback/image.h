@@ -33,9 +33,12 @@ struct image_request {
 	struct aio_request aio;   /* first; of files and devices */
 	struct slow_request slow; /* likewise */
 	enum image_op op;
-	bool secure;     /* a discard: only where the image has it */
-	bool durable;    /* a write: on the medium before `done`, as if flushed (FUA) */
-	void *buf;       /* borrowed until `done` */
+	bool secure;  /* a discard: only where the image has it */
+	bool durable; /* a write: on the medium before `done`, as if flushed (FUA) */
+	void *buf;    /* borrowed until `done` */
+	const struct iovec
+		*vec; /* likewise: in place of `buf` when there are any; see takes_pieces */
+	uint32_t nr_vec;
 	uint64_t bytes;  /* a flush has none */
 	uint64_t offset; /* bytes; the range lies inside the medium */
 	image_fn done;
@@ -63,6 +66,7 @@ struct image_ops {
 	void (*stop)(const struct image *image, bool suspend);
 	/* Worker thread: requests would only wait. May be NULL: never. */
 	bool (*away)(const struct image *image);
+	bool takes_pieces; /* each begins and ends at a multiple of the image's block in memory, too */
 	/* Control thread: see the functions below. */
 	int (*size)(const struct image *image, uint64_t *ret_bytes);
 	int (*settle)(const struct image *image);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "blkback/kept.h"
@@ -15,6 +14,7 @@ struct kept_page {
 	TAILQ_ENTRY(kept_page) use;
 	struct grant_map map;
 	uint32_t ref;
+	uint32_t holds;     /* I/O in flight that moves its data */
 	uint64_t used_at;   /* kept->uses then */
 	uint32_t used_tick; /* kept->tick then */
 };
@@ -28,24 +28,12 @@ static uint32_t buckets_for(uint32_t max)
 	return nr;
 }
 
-int kept_init(struct kept *kept, xengnttab_handle *xgt, uint32_t domid, uint32_t max,
-	      struct kept_budget *budget)
+void kept_init(struct kept *kept, xengnttab_handle *xgt, uint32_t domid, uint32_t max,
+	       struct kept_budget *budget)
 {
 	*kept = (struct kept){ .xgt = xgt, .domid = domid, .max = max, .budget = budget };
-	if (max == 0)
-		return 0;
-	TAILQ_INIT(&kept->by_use);
-	TAILQ_INIT(&kept->unused);
 	kept->mask = buckets_for(max) - 1;
-	kept->pages = calloc(max, sizeof(kept->pages[0]));
-	kept->buckets = calloc(kept->mask + 1u, sizeof(kept->buckets[0]));
-	if (!kept->pages || !kept->buckets) {
-		kept_done(kept);
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < max; i++)
-		TAILQ_INSERT_TAIL(&kept->unused, &kept->pages[i], use);
-	return 0;
+	TAILQ_INIT(&kept->by_use);
 }
 
 static struct kept_bucket *bucket_of(struct kept *kept, uint32_t ref)
@@ -54,24 +42,26 @@ static struct kept_bucket *bucket_of(struct kept *kept, uint32_t ref)
 			      kept->mask]; /* a guest's references are small numbers in a row */
 }
 
+/* What is idle costs nothing: the last page takes the buckets with it. */
 static void drop(struct kept *kept, struct kept_page *page)
 {
 	LIST_REMOVE(page, bucket);
 	TAILQ_REMOVE(&kept->by_use, page, use);
-	TAILQ_INSERT_HEAD(&kept->unused, page, use);
 	grant_unmap(kept->xgt, &page->map);
+	free(page);
 	kept->budget->used--;
-	kept->nr--;
 	kept->drops++;
+	if (--kept->nr)
+		return;
+	free(kept->buckets);
+	kept->buckets = NULL;
 }
 
 void kept_done(struct kept *kept)
 {
 	while (kept->nr)
 		drop(kept, TAILQ_FIRST(&kept->by_use));
-	free(kept->pages);
-	free(kept->buckets);
-	kept->pages = NULL;
+	free(kept->buckets); /* there may be some without a page: none could be mapped */
 	kept->buckets = NULL;
 	kept->max = 0;
 }
@@ -86,10 +76,18 @@ static bool make_room(struct kept *kept)
 {
 	struct kept_page *oldest = TAILQ_LAST(&kept->by_use, kept_uses);
 
-	if (is_full(kept) && oldest &&
+	if (is_full(kept) && oldest && !oldest->holds &&
 	    kept->uses - oldest->used_at >= (uint64_t)IDLE_ROUNDS * kept->nr)
 		drop(kept, oldest);
 	return !is_full(kept);
+}
+
+/* An empty entry, and a place for it. */
+static struct kept_page *new_page(struct kept *kept)
+{
+	if (!kept->buckets)
+		kept->buckets = calloc(kept->mask + 1u, sizeof(kept->buckets[0]));
+	return kept->buckets ? calloc(1, sizeof(struct kept_page)) : NULL;
 }
 
 static struct kept_page *map(struct kept *kept, uint32_t ref)
@@ -98,12 +96,14 @@ static struct kept_page *map(struct kept *kept, uint32_t ref)
 
 	if (kept->nr_failed == MAX_FAILED || !make_room(kept))
 		return NULL;
-	page = TAILQ_FIRST(&kept->unused);
+	page = new_page(kept);
+	if (!page)
+		return NULL;
 	if (grant_map(kept->xgt, kept->domid, &ref, 1, &page->map)) {
 		kept->nr_failed++;
+		free(page);
 		return NULL;
 	}
-	TAILQ_REMOVE(&kept->unused, page, use);
 	TAILQ_INSERT_HEAD(&kept->by_use, page, use);
 	LIST_INSERT_HEAD(bucket_of(kept, ref), page, bucket);
 	page->ref = ref;
@@ -117,17 +117,15 @@ static struct kept_page *look_up(struct kept *kept, uint32_t ref)
 {
 	struct kept_page *page;
 
+	if (!kept->buckets)
+		return NULL;
 	LIST_FOREACH(page, bucket_of(kept, ref), bucket)
 		if (page->ref == ref)
 			break;
-	if (!page)
-		return NULL;
-	TAILQ_REMOVE(&kept->by_use, page, use);
-	TAILQ_INSERT_HEAD(&kept->by_use, page, use);
 	return page;
 }
 
-void *kept_find(struct kept *kept, uint32_t ref)
+static struct kept_page *use(struct kept *kept, uint32_t ref)
 {
 	struct kept_page *page;
 
@@ -139,9 +137,36 @@ void *kept_find(struct kept *kept, uint32_t ref)
 		page = map(kept, ref);
 	if (!page)
 		return NULL;
+	TAILQ_REMOVE(&kept->by_use, page, use);
+	TAILQ_INSERT_HEAD(&kept->by_use, page, use);
 	page->used_at = kept->uses;
 	page->used_tick = kept->tick;
+	return page;
+}
+
+void *kept_find(struct kept *kept, uint32_t ref)
+{
+	struct kept_page *page = use(kept, ref);
+
+	return page ? page->map.addr : NULL;
+}
+
+void *kept_hold(struct kept *kept, uint32_t ref)
+{
+	struct kept_page *page = use(kept, ref);
+
+	if (!page)
+		return NULL;
+	page->holds++;
 	return page->map.addr;
+}
+
+void kept_let_go(struct kept *kept, uint32_t ref)
+{
+	struct kept_page *page = look_up(kept, ref);
+
+	if (page && page->holds)
+		page->holds--;
 }
 
 void kept_tick(struct kept *kept)
@@ -150,7 +175,7 @@ void kept_tick(struct kept *kept)
 	while (kept->nr) {
 		struct kept_page *oldest = TAILQ_LAST(&kept->by_use, kept_uses);
 
-		if (kept->tick - oldest->used_tick < KEPT_UNUSED_TICKS)
+		if (oldest->holds || kept->tick - oldest->used_tick < KEPT_UNUSED_TICKS)
 			break;
 		drop(kept, oldest);
 	}

@@ -2,11 +2,12 @@
 /*
  * Persistent grants (blkif.h, feature-persistent): a frontend that agreed to them moves all its
  * data through a set of pages that it grants once, writable, and uses again and again; so they may
- * stay mapped here, and a copy is a memcpy. A mapping is a cache and nothing more: the backend
- * may drop any at any time, and a page that has none (the set is larger than the cap, the
- * grant cannot be mapped) is reached by grant copy, which reports what is wrong with it.
+ * stay mapped here: a copy is a memcpy, and what the medium takes as it lies needs none. A mapping is a
+ * cache and nothing more: the backend may drop any that nobody holds at any time, and a page that has
+ * none (the set is larger than the cap, the grant cannot be mapped) is reached by grant copy, which
+ * reports what is wrong with it.
  *
- * One for each ring, its worker's alone. Nobody uses a page beyond the memcpy, so any may go.
+ * One for each ring, its worker's alone.
  */
 #ifndef PVB_KEPT_H
 #define PVB_KEPT_H
@@ -43,21 +44,23 @@ struct kept {
 	uint32_t nr_failed; /* to be mapped */
 	uint32_t tick;
 	uint64_t uses, maps, drops;  /* counters */
-	struct kept_page *pages;     /* owned: max of them */
-	struct kept_bucket *buckets; /* owned */
+	struct kept_bucket *buckets; /* owned; NULL while nothing is kept */
 	uint32_t mask;
-	struct kept_uses by_use; /* the latest first */
-	struct kept_uses unused;
+	struct kept_uses by_use; /* owned; the latest first */
 };
 
-/* Keep at most `max` pages of a domain. 0 or -ENOMEM. */
-int kept_init(struct kept *kept, xengnttab_handle *xgt, uint32_t domid, uint32_t max,
-	      struct kept_budget *budget);
-/* Unmap all. Idempotent. */
+/* Keep at most `max` pages of a domain; 0: none. */
+void kept_init(struct kept *kept, xengnttab_handle *xgt, uint32_t domid, uint32_t max,
+	       struct kept_budget *budget);
+/* Unmap all; nobody may hold any. Idempotent. */
 void kept_done(struct kept *kept);
 
 /* The page behind `ref`, mapped now if that is possible; NULL when it is to be had by grant copy. */
 void *kept_find(struct kept *kept, uint32_t ref);
+
+/* The same, and it stays mapped until kept_let_go(), once for each kept_hold() that found it. */
+void *kept_hold(struct kept *kept, uint32_t ref);
+void kept_let_go(struct kept *kept, uint32_t ref);
 
 /* A second has passed. */
 void kept_tick(struct kept *kept);

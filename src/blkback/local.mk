@@ -20,6 +20,7 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_io.c \
 	src/blkback/vbd_pass.c \
 	src/blkback/vbd_resize.c \
+	src/blkback/vbd_place.c \
 	src/blkback/vbd_stall.c \
 	src/blkback/vbd_tune.c \
 	src/blkback/vbd_queue.c src/blkback/vbd_queue.h \

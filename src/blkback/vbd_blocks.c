@@ -55,6 +55,7 @@ static void read_block(struct vbd_io *io, uint32_t at)
 {
 	io->image.op = IMAGE_READ;
 	io->image.buf = io->buf + at;
+	io->image.nr_vec = 0;
 	io->image.bytes = io->queue->image->block;
 	io->image.offset = vbd_blocks_offset(io) + at;
 	io->image.done = edge_came;

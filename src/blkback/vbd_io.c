@@ -20,6 +20,7 @@ void vbd_io_release(struct vbd_io *io)
 {
 	struct aio *aio = io->queue->aio;
 
+	vbd_place_end(io);
 	if (io->page)
 		aio_put_buffer(aio, io->page, PAGE);
 	if (io->buf) {
@@ -30,6 +31,18 @@ void vbd_io_release(struct vbd_io *io)
 	io->buf = NULL;
 	io->segments = NULL;
 	vbd_blocks_end(io);
+}
+
+/* A barrier has its own turn. */
+void vbd_io_again(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+
+	vbd_io_prepare(io);
+	if (q->barrier == io)
+		q->barrier_runs = false;
+	else
+		STAILQ_INSERT_TAIL(&q->waiting, io, link);
 }
 
 void vbd_io_abandon(struct vbd_io *io)
@@ -101,6 +114,8 @@ static void step_done(struct image_request *image, long result);
 static void start_data(struct vbd_io *io)
 {
 	io->image.buf = io->buf;
+	io->image.vec = io->vec;
+	io->image.nr_vec = io->nr_vec;
 	io->image.bytes = io->span;
 	io->image.offset = vbd_blocks_offset(io);
 	io->image.durable = io->entry->req.op == BLKIF_BARRIER;
@@ -111,12 +126,14 @@ static void all_done(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
 
-	if (io->entry->req.op == BLKIF_READ) {
+	if (io->entry->req.op != BLKIF_READ) {
+		q->stats.bytes_written += io->bytes;
+		vbd_io_finish(io, BLKIF_OKAY);
+	} else if (io->vec) {
+		vbd_io_given(io);
+	} else {
 		STAILQ_INSERT_TAIL(&q->fetched, io, link);
-		return;
 	}
-	q->stats.bytes_written += io->bytes;
-	vbd_io_finish(io, BLKIF_OKAY);
 }
 
 static void next_step(struct vbd_io *io)
@@ -131,6 +148,24 @@ static void next_step(struct vbd_io *io)
 		begin(io, IMAGE_FLUSH, step_done);
 }
 
+/* The kernel cannot reach these pages for the medium, or not all of them: then it goes by way of a buffer. */
+static bool place_refused(const struct vbd_io *io, long result)
+{
+	return io->vec && io->step == STEP_DATA &&
+	       (result == -EFAULT || result == -EINVAL || (result >= 0 && result < (long)io->span));
+}
+
+static void copy_instead(struct vbd_io *io, long result)
+{
+	struct vbd_queue *q = io->queue;
+
+	trace(q->trace, TRACE_BLK, &q->id, "copy-instead id=%llu result=%ld",
+	      (unsigned long long)io->entry->req.id, result);
+	q->copies_only = true;
+	vbd_io_release(io);
+	vbd_io_again(io);
+}
+
 static void step_done(struct image_request *image, long result)
 {
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
@@ -143,6 +178,10 @@ static void step_done(struct image_request *image, long result)
 	queue_mark(&q->queue);
 	if (result == -ECANCELED) {
 		vbd_io_abandon(io);
+		return;
+	}
+	if (place_refused(io, result)) {
+		copy_instead(io, result);
 		return;
 	}
 	if (result != wanted) {
@@ -250,7 +289,9 @@ static void copies_added(struct vbd_io *io)
 
 static void fetch_data(struct vbd_io *io)
 {
-	if (add_copies(io, GRANT_FROM_GUEST))
+	if (io->vec)
+		next_step(io);
+	else if (add_copies(io, GRANT_FROM_GUEST))
 		copies_added(io);
 	else
 		copy_failed(io);
@@ -343,6 +384,26 @@ static bool find_buffer(struct vbd_io *io, uint8_t **buf, uint32_t bytes)
 	return *buf != NULL;
 }
 
+/* In the guest's own pages, or in a buffer. */
+static bool find_place(struct vbd_io *io)
+{
+	vbd_blocks_span(io);
+	if (vbd_place_fits(io)) {
+		uint8_t *page;
+
+		if (!find_buffer(io, &page, PAGE))
+			return false;
+		io->vec = (struct iovec *)(void *)page;
+		if (vbd_place_hold(io))
+			return true;
+	}
+	if (!find_buffer(io, &io->buf, io->span))
+		return false;
+	io->buf_bytes = io->span;
+	io->queue->bytes_held += io->span;
+	return true;
+}
+
 static void may_go(void *user)
 {
 	struct vbd_queue *q = user;
@@ -384,13 +445,8 @@ bool vbd_io_advance(struct vbd_io *io)
 			start_discard(io);
 		return true;
 	}
-	if (io->bytes) {
-		vbd_blocks_span(io);
-		if (!find_buffer(io, &io->buf, io->span))
-			return false;
-		io->buf_bytes = io->span;
-		io->queue->bytes_held += io->span;
-	}
+	if (io->bytes && !find_place(io))
+		return false;
 	if (!moves_data_in(io))
 		next_step(io);
 	else if (vbd_blocks_begin(io))

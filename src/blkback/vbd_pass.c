@@ -327,7 +327,8 @@ static bool answer(struct queue *queue)
 	}
 	if (!STAILQ_EMPTY(&q->ready) || !STAILQ_EMPTY(&q->fetched))
 		return true;
-	if (barrier_is_next(q) && !q->waiter.waiting && !q->throttle.armed)
+	if ((barrier_is_next(q) || !STAILQ_EMPTY(&q->waiting)) && !q->waiter.waiting &&
+	    !q->throttle.armed)
 		return true; /* its turn has come */
 	if (!may_take(q))
 		return false; /* a completion, a buffer or a timer brings us back */
@@ -345,15 +346,15 @@ static void dump_counters(const struct vbd_queue *q, FILE *out)
 			fprintf(out, " %s=%llu", blkif_op_name((uint8_t)op),
 				(unsigned long long)s->requests[op]);
 	fprintf(out,
-		" bytes_read=%llu bytes_written=%llu io_errors=%llu copy_errors=%llu "
+		" bytes_read=%llu bytes_written=%llu in_place=%llu io_errors=%llu copy_errors=%llu "
 		"notified=%llu silent=%llu starved=%llu replayed=%u kept=%u kept_uses=%llu "
 		"kept_maps=%llu "
 		"kept_drops=%llu stalls=%llu throttled=%llu",
 		(unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
-		(unsigned long long)s->io_errors, (unsigned long long)s->copy_errors,
-		(unsigned long long)s->notified, (unsigned long long)s->silent,
-		(unsigned long long)s->starved, q->nr_replayed, q->kept.nr,
-		(unsigned long long)q->kept.uses, (unsigned long long)q->kept.maps,
+		(unsigned long long)s->in_place, (unsigned long long)s->io_errors,
+		(unsigned long long)s->copy_errors, (unsigned long long)s->notified,
+		(unsigned long long)s->silent, (unsigned long long)s->starved, q->nr_replayed,
+		q->kept.nr, (unsigned long long)q->kept.uses, (unsigned long long)q->kept.maps,
 		(unsigned long long)q->kept.drops, (unsigned long long)s->stalls,
 		(unsigned long long)s->throttled);
 	for (unsigned int i = BLKIF_FINE + 1; i < BLKIF_NR_FAULTS; i++)

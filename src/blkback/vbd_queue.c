@@ -126,9 +126,7 @@ static int attach(struct vbd_queue *q)
 	if (err)
 		return err;
 	q->aio->kept.max = q->setup.max_kept_by_worker;
-	err = kept_init(&q->kept, q->worker->xgt, q->id.domid, q->setup.max_kept, &q->aio->kept);
-	if (err)
-		return err;
+	kept_init(&q->kept, q->worker->xgt, q->id.domid, q->setup.max_kept, &q->aio->kept);
 	if (q->setup.max_kept)
 		loop_tick_add(q->worker->loop, &q->kept_tick, age_kept, q);
 	err = open_journal(q);

@@ -36,6 +36,8 @@ struct vbd_io {
 	uint8_t *page;                      /* one page for indirect segments, or NULL */
 	uint8_t *buf;                       /* its data, or NULL */
 	uint32_t buf_bytes;                 /* what it was asked for */
+	struct iovec *vec;                  /* its data as it lies in the guest's pages, or NULL */
+	uint32_t nr_vec;                    /* its segments from the first that are held for it */
 	uint32_t bytes;                     /* of data to move */
 	uint32_t lead, span;      /* where it begins in the blocks of its I/O, and their bytes */
 	struct block_claim claim; /* of these, for a write on a medium of large blocks */
@@ -55,6 +57,7 @@ STAILQ_HEAD(vbd_io_list, vbd_io);
 struct vbd_queue_stats {
 	uint64_t requests[BLKIF_INDIRECT + 1]; /* by operation; the last counts indirect ones */
 	uint64_t bytes_read, bytes_written;
+	uint64_t in_place; /* reads and writes without a copy */
 	uint64_t faults[BLKIF_NR_FAULTS];
 	uint64_t copy_errors, io_errors;
 	uint64_t notified, silent; /* publishes with and without a notification */
@@ -117,6 +120,7 @@ struct vbd_queue {
 	struct blkif_limits limits;
 	struct journal journal;
 	struct kept kept;
+	bool copies_only;           /* the kernel takes no data from or to what is kept mapped */
 	struct loop_tick kept_tick; /* when the frontend agreed to persistent grants */
 	struct vbd_io *ios;         /* owned; one per slot */
 	struct vbd_io_list idle;
@@ -180,6 +184,8 @@ void vbd_io_finish(struct vbd_io *io, enum blkif_status status);
 void vbd_io_failed(struct vbd_io *io, long result);
 /* Give back its memory and its blocks. */
 void vbd_io_release(struct vbd_io *io);
+/* Begin anew with one that was released. */
+void vbd_io_again(struct vbd_io *io);
 /* It stays in the journal unanswered, for the next daemon: the queue is stopping. */
 void vbd_io_abandon(struct vbd_io *io);
 /* Go on with one that vbd_blocks_begin() held back. */
@@ -196,6 +202,14 @@ uint64_t vbd_blocks_offset(const struct vbd_io *io);
 bool vbd_blocks_begin(struct vbd_io *io);
 /* Let others have them. Idempotent. */
 void vbd_blocks_end(struct vbd_io *io);
+
+/*
+ * vbd_place.c: data that need not be copied. Whether this request's could be; hold the pages and list their
+ * pieces in io->vec, which is a page (false: let it be copied); let them go, idempotent.
+ */
+bool vbd_place_fits(const struct vbd_io *io);
+bool vbd_place_hold(struct vbd_io *io);
+void vbd_place_end(struct vbd_io *io);
 
 /* vbd_stall.c: hold a request that failed by `err`; what to do with those held when the queue stops. */
 void vbd_stall(struct vbd_io *io, int err);

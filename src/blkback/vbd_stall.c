@@ -41,18 +41,13 @@ void vbd_stall(struct vbd_io *io, int err)
 	tell(q, err);
 }
 
-/* A barrier has its own turn. */
 static void retry_all(struct vbd_queue *q)
 {
 	struct vbd_io *io;
 
 	while ((io = STAILQ_FIRST(&q->held))) {
 		STAILQ_REMOVE_HEAD(&q->held, link);
-		vbd_io_prepare(io);
-		if (q->barrier == io)
-			q->barrier_runs = false;
-		else
-			STAILQ_INSERT_TAIL(&q->waiting, io, link);
+		vbd_io_again(io);
 	}
 }
 

@@ -102,14 +102,6 @@ void vif_queue_publish(struct vif_queue *q, struct ring *ring, const struct work
 
 /* --- attach and detach, on the worker --- */
 
-static void tap_event(void *user, uint32_t events)
-{
-	if (events & (EPOLLERR | EPOLLHUP))
-		vif_queue_break(user, -ENODEV, "its network interface was removed");
-	else
-		vif_rx_tap_ready(user);
-}
-
 static int map_ring(struct vif_queue *q, uint32_t ref, uint32_t slot_size, struct grant_map *map,
 		    struct ring *ring)
 {
@@ -200,7 +192,7 @@ static int queue_open(struct vif_queue *q)
 		return err;
 	if (!q->resume)
 		tap_drain(q->fd, 1024); /* what was meant for whoever was here before */
-	q->watch = loop_add(q->worker->loop, q->fd, EPOLLIN, tap_event, q);
+	q->watch = loop_add(q->worker->loop, q->fd, EPOLLIN | EPOLLET, vif_rx_tap_event, q);
 	if (!q->watch) {
 		q->why = "the tap cannot be watched";
 		return -errno;

@@ -77,8 +77,9 @@ struct vif_rx {
 	uint32_t available; /* slots posted and not used, as of the last look */
 	uint32_t nr_slots;
 	bool ready;   /* the tap has, or may have, frames */
+	bool deaf;    /* it does not tell of new ones */
 	bool more;    /* the pass was full */
-	bool starved; /* too few slots: the tap is not polled */
+	bool starved; /* too few slots */
 	bool stalled; /* for so long that the carrier is off */
 	bool timer_due;
 	uint64_t starved_since_ns;
@@ -181,7 +182,7 @@ bool vif_tx_answer(struct vif_queue *queue);
 /* To the guest. */
 int vif_rx_open(struct vif_queue *queue);
 void vif_rx_close(struct vif_queue *queue);
-void vif_rx_tap_ready(struct vif_queue *queue);
+void vif_rx_tap_event(void *queue, uint32_t events);
 void vif_rx_give(struct vif_queue *queue);
 bool vif_rx_answer(struct vif_queue *queue);
 

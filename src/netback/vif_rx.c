@@ -44,10 +44,37 @@ void vif_rx_close(struct vif_queue *q)
 	q->rx.hold = (struct vif_rx_hold){ 0 };
 }
 
-void vif_rx_tap_ready(struct vif_queue *q)
+/* --- when to look at the tap; edge by edge, so a frame that waits costs no turn --- */
+
+/* Frames wait for slots, or for their turn under the vif's limit. */
+static bool must_wait(const struct vif_queue *q)
 {
+	return q->rx.starved || q->rx.rate_timer.armed;
+}
+
+void vif_rx_tap_event(void *user, uint32_t events)
+{
+	struct vif_queue *q = user;
+
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		vif_queue_break(q, -ENODEV, "its network interface was removed");
+		return;
+	}
 	q->rx.ready = true;
-	queue_mark(&q->queue);
+	if (!must_wait(q)) {
+		queue_mark(&q->queue);
+		return;
+	}
+	q->rx.deaf = true; /* the wait is long enough for the next frame: do not hear of each */
+	loop_modify(q->worker->loop, q->watch, 0);
+}
+
+static void listen_again(struct vif_queue *q)
+{
+	if (q->rx.deaf)
+		loop_modify(q->worker->loop, q->watch, EPOLLIN | EPOLLET);
+	q->rx.deaf = false;
+	q->rx.ready = true;
 }
 
 static void capture(struct vif_queue *q, uint8_t *frame, uint32_t len, const char *why)
@@ -117,9 +144,8 @@ static void starve(struct vif_queue *q)
 	if (q->rx.starved)
 		return;
 	q->rx.starved = true;
-	q->rx.starved_since_ns = loop_now_ns();
+	q->rx.starved_since_ns = loop_lately_ns();
 	q->stats.rx_starved++;
-	loop_modify(q->worker->loop, q->watch, 0);
 	set_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
 	trace(q->trace, TRACE_NET, &q->id, "rx-starved available=%" PRIu32 " wanted=%" PRIu32,
 	      q->rx.available, slots_wanted(q));
@@ -129,9 +155,8 @@ static void recover(struct vif_queue *q)
 {
 	q->rx.starved = false;
 	q->rx.timer_due = false;
-	q->rx.ready = true;
 	loop_timer_cancel(&q->rx.timer);
-	loop_modify(q->worker->loop, q->watch, EPOLLIN);
+	listen_again(q);
 	if (q->rx.stalled)
 		vif_queue_stall(q, false);
 	q->rx.stalled = false;
@@ -426,7 +451,10 @@ static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint
 		q->stats.rx_read++;
 		return (uint32_t)((size_t)n - sizeof(*hdr));
 	}
-	q->rx.ready = false; /* the watch tells when there is something again */
+	if (n < 0)
+		q->rx.ready = false; /* the watch tells when there is something again */
+	else
+		q->rx.more = true; /* that was no frame, and others may be behind it */
 	if (n >= 0 || errno != EAGAIN)
 		q->stats.rx_read_errors++;
 	return 0;
@@ -437,8 +465,8 @@ static void throttle_over(void *user)
 	struct vif_queue *q = user;
 
 	if (!q->rx.starved)
-		loop_modify(q->worker->loop, q->watch, EPOLLIN);
-	vif_rx_tap_ready(q);
+		listen_again(q);
+	queue_mark(&q->queue);
 }
 
 /* Over its limit: frames stay in the tap's own bounded queue meanwhile. */
@@ -454,7 +482,6 @@ static bool throttled(struct vif_queue *q)
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	q->stats.rx_throttled++;
-	loop_modify(q->worker->loop, q->watch, 0);
 	loop_timer_set(q->worker->loop, &q->rx.rate_timer, wait_ns, throttle_over, q);
 	return true;
 }

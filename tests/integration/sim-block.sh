@@ -127,6 +127,7 @@ persistent() {
 	_maps=$(counter kept_maps) _kept=$(counter kept) _uses=$(counter kept_uses)
 	{ [ "$_maps" -gt 50 ] && [ "$_maps" -eq "$_kept" ]; } || fail "maps=$_maps kept=$_kept"
 	[ "$_uses" -gt $((10 * _maps)) ] || fail "maps=$_maps uses=$_uses"
+	[ "$(counter in_place)" -gt 300 ] || fail "in_place=$(counter in_place)"
 	xensim-xl stat | grep -q "^mapped=$_maps " && fail "the second queue keeps nothing: $(xensim-xl stat)"
 	let_go
 }
@@ -143,6 +144,7 @@ purged() {
 }
 agreed_to_by_one_side_only() {
 	guest_with_disk 16
+	set_key persistent-grants no
 	begin "$XENSIM_DIR/load" simblk --persistent --requests=700 --hold "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" holding

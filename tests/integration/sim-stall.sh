@@ -57,6 +57,16 @@ no_space() {
 	give_back
 }
 
+# A kernel that finds no pages behind mapped grants: what was to go straight to the guest's is copied instead.
+pages_out_of_reach() {
+	start_daemon --trace-rings=blk
+	faulty_load efault --persistent --segs=32 --odd
+	load_is_clean
+	grep -q ' copy-instead ' "$log" || fail "nothing was in place"
+	rm "$XENSIM_FAULTS"/*
+	give_back
+}
+
 # Reads as well, and flushes where there is no page cache that would forget what it could not write.
 mix=45:45:0:10
 if dd if=/dev/zero of="$XENSIM_DIR/direct" bs=4096 count=1 oflag=direct 2>/dev/null; then
@@ -166,6 +176,7 @@ destroyed() {
 	stop_daemon
 }
 
+test_case "data that the kernel cannot move where it lies is copied" pages_out_of_reach
 test_case "without space requests wait, and go on when an admin says so" no_space
 test_case "an image that fails altogether is waited for" no_medium
 test_case "said too early it waits again" too_early

@@ -5,7 +5,8 @@
  * XENSIM_BLOCK=N: like a disk of N-byte blocks, a file opened with O_DIRECT takes what begins and ends
  * at multiples of N, and says EINVAL to the rest.
  * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
- * DIR/eio every request with EIO.
+ * DIR/eio every request with EIO; with DIR/efault every one in pieces with EFAULT, as by a kernel that cannot
+ * find the pages behind a mapped grant.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define MEMORY_ALIGNMENT 512u
@@ -40,14 +42,33 @@ static bool has_fault(const char *name)
 	       access(path, F_OK) == 0;
 }
 
+static bool pieces_fit(const struct iocb *iocb)
+{
+	long long offset = iocb->u.c.offset;
+	const struct iovec *vec = iocb->u.c.buf;
+
+	for (unsigned long i = 0; i < iocb->u.c.nbytes; i++) {
+		if (!fits(iocb->aio_fildes, vec[i].iov_base, vec[i].iov_len, offset))
+			return false;
+		offset += (long long)vec[i].iov_len;
+	}
+	return true;
+}
+
 static int verdict(const struct iocb *iocb)
 {
-	bool moves = iocb->aio_lio_opcode == IO_CMD_PREAD || iocb->aio_lio_opcode == IO_CMD_PWRITE;
+	int op = iocb->aio_lio_opcode;
+	bool moves = op == IO_CMD_PREAD || op == IO_CMD_PWRITE;
+	bool in_pieces = op == IO_CMD_PREADV || op == IO_CMD_PWRITEV;
 
 	if (has_fault("eio"))
 		return -EIO;
-	if (iocb->aio_lio_opcode == IO_CMD_PWRITE && has_fault("enospc"))
+	if ((op == IO_CMD_PWRITE || op == IO_CMD_PWRITEV) && has_fault("enospc"))
 		return -ENOSPC;
+	if (in_pieces && has_fault("efault"))
+		return -EFAULT;
+	if (in_pieces)
+		return pieces_fit(iocb) ? 0 : -EINVAL;
 	return !moves || fits(iocb->aio_fildes, iocb->u.c.buf, iocb->u.c.nbytes, iocb->u.c.offset)
 		       ? 0
 		       : -EINVAL;

