@@ -35,6 +35,8 @@ struct device_env {
 	uint32_t rx_drain_ms;            /* see options.h */
 	uint32_t rx_stall_ms;
 	void (*ready)(struct device *dev); /* look at it again: something ended */
+	/* Once, when all devices that were there at the start have been looked at. May be NULL. */
+	void (*looked)(const struct device_env *env);
 };
 
 struct device_ops {

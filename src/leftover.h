@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What an earlier life left in the runtime directory for devices that went while nobody looked. One
- * pass through the directory, at the start, before any device is taken up; control thread only.
+ * pass through the directory; what belongs to a device that xenstore has stays. Control thread only.
  */
 #ifndef PVB_LEFTOVER_H
 #define PVB_LEFTOVER_H

@@ -259,6 +259,15 @@ static int open_store(struct daemon *daemon)
 	return err;
 }
 
+/*
+ * Before any device is taken up, for a tap that nobody has any more may have the name that a living vif
+ * wants; and after the first look at all of them, for one that went in between is known to nobody.
+ */
+static void sweep(const struct device_env *env)
+{
+	leftover_sweep(env->store, env->runtime_dir, leftovers);
+}
+
 static int start_registry(struct daemon *daemon)
 {
 	daemon->env = (struct device_env){
@@ -274,9 +283,10 @@ static int start_registry(struct daemon *daemon)
 		.nbd_timeout_s = daemon->options.nbd_timeout_s,
 		.rx_drain_ms = daemon->options.rx_drain_ms,
 		.rx_stall_ms = daemon->options.rx_stall_ms,
+		.looked = sweep,
 		.vif_quirks = *daemon->options.vif_quirks ? daemon->options.vif_quirks : NULL,
 	};
-	leftover_sweep(&daemon->store, daemon->options.runtime_dir, leftovers);
+	sweep(&daemon->env);
 	daemon->registry = registry_new(&daemon->env, kinds);
 	if (daemon->registry)
 		return 0;

@@ -19,7 +19,9 @@ struct registry {
 	struct loop_watch *watch;              /* owned by the loop */
 	LIST_HEAD(, device) devices[DEVICE_BUCKETS];
 	TAILQ_HEAD(, device) pending;
+	unsigned int unscanned; /* a bit for each kind whose devices have not been asked for yet */
 	bool check_domains;
+	bool looked; /* at all that were there at the start */
 	bool stopping;
 };
 
@@ -164,6 +166,15 @@ static void scan_domain(struct registry *registry, const struct device_ops *ops,
 	free(names);
 }
 
+static unsigned int bit_of(const struct registry *registry, const struct device_ops *ops)
+{
+	unsigned int i = 0;
+
+	while (registry->kinds[i] != ops)
+		i++;
+	return 1u << i;
+}
+
 static void scan_kind(struct registry *registry, const struct device_ops *ops)
 {
 	char path[64];
@@ -177,6 +188,7 @@ static void scan_kind(struct registry *registry, const struct device_ops *ops)
 		if (scan_id(names[i], &domid))
 			scan_domain(registry, ops, domid);
 	free(names);
+	registry->unscanned &= ~bit_of(registry, ops);
 }
 
 /* Sweep: whatever we know and xenstore has no more finds that out by itself. */
@@ -259,6 +271,13 @@ static void let_go(struct registry *registry, struct device *dev)
 		touch(registry, ops, domid, devid, DEVICE_KEYS);
 }
 
+static void tell_looked(struct registry *registry)
+{
+	registry->looked = true;
+	if (registry->env->looked)
+		registry->env->looked(registry->env);
+}
+
 /* Runs once per turn of the control loop, after all events of that turn were noted. */
 static bool work(void *user)
 {
@@ -277,6 +296,8 @@ static bool work(void *user)
 		if (dev->gone && dev->activity == DEVICE_IDLE && !dev->pending)
 			let_go(registry, dev);
 	}
+	if (!registry->looked && !registry->unscanned)
+		tell_looked(registry);
 	if (registry->stopping && all_idle(registry))
 		loop_quit(registry->env->loop);
 	return false;
@@ -363,6 +384,7 @@ static int watch_all(struct registry *registry)
 		snprintf(token, sizeof(token), "b/%s", registry->kinds[i]->kind);
 		if (!xs_watch(xs, path, token))
 			return -errno;
+		registry->unscanned |= 1u << i;
 	}
 	/* A driver domain may be refused this one; it then learns of a guest's end from the toolstack. */
 	if (!xs_watch(xs, "@releaseDomain", RELEASE_TOKEN) && registry->env->store->domid == 0)

@@ -41,13 +41,37 @@ preload=
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 export ASAN_OPTIONS
 
-# start_daemon [OPTION...]: returns once the daemon serves.
-start_daemon() {
+# begin_daemon [OPTION...]: it may not have got far yet.
+begin_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
 	_started=$(grep -c " serves with " "$log" || :)
 	LD_PRELOAD=$preload "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
 	daemon=$!
+}
+
+daemon_serves() {
 	until_true 20000 serves "$_started" || fail "the daemon does not start: $(tail -n 3 "$log")"
+}
+
+# start_daemon [OPTION...]: returns once the daemon serves.
+start_daemon() {
+	begin_daemon "$@"
+	daemon_serves
+}
+
+is_stopped() { grep -q "^State:.T" "/proc/$daemon/status"; }
+
+# start_daemon_while CALL COMMAND...: COMMAND runs while the daemon stands still right before its first CALL.
+start_daemon_while() {
+	XENSIM_FAIL=$1:1:STOP
+	export XENSIM_FAIL
+	shift
+	begin_daemon
+	unset XENSIM_FAIL
+	until_true 20000 is_stopped || fail "the daemon does not come that far: $(tail -n 3 "$log")"
+	"$@"
+	kill -CONT "$daemon"
+	daemon_serves
 }
 
 daemon_lives() {

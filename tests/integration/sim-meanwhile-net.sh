@@ -172,6 +172,18 @@ vif_gone() {
 	end
 }
 
+# While the next daemon starts: before it has asked to be told, and between finding the device and looking at it.
+vif_goes() { # CALL
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	start_daemon_while "$1" xenstore-rm "$(backend vif "$dom" 0)"
+	until_true 5000 no_tap || fail "a tap is left behind"
+	both_end
+	end
+}
+vif_goes_early() { vif_goes xc_interface_open; }
+vif_goes_late() { vif_goes xc_domain_getinfolist; }
+
 vif_added() {
 	start_daemon
 	kill_daemon
@@ -292,6 +304,8 @@ test_case "a tap stays in its bridge, and lives on without it" tap_stays_in_its_
 test_case "a renamed tap is found again, and removed if its vif is gone" renamed_tap
 test_case "a tap that is gone is an error that says so" tap_gone
 test_case "a vif that was forced off leaves no tap" vif_gone
+test_case "a vif that is forced off before a starting daemon watches leaves no tap" vif_goes_early
+test_case "a vif that is forced off before a starting daemon looks at it leaves no tap" vif_goes_late
 test_case "a vif that was added is attached in time" vif_added
 test_case "a frontend that reconnects is connected" vif_reconnects
 test_case "a frontend that closed is closed" closed

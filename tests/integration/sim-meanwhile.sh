@@ -137,6 +137,16 @@ forced_off() {
 	end
 }
 
+# While the next daemon starts: before it has asked to be told, and between finding the device and looking at it.
+goes() { # CALL
+	busy_guest
+	start_daemon_while "$1" xenstore-rm "$(backend vbd "$dom" 51712)"
+	guest_ends
+	end
+}
+goes_early() { goes xc_interface_open; }
+goes_late() { goes xc_domain_getinfolist; }
+
 added() {
 	start_daemon
 	kill_daemon
@@ -246,6 +256,8 @@ test_case "a frontend that begins anew without closing is connected" straight
 test_case "a device that is being detached is detached in time" detached
 test_case "a disk in use is served on though a detach waits" detached_in_use
 test_case "a device that was forced off is forgotten" forced_off
+test_case "a device that is forced off before a starting daemon watches leaves nothing" goes_early
+test_case "a device that is forced off before a starting daemon looks at it leaves nothing" goes_late
 test_case "a device that was added is attached in time" added
 test_case "a frontend that waits for 4 gets it" connecting
 test_case "a domain that is gone is let go" domain_gone

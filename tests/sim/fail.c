@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 
 #define MAX_FAULTS 16
 #define HANG       -1 /* the call never returns */
+#define STOP                                                                                       \
+	-2 /* the program stops before it (SIGSTOP); the call is made once somebody lets it go on */
 
 /* moment.c, when it is preloaded. */
 __attribute__((weak)) void sim_moment(const char *what);
@@ -35,6 +38,8 @@ static int errno_parse(const char *name)
 {
 	if (!strcmp(name, "HANG"))
 		return HANG;
+	if (!strcmp(name, "STOP"))
+		return STOP;
 	for (int err = 1; err < 134; err++) {
 		const char *known = strerrorname_np(err);
 
@@ -110,10 +115,14 @@ static int count_use(const char *call)
 		if (strcmp(f->call, call) || ++f->used != f->at)
 			continue;
 		fprintf(stderr, "xensim: use %u of %s %s on purpose\n", f->at, call,
-			f->err == HANG ? "hangs" : "fails");
+			f->err == HANG   ? "hangs"
+			: f->err == STOP ? "stops"
+					 : "fails");
 		while (f->err == HANG)
 			pause();
-		return f->err;
+		if (f->err != STOP)
+			return f->err;
+		raise(SIGSTOP);
 	}
 	return 0;
 }
