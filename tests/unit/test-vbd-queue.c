@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Block rings on one worker, pass by pass: what a deep ring gets of a pass, and what the others keep.
+ * Block rings on one worker, pass by pass: what a deep ring gets of a pass, and what the others keep;
+ * what the journal says the moment responses are public.
  * This test is its own hypervisor, guest and medium, and counts; nothing here depends on time.
  */
 #include "unit.h"
@@ -113,9 +114,13 @@ int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
 	return 0;
 }
 
+static void (*at_notify)(unsigned int ring);
+
 int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
 {
-	(void)xce, (void)port;
+	(void)xce;
+	if (at_notify)
+		at_notify(port - 1);
 	return 0;
 }
 
@@ -385,6 +390,65 @@ static void rings_of_one_disk_ask_nothing_of_each_other(void **state)
 	CHECK(word(0, 2) == DEEP && word(1, 2) == 1);
 }
 
+static int nr_replayed[2];
+static unsigned int nr_deaths;
+
+/* What a daemon that follows would do if this one died here: its responses are public, no more. */
+static void would_replay(unsigned int ring)
+{
+	static uint8_t left[1 << 20] __attribute__((aligned(8)));
+	static uint32_t order[JOURNAL_MAX_ENTRIES];
+	struct journal journal = queues[ring].journal;
+	size_t offset = (size_t)((uint8_t *)journal.entries - (uint8_t *)journal.header);
+
+	CHECK(ring == 0 && journal.bytes <= sizeof(left) && nr_deaths < 2);
+	memcpy(left, journal.header, journal.bytes);
+	journal.header = (struct journal_header *)(void *)left;
+	journal.entries = (struct journal_entry *)(void *)(left + offset);
+	nr_replayed[nr_deaths++] = journal_recover(&journal, word(ring, 2), order);
+}
+
+/* Nothing is under way, and the journal says so. */
+static bool journal_is_at_rest(unsigned int ring)
+{
+	const struct journal *journal = &queues[ring].journal;
+
+	for (uint32_t i = 0; i < journal->header->nr_entries; i++)
+		if (journal->entries[i].state != JOURNAL_FREE)
+			return false;
+	return journal->header->rsp_prod == word(ring, 2) &&
+	       journal->header->rsp_next == word(ring, 2);
+}
+
+static void guest_wants_an_event_after(unsigned int ring, uint32_t nr)
+{
+	uint32_t rsp_event = word(ring, 2) + nr;
+
+	memcpy(rings[ring] + 12, &rsp_event, 4);
+}
+
+static void what_is_public_is_not_replayed(void **state)
+{
+	(void)state;
+	guest_asks(0, 8);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 8);
+	nr_deaths = 0;
+	at_notify = would_replay;
+	guest_wants_an_event_after(0, 3);
+	for (; nr_asked > 5; nr_asked--) /* the youngest are done first */
+		asked[nr_asked - 1]->done(asked[nr_asked - 1], 512);
+	settle();
+	guest_wants_an_event_after(0, 5);
+	medium_is_done();
+	settle();
+	at_notify = NULL;
+	CHECK(word(0, 2) == 8 && journal_is_at_rest(0));
+	CHECK(nr_deaths == 2 && nr_replayed[0] == 5 && nr_replayed[1] == 0);
+}
+
 static void a_ring_alone_is_served_whole(void **state)
 {
 	(void)state;
@@ -474,6 +538,7 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(two_deep_rings_ask_nothing_of_each_other, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(what_is_public_is_not_replayed, setup, teardown),
 		cmocka_unit_test_setup_teardown(rings_of_one_disk_ask_nothing_of_each_other, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_ring_alone_is_served_whole, setup, teardown),
