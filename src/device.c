@@ -113,14 +113,17 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 
 /* --- looking --- */
 
-/* Gone, or nonsense: the same to us. -errno when xenstore gives no answer, which proves nothing. */
+/*
+ * Gone, or nonsense: the same to us. A driver domain may not read the guest's home, and what is gone there is EACCES
+ * to it. -errno when xenstore gives no answer, which proves nothing.
+ */
 static int read_state(struct device *dev, const char *dir, enum xenbus_state *ret_state)
 {
 	uint32_t state = XENBUS_MISSING;
 	int err = store_read_u32(dev->env->store, XBT_NULL, dir, "state", 0, XENBUS_NR_STATES - 1,
 				 &state);
 
-	if (err && err != -ENOENT && err != -EINVAL && err != -ERANGE)
+	if (err && err != -ENOENT && err != -EACCES && err != -EINVAL && err != -ERANGE)
 		return err;
 	*ret_state = (enum xenbus_state)state;
 	return 0;

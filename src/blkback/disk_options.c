@@ -10,7 +10,6 @@
 #define USECS      1000000u
 
 const struct disk_options disk_options_default = {
-	.persistent_grants = true,
 	.max_persistent_grants = 1056, /* a ring of 32 requests of 32 pages each, and their lists */
 };
 

@@ -144,7 +144,6 @@ purged() {
 }
 agreed_to_by_one_side_only() {
 	guest_with_disk 16
-	set_key persistent-grants no
 	begin "$XENSIM_DIR/load" simblk --persistent --requests=700 --hold "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" holding

@@ -17,7 +17,7 @@ static void values_are_taken(void **state)
 	struct disk_options o = disk_options_default;
 
 	(void)state;
-	CHECK(o.persistent_grants && o.max_persistent_grants == 1056);
+	CHECK(!o.persistent_grants && o.max_persistent_grants == 1056);
 	CHECK(set(&o, "persistent-grants", "yes") == 0 && o.persistent_grants);
 	CHECK(set(&o, "persistent-grants", "0") == 0 && !o.persistent_grants);
 	CHECK(set(&o, "persistent-grants", "1") == 0 && o.persistent_grants);
