@@ -7,9 +7,10 @@
 # run it alone with SIM_WALK_CASE=FUNCTION SIM_WALK_FROM=N SIM_WALK_STEP=1000000.
 # shellcheck shell=sh disable=SC2154,SC2034 # sim-lib.sh and the test set variables
 
-step=${SIM_WALK_STEP:-41}
+step=${SIM_WALK_STEP:-53}
 from=${SIM_WALK_FROM:-1}
 moment=$XENSIM_BUILD/lib/moment.so
+only=     # moments whose names contain this
 daemon=$$ # test_case only looks whether this one lives
 
 [ "$(uname -m)" = x86_64 ] || skip "stores to shared memory are caught on x86-64 only"
@@ -26,7 +27,7 @@ life() {
 lives() {
 	for _at in "$@"; do
 		_status=0
-		life XENSIM_DIE_AT="$_at" LD_PRELOAD="$moment" || _status=$?
+		life XENSIM_DIE_AT="$_at${only:+:$only}" LD_PRELOAD="$moment" || _status=$?
 		[ "$_status" = 137 ] || return "$_status"
 	done
 	life

@@ -27,12 +27,18 @@ one_by_one() { walk "" --ops=wrWRfbd --segs=32 --requests=7 --depth=1; }
 together() { walk "" --ops=wrWRfwrd --segs=32 --requests=24 --depth=8 --ring-order=1; }
 narrow() { walk "" --ops=rwRWbd --segs=32 --requests=12 --depth=4 --abi=32 --odd; }
 twice() { walk "$1" --ops=wrWRfwrd --segs=32 --requests=24 --depth=8; }
+# The store that makes a batch of responses public, and the one that comes next: each time, also in `make check`.
+publishing() {
+	step=1
+	for only in ring+0x8 journal.new+0x28; do walk "" --ops=wrWRfbd --segs=32 --requests=14 --depth=7; done
+}
 again() { twice 450; }
 once_more() { twice "600 90"; }
 
 walk_case "each operation by itself, killed at each moment of it" one_by_one
 walk_case "batches of all operations, killed at each moment" together
 walk_case "the 32-bit layout and odd segments, killed at each moment" narrow
+walk_case "killed right before and right after each batch of responses is public" publishing
 walk_case "killed again at each moment of coming back" again
 walk_case "and a third time" once_more
 exit "$failed"

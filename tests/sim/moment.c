@@ -7,7 +7,8 @@
  * store to memory that outlives the process: mapped rings and small shared file mappings. What another process can see does not change
  * between two moments, so dying right before each of them in turn is dying everywhere.
  *
- * XENSIM_DIE_AT=N  SIGKILL right before moment N, and say on stderr which one it was
+ * XENSIM_DIE_AT=N       SIGKILL right before moment N, and say on stderr which one it was
+ * XENSIM_DIE_AT=N:TEXT  the same, of those only whose names contain TEXT
  *
  * Stores are caught on x86-64 only, without the program's help: the mappings are read-only, and
  * a store that faults is let through as a single step. One worker makes the numbers repeatable.
@@ -51,6 +52,7 @@ struct region {
 
 static struct region regions[MAX_REGIONS];
 static unsigned int die_at, now; /* `now` is atomic */
+static const char *only;         /* names with this in them; "": all */
 
 void sim_moment(const char *what);
 
@@ -66,17 +68,18 @@ static void *real(const char *name)
 static void moment(const char *what, size_t offset, bool is_store)
 {
 	unsigned int n;
-	char text[160];
+	char name[100], text[160];
 	int len;
 
 	if (!die_at)
 		return;
+	snprintf(name, sizeof(name), is_store ? "store to %s+%#zx" : "%s", what, offset);
+	if (!strstr(name, only))
+		return;
 	n = __atomic_add_fetch(&now, 1, __ATOMIC_SEQ_CST);
 	if (n != die_at)
 		return;
-	len = is_store ? snprintf(text, sizeof(text),
-				  "xensim: dies at moment %u, store to %s+%#zx\n", n, what, offset)
-		       : snprintf(text, sizeof(text), "xensim: dies at moment %u, %s\n", n, what);
+	len = snprintf(text, sizeof(text), "xensim: dies at moment %u, %s\n", n, name);
 	syscall(SYS_write, 2, text, (size_t)len);
 	syscall(SYS_kill, getpid(), SIGKILL);
 	for (;;)
@@ -302,8 +305,10 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 static void __attribute__((constructor)) begin(void)
 {
 	const char *text = getenv("XENSIM_DIE_AT");
+	char *end = NULL;
 
-	die_at = text ? (unsigned int)strtoul(text, NULL, 10) : 0;
+	die_at = text ? (unsigned int)strtoul(text, &end, 10) : 0;
+	only = end && *end == ':' ? end + 1 : "";
 	if (die_at)
 		catch_stores();
 }
