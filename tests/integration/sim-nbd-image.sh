@@ -19,7 +19,7 @@ server() {
 }
 
 kill_server() {
-	kill -9 "$server"
+	kill -9 "$server" || fail "the server is gone: $(cat "$XENSIM_DIR/nbdkit")"
 	wait "$server" || :
 }
 

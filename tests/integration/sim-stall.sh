@@ -59,7 +59,8 @@ no_space() {
 
 # A kernel that finds no pages behind mapped grants: what was to go straight to the guest's is copied instead.
 pages_out_of_reach() {
-	start_daemon --trace-rings=blk
+	printf 'persistent-grants = yes\n' >"$XENSIM_DIR/conf"
+	start_daemon --trace-rings=blk --config="$XENSIM_DIR/conf"
 	faulty_load efault --persistent --segs=32 --odd
 	load_is_clean
 	grep -q ' copy-instead ' "$log" || fail "nothing was in place"

@@ -158,35 +158,34 @@ endif
 check_PROGRAMS += tests/integration/like-systemd
 tests_integration_like_systemd_SOURCES = tests/integration/like-systemd.c
 
-# The built daemon, unmodified, on the simulated machine.
+# The built daemon, unmodified, on the simulated machine; the longest first, so that a parallel run ends soon.
 sim_tests = \
-	tests/integration/sim-antispoof.sh \
-	tests/integration/sim-block.sh \
-	tests/integration/sim-block-life.sh \
-	tests/integration/sim-driver-domain.sh \
-	tests/integration/sim-blocks.sh \
-	tests/integration/sim-box.sh \
-	tests/integration/sim-faults.sh \
-	tests/integration/sim-hostile.sh \
-	tests/integration/sim-hostile-net.sh \
-	tests/integration/sim-meanwhile.sh \
-	tests/integration/sim-meanwhile-net.sh \
-	tests/integration/sim-nbd.sh \
-	tests/integration/sim-nbd-image.sh \
-	tests/integration/sim-qcow2.sh \
-	tests/integration/sim-vbd3.sh \
-	tests/integration/sim-limits.sh \
-	tests/integration/sim-net.sh \
-	tests/integration/sim-net-control.sh \
-	tests/integration/sim-pcap.sh \
-	tests/integration/sim-rate.sh \
 	tests/integration/sim-restart.sh \
-	tests/integration/sim-stall.sh \
-	tests/integration/sim-trace.sh \
 	tests/integration/sim-walk.sh \
 	tests/integration/sim-walk-net.sh \
-	tests/integration/sim-watchdog.sh
-TESTS += $(sim_tests)
+	tests/integration/sim-antispoof.sh \
+	tests/integration/sim-meanwhile-net.sh \
+	tests/integration/sim-faults.sh \
+	tests/integration/sim-hostile-net.sh \
+	tests/integration/sim-rate.sh \
+	tests/integration/sim-net-control.sh \
+	tests/integration/sim-nbd-image.sh \
+	tests/integration/sim-meanwhile.sh \
+	tests/integration/sim-qcow2.sh \
+	tests/integration/sim-block.sh \
+	tests/integration/sim-block-life.sh \
+	tests/integration/sim-hostile.sh \
+	tests/integration/sim-nbd.sh \
+	tests/integration/sim-watchdog.sh \
+	tests/integration/sim-stall.sh \
+	tests/integration/sim-net.sh \
+	tests/integration/sim-limits.sh \
+	tests/integration/sim-blocks.sh \
+	tests/integration/sim-vbd3.sh \
+	tests/integration/sim-box.sh \
+	tests/integration/sim-driver-domain.sh \
+	tests/integration/sim-pcap.sh \
+	tests/integration/sim-trace.sh
 EXTRA_DIST += tests/soak/net-order.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
