@@ -395,17 +395,19 @@ static void flight_landed(struct net_front *f, const struct net_frame *frame)
 	}
 }
 
-/* The last thing that came of each flow. */
-static struct {
+/* The last thing that came of each flow on each queue. */
+static struct seen {
 	bool any;
 	uint16_t number;
-	uint32_t end; /* of its payload */
-} seen[NET_MAX_QUEUES];
+	uint32_t end;  /* of its payload */
+	uint64_t sent; /* frames, until then */
+} seen[NET_MAX_QUEUES][NET_MAX_QUEUES];
 
 /* With loss, what is older than something of its flow that came will not come any more. */
-static void expire_older(struct net_front *f, const struct net_frame *frame)
+static void expire_older(struct net_front *f, const struct seen *last,
+			 const struct net_frame *frame)
 {
-	for (uint16_t n = (uint16_t)(seen[frame->flow].number + 1); n != frame->number; n++) {
+	for (uint16_t n = (uint16_t)(last->number + 1); n != frame->number; n++) {
 		struct flight *fl = &flights[n % f->opt.window];
 
 		if (fl->left && fl->number == n && n % f->nr_queues == frame->flow) {
@@ -415,38 +417,27 @@ static void expire_older(struct net_front *f, const struct net_frame *frame)
 	}
 }
 
-/* The frames of the last warm-up: their numbers, and how many frames had been sent by its end. */
-static struct {
-	uint16_t begin, end;
-	uint64_t sent;
-} warm;
-
 /*
- * A frame of the warm-up that comes late. The host learns by what a guest sends which queue a flow has, and may have
- * sent this one back before it knew. Numbers come again after 65,536 frames.
+ * Of one flow nothing comes twice and nothing overtakes; segments of one frame follow each other. That holds on each
+ * queue by itself: the host learns by what a guest sends which queue a flow has, and may have sent the first frames
+ * back by another before it knew. Numbers come again after 65,536 frames.
  */
-static bool is_straggler(const struct net_front *f, uint16_t number)
-{
-	return f->stats.sent - warm.sent < INT16_MAX &&
-	       (uint16_t)(number - warm.begin) < (uint16_t)(warm.end - warm.begin);
-}
-
-/* Of one flow nothing comes twice and nothing overtakes; segments of one frame follow each other. */
 static void order_judge(struct net_front *f, const struct net_frame *frame)
 {
-	int16_t step = (int16_t)(frame->number - seen[frame->flow].number);
-	bool next = step > 0 || (step == 0 && frame->start == seen[frame->flow].end);
+	struct seen *last = &seen[frame->flow][f->packet.queue];
+	bool any = last->any && f->stats.sent - last->sent < INT16_MAX;
+	int16_t step = (int16_t)(frame->number - last->number);
+	bool next = step > 0 || (step == 0 && frame->start == last->end);
 
-	if (is_straggler(f, frame->number))
-		return;
-	if (seen[frame->flow].any && !next && f->stats.disordered++ < 10)
+	if (any && !next && f->stats.disordered++ < 10)
 		fprintf(stderr, "simnet: frame %u of flow %u came behind %u\n", frame->number,
-			frame->flow, seen[frame->flow].number);
-	if (seen[frame->flow].any && step > 0 && f->opt.lose)
-		expire_older(f, frame);
-	seen[frame->flow].any = true;
-	seen[frame->flow].number = frame->number;
-	seen[frame->flow].end = frame->start + (uint32_t)frame->payload;
+			frame->flow, last->number);
+	if (any && step > 0 && f->opt.lose)
+		expire_older(f, last, frame);
+	*last = (struct seen){ .any = true,
+			       .number = frame->number,
+			       .end = frame->start + (uint32_t)frame->payload,
+			       .sent = f->stats.sent };
 	if (f->opt.same_queue && frame->kind != NET_RAW && f->packet.queue != frame->flow)
 		net_protocol_error(f, "a flow on another queue than it went", frame->flow);
 }
@@ -637,10 +628,8 @@ static int load(struct net_front *f)
 	struct net_stats before = f->stats;
 	int err, silent_ms = 0;
 
-	warm.begin = next;
 	err = warm_up(f, &next);
-	warm.end = next;
-	warm.sent = f->stats.sent = before.sent;
+	f->stats.sent = before.sent;
 	f->stats.received = before.received;
 	f->stats.lost = before.lost;
 	f->stats.disordered = before.disordered;
