@@ -21,6 +21,7 @@ nic_begins() {
 nic_load() { # [OPTION...]
 	begin "$XENSIM_DIR/peer" simpeer "vif$dom.0"
 	peer=$!
+	until_true 20000 test -s "$XENSIM_DIR/peer" || fail "the peer is silent" # "ready", or why not
 	_result=0
 	simnet --frames=40 --window=8 --kinds=udp4,tcp4,raw --queues=2 "$@" "$dom" 0 \
 		>"$XENSIM_DIR/load" 2>&1 || _result=1
