@@ -27,6 +27,10 @@ GUEST_MODULES=(xen-blkfront xen-netfront 8021q ext4 crc32c_generic)
 # Programs in the guest's initramfs beside busybox.
 GUEST_PROGRAMS=(usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin/ip usr/sbin/mke2fs usr/sbin/e2fsck)
 
+# What fio links and nobody here calls: half of an initramfs, which each guest has to be given and to unpack. Libraries
+# that have nothing but the names of its symbols, which begin so, take their place.
+declare -A GUEST_STUBS=([librados.so.2]=rados_ [librbd.so.1]=rbd_ [libicudata.so.72]=icudt)
+
 # ---- the machinery ----
 
 # text WORD...: as inputs, one a line
@@ -197,6 +201,7 @@ libraries_of() {
 			name=${name##*/}
 			[ -z "${seen[$name]:-}" ] || continue
 			seen[$name]=1
+			[ -z "${GUEST_STUBS[$name]:-}" ] || continue
 			[ -n "${where[$name]:-}" ] || { echo "no $name in $tree" >&2; return 1; }
 			printf '%s\n' "${where[$name]}"
 			queue+=("$tree/${where[$name]}")
@@ -212,6 +217,29 @@ copy_with_libraries() {
 	for path in "$@" "${paths[@]}"; do
 		mkdir -p "$to/$(dirname "$path")"
 		cp -L --remove-destination "$tree/$path" "$to/$path"
+	done
+}
+
+# stub_library ARCH FILE SYMBOL...: a library with these symbols, and nothing behind them
+stub_library() {
+	local file=$2 bits=--64 format=elf_x86_64 symbol
+	[ "$1" = amd64 ] || bits=--32 format=elf_i386
+	shift 2
+	for symbol; do
+		printf '.globl %s\n.type %s,@object\n.size %s,16\n%s: .zero 16\n' "$symbol" "$symbol" "$symbol" "$symbol"
+	done | { echo .data && cat; } | as $bits -o "$file.o" -
+	ld -m $format -shared -soname "${file##*/}" -o "$file" "$file.o"
+	rm "$file.o"
+}
+
+# stub_libraries ARCH ROOT: in place of what copy_with_libraries has left out
+stub_libraries() {
+	local root=$2 name dir symbols
+	dir=$(dirname "$(find "$root/usr/lib" -name libc.so.6)")
+	for name in "${!GUEST_STUBS[@]}"; do
+		mapfile -t symbols < <(nm -D --undefined-only "$root"/usr/bin/fio "$dir"/*.so* |
+			sed -n "s/^ *U \(${GUEST_STUBS[$name]}[a-z0-9_]*\).*/\1/p" | sort -u)
+		stub_library "$1" "$dir/$name" "${symbols[@]}"
 	done
 }
 
@@ -269,14 +297,14 @@ make_guest_root() {
 		ln -s busybox "$root/usr/bin/$applet"
 	done
 	cp --remove-destination "$tree/usr/bin/busybox" "$root/usr/bin/busybox"
-	[ $# -eq 0 ] || copy_with_libraries "$tree" "$root" "$@"
+	[ $# -eq 0 ] || { copy_with_libraries "$tree" "$root" "$@" && stub_libraries "$arch" "$root"; }
 	copy_modules "$arch" "$root" "${GUEST_MODULES[@]}"
 	install -m 755 "$LAB/guest/init" "$root/init"
 	install -m 755 "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
 }
 inputs_of_guest() {
-	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:libraries_of
-	text "${GUEST_MODULES[@]}" "${GUEST_PROGRAMS[@]}"
+	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:libraries_of fn:stub_library fn:stub_libraries
+	text "${GUEST_MODULES[@]}" "${GUEST_PROGRAMS[@]}" "${!GUEST_STUBS[@]}" "${GUEST_STUBS[@]}"
 }
 make_guest_cpio() {
 	make_guest_root "$1" "$CACHE/guest.root" "${GUEST_PROGRAMS[@]}"

@@ -23,7 +23,7 @@ check "its rings have 16 pages" eval 'is "$(asked ring-page-order)" 4'
 check "it has two queues" eval 'is "$(asked multi-queue-num-queues)" 2'
 check "its grants are not persistent" eval 'is "$(asked feature-persistent)" 0'
 check "its requests have 256 segments" eval 'is "$(guest_run features "cat /sys/block/xvdb/queue/max_segments")" 256'
-check "fio reads back what it wrote in large requests" guest_run features "$(fio_line /dev/xvdb --bsrange=4k-1024k --iodepth=64)" 180
+check "fio reads back what it wrote in large requests" guest_run features "$(fio_line /dev/xvdb --bsrange=4k-1024k --iodepth=64 --size=8M)" 180
 check "fio reads back what it wrote to the qcow2 image" guest_run features "$(fio_line /fio.dat --size=4M)" 180
 
 discards() { cut -d' ' -f12 <<<"$(tr -s ' ' </sys/block/nvme0n2/stat | sed 's/^ //')"; }

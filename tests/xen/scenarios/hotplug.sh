@@ -11,8 +11,9 @@ image /scratch/hot.img 32
 guest_config hot pvh "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]"
 need "a PVH guest boots" guest_start hot 90
 guest_net hot eth0 10.77.0.2
-guest_job hot disk "$(busy_disk_line /dev/xvda)"
-guest_job hot net "/usr/bin/ping -q -i 0.01 -c 1000000 10.77.0.1"
+# Enough to notice a disturbance, and not so much that the emulated machine does nothing else.
+guest_job hot disk "$(busy_disk_line /dev/xvda) --rate_iops=30"
+guest_job hot net "/usr/bin/ping -q -i 0.02 -c 1000000 10.77.0.1"
 footprint=$(backend_footprint)
 note "before: $footprint"
 
