@@ -64,15 +64,16 @@ end_lives() {
 }
 
 # walk BEFORE OPTION...: die at each moment of one_life, or $life_of, after having died at BEFORE (a list, perhaps empty).
+# Not all lives are as long: three in a row that no death cuts short are the end.
 walk() {
-	_before=$1 _at=$from _walked=0
+	_before=$1 _at=$from _walked=0 _lived=0
 	_wanted=$(echo "$_before" | wc -w)
 	shift
-	while :; do
+	while [ "$_lived" -lt 3 ]; do
 		deaths="$_before $_at"
 		${life_of:-one_life} "$@"
-		[ "$(died)" -gt "$_wanted" ] || break # it lived to its end
-		_walked=$((_walked + 1))
+		_lived=$((_lived + 1))
+		[ "$(died)" -le "$_wanted" ] || _walked=$((_walked + 1)) _lived=0
 		_at=$((_at + step))
 	done
 	_long=$(sed -n 's/^xensim: lived through \([0-9]*\) moments$/\1/p' "$log")
