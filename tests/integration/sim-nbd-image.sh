@@ -18,8 +18,10 @@ server() {
 	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
 }
 
+# nbdkit 1.32 may abort by itself when its client dies in the middle of a request: then it is just as dead.
 kill_server() {
-	kill -9 "$server" || fail "the server is gone: $(cat "$XENSIM_DIR/nbdkit")"
+	kill -9 "$server" 2>/dev/null || grep -q 'raw_send_socket: Assertion' "$XENSIM_DIR/nbdkit" ||
+		fail "the server is gone: $(cat "$XENSIM_DIR/nbdkit")"
 	wait "$server" || :
 }
 
