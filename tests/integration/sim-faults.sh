@@ -21,7 +21,7 @@ disk_load() {
 life() {
 	new_disk disk 2
 	dom=$(xensim-xl create guest)
-	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda || :
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda ${persistent:+be.persistent-grants=yes} || :
 	disk_load || grep -q " bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 	xensim-xl block-detach "$dom" xvda || :
 	xensim-xl destroy "$dom"
@@ -30,7 +30,7 @@ life() {
 good_life() {
 	new_disk disk 2
 	dom=$(xensim-xl create guest)
-	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda ${persistent:+be.persistent-grants=yes}
 	disk_load || fail "$(cat "$XENSIM_DIR/load")"
 	xensim-xl block-detach "$dom" xvda
 	xensim-xl destroy "$dom"
@@ -91,6 +91,7 @@ begin_with() { # WHAT-FAILS
 	start_faulty "$1"
 	other_begins
 	good_life # what stays in the daemon for good, stays now
+	wait_line "$log" "vbd $dom/51712: removed"
 	before=$(held)
 }
 
