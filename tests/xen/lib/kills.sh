@@ -30,7 +30,8 @@ fio_verified() {
 	note "fio in the guest: $out"
 	has "$out" 'verified [1-9]'
 }
-nothing_noticed() { ! guest_run "$1" dmesg | grep -Ei 'xvd|blkfront|netfront|eth0|vif|vbd|xen|ext4|error|hung'; }
+# (On a busy host the kernel compares its clocks, of which one is called xen.)
+nothing_noticed() { ! guest_run "$1" dmesg | grep -v 'clocksource:' | grep -Ei 'xvd|blkfront|netfront|eth0|vif|vbd|xen|ext4|error|hung'; }
 
 # kills_go_unnoticed GUEST DEVID KILLS: the checks. Its root file system is on disk DEVID, its NIC is 0, and Dom0 is 10.77.0.1.
 kills_go_unnoticed() {
