@@ -45,20 +45,22 @@ struct loop {
 	STAILQ_HEAD(mail, loop_task) mail;
 };
 
-uint64_t loop_now_ns(void)
+static uint64_t read_clock(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(id, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t loop_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 uint64_t loop_lately_ns(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 static void run_mail(void *user, uint32_t events)

@@ -626,9 +626,8 @@ static int load(struct net_front *f)
 	static uint16_t next;
 	uint64_t left = f->opt.frames;
 	struct net_stats before = f->stats;
-	int err, silent_ms = 0;
+	int err = warm_up(f, &next), silent_ms = 0;
 
-	err = warm_up(f, &next);
 	f->stats.sent = before.sent;
 	f->stats.received = before.received;
 	f->stats.lost = before.lost;

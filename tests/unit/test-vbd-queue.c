@@ -462,18 +462,30 @@ static void a_ring_alone_is_served_whole(void **state)
 	CHECK(word(0, 2) == 500);
 }
 
+/* Both rings' frontends agreed to persistent grants; what is asked names the page `ref`. */
+static void attach_keeping(uint32_t ref)
+{
+	max_kept = 4;
+	asked_ref = ref;
+	attach(0);
+	attach(1);
+	settle();
+}
+
+/* Until so many in all; a notification follows. */
+static void more_is_asked(uint32_t nr)
+{
+	guest_asks(0, nr);
+	queue_mark(&queues[0].queue);
+	settle();
+}
+
 /* A page that is kept mapped is where the medium puts what it reads; nothing is copied. */
 static void data_of_persistent_grants_stays_where_it_lies(void **state)
 {
 	(void)state;
-	max_kept = 4;
-	asked_ref = DATA_REF;
-	attach(0);
-	attach(1);
-	settle();
-	guest_asks(0, 3);
-	queue_mark(&queues[0].queue);
-	settle();
+	attach_keeping(DATA_REF);
+	more_is_asked(3);
 	CHECK(nr_asked == 3 && asked[0]->nr_vec == 1 && asked[0]->vec[0].iov_base == data &&
 	      asked[0]->vec[0].iov_len == 512);
 	medium_is_done();
@@ -486,14 +498,8 @@ static void data_of_persistent_grants_stays_where_it_lies(void **state)
 static void what_is_not_mapped_is_copied(void **state)
 {
 	(void)state;
-	max_kept = 4;
-	asked_ref = DATA_REF + 1;
-	attach(0);
-	attach(1);
-	settle();
-	guest_asks(0, 1);
-	queue_mark(&queues[0].queue);
-	settle();
+	attach_keeping(DATA_REF + 1);
+	more_is_asked(1);
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
 	settle();
@@ -504,14 +510,8 @@ static void what_is_not_mapped_is_copied(void **state)
 static void what_the_kernel_cannot_reach_is_copied(void **state)
 {
 	(void)state;
-	max_kept = 4;
-	asked_ref = DATA_REF;
-	attach(0);
-	attach(1);
-	settle();
-	guest_asks(0, 2);
-	queue_mark(&queues[0].queue);
-	settle();
+	attach_keeping(DATA_REF);
+	more_is_asked(2);
 	CHECK(nr_asked == 2 && asked[0]->nr_vec == 1 && asked[1]->nr_vec == 1);
 	nr_asked = 0;
 	asked[0]->done(asked[0], -EFAULT);
@@ -521,9 +521,7 @@ static void what_the_kernel_cannot_reach_is_copied(void **state)
 	medium_is_done();
 	settle();
 	CHECK(word(0, 2) == 2 && queues[0].stats.io_errors == 0);
-	guest_asks(0, 3);
-	queue_mark(&queues[0].queue);
-	settle();
+	more_is_asked(3);
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
 	settle();

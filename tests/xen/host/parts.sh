@@ -297,7 +297,10 @@ make_guest_root() {
 		ln -s busybox "$root/usr/bin/$applet"
 	done
 	cp --remove-destination "$tree/usr/bin/busybox" "$root/usr/bin/busybox"
-	[ $# -eq 0 ] || { copy_with_libraries "$tree" "$root" "$@" && stub_libraries "$arch" "$root"; }
+	if [ $# -gt 0 ]; then
+		copy_with_libraries "$tree" "$root" "$@"
+		stub_libraries "$arch" "$root"
+	fi
 	copy_modules "$arch" "$root" "${GUEST_MODULES[@]}"
 	install -m 755 "$LAB/guest/init" "$root/init"
 	install -m 755 "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
