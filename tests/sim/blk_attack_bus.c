@@ -80,6 +80,20 @@ static int connects_again(struct blk_front *f)
 	return err ? err : blk_disconnect(f);
 }
 
+/* The backend may still be busy with what it read before, and turn away what comes after it. */
+static int comes_back(struct blk_front *f)
+{
+	int err = -ECONNREFUSED;
+
+	for (int tries = 0; tries < 50 && err == -ECONNREFUSED; tries++) {
+		err = start_over(f);
+		blk_queues_close(f);
+		if (!err)
+			err = connects_again(f);
+	}
+	return err;
+}
+
 static int one_junk(struct blk_front *f, const char *key, const char *value)
 {
 	int err = start_over(f);
@@ -113,9 +127,7 @@ int blk_attack_junk_keys(struct blk_front *f)
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)
 		for (size_t i = 0; i < NR_JUNK && !err; i++)
 			err = one_junk(f, keys[k], junk[i]);
-	if (!err)
-		err = start_over(f);
-	return err ? err : connects_again(f);
+	return err ? err : comes_back(f);
 }
 
 int blk_attack_huge_values(struct blk_front *f)
@@ -131,9 +143,7 @@ int blk_attack_huge_values(struct blk_front *f)
 		put_key(f, keys[k], big, sizeof(big));
 		bus_switch(&f->bus, BUS_INITIALISED);
 	}
-	if (!err)
-		err = start_over(f);
-	return err ? err : connects_again(f);
+	return err ? err : comes_back(f);
 }
 
 int blk_attack_flapping_states(struct blk_front *f)
@@ -150,7 +160,7 @@ int blk_attack_flapping_states(struct blk_front *f)
 		snprintf(text, sizeof(text), "%u", (unsigned int)(x >> 33) % 10);
 		put_text(f, "state", text);
 	}
-	return start_over(f) ? -ETIMEDOUT : connects_again(f);
+	return comes_back(f);
 }
 
 /* Keys that would connect, and a state that changes its mind all the time. */
@@ -164,10 +174,7 @@ int blk_attack_flapping_connections(struct blk_front *f)
 
 		bus_switch(&f->bus, dance[(unsigned int)i % 5]);
 	}
-	if (!err)
-		err = start_over(f);
-	blk_queues_close(f);
-	return err ? err : connects_again(f);
+	return err ? err : comes_back(f);
 }
 
 int blk_attack_vanishing_directory(struct blk_front *f)
@@ -201,9 +208,7 @@ int blk_attack_one_page_twice(struct blk_front *f)
 	memset(sim_guest_addr(&f->guest, gfn), 0xff, SIM_PAGE_SIZE);
 	bus_switch(&f->bus, BUS_INITIALISED);
 	err = bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING), ANSWER_MS);
-	if (err >= 0)
-		err = start_over(f);
-	return err < 0 ? err : connects_again(f);
+	return err < 0 ? err : comes_back(f);
 }
 
 /* A ring page and a port of their own; what is published of them is up to the attack. */
@@ -231,9 +236,7 @@ static int refused_then_honest(struct blk_front *f, uint32_t ref, int port)
 	put_text(f, "protocol", "x86_64-abi");
 	bus_switch(&f->bus, BUS_INITIALISED);
 	err = bus_wait(&f->bus, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), ANSWER_MS);
-	if (err >= 0)
-		err = start_over(f);
-	return err < 0 ? err : connects_again(f);
+	return err < 0 ? err : comes_back(f);
 }
 
 /* More on the ring than fits, before the backend has looked at it for the first time. */

@@ -332,7 +332,7 @@ static int event_storm(struct net_front *f)
 	return net_still_works(f);
 }
 
-int net_attack_start_over(struct net_front *f)
+static int start_over(struct net_front *f)
 {
 	int state;
 
@@ -346,7 +346,7 @@ int net_attack_start_over(struct net_front *f)
 	return state < 0 ? state : 0;
 }
 
-int net_attack_connects_again(struct net_front *f)
+static int connects_again(struct net_front *f)
 {
 	int err = net_connect(f);
 
@@ -355,9 +355,21 @@ int net_attack_connects_again(struct net_front *f)
 	return err ? err : net_disconnect(f);
 }
 
+int net_attack_comes_back(struct net_front *f)
+{
+	int err = -ECONNREFUSED;
+
+	for (int tries = 0; tries < 50 && err == -ECONNREFUSED; tries++) {
+		err = start_over(f);
+		if (!err)
+			err = connects_again(f);
+	}
+	return err;
+}
+
 static int one_junk(struct net_front *f, const char *key, const char *value)
 {
-	int err = net_attack_start_over(f);
+	int err = start_over(f);
 
 	if (err)
 		return err;
@@ -401,15 +413,12 @@ static int junk_keys(struct net_front *f)
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && !err; k++)
 		for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]) && !err; i++)
 			err = one_junk(f, keys[k], junk[i]);
-	if (!err)
-		err = net_attack_start_over(f);
-	return err ? err : net_attack_connects_again(f);
+	return err ? err : net_attack_comes_back(f);
 }
 
 static int flapping_states(struct net_front *f)
 {
 	uint64_t x = 1;
-	int err = -ECONNREFUSED;
 
 	for (int i = 0; i < 2000; i++) {
 		x = x * 6364136223846793005ull + 1442695040888963407ull;
@@ -418,10 +427,7 @@ static int flapping_states(struct net_front *f)
 		else
 			bus_remove(&f->bus, XBT_NULL, "state");
 	}
-	/* The backend may still be busy with one of those states, and turn away what comes after it. */
-	for (int tries = 0; tries < 50 && err == -ECONNREFUSED; tries++)
-		err = net_attack_start_over(f) ? -ETIMEDOUT : net_attack_connects_again(f);
-	return err;
+	return net_attack_comes_back(f);
 }
 
 /* --- the control ring --- */

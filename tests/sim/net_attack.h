@@ -5,10 +5,9 @@
 
 #include "net_slots.h"
 
-/* Back to the start of everything, so that the next try is a fresh one. */
-int net_attack_start_over(struct net_front *f);
-/* An honest connection must still be possible after all this. */
-int net_attack_connects_again(struct net_front *f);
+/* An honest connection must still be possible after all this. The backend may be busy yet with what
+ * it read before, and turn away what comes after it: so it is asked more than once. */
+int net_attack_comes_back(struct net_front *f);
 
 /* These begin before anything is connected. */
 int net_attack_tx_at_attach(struct net_front *f);

@@ -36,12 +36,10 @@ static int refused_then_honest(struct net_front *f)
 {
 	int err = net_must_leave(f);
 
-	if (!err)
-		err = net_attack_start_over(f);
 	bus_remove(&f->bus, XBT_NULL, "event-channel");
 	bus_remove(&f->bus, XBT_NULL, "event-channel-tx");
 	bus_remove(&f->bus, XBT_NULL, "event-channel-rx");
-	return err ? err : net_attack_connects_again(f);
+	return err ? err : net_attack_comes_back(f);
 }
 
 /* More on a ring than fits, before the backend has looked at it for the first time. */
@@ -86,8 +84,7 @@ int net_attack_one_page_for_both_rings(struct net_front *f)
 		__atomic_store_n(net_ring_word(f, q->tx_gfn, REQ_PROD), i, __ATOMIC_SEQ_CST);
 		xenevtchn_notify(f->xce, (evtchn_port_t)q->tx_port);
 	}
-	err = net_attack_start_over(f);
-	return err ? err : net_attack_connects_again(f);
+	return net_attack_comes_back(f);
 }
 
 /* A number that is no event channel of this guest's. */
@@ -120,7 +117,6 @@ int net_attack_huge_values(struct net_front *f)
 	static const char *const keys[] = { "tx-ring-ref",     "rx-ring-ref", "event-channel",
 					    "request-rx-copy", "mac",         "state" };
 	char big[2000];
-	int err;
 
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = (char)(i * 37);
@@ -131,8 +127,7 @@ int net_attack_huge_values(struct net_front *f)
 		free(node);
 		bus_switch(&f->bus, BUS_CONNECTED);
 	}
-	err = net_attack_start_over(f);
-	return err ? err : net_attack_connects_again(f);
+	return net_attack_comes_back(f);
 }
 
 int net_attack_vanishing_directory(struct net_front *f)

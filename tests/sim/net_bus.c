@@ -174,7 +174,8 @@ int net_disconnect(struct net_front *f)
 	if (err)
 		return err;
 	bus_switch(&f->bus, BUS_CLOSED);
-	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	/* A toolstack that saw the 6 before us has removed the directory. */
+	err = expect(f, BUS_MASK(BUS_CLOSED) | BUS_MASK(BUS_UNKNOWN), STEP_MS, "6");
 	net_queues_close(f);
 	if (!err && bus_read_back(&f->bus, "online", 0) == 1)
 		bus_switch(&f->bus, BUS_INITIALISING);
