@@ -121,6 +121,15 @@ nothing_is_held() {
 		fail "descriptors: $1 before, $(daemon_fds) now"
 }
 
+no_file() { # NAME
+	[ -z "$(find "$XENSIM_DIR/run" -name "$1")" ]
+}
+
+# The daemon that runs leaves no such file behind.
+no_file_stays() { # NAME
+	until_true 10000 no_file "$1" || fail "left behind: $(ls "$XENSIM_DIR/run")"
+}
+
 backend() { # KIND DOMID DEVID
 	echo "/local/domain/0/backend/$1/$2/$3"
 }

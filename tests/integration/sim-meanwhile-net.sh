@@ -38,9 +38,8 @@ end() {
 	xensim-xl destroy "$dom"
 	nothing_is_held
 	until_true 5000 no_tap || fail "a tap is left behind"
+	no_file_stays 'vif-*'
 	stop_daemon
-	_left=$(find "$XENSIM_DIR/run" -name 'vif-*')
-	[ -z "$_left" ] || fail "$_left is left"
 }
 
 enough() {
@@ -289,9 +288,8 @@ domain_gone() {
 	xenstore-rm "/local/domain/0/backend/vif/$dom"
 	wait_line "$log" "vif $dom/0: removed"
 	until_true 5000 no_tap || fail "a tap is left behind"
+	no_file_stays 'vif-*'
 	stop_daemon
-	_left=$(find "$XENSIM_DIR/run" -name 'vif-*')
-	[ -z "$_left" ] || fail "$_left is left"
 }
 
 test_case "SIGKILL loses no frame of the guest and keeps their order" small
