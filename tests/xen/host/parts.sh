@@ -16,12 +16,12 @@ GUEST_PACKAGES=(bash dash base-files coreutils mount util-linux grep sed mawk fi
 	ethtool fio iperf3 e2fsprogs busybox-static tar gzip)
 DOM0_PACKAGES=(xen-utils-4.17 xenstore-utils qemu-system-xen seabios libaio1 libnl-3-200
 	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin
-	qemu-utils radvd)
+	qemu-utils radvd openvswitch-switch)
 PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" xen-hypervisor-4.17-amd64 "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}")
 PACKAGES_i386=("$KERNEL_PACKAGE_i386" "${GUEST_PACKAGES[@]}")
 
 # Modules, with what they depend on.
-DOM0_MODULES=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge 8021q veth loop nvme ext4
+DOM0_MODULES=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge openvswitch 8021q veth loop nvme ext4
 	crc32c_generic null_blk xen-blkback xen-netback)
 GUEST_MODULES=(xen-blkfront xen-netfront 8021q ext4 crc32c_generic)
 # Programs in the guest's initramfs beside busybox.
