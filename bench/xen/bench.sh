@@ -63,6 +63,7 @@ learn_idle_rate() {
 
 # party_on WHO: it would serve a new device now; party_off WHO: nobody would
 party_on() {
+	doing "the start of $1"
 	case $1 in
 	pvbackd) backend_start ;;
 	blkback) modprobe -i xen-blkback ;;
@@ -70,6 +71,7 @@ party_on() {
 	esac
 }
 party_off() {
+	doing "the end of $1"
 	case $1 in
 	pvbackd) backend_stop ;;
 	blkback) wait_for 10 modprobe -r xen-blkback ;;
@@ -86,6 +88,14 @@ in_turn() {
 	done
 }
 
+# doing WHAT [FILE]: what a turn is at, and where its output goes: what is told of a turn that is lost
+doing() { step=$1 output=${2:-}; }
+
+why_lost() {
+	printf '%s' "$step"
+	[ ! -s "$output" ] || printf ': %s' "$(last_line "$output")"
+}
+
 # all_rounds TURN PARTY...: runs "TURN ROUND PARTY" for all, round 0 to warm up (its samples do not count);
 # a guest the emulator has lost is started again (guests_up), and the turn is lost
 all_rounds() {
@@ -93,9 +103,10 @@ all_rounds() {
 	shift
 	for ((round = 0; round <= rounds; round++)); do
 		for who in $(in_turn "$round" "$@"); do
-			echo "--- round $round: $who"
+			note "round $round: $who"
+			doing "the beginning"
 			"$turn" "$round" "$who" && continue
-			note "the turn of $who in round $round was lost"
+			note "the turn of $who in round $round was lost at $(why_lost)"
 			losses=$((losses + 1))
 			[ $losses -le $((rounds + 2)) ] || return 1
 			recover "$who" || return 1
@@ -156,6 +167,7 @@ fio_load() {
 	*) ios=$(amount 300 100) ;;
 	esac
 	ios=$((ios / divide))
+	doing "$4" "$LOG/fio.out"
 	spend guest_run "$1" "$(fio_words "$rw" "$size" "${depth#d}" "$ios" "$jobs")" 180 >"$LOG/fio.out" || return
 	fio_figures "$LOG/fio.out" "$rw" || return
 	[ "$2" -gt 0 ] || return 0
@@ -176,6 +188,7 @@ iperf_start() {
 tcp_load() {
 	local guest=$1 address=$2 round=$3 who=$4 case=$5 megabytes=$6 line mbps=''
 	shift 6
+	doing "$case" "$LOG/iperf3.out"
 	spend guest_run "$guest" "iperf3 -c $address -n ${megabytes}M -i 0 -f m $*" 180 >"$LOG/iperf3.out" || return
 	while IFS= read -r line; do
 		[[ $line =~ ([0-9.]+)\ Mbits/sec.*receiver ]] && mbps=${BASH_REMATCH[1]}
@@ -191,6 +204,7 @@ tcp_load() {
 udp_load() {
 	local guest=$1 address=$2 round=$3 who=$4 case=$5 line seconds='' lost='' total=''
 	shift 5
+	doing "$case" "$LOG/iperf3.out"
 	spend guest_run "$guest" "iperf3 -c $address -u -l 18 -b 0 -t 1 -i 0 -f m $*" 180 >"$LOG/iperf3.out" || return
 	while IFS= read -r line; do
 		if [[ $line =~ -([0-9.]+)\ +sec.*\ ([0-9]+)/([0-9]+)\ \(.*receiver ]]; then

@@ -17,11 +17,12 @@ guests_up() {
 attach() {
 	local script=vif-bridge
 	[ "$1" = netback ] || script=vif-pvbackd
+	doing "the NIC of $2"
 	xl network-attach "$2" "mac=00:16:5e:0b:00:0$3" bridge=xenbr0 "script=$script" &&
 		wait_for 30 in_guest "$2" "test -e /sys/class/net/eth0" && guest_net "$2" eth0 "10.77.0.$((3 + $3))" &&
 		wait_for 30 in_guest "$2" "/usr/bin/ping -c 1 -W 2 10.77.0.1"
 }
-detach() { xl network-detach "$1" 0 && wait_for 30 in_guest "$1" "test ! -e /sys/class/net/eth0"; }
+detach() { doing "the NIC's end in $1" && xl network-detach "$1" 0 && wait_for 30 in_guest "$1" "test ! -e /sys/class/net/eth0"; }
 
 # fetch_program: the guest gets tcprr over the network, once
 fetch_program() {
@@ -34,6 +35,7 @@ fetch_program() {
 rr_load() { # ROUND WHO CASE
 	local count line
 	count=$(amount 1000 200)
+	doing "$3" "$LOG/tcprr.out"
 	spend guest_run bench "/tmp/tcprr 10.77.0.1 9003 $count" 120 >"$LOG/tcprr.out" || return
 	read -r line <"$LOG/tcprr.out"
 	[[ $line =~ p50_us=([0-9.]+)\ p99_us=([0-9.]+) ]] || { echo "no figures"; return 1; }
@@ -45,7 +47,7 @@ rr_load() { # ROUND WHO CASE
 guest_to_guest() { # ROUND WHO
 	wanted tcp-guest-to-guest || return 0
 	attach "$2" other 2 && in_guest other "iperf3 -s -D" && wait_for 20 in_guest other "grep -q :1451 /proc/net/tcp6" &&
-		tcp_load bench 10.77.0.5 "$1" "$2" tcp-guest-to-guest "$(amount 60 8)" &&
+		tcp_load bench 10.77.0.5 "$1" "$2" tcp-guest-to-guest "$(amount 16 8)" &&
 		in_guest other "killall iperf3" && detach other
 }
 
