@@ -24,12 +24,13 @@ attach() {
 }
 detach() { doing "the NIC's end in $1" && xl network-detach "$1" 0 && wait_for 30 in_guest "$1" "test ! -e /sys/class/net/eth0"; }
 
-# fetch_program: the guest gets tcprr over the network, once
+# fetch_program: the guest gets tcprr over the network, once. (busybox's nc ends when its input does: a FIFO that
+# nobody writes.)
 fetch_program() {
 	in_guest bench "test -x /tmp/tcprr" && return
 	busybox nc -l -p 9002 </lab/scenarios/tcprr &
 	wait_for 10 grep -q ':232A ' /proc/net/tcp /proc/net/tcp6
-	in_guest bench "busybox nc 10.77.0.1 9002 </dev/null >/tmp/tcprr && chmod 755 /tmp/tcprr" 120
+	in_guest bench "mkfifo /tmp/never; busybox nc 10.77.0.1 9002 <>/tmp/never >/tmp/tcprr && chmod 755 /tmp/tcprr" 120
 }
 
 rr_load() { # ROUND WHO CASE
