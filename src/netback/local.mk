@@ -2,6 +2,7 @@
 libpvb_a_SOURCES += \
 	src/netback/capture.c src/netback/capture.h \
 	src/netback/budget.c src/netback/budget.h \
+	src/netback/tap_share.c src/netback/tap_share.h \
 	src/netback/checksum.c src/netback/checksum.h \
 	src/netback/filter.c src/netback/filter.h \
 	src/netback/filter_conf.c \
@@ -41,6 +42,7 @@ netback_tests = \
 	tests/unit/test-netif \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
+	tests/unit/test-tap-share \
 	tests/unit/test-vif-front \
 	tests/unit/test-vif-kept \
 	tests/unit/test-vif-queue
@@ -70,6 +72,10 @@ tests_unit_test_netif_LDADD = $(UNIT_LIBS)
 tests_unit_test_rate_SOURCES = tests/unit/test-rate.c
 tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_tap_share_SOURCES = tests/unit/test-tap-share.c tests/unit/unit.h
+tests_unit_test_tap_share_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tap_share_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_tap_SOURCES = tests/unit/test-tap.c
 tests_unit_test_tap_CFLAGS = $(UNIT_CFLAGS)

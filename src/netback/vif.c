@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "netback/budget.h"
 #include "netback/quirks.h"
 #include "netback/steer.h"
 #include "netback/vif_ctrl.h"
@@ -16,6 +15,7 @@
 #include "netback/vif_quirks.h"
 #include "netback/tap.h"
 #include "netback/tap_mark.h"
+#include "netback/tap_share.h"
 #include "netback/vif.h"
 #include "netback/vif_kept.h"
 #include "rtnl.h"
@@ -23,6 +23,7 @@
 struct vif {
 	struct device dev; /* first */
 	struct tap tap;
+	struct tap_share tap_share; /* while there are queues */
 	struct vif_shared shared;
 	struct vif_limits limits;
 	struct vif_guard guard;
@@ -30,7 +31,6 @@ struct vif {
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
-	bool prepared;            /* counted as such */
 	unsigned int nr_syncing;  /* queues that do not know of the new headroom yet */
 	struct vif_ctrl *ctrl;    /* owned; NULL when there is no control ring */
 	unsigned int nr_waiting;  /* queues, and the control ring, that have not answered yet */
@@ -250,9 +250,6 @@ static void init_ctrl(struct vif *vif, bool resume)
 	ctrl->resume = resume;
 }
 
-/* Vifs that have queues: they share the budget. */
-static unsigned int nr_prepared;
-
 /* Undo prepare(); idempotent. Keeps one queue of the tap. */
 static void forget_queues(struct vif *vif)
 {
@@ -262,8 +259,7 @@ static void forget_queues(struct vif *vif)
 	free(vif->ctrl);
 	vif->ctrl = NULL;
 	vif_shared_close(&vif->shared, &vif->dev, vif->dev.suspending);
-	nr_prepared -= vif->prepared;
-	vif->prepared = false;
+	tap_share_drop(&vif->tap_share);
 	vif->refused_err = 0;
 	vif->nr_stalled = 0;
 }
@@ -286,8 +282,7 @@ static int prepare_tap(struct vif *vif)
 	if (!err)
 		err = tap_set_offload(&vif->tap, offload_tap_flags(&vif->front.accept));
 	if (!err)
-		err = tap_set_queue_len(&vif->tap,
-					budget_frames(largest_frame(vif), nr, nr_prepared + 1));
+		err = tap_share_take(&vif->tap_share, &vif->tap, largest_frame(vif), nr);
 	return err;
 }
 
@@ -312,8 +307,6 @@ static int prepare(struct vif *vif, bool resume)
 		init_queue(vif, i, resume);
 	if (vif->ctrl)
 		init_ctrl(vif, resume);
-	vif->prepared = true;
-	nr_prepared++;
 	return vif_shared_open(&vif->shared, &vif->dev, nr, resume);
 }
 

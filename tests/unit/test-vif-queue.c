@@ -18,7 +18,6 @@
 #include <cmocka.h>
 #include <xen/grant_table.h>
 
-#include "netback/budget.h"
 #include "netback/checksum.h"
 #include "netback/vif.h"
 #include "netback/vif_queue.h"
@@ -1268,20 +1267,6 @@ static void stall_may_come_before_the_drain_or_never(void **state)
 	assert_int_equal(nr_stall_calls, 2);
 }
 
-static void bytes_in_the_kernel_are_bounded_for_one_and_for_all(void **state)
-{
-	(void)state;
-	assert_int_equal(budget_frames(65536, 1, 1), 256);
-	assert_int_equal(budget_frames(65536, 1, 16), 256);
-	assert_int_equal(budget_frames(65536, 4, 1), 64);
-	assert_int_equal(budget_frames(65536, 1, 64), 64);
-	assert_int_equal(budget_frames(1514, 1, 1), 1000);
-	assert_int_equal(budget_frames(65535, 8, 1000000), BUDGET_MIN_FRAMES);
-	for (uint32_t vifs = 1; vifs <= 500; vifs++) /* one queue each: nobody is at the minimum */
-		assert_true((uint64_t)budget_frames(65536, 1, vifs) * 65536 * vifs <=
-			    (uint64_t)BUDGET_ALL_BYTES);
-}
-
 static void large_frame_costs_17_operations_each_way(void **state)
 {
 	struct spec s = { .tcp = true, .payload = 65535 - 40 - 14 };
@@ -1680,7 +1665,6 @@ int main(void)
 		WITH(frame_of_several_slots_is_lost_once, setup),
 		WITH(half_cut_frame_that_is_given_up_is_counted_by_its_rest, setup),
 		WITH(stall_may_come_before_the_drain_or_never, setup),
-		cmocka_unit_test(bytes_in_the_kernel_are_bounded_for_one_and_for_all),
 		WITH(large_frame_costs_17_operations_each_way, setup),
 		WITH(frames_wait_for_the_first_slot, setup),
 		WITH(row_24_one_slot_too_few_is_too_few, setup),
