@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stddef.h>
 #include <unistd.h>
 
 #include "netback/budget.h"
@@ -41,11 +42,10 @@ int tap_share_take(struct tap_share *share, struct tap *tap, uint32_t frame_byte
 {
 	uint32_t all_bytes = budget_all_bytes(memory_bytes());
 
-	if (!share->held) {
+	if (!share->tap) {
 		LIST_INSERT_HEAD(&shares, share, link);
 		nr_shares++;
 	}
-	share->held = true;
 	share->tap = tap;
 	share->frame_bytes = frame_bytes;
 	share->nr_queues = nr_queues;
@@ -56,9 +56,9 @@ int tap_share_take(struct tap_share *share, struct tap *tap, uint32_t frame_byte
 
 void tap_share_drop(struct tap_share *share)
 {
-	if (!share->held)
+	if (!share->tap)
 		return;
 	LIST_REMOVE(share, link);
 	nr_shares--;
-	share->held = false;
+	share->tap = NULL;
 }

@@ -6,18 +6,16 @@
 #ifndef PVB_NETBACK_TAP_SHARE_H
 #define PVB_NETBACK_TAP_SHARE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 #include "netback/tap.h"
 
-/* A tap's part; all zero while it has none. */
+/* A tap's part; begins as all zero. */
 struct tap_share {
 	LIST_ENTRY(tap_share) link;
-	struct tap *tap;
+	struct tap *tap; /* NULL while it has none */
 	uint32_t frame_bytes, nr_queues, nr_frames;
-	bool held;
 };
 
 /*
