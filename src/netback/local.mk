@@ -8,6 +8,7 @@ libpvb_a_SOURCES += \
 	src/netback/filter_conf.c \
 	src/netback/frame.c src/netback/frame.h \
 	src/netback/hash.c src/netback/hash.h \
+	src/netback/merge.c src/netback/merge.h \
 	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
 	src/netback/pcapng.c src/netback/pcapng.h \
@@ -19,6 +20,7 @@ libpvb_a_SOURCES += \
 	src/netback/vif.c src/netback/vif.h \
 	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \
 	src/netback/vif_capture.c src/netback/vif_capture.h \
+	src/netback/vif_emit.c src/netback/vif_emit.h \
 	src/netback/vif_front.c src/netback/vif_front.h \
 	src/netback/vif_file.c src/netback/vif_file.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
@@ -39,6 +41,7 @@ netback_tests = \
 	tests/unit/test-checksum \
 	tests/unit/test-hash \
 	tests/unit/test-filter \
+	tests/unit/test-merge \
 	tests/unit/test-netif \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
@@ -64,6 +67,10 @@ tests_unit_test_capture_LDADD = $(UNIT_LIBS)
 tests_unit_test_filter_SOURCES = tests/unit/test-filter.c
 tests_unit_test_filter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_filter_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_merge_SOURCES = tests/unit/test-merge.c tests/unit/netframes.h tests/unit/unit.h
+tests_unit_test_merge_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_merge_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_netif_SOURCES = tests/unit/test-netif.c
 tests_unit_test_netif_CFLAGS = $(UNIT_CFLAGS)

@@ -46,9 +46,9 @@ uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr)
 	return at;
 }
 
-uint8_t *vif_pool_peek_rx(struct vif_pool *pool)
+uint8_t *vif_pool_peek_rx(struct vif_pool *pool, uint32_t nr)
 {
-	if (POOL_FRAME_PAGES > POOL_PAGES - pool->rx_used)
+	if (nr * POOL_FRAME_PAGES > POOL_PAGES - pool->rx_used)
 		return NULL;
 	return pool->pages + (size_t)pool->rx_used * NETIF_PAGE_SIZE;
 }

@@ -32,10 +32,10 @@ void vif_pool_reset(struct vif_pool *pool);
 uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr);
 
 /*
- * Room for the largest frame towards a guest, or NULL when this pass has used all; then, to keep
+ * Room for `nr` of the largest frames towards a guest, one behind the other, or NULL when this pass has used all; then, to keep
  * the pages that `len` bytes there, with any headroom, really fill.
  */
-uint8_t *vif_pool_peek_rx(struct vif_pool *pool);
+uint8_t *vif_pool_peek_rx(struct vif_pool *pool, uint32_t nr);
 void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len);
 
 #endif

@@ -15,6 +15,7 @@
 #include "netback/vif_capture.h"
 #include "netback/vif_front.h"
 #include "netback/vif_guard.h"
+#include "netback/merge.h"
 #include "netback/offload.h"
 #include "netback/vif_limits.h"
 #include "netback/vif_pool.h"
@@ -89,6 +90,8 @@ struct vif_rx {
 	uint32_t hash_generation;
 	struct loop_timer rate_timer;
 	struct vif_rx_hold hold;
+	struct merge merge; /* a frame of this pass that may grow; there are slots for it */
+	struct offload_plan merge_plan;
 	struct vif_rx_slot slots[VIF_RING_SLOTS];
 };
 

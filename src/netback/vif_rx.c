@@ -7,8 +7,9 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "netback/vif_queue.h"
 #include "netback/tap.h"
+#include "netback/vif_emit.h"
+#include "netback/vif_queue.h"
 
 #define MSEC_NS (1000u * 1000u)
 #define SEC_NS  (UINT64_C(1000) * MSEC_NS)
@@ -77,38 +78,15 @@ static void listen_again(struct vif_queue *q)
 	q->rx.ready = true;
 }
 
-static void capture(struct vif_queue *q, uint8_t *frame, uint32_t len, const char *why)
-{
-	struct capture *to = vif_capture_get(q->capture);
-	struct iovec iov = { frame, len };
-
-	if (to)
-		capture_add(to, &iov, 1, false, why);
-}
-
 static void drop(struct vif_queue *q, uint64_t *counter, uint8_t *frame, uint32_t len,
 		 const char *why)
 {
 	(*counter)++;
-	capture(q, frame, len, why);
+	vif_emit_capture(q, frame, len, why);
 	trace(q->trace, TRACE_NET, &q->id, "rx-drop len=%" PRIu32 " why=%s", len, why);
 }
 
 /* --- too few slots --- */
-
-/* Extras that go with a frame. */
-static uint32_t count_extras(const struct vif_queue *q, const struct offload_plan *plan,
-			     enum netif_gso_type gso_type)
-{
-	return (gso_type != NETIF_GSO_NONE ? 1u : 0u) + (plan->hash.valid ? 1u : 0u) +
-	       (q->rx.headroom ? 1u : 0u);
-}
-
-static uint32_t count_slots(const struct vif_queue *q, uint32_t len,
-			    const struct offload_plan *plan, enum netif_gso_type gso_type)
-{
-	return netif_rx_count_slots(q->rx.headroom + len, count_extras(q, plan, gso_type));
-}
 
 /* Slots that the next frame needs, as far as we know. */
 static uint32_t slots_wanted(const struct vif_queue *q)
@@ -118,9 +96,9 @@ static uint32_t slots_wanted(const struct vif_queue *q)
 	if (!hold->len)
 		return 1;
 	if (hold->plan.action == OFFLOAD_SEGMENT)
-		return count_slots(q, segment_len(&hold->plan.segments, hold->next_segment),
-				   &hold->plan, NETIF_GSO_NONE);
-	return count_slots(q, hold->len, &hold->plan, hold->plan.gso_type);
+		return vif_emit_count(q, segment_len(&hold->plan.segments, hold->next_segment),
+				      &hold->plan, NETIF_GSO_NONE);
+	return vif_emit_count(q, hold->len, &hold->plan, hold->plan.gso_type);
 }
 
 static void timer_fired(void *user)
@@ -205,118 +183,6 @@ static void give_up_old(struct vif_queue *q)
 	set_timer(q, q->drain_ns < AGE_NS ? q->drain_ns : AGE_NS);
 }
 
-/* --- filling slots --- */
-
-/* Use the next posted slot. The caller has counted what is available. */
-static struct vif_rx_slot *next_slot(struct vif_queue *q, uint32_t *ret_gref)
-{
-	struct vif_rx_slot *slot = &q->rx.slots[q->rx.nr_slots++];
-	struct netif_rx_request request;
-
-	ring_copy(&q->rx.ring, 0, &request, sizeof(request));
-	ring_consume(&q->rx.ring, 1);
-	q->rx.available--;
-	slot->response = (struct netif_rx_response){ .id = request.id };
-	slot->is_extra = false;
-	*ret_gref = request.gref;
-	return slot;
-}
-
-static void put_data(struct vif_queue *q, uint8_t *data, uint32_t offset, uint32_t len,
-		     uint16_t flags)
-{
-	struct grant_copy copy = { .direction = GRANT_TO_GUEST,
-				   .domid = q->id.domid,
-				   .offset = offset,
-				   .len = len,
-				   .local = data };
-	struct vif_rx_slot *slot = next_slot(q, &copy.ref);
-
-	slot->response.offset = (uint16_t)offset;
-	slot->response.flags = flags;
-	slot->response.status = (int16_t)len;
-	slot->copy = grant_batch_add(&q->worker->copies, &copy);
-}
-
-/* `left`: how many more follow. */
-static void put_extra(struct vif_queue *q, struct netif_extra extra, uint32_t left)
-{
-	uint32_t gref;
-	struct vif_rx_slot *slot = next_slot(q, &gref);
-
-	extra.flags = left ? NETIF_EXTRA_MORE : 0;
-	slot->is_extra = true;
-	slot->extra = extra;
-}
-
-static struct netif_extra gso_extra(const struct offload_plan *plan)
-{
-	return (struct netif_extra){ .type = NETIF_EXTRA_GSO,
-				     .gso.size = plan->gso_size,
-				     .gso.type = (uint8_t)plan->gso_type };
-}
-
-static struct netif_extra hash_extra(const struct hash_value *hash)
-{
-	struct netif_extra extra = { .type = NETIF_EXTRA_HASH,
-				     .hash.type = (uint8_t)hash->type,
-				     .hash.algorithm = HASH_TOEPLITZ };
-
-	for (unsigned int i = 0; i < 4; i++)
-		extra.hash.value[i] = (uint8_t)(hash->value >> 8 * i);
-	return extra;
-}
-
-static struct netif_extra xdp_extra(uint32_t headroom)
-{
-	return (struct netif_extra){ .type = NETIF_EXTRA_XDP, .xdp.headroom = (uint16_t)headroom };
-}
-
-static void put_extras(struct vif_queue *q, const struct offload_plan *plan,
-		       enum netif_gso_type gso_type)
-{
-	uint32_t left = count_extras(q, plan, gso_type);
-
-	if (gso_type != NETIF_GSO_NONE)
-		put_extra(q, gso_extra(plan), --left);
-	if (plan->hash.valid)
-		put_extra(q, hash_extra(&plan->hash), --left);
-	if (q->rx.headroom)
-		put_extra(q, xdp_extra(q->rx.headroom), --left);
-}
-
-/*
- * One whole frame, as far from a page's start as the headroom is, for which there are slots enough. So
- * the pages of both sides match, and no copy is cut in two.
- */
-static void emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct offload_plan *plan,
-		 enum netif_gso_type gso_type)
-{
-	uint16_t flags = plan->flags;
-
-	trace(q->trace, TRACE_NET, &q->id,
-	      "rx-frame at=%" PRIu32 " len=%" PRIu32 " flags=%u gso_type=%d gso_size=%u",
-	      q->rx.ring.req_cons, len, flags, (int)gso_type, plan->gso_size);
-	if (count_extras(q, plan, gso_type))
-		flags |= NETIF_RX_EXTRA_INFO;
-	for (uint32_t at = 0, offset = q->rx.headroom; at < len; offset = 0) {
-		uint32_t space = NETIF_PAGE_SIZE - offset;
-		uint32_t part = len - at < space ? len - at : space;
-
-		if (at + part < len)
-			flags |= NETIF_RX_MORE_DATA;
-		put_data(q, frame + at, offset, part, flags);
-		if (at == 0)
-			put_extras(q, plan, gso_type);
-		flags = 0;
-		at += part;
-	}
-	capture(q, frame, len, NULL);
-	vif_pool_keep_rx(q->pool, q->rx.headroom + len);
-	if (gso_type != NETIF_GSO_NONE)
-		q->stats.rx_gso++;
-}
-
 /* --- the frame that is held --- */
 
 static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
@@ -331,7 +197,7 @@ static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
 /* Room in the pool for a frame, behind its headroom; NULL when this pass has used all. */
 static uint8_t *peek_room(struct vif_queue *q)
 {
-	uint8_t *room = vif_pool_peek_rx(q->pool);
+	uint8_t *room = vif_pool_peek_rx(q->pool, 1);
 
 	if (!room) {
 		q->rx.more = true;
@@ -361,7 +227,7 @@ static void flush_segments(struct vif_queue *q)
 		if (!room)
 			return;
 		segment_build(segments, h->frame, h->next_segment, room);
-		emit(q, room, segment_len(segments, h->next_segment), &h->plan, NETIF_GSO_NONE);
+		vif_emit(q, room, segment_len(segments, h->next_segment), &h->plan, NETIF_GSO_NONE);
 		h->next_segment++;
 		q->stats.rx_segments++;
 	}
@@ -377,7 +243,7 @@ static void flush_frame(struct vif_queue *q)
 	if (!room)
 		return;
 	memcpy(room, h->frame, h->len);
-	emit(q, room, h->len, &h->plan, h->plan.gso_type);
+	vif_emit(q, room, h->len, &h->plan, h->plan.gso_type);
 	h->len = 0;
 }
 
@@ -391,6 +257,38 @@ static bool flush_hold(struct vif_queue *q)
 	else
 		flush_frame(q);
 	return !q->rx.hold.len;
+}
+
+/* --- a large frame that may grow while others lie behind it in the tap --- */
+
+static void flush_merge(struct vif_queue *q)
+{
+	if (q->rx.merge.len)
+		vif_emit(q, q->rx.merge.at, q->rx.merge.len, &q->rx.merge_plan,
+			 q->rx.merge_plan.gso_type);
+	q->rx.merge.len = 0;
+}
+
+static void emit_or_wait(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8_t *frame,
+			 uint32_t len, const struct offload_plan *plan)
+{
+	if (plan->gso_type != NETIF_GSO_NONE && merge_begin(&q->rx.merge, hdr, frame, len))
+		q->rx.merge_plan = *plan;
+	else
+		vif_emit(q, frame, len, plan, plan->gso_type);
+}
+
+/* How long it may become and leave a slot; 0 when the next frame has to be read without it. */
+static uint32_t merge_max(const struct vif_queue *q)
+{
+	const struct merge *merge = &q->rx.merge;
+	uint32_t used = vif_emit_count(q, merge->len, &q->rx.merge_plan, q->rx.merge_plan.gso_type);
+	uint32_t max;
+
+	if (used >= q->rx.available || !vif_pool_peek_rx(q->pool, 2))
+		return 0;
+	max = merge->len + (q->rx.available - used - 1) * NETIF_PAGE_SIZE;
+	return merge_is_open(merge, max) ? max : 0;
 }
 
 /* --- frames from the tap --- */
@@ -431,8 +329,8 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	}
 	hash_frame(&q->rx.hash, frame, len, hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE, &plan.hash);
 	if (plan.action == OFFLOAD_PASS &&
-	    count_slots(q, len, &plan, plan.gso_type) <= q->rx.available) {
-		emit(q, frame, len, &plan, plan.gso_type);
+	    vif_emit_count(q, len, &plan, plan.gso_type) <= q->rx.available) {
+		emit_or_wait(q, hdr, frame, len, &plan);
 		return true;
 	}
 	hold(q, frame, len, &plan);
@@ -441,15 +339,14 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	return flush_hold(q);
 }
 
-/* Returns the frame's length, 0 when the tap is empty. */
-static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint8_t *frame)
+/* Returns the frame's length, 0 when the tap is empty. The first of `iov` is for the header. */
+static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_iov)
 {
-	struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { frame, FRAME_MAX } };
-	ssize_t n = readv(q->fd, iov, 2);
+	ssize_t n = readv(q->fd, iov, nr_iov);
 
-	if (n > (ssize_t)sizeof(*hdr)) {
+	if (n > (ssize_t)iov->iov_len) {
 		q->stats.rx_read++;
-		return (uint32_t)((size_t)n - sizeof(*hdr));
+		return (uint32_t)((size_t)n - iov->iov_len);
 	}
 	if (n < 0)
 		q->rx.ready = false; /* the watch tells when there is something again */
@@ -458,6 +355,42 @@ static uint32_t read_frame(struct vif_queue *q, struct virtio_net_hdr *hdr, uint
 	if (n >= 0 || errno != EAGAIN)
 		q->stats.rx_read_errors++;
 	return 0;
+}
+
+/*
+ * Read a frame so that what it carries lies behind the merge, where it probably belongs. `*room`: where it is,
+ * NULL when it is part of the merge now.
+ */
+static uint32_t read_behind(struct vif_queue *q, uint32_t max, struct virtio_net_hdr *hdr,
+			    uint8_t **room)
+{
+	uint32_t head_len = merge_head_len(&q->rx.merge);
+	uint8_t head[FRAME_HEAD_MAX], *behind = q->rx.merge.at + q->rx.merge.len;
+	const struct iovec iov[3] = { { hdr, sizeof(*hdr) },
+				      { head, head_len },
+				      { behind, FRAME_MAX - head_len } };
+	uint32_t len = read_frame(q, iov, 3);
+
+	if (!len)
+		return 0;
+	*room = NULL;
+	if (merge_add(&q->rx.merge, hdr, head, len, max)) {
+		q->stats.rx_merged++;
+		return len;
+	}
+	flush_merge(q);
+	*room = peek_room(q);
+	if (len > head_len)
+		memmove(*room + head_len, behind, len - head_len);
+	memcpy(*room, head, len < head_len ? len : head_len);
+	return len;
+}
+
+static uint32_t read_plain(struct vif_queue *q, struct virtio_net_hdr *hdr, uint8_t *room)
+{
+	const struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { room, FRAME_MAX } };
+
+	return read_frame(q, iov, 2);
 }
 
 static void throttle_over(void *user)
@@ -489,10 +422,13 @@ static bool throttled(struct vif_queue *q)
 static void read_frames(struct vif_queue *q)
 {
 	struct virtio_net_hdr hdr;
+	uint32_t len, max;
 	uint8_t *room;
-	uint32_t len;
 
 	for (uint32_t nr = 0; q->rx.ready; nr++) {
+		max = q->rx.merge.len ? merge_max(q) : 0;
+		if (!max)
+			flush_merge(q);
 		if (q->rx.available == 0) {
 			starve(q);
 			return;
@@ -504,10 +440,10 @@ static void read_frames(struct vif_queue *q)
 		}
 		if (throttled(q))
 			return;
-		len = read_frame(q, &hdr, room);
+		len = max ? read_behind(q, max, &hdr, &room) : read_plain(q, &hdr, room);
 		if (len && rate_pair_is_set(&q->limits->rx))
 			rate_pair_charge(&q->limits->rx, len, loop_now_ns());
-		if (!len || !deliver(q, &hdr, room, len))
+		if (!len || (room && !deliver(q, &hdr, room, len)))
 			return;
 	}
 }
@@ -532,53 +468,13 @@ void vif_rx_give(struct vif_queue *q)
 		recover(q);
 	if (flush_hold(q))
 		read_frames(q);
-}
-
-/* True when the guest has got what was in it. */
-static bool put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
-{
-	struct netif_rx_response response = slot->response;
-	bool good;
-
-	if (slot->is_extra) {
-		ring_put(&q->rx.ring, &slot->extra, sizeof(slot->extra));
-		return true;
-	}
-	good = slot->copy >= 0 && grant_batch_ok(&q->worker->copies, (uint32_t)slot->copy);
-	if (!good)
-		response.status = NETIF_STATUS_ERROR;
-	ring_put(&q->rx.ring, &response, sizeof(response));
-	return good;
-}
-
-/* A frame is lost to the guest with any of its slots. */
-static void put_responses(struct vif_queue *q)
-{
-	uint32_t len = 0;
-	bool good = true;
-
-	for (uint32_t i = 0; i < q->rx.nr_slots; i++) {
-		const struct vif_rx_slot *slot = &q->rx.slots[i];
-
-		good = put_response(q, slot) && good;
-		if (slot->is_extra)
-			continue;
-		len += (uint16_t)slot->response.status;
-		if (slot->response.flags & NETIF_RX_MORE_DATA)
-			continue;
-		q->stats.rx_packets += good ? 1 : 0;
-		q->stats.rx_bytes += good ? len : 0;
-		q->stats.rx_drop_copy += good ? 0 : 1;
-		good = true;
-		len = 0;
-	}
-	q->rx.nr_slots = 0;
+	flush_merge(q);
 }
 
 /* True when there is more to do now. */
 bool vif_rx_answer(struct vif_queue *q)
 {
-	put_responses(q);
+	vif_emit_answer(q);
 	vif_queue_publish(q, &q->rx.ring, q->front.rx_port ? &q->rx_port : &q->tx_port, "rx");
 	if (q->rx.more)
 		return true;

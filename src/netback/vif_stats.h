@@ -8,7 +8,7 @@
 
 /*
  * Nothing goes uncounted: of what is not on its way at the moment,
- *   rx_read - rx_segmented + rx_segments = rx_packets + all rx_drop_*, and
+ *   rx_read - rx_merged - rx_segmented + rx_segments = rx_packets + all rx_drop_*, and
  *   frames and group changes from the guest = tx_packets + tx_mcast + tx_mcast_refused + all tx_drop_*.
  *
  * "tx" is from the guest, "rx" is to the guest, as in netif.h.
@@ -45,6 +45,7 @@
 	X(rx_bytes)                                                                                \
 	X(rx_gso)                                                                                  \
 	X(rx_csum_finished) /* checksums computed for the guest */                                 \
+	X(rx_merged)        /* frames that were put behind another of their flow */                \
 	X(rx_segmented)     /* large frames cut for the guest */                                   \
 	X(rx_segments)      /* into so many */                                                     \
 	X(rx_held)          /* frames that had to wait for slots */                                \

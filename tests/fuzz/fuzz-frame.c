@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Any frame, either way: headers stay inside, flags obey netif.h, segments carry every byte once. */
+/* Any frame, either way: headers stay inside, flags obey netif.h, segments and merges carry every byte once. */
 #include "fuzz/fuzz.h"
+#include "netback/checksum.h"
+#include "netback/merge.h"
 #include "netback/offload.h"
 
 static void from_guest(struct fuzz_input *in, uint8_t *frame, uint32_t len)
@@ -43,7 +45,53 @@ static void check_segments(const struct segment_plan *plan, const uint8_t *large
 	free(out);
 }
 
-static void to_guest(struct fuzz_input *in, uint8_t *frame, uint32_t len)
+/* The headers of a frame of `len` bytes that goes on where this one ends, but for some of them. */
+static void follow(struct fuzz_input *in, const struct merge *merge, uint32_t len, uint8_t *head)
+{
+	uint32_t head_len = merge_head_len(merge), ip_len = len - merge->frame.l3_offset;
+	uint8_t *ip = head + merge->frame.l3_offset, *seq = head + merge->frame.l4_offset + 4;
+
+	memcpy(head, merge->at, head_len);
+	frame_put32(seq, frame_get32(seq) + merge->len - head_len);
+	if (merge->frame.l3 == FRAME_IPV4) {
+		frame_put16(ip + 2, (uint16_t)ip_len);
+		checksum_write_ipv4(ip, 20);
+	} else {
+		frame_put16(ip + 4, (uint16_t)(ip_len - 40));
+	}
+	for (unsigned int nr = fuzz_u8(in) % 3; nr; nr--)
+		head[fuzz_u8(in) % head_len] ^= fuzz_u8(in);
+}
+
+static void check_merge(struct fuzz_input *in, const struct virtio_net_hdr *hdr,
+			const uint8_t *frame, uint32_t len)
+{
+	uint8_t *room = malloc(len + FRAME_MAX), head[FRAME_HEAD_MAX];
+	uint32_t max = len + fuzz_u8(in) * 256u, head_len, more;
+	struct virtio_net_hdr next = *hdr;
+	struct frame parsed;
+	struct merge merge;
+
+	HOLDS(room);
+	memcpy(room, frame, len);
+	if (merge_begin(&merge, hdr, room, len)) {
+		head_len = merge_head_len(&merge);
+		HOLDS(head_len <= len && head_len <= FRAME_HEAD_MAX);
+		more = head_len + fuzz_u8(in) * 100u % len;
+		follow(in, &merge, more, head);
+		next.gso_type = fuzz_u8(in) & 1 ? hdr->gso_type : 0;
+		if (merge_add(&merge, &next, head, more, max)) {
+			HOLDS(merge.len == len + more - head_len && merge.len <= max);
+			HOLDS(!memcmp(room + head_len, frame + head_len, len - head_len));
+			HOLDS(!frame_parse(room, merge.len, false, &parsed));
+			HOLDS(parsed.payload_offset == head_len && parsed.l4 == FRAME_TCP);
+			HOLDS(parsed.l4_len == merge.len - parsed.l4_offset);
+		}
+	}
+	free(room);
+}
+
+static void to_guest(struct fuzz_input *in, struct fuzz_input *rest, uint8_t *frame, uint32_t len)
 {
 	uint8_t bits = fuzz_u8(in);
 	struct offload_accept accept = { .sg = bits & 1,
@@ -65,6 +113,7 @@ static void to_guest(struct fuzz_input *in, uint8_t *frame, uint32_t len)
 	if (plan.gso_type != NETIF_GSO_NONE) {
 		HOLDS(plan.flags & NETIF_RX_CSUM_BLANK && plan.flags & NETIF_RX_DATA_VALIDATED);
 		HOLDS(plan.gso_type == NETIF_GSO_TCPV4 ? accept.gso_v4 : accept.gso_v6);
+		check_merge(rest, &hdr, frame, len);
 	}
 }
 
@@ -83,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (from)
 		from_guest(&knob, frame, len);
 	else
-		to_guest(&knob, frame, len);
+		to_guest(&knob, &in, frame, len);
 	free(frame);
 	return 0;
 }

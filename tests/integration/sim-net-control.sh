@@ -64,6 +64,7 @@ multicast_lost() {
 	end_check
 }
 
+stream_merges() { check merge; }
 ctrl() { check ctrl; }
 hash() { check hash; }
 hash_stop() { check_restart hash-restart TERM; }
@@ -254,6 +255,7 @@ test_case "frames carry the hash that the guest asked for" hash
 test_case "frames come on the queue that their hash says" hash_queues
 test_case "frames begin at the headroom that the guest asked for" xdp
 test_case "no frame has an old headroom once a new one is agreed" xdp_busy
+test_case "frames of a stream reach the guest in fewer and larger ones, nothing lost" stream_merges
 test_case "an MTU of 65521 is used end to end" largest_mtu
 test_case "a guest is told the MTU that its script has set" script_mtu
 test_case "a large MTU and a guest without scatter-gather are told to the admin" large_mtu_without_sg

@@ -57,6 +57,7 @@ tests_sim_simnet_SOURCES = \
 	tests/sim/net_attack_bus.c \
 	tests/sim/net_bus.c \
 	tests/sim/net_check.c \
+	tests/sim/net_talk.c tests/sim/net_talk.h \
 	tests/sim/net_ctrl.c \
 	tests/sim/net_plain.c \
 	tests/sim/net_ring.c \

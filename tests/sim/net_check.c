@@ -14,58 +14,8 @@
 #include <unistd.h>
 
 #include "net_slots.h"
+#include "net_talk.h"
 #include "util.h"
-
-#define EVENTUALLY_MS 15000
-
-/* Say what failed, and return it. */
-static int failed(const char *what)
-{
-	fprintf(stderr, "simnet: %s\n", what);
-	return -EPROTO;
-}
-
-/* A frame from `source`, with a number by which it is known when it comes back. */
-static int send_from(struct net_front *f, const uint8_t *source, uint16_t number)
-{
-	static const uint8_t peer[6] = { 2, 0, 0, 0, 0, 1 };
-	static uint8_t buf[NET_FRAME_MAX];
-	struct net_frame frame = { .kind = NET_RAW, .len = 100, .number = number };
-	const struct net_slot slot = { .size = 100 };
-
-	net_frame_build(buf, &frame, source, peer, false);
-	memcpy(sim_guest_addr(&f->guest, net_page_gfn), buf, frame.len);
-	return net_try_slots(f, &slot, 1, MUST_WORK);
-}
-
-/* The next test frame on any queue, if one is there; it stays in f->packet. */
-static bool take_frame(struct net_front *f, struct net_frame *frame)
-{
-	for (uint32_t i = 0; i < f->nr_queues; i++)
-		while (net_rx_take(f, &f->queue[i])) {
-			const char *wrong = net_frame_check(f->packet.data, f->packet.len,
-							    f->packet.blank, frame);
-
-			net_rx_refill(f, &f->queue[i]);
-			if (!wrong)
-				return true;
-		}
-	return false;
-}
-
-/* The next test frame that the host sends: its number, or -ETIMEDOUT. */
-static int receive_number(struct net_front *f)
-{
-	int64_t end = sim_now_ms() + EVENTUALLY_MS * sim_slowness();
-	struct net_frame frame;
-
-	while (sim_now_ms() < end) {
-		if (take_frame(f, &frame))
-			return frame.number;
-		poll(NULL, 0, 1);
-	}
-	return -ETIMEDOUT;
-}
 
 /* Whether a frame to `group` reaches us: 1 or 0, or -errno. */
 static int reaches(struct net_front *f, const uint8_t *group)
@@ -73,45 +23,17 @@ static int reaches(struct net_front *f, const uint8_t *group)
 	static uint16_t number;
 	uint16_t question = ++number, mark = ++number;
 	bool came = false;
-	int got, err = send_from(f, group, question);
+	int got, err = net_send_from(f, group, question);
 
 	if (!err)
-		err = send_from(f, f->mac, mark);
+		err = net_send_from(f, f->mac, mark);
 	if (err)
 		return err;
 	do {
-		got = receive_number(f);
+		got = net_receive_number(f);
 		came = came || got == question;
 	} while (got >= 0 && got != mark);
 	return got < 0 ? got : came;
-}
-
-/* A link that has just come up drops frames at first. */
-static int warm_up(struct net_front *f)
-{
-	int64_t end = sim_now_ms() + EVENTUALLY_MS * sim_slowness();
-	uint16_t number = 60000;
-	struct net_frame frame;
-
-	while (sim_now_ms() < end) {
-		int err = send_from(f, f->mac, number++);
-
-		if (err)
-			return err;
-		poll(NULL, 0, 20);
-		if (take_frame(f, &frame))
-			break;
-	}
-	/* What else is on its way comes before this one. */
-	number++;
-	if (send_from(f, f->mac, number))
-		return -EPROTO;
-	for (;;) {
-		int got = receive_number(f);
-
-		if (got < 0 || got == number)
-			return got < 0 ? got : 0;
-	}
 }
 
 /* --- multicast control --- */
@@ -140,7 +62,7 @@ static int connect_with_groups(struct net_front *f)
 
 	f->opt.groups = true;
 	err = net_connect(f);
-	return err ? err : warm_up(f);
+	return err ? err : net_warm_up(f);
 }
 
 static int fill_list(struct net_front *f)
@@ -164,27 +86,27 @@ static int multicast(struct net_front *f)
 	if (err)
 		return err;
 	if (reaches(f, group(1)) != 0)
-		return failed("a group that was not asked for reaches us");
+		return net_failed("a group that was not asked for reaches us");
 	if (reaches(f, everybody) != 1)
-		return failed("a broadcast does not reach us");
+		return net_failed("a broadcast does not reach us");
 	if (change(f, EXTRA_MCAST_ADD, group(1), MUST_WORK) ||
 	    change(f, EXTRA_MCAST_ADD, f->mac, MUST_ERROR))
-		return failed("the list takes the wrong addresses");
+		return net_failed("the list takes the wrong addresses");
 	if (reaches(f, group(1)) != 1 || reaches(f, group(2)) != 0)
-		return failed("an added group does not reach us, or another does");
+		return net_failed("an added group does not reach us, or another does");
 	if (change(f, EXTRA_MCAST_DEL, group(1), MUST_WORK) || reaches(f, group(1)) != 0)
-		return failed("a removed group reaches us");
+		return net_failed("a removed group reaches us");
 	if (fill_list(f))
-		return failed("64 groups are not what the list takes");
+		return net_failed("64 groups are not what the list takes");
 	if (reaches(f, group(64)) != 1 || reaches(f, group(63)) != 0)
-		return failed("a full list passes the wrong groups");
+		return net_failed("a full list passes the wrong groups");
 	return 0;
 }
 
 /* The switch may be turned at any time; the list is there all along. NULL: the key goes. */
 static int becomes(struct net_front *f, const char *request, const uint8_t *address, int wanted)
 {
-	int64_t end = sim_now_ms() + EVENTUALLY_MS * sim_slowness();
+	int64_t end = sim_now_ms() + NET_EVENTUALLY_MS * sim_slowness();
 	int now;
 
 	if (request)
@@ -206,37 +128,23 @@ static int multicast_dynamic(struct net_front *f)
 	int err = net_connect(f);
 
 	if (!err)
-		err = warm_up(f);
+		err = net_warm_up(f);
 	if (!err && reaches(f, group(1)) != 1)
-		return failed("groups are filtered before anybody asked");
+		return net_failed("groups are filtered before anybody asked");
 	if (!err)
 		err = change(f, EXTRA_MCAST_ADD, group(2), MUST_WORK);
 	if (!err)
 		err = becomes(f, "1", group(1), 0);
 	if (!err && reaches(f, group(2)) != 1)
-		return failed("what was added before is forgotten");
+		return net_failed("what was added before is forgotten");
 	if (!err)
 		err = becomes(f, "0", group(1), 1);
 	if (!err)
 		err = becomes(f, "1", group(1), 0);
 	bus_write(&f->bus, XBT_NULL, "request-multicast-control", "%s", "perhaps");
 	if (!err && reaches(f, group(1)) != 0)
-		return failed("nonsense was taken for a wish");
+		return net_failed("nonsense was taken for a wish");
 	return err ? err : becomes(f, NULL, group(1), 1);
-}
-
-/* "waiting" is printed; then $XENSIM_DIR/go must appear. */
-static int wait_for_go(void)
-{
-	int64_t end = sim_now_ms() + 4 * EVENTUALLY_MS * sim_slowness();
-	char *path = sim_asprintf("%s/go", getenv("XENSIM_DIR"));
-
-	puts("waiting");
-	fflush(stdout);
-	while (access(path, F_OK) && sim_now_ms() < end)
-		poll(NULL, 0, 10);
-	free(path);
-	return sim_now_ms() < end ? 0 : -ETIMEDOUT;
 }
 
 static int multicast_restart(struct net_front *f)
@@ -246,13 +154,13 @@ static int multicast_restart(struct net_front *f)
 	if (!err)
 		err = change(f, EXTRA_MCAST_ADD, group(1), MUST_WORK);
 	if (!err)
-		err = wait_for_go();
+		err = net_wait_for_go();
 	if (err)
 		return err;
 	if (reaches(f, group(1)) != 1 || reaches(f, group(2)) != 0)
-		return failed("the list is another one after the restart");
+		return net_failed("the list is another one after the restart");
 	return change(f, EXTRA_MCAST_ADD, group(2), MUST_WORK) || reaches(f, group(2)) != 1
-		       ? failed("the list cannot be changed after the restart")
+		       ? net_failed("the list cannot be changed after the restart")
 		       : 0;
 }
 
@@ -262,12 +170,12 @@ static int multicast_lost(struct net_front *f)
 	int err = connect_with_groups(f);
 
 	if (!err && reaches(f, group(1)) != 0)
-		return failed("a group that was not asked for reaches us");
+		return net_failed("a group that was not asked for reaches us");
 	if (!err)
-		err = wait_for_go();
+		err = net_wait_for_go();
 	if (err)
 		return err;
-	return reaches(f, group(1)) == 1 ? 0 : failed("a lost list keeps frames from us");
+	return reaches(f, group(1)) == 1 ? 0 : net_failed("a lost list keeps frames from us");
 }
 
 /* --- the control ring --- */
@@ -331,14 +239,14 @@ static int connect_cold(struct net_front *f, uint32_t nr_queues)
 	f->opt.ctrl = true;
 	f->opt.queues = nr_queues;
 	err = net_connect(f);
-	return !err && f->nr_queues != nr_queues ? failed("too few queues are offered") : err;
+	return !err && f->nr_queues != nr_queues ? net_failed("too few queues are offered") : err;
 }
 
 static int connect_with_ctrl(struct net_front *f, uint32_t nr_queues)
 {
 	int err = connect_cold(f, nr_queues);
 
-	return err ? err : warm_up(f);
+	return err ? err : net_warm_up(f);
 }
 
 /* Each message, right and wrong. */
@@ -392,7 +300,7 @@ static int bounce(struct net_front *f, enum net_kind kind, uint8_t flow, uint32_
 	net_tx_put(f, q, buf, &frame, 1, false, 0);
 	net_tx_push(f, q);
 	do {
-		got = receive_number(f);
+		got = net_receive_number(f);
 	} while (got >= 0 && got != number);
 	net_tx_reap(f, q);
 	return got < 0 ? got : 0;
@@ -422,11 +330,11 @@ static int judge_hash(struct net_front *f, uint32_t types, bool judge_queue)
 	bool due = own_hash(f, types, &type, &hash);
 
 	if (due != f->packet.hashed)
-		return failed(due ? "a hash is missing" : "a hash that was not wanted");
+		return net_failed(due ? "a hash is missing" : "a hash that was not wanted");
 	if (due && (type != f->packet.hash_type || hash != f->packet.hash))
-		return failed("a wrong hash");
+		return net_failed("a wrong hash");
 	if (due && judge_queue && f->packet.queue != mapped_queue(f, hash % MAPPING))
-		return failed("a frame on another queue than its hash says");
+		return net_failed("a frame on another queue than its hash says");
 	return 0;
 }
 
@@ -477,9 +385,9 @@ static int hash_restart(struct net_front *f)
 	if (!err)
 		err = set_hashing(f, 15);
 	if (!err)
-		err = wait_for_go();
+		err = net_wait_for_go();
 	if (!err)
-		err = warm_up(f);
+		err = net_warm_up(f);
 	return err ? err : judge_flows(f, 15, false);
 }
 
@@ -490,7 +398,7 @@ static int hash_queues_restart(struct net_front *f)
 	if (!err)
 		err = set_hashing(f, 15);
 	if (!err)
-		err = wait_for_go();
+		err = net_wait_for_go();
 	return err ? err : judge_flows(f, 15, true);
 }
 
@@ -504,14 +412,14 @@ static int reconfigure(struct net_front *f, uint32_t headroom)
 
 	bus_write(&f->bus, XBT_NULL, "xdp-headroom", "%u", headroom);
 	bus_switch(&f->bus, BUS_RECONFIGURING);
-	state = bus_wait(&f->bus, BUS_MASK(BUS_RECONFIGURED), EVENTUALLY_MS);
+	state = bus_wait(&f->bus, BUS_MASK(BUS_RECONFIGURED), NET_EVENTUALLY_MS);
 	if (state < 0)
-		return failed("state 7 is not answered");
-	while (take_frame(f, &frame))
+		return net_failed("state 7 is not answered");
+	while (net_take_frame(f, &frame))
 		; /* on their way before */
 	bus_switch(&f->bus, BUS_CONNECTED);
-	return bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED), EVENTUALLY_MS) < 0
-		       ? failed("the way back to 4 is not found")
+	return bus_wait(&f->bus, BUS_MASK(BUS_CONNECTED), NET_EVENTUALLY_MS) < 0
+		       ? net_failed("the way back to 4 is not found")
 		       : 0;
 }
 
@@ -523,7 +431,7 @@ static int headroom_is(struct net_front *f, uint32_t headroom)
 	for (unsigned int k = 0; k < 3 && !err; k++) {
 		err = bounce(f, kinds[k], 0, 0);
 		if (!err && f->packet.headroom != headroom)
-			err = failed("a frame with another headroom");
+			err = net_failed("a frame with another headroom");
 	}
 	return err;
 }
@@ -536,7 +444,7 @@ static int xdp(struct net_front *f)
 	f->opt.headroom = 256;
 	err = net_connect(f);
 	if (!err)
-		err = warm_up(f);
+		err = net_warm_up(f);
 	if (!err)
 		err = headroom_is(f, 256);
 	for (unsigned int i = 0; i < sizeof(values) / sizeof(values[0]) && !err; i++) {
@@ -558,21 +466,84 @@ static int xdp_busy(struct net_front *f)
 	int err = net_connect(f);
 
 	if (!err)
-		err = warm_up(f);
+		err = net_warm_up(f);
 	for (int round = 0; round < 40 && !err; round++) {
 		for (int i = 0; i < 100 && !err; i++)
-			err = send_from(f, f->mac, ++number);
+			err = net_send_from(f, f->mac, ++number);
 		headroom = headroom ? 0 : 256;
 		if (!err)
 			err = reconfigure(f, headroom);
 		for (int i = 0; i < 20 && !err; i++)
-			err = send_from(f, f->mac, ++number);
+			err = net_send_from(f, f->mac, ++number);
 		for (int i = 0; i < 20 && !err; poll(NULL, 0, 1), i++)
-			while (take_frame(f, &frame) && !err)
+			while (net_take_frame(f, &frame) && !err)
 				if (f->packet.headroom != headroom)
-					err = failed("an old headroom after the answer");
+					err = net_failed("an old headroom after the answer");
 	}
 	return err;
+}
+
+/* --- a stream in large frames, which may come back in larger ones --- */
+
+enum { PIECE = 2 * NET_MSS4, NR_PIECES = 20 };
+
+static void send_stream(struct net_front *f, uint16_t number)
+{
+	static const uint8_t peer[6] = { 2, 0, 0, 0, 0, 1 };
+	static uint8_t buf[NET_FRAME_MAX];
+	struct net_queue *q = &f->queue[0];
+
+	net_tx_reap(f, q);
+	for (uint32_t i = 0; i < NR_PIECES; i++) {
+		struct net_frame frame = {
+			.kind = NET_GSO4, .len = 54 + PIECE, .number = number, .start = i * PIECE
+		};
+
+		net_frame_build(buf, &frame, f->mac, peer, true);
+		net_tx_put(f, q, buf, &frame, 1, true, NET_MSS4);
+	}
+	net_tx_push(f, q);
+}
+
+/* All of it, in order, nothing twice: the number of frames that it came in, or -errno. */
+static int receive_stream(struct net_front *f, uint16_t number)
+{
+	uint32_t at = 0;
+	int nr = 0;
+
+	for (; at < NR_PIECES * PIECE; nr++) {
+		struct net_frame frame = { 0 };
+		int got = net_receive_frame(f, &frame);
+
+		if (got < 0)
+			return got;
+		if (frame.kind != NET_TCP4 || frame.number != number || frame.start != at)
+			return net_failed("a stream is not what was sent");
+		if (frame.payload > PIECE && f->packet.gso_size != NET_MSS4)
+			return net_failed("a frame of other segments than were sent");
+		at += (uint32_t)frame.payload;
+	}
+	return nr;
+}
+
+/* How many lie in the tap when the backend looks is a matter of time, so we go on until some did. */
+static int merge(struct net_front *f)
+{
+	int64_t end = sim_now_ms() + NET_EVENTUALLY_MS * sim_slowness();
+	int nr_less = 0, err = net_connect(f);
+
+	if (!err)
+		err = net_warm_up(f);
+	for (uint16_t number = 1; !err && nr_less < 50 && sim_now_ms() < end; number++) {
+		int nr;
+
+		send_stream(f, number);
+		nr = receive_stream(f, number);
+		if (nr < 0)
+			return nr;
+		nr_less += NR_PIECES - nr;
+	}
+	return err || nr_less >= 50 ? err : net_failed("frames of a stream are not merged");
 }
 
 /* --- a guest that takes nothing --- */
@@ -584,22 +555,22 @@ static int stall(struct net_front *f)
 	int err = net_connect(f);
 
 	if (!err)
-		err = warm_up(f);
+		err = net_warm_up(f);
 	if (err)
 		return err;
 	q = &f->queue[0];
 	for (uint16_t i = 0; i < 400 && !err; i++) { /* more than there are buffers */
-		err = send_from(f, f->mac, (uint16_t)(2000 + i));
+		err = net_send_from(f, f->mac, (uint16_t)(2000 + i));
 		if (!err && !(i % 16))
 			while (net_rx_take(f, q))
 				;
 	}
 	if (!err)
-		err = wait_for_go();
+		err = net_wait_for_go();
 	while (net_rx_take(f, q))
 		;
 	net_rx_refill(f, q);
-	return err ? err : warm_up(f);
+	return err ? err : net_warm_up(f);
 }
 
 /* --- all of them --- */
@@ -613,6 +584,7 @@ static const struct {
 	{ "multicast-restart", multicast_restart },
 	{ "multicast-lost", multicast_lost },
 	{ "ctrl", ctrl },
+	{ "merge", merge },
 	{ "stall", stall },
 	{ "xdp", xdp },
 	{ "xdp-busy", xdp_busy },

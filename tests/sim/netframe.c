@@ -142,7 +142,7 @@ static void build_l4(uint8_t *l4, const struct net_frame *f, size_t bytes)
 		return;
 	}
 	memset(l4 + 4, 0, TCP_LEN - 4);
-	put32(l4 + 4, stream_start(f->number));
+	put32(l4 + 4, stream_start(f->number) + f->start);
 	l4[12] = 5 << 4;
 	l4[13] = 0x10; /* ACK */
 	put16(l4 + 14, 0xffff);
@@ -150,7 +150,7 @@ static void build_l4(uint8_t *l4, const struct net_frame *f, size_t bytes)
 
 static void build_payload(uint8_t *at, size_t len, const struct net_frame *f)
 {
-	uint32_t start = stream_start(f->number);
+	uint32_t start = stream_start(f->number) + f->start;
 
 	for (size_t i = 0; i < len; i++)
 		at[i] = pattern(start + (uint32_t)i);

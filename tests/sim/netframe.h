@@ -32,9 +32,10 @@ enum net_kind {
 struct net_frame {
 	enum net_kind kind;
 	uint16_t number; /* of the frame */
-	uint32_t start;  /* of the payload within the frame as it was sent: above 0 in segments */
-	uint8_t flow;    /* chooses the ports; 0 in frames that have none */
-	size_t len;      /* with the Ethernet header */
+	uint32_t
+		start; /* TCP: of the payload within the bytes of this number; above 0 in segments */
+	uint8_t flow;  /* chooses the ports; 0 in frames that have none */
+	size_t len;    /* with the Ethernet header */
 	uint32_t l4_offset;   /* 0 when there is no checksum to fill in */
 	uint32_t csum_offset; /* of the field within the L4 header */
 	size_t payload;       /* bytes that count towards the frame's total */
@@ -43,7 +44,7 @@ struct net_frame {
 /* The smallest length that a frame of this kind can have. */
 size_t net_frame_min(enum net_kind kind);
 /*
- * Build into @buf (NET_FRAME_MAX bytes) from f->kind, number and len; fills in
+ * Build into @buf (NET_FRAME_MAX bytes) from f->kind, number, start and len; fills in
  * the rest of @f. @blank: leave the L4 checksum at its pseudo-header sum.
  */
 void net_frame_build(uint8_t *buf, struct net_frame *f, const uint8_t *src_mac,

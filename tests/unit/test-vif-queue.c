@@ -344,7 +344,7 @@ static int teardown(void **state)
 	uint64_t held = q->rx.hold.len ? 1 : 0;
 
 	(void)state;
-	assert_int_equal(s->rx_read - held + s->rx_segments - s->rx_segmented,
+	assert_int_equal(s->rx_read - s->rx_merged - held + s->rx_segments - s->rx_segmented,
 			 s->rx_packets + rx_dropped());
 	vif_queue_stop(q);
 	settle();
@@ -1411,6 +1411,238 @@ static void tagged_blank_checksum_is_finished(void **state)
 	assert_int_equal(q->stats.rx_csum_finished, 1);
 }
 
+/* --- large frames of one flow that lie behind each other in the tap --- */
+
+#define STREAM_SEQ 1000u
+
+/* The piece of a TCP stream that begins `from` bytes into it, whose every byte tells its place. */
+static struct built stream_piece(const struct spec *s, uint32_t from)
+{
+	struct built b = build_blank(frame, s);
+
+	put32(frame + b.l4 + 4, htobe32(STREAM_SEQ + from));
+	frame[b.l4 + 13] = 0x10;
+	for (uint32_t i = 0; i < s->payload; i++)
+		frame[b.data + i] = (uint8_t)((from + i) * 2654435761u >> 24);
+	put16(frame + csum_at(s, &b), plain_pseudo(frame, s, &b));
+	return b;
+}
+
+static void host_streams(uint32_t from, uint32_t payload)
+{
+	struct spec s = { .tcp = true, .payload = payload };
+	struct built b = stream_piece(&s, from);
+
+	host_writes(&s, &b, true, 100);
+}
+
+static void expect_stream(uint32_t from, uint32_t payload)
+{
+	struct spec s = { .tcp = true, .payload = payload };
+	struct built b = stream_piece(&s, from);
+	struct received r;
+
+	assert_true(guest_receives(&r));
+	assert_int_equal(r.len, b.len);
+	assert_memory_equal(got, frame, b.len);
+	assert_int_equal(r.flags & ~NETIF_RX_MORE_DATA,
+			 NETIF_RX_DATA_VALIDATED | NETIF_RX_CSUM_BLANK | NETIF_RX_EXTRA_INFO);
+	assert_int_equal(r.gso.gso.size, 100);
+	assert_int_equal(r.nr_slots, (b.len + atomic_load(&shared.headroom) + 4095) / 4096);
+}
+
+static void pieces_of_a_stream_become_one_frame(void **state)
+{
+	(void)state;
+	rx_post(40);
+	host_streams(0, 4600);
+	host_streams(4600, 9200);
+	host_streams(13800, 2300);
+	settle();
+	expect_stream(0, 16100);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_read, 3);
+	assert_int_equal(q->stats.rx_merged, 2);
+	assert_int_equal(q->stats.rx_packets, 1);
+	assert_int_equal(notified[RX_PORT], 1);
+}
+
+static void pieces_are_put_behind_the_headroom(void **state)
+{
+	(void)state;
+	atomic_store(&shared.headroom, 256);
+	rx_post(40);
+	host_streams(0, 4600);
+	host_streams(4600, 4600);
+	settle();
+	expect_stream(0, 9200);
+	expect_nothing_received();
+}
+
+static void other_frames_keep_their_place_in_a_stream(void **state)
+{
+	struct spec s = { .payload = 10 };
+	struct built small = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post(80);
+	host_streams(0, 4600);
+	host_streams(4600, 4600);
+	build_blank(frame, &s);
+	host_writes(&s, &small, false, 0);
+	host_streams(9200, 4600);
+	host_streams(50000, 40000); /* what is between them was lost */
+	settle();
+	expect_stream(0, 9200);
+	assert_true(guest_receives(&r));
+	build_blank(frame, &s);
+	assert_int_equal(r.len, small.len);
+	assert_memory_equal(got, frame, small.len);
+	expect_stream(9200, 4600);
+	expect_stream(50000, 40000);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_merged, 1);
+}
+
+static void a_piece_that_finds_no_slots_waits(void **state)
+{
+	(void)state;
+	rx_post_and_kick(4); /* one extra and 8192 bytes would do, two pieces take another */
+	host_streams(0, 8000);
+	host_streams(8000, 8000);
+	settle();
+	expect_stream(0, 8000);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_held, 1);
+	rx_post_and_kick(3);
+	expect_stream(8000, 8000);
+	assert_int_equal(q->stats.rx_merged, 0);
+}
+
+static void a_piece_that_takes_all_slots_goes_alone(void **state)
+{
+	(void)state;
+	rx_post_and_kick(3);
+	host_streams(0, 8000);
+	host_streams(8000, 8000);
+	settle();
+	expect_stream(0, 8000);
+	expect_nothing_received();
+	assert_int_equal(q->rx.hold.len, 0); /* the other is in the tap */
+	rx_post_and_kick(3);
+	expect_stream(8000, 8000);
+}
+
+/* Until we have read a frame, other queues of the worker leave room for one only. */
+static void neighbour_fills_the_pool(struct queue *queue)
+{
+	(void)queue;
+	if (q->stats.rx_read)
+		return;
+	while (vif_pool_peek_rx(q->pool, 2))
+		vif_pool_keep_rx(q->pool, NETIF_PAGE_SIZE);
+	vif_pool_keep_rx(q->pool, (POOL_FRAME_PAGES - 1) * NETIF_PAGE_SIZE);
+}
+
+static bool neighbour_waits_for_us(struct queue *queue)
+{
+	(void)queue;
+	return q->stats.rx_read == 0;
+}
+
+static void a_piece_that_has_no_room_behind_it_goes_alone(void **state)
+{
+	static const struct queue_ops ops = { .take = neighbour_idles,
+					      .act = neighbour_idles,
+					      .give = neighbour_fills_the_pool,
+					      .answer = neighbour_waits_for_us };
+
+	(void)state;
+	rx_post(80);
+	worker_attach(&worker, &neighbour, &ops);
+	queue_mark(&neighbour);
+	host_streams(0, 30000);
+	host_streams(70000, 60000);
+	settle();
+	expect_stream(0, 30000);
+	expect_stream(70000, 60000);
+	expect_nothing_received();
+	worker_detach(&neighbour);
+}
+
+static void a_piece_larger_than_was_expected_waits(void **state)
+{
+	(void)state;
+	rx_post_and_kick(6);
+	host_streams(0, 4600); /* three slots, and room for another like it */
+	host_streams(4600, 16000);
+	settle();
+	expect_stream(0, 4600);
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_held, 1);
+	rx_post_and_kick(2);
+	expect_stream(4600, 16000);
+	assert_int_equal(q->stats.rx_merged, 0);
+}
+
+/* More than fits one frame, one pass, one ring. */
+static void a_long_stream_arrives_whole(void **state)
+{
+	uint32_t sent = 0, taken = 0, len;
+
+	(void)state;
+	for (unsigned int round = 0; round < 20; round++) {
+		for (unsigned int i = 0; i < 12; i++, sent += len) {
+			len = 100 * (1 + (round * 12 + i) * 37 % 130);
+			host_streams(sent, len);
+		}
+		settle();
+		rx_post_and_kick(256 - (rx_prod - rx_seen));
+		while (get32(pages[RX_PAGE] + 8) != rx_seen) {
+			uint32_t before = rx_seen;
+			struct received r;
+
+			assert_true(guest_receives(&r));
+			rx_seen = before;
+			expect_stream(taken, r.len - 54);
+			taken += r.len - 54;
+			rx_post_and_kick(256 - (rx_prod - rx_seen));
+		}
+		assert_int_equal(taken, sent);
+	}
+	assert_int_not_equal(q->stats.rx_merged, 0);
+}
+
+static int setup_small(void **state)
+{
+	struct offload_accept accept = all;
+
+	(void)state;
+	accept.gso_v4 = false;
+	make_queue(true, accept);
+	start();
+	return 0;
+}
+
+static void a_guest_that_takes_no_large_frames_gets_none(void **state)
+{
+	struct received r;
+
+	(void)state;
+	rx_post(40);
+	host_streams(0, 200);
+	host_streams(200, 200);
+	settle();
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_true(guest_receives(&r));
+		assert_int_equal(r.len, 154);
+		assert_int_equal(r.gso.type, 0);
+	}
+	expect_nothing_received();
+	assert_int_equal(q->stats.rx_merged, 0);
+}
+
 static void frame_above_a_page_needs_sg(void **state)
 {
 	struct spec s = { .payload = 5000 };
@@ -1678,6 +1910,15 @@ int main(void)
 		WITH(row_24_stalled_guest_loses_the_carrier_until_it_recovers, setup),
 		WITH(silent_frontend_is_looked_at_by_the_clock, setup_silent),
 		WITH(one_event_channel_serves_both_directions, setup_single_channel),
+		WITH(pieces_of_a_stream_become_one_frame, setup),
+		WITH(pieces_are_put_behind_the_headroom, setup),
+		WITH(other_frames_keep_their_place_in_a_stream, setup),
+		WITH(a_piece_that_finds_no_slots_waits, setup),
+		WITH(a_piece_that_takes_all_slots_goes_alone, setup),
+		WITH(a_piece_that_has_no_room_behind_it_goes_alone, setup),
+		WITH(a_piece_larger_than_was_expected_waits, setup),
+		WITH(a_long_stream_arrives_whole, setup),
+		WITH(a_guest_that_takes_no_large_frames_gets_none, setup_small),
 		cmocka_unit_test(start_that_fails_anywhere_leaves_nothing),
 		cmocka_unit_test(row_3_ring_in_an_impossible_state_is_not_attached),
 		cmocka_unit_test(resumed_ring_goes_on_where_it_was),
