@@ -8,26 +8,6 @@
 
 #include "util.h"
 
-#define STEP_MS    10000
-#define CONNECT_MS 30000
-
-static int expect(struct blk_front *f, unsigned int mask, int limit_ms, const char *what)
-{
-	unsigned int over = BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED);
-	bool opening = mask == BUS_MASK(BUS_CONNECTED);
-	int state = bus_wait(&f->bus, opening ? mask | over : mask, limit_ms);
-
-	/* A backend that gives up while we connect is not waited for. */
-	if (opening && state >= 0 && state != BUS_CONNECTED) {
-		bus_switch(&f->bus, BUS_CLOSED);
-		state = -ECONNREFUSED;
-	}
-	if (state < 0)
-		fprintf(stderr, "simblk: the backend is in state %d while waiting for %s\n",
-			bus_back_state(&f->bus), what);
-	return state < 0 ? state : 0;
-}
-
 static uint64_t most_order(struct blk_front *f)
 {
 	uint64_t pages;
@@ -69,8 +49,9 @@ static void write_queue(struct blk_front *f, xs_transaction_t t, uint32_t i)
 	bus_write(&f->bus, t, key, "%d", q->port);
 }
 
-static void write_keys(struct blk_front *f, xs_transaction_t t)
+static void write_keys(void *user, xs_transaction_t t)
 {
+	struct blk_front *f = user;
 	struct bus *bus = &f->bus;
 	uint32_t order = (uint32_t)__builtin_ctz(f->nr_ring_pages);
 
@@ -94,27 +75,27 @@ static void write_keys(struct blk_front *f, xs_transaction_t t)
 	}
 }
 
-/* Keys, and for those who do it so, the state in the same transaction. */
+static bool is_ovmf(const struct blk_front *f)
+{
+	return f->opt.profile == BLK_OVMF;
+}
+
+/* OVMF says in the same transaction that it is connected. */
+static void write_keys_and_state(void *user, xs_transaction_t t)
+{
+	struct blk_front *f = user;
+
+	write_keys(f, t);
+	bus_write(&f->bus, t, "state", "%d", BUS_CONNECTED);
+}
+
 static int publish(struct blk_front *f)
 {
-	bool ovmf = f->opt.profile == BLK_OVMF;
+	int err = bus_publish(&f->bus, is_ovmf(f) ? write_keys_and_state : write_keys, f);
 
-	for (;;) {
-		xs_transaction_t t = xs_transaction_start(f->bus.xs);
-
-		if (!t)
-			return -errno;
-		write_keys(f, t);
-		if (ovmf)
-			bus_write(&f->bus, t, "state", "%d", BUS_CONNECTED);
-		if (xs_transaction_end(f->bus.xs, t, false))
-			break;
-		if (errno != EAGAIN)
-			return -errno;
-	}
-	if (!ovmf)
+	if (!err && !is_ovmf(f))
 		bus_switch(&f->bus, BUS_INITIALISED);
-	return 0;
+	return err;
 }
 
 /* The backend is connected: what is this disk? */
@@ -143,43 +124,26 @@ static int read_disk(struct blk_front *f)
 	return 0;
 }
 
-/* 5, 6 and back to 1, each confirmed: Windows at every boot, and a kexec kernel. */
-static int reset(struct blk_front *f, bool from_connected)
-{
-	int err;
-
-	bus_switch(&f->bus, BUS_CLOSING);
-	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
-	if (err)
-		return err;
-	bus_switch(&f->bus, BUS_CLOSED);
-	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
-	if (err)
-		return err;
-	if (from_connected)
-		blk_queues_close(f);
-	bus_switch(&f->bus, BUS_INITIALISING);
-	return expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
-}
-
 static int prepare(struct blk_front *f)
 {
 	int err;
 
 	switch (f->opt.profile) {
 	case BLK_WINDOWS:
-		return reset(f, false);
+		return bus_reset(&f->bus);
 	case BLK_KEXEC:
 		/* The old kernel's rings are still there: the new one finds state 4. */
-		if (bus_read_front(&f->bus, "state", 0) == BUS_CONNECTED)
-			return reset(f, true);
-		return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+		if (bus_read_front(&f->bus, "state", 0) == BUS_CONNECTED) {
+			err = bus_shut(&f->bus);
+			blk_queues_close(f); /* at 6 nothing of them is mapped any more */
+			return err ? err : bus_begin_anew(&f->bus);
+		}
+		return bus_expect(&f->bus, BUS_MASK(BUS_INIT_WAIT), BUS_CONNECT_MS, "2");
 	case BLK_STRAIGHT:
 		/* From 4 to 1 without a word: a driver that was never told to stop. */
 		if (bus_read_front(&f->bus, "state", 0) != BUS_CONNECTED)
 			break;
-		bus_switch(&f->bus, BUS_INITIALISING);
-		err = expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
+		err = bus_begin_anew(&f->bus);
 		blk_queues_close(f);
 		return err;
 	case BLK_LEGACY:
@@ -188,7 +152,7 @@ static int prepare(struct blk_front *f)
 	case BLK_OVMF:
 		break;
 	}
-	return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+	return bus_expect(&f->bus, BUS_MASK(BUS_INIT_WAIT), BUS_CONNECT_MS, "2");
 }
 
 int blk_connect(struct blk_front *f)
@@ -201,10 +165,10 @@ int blk_connect(struct blk_front *f)
 	blk_queues_open(f);
 	err = publish(f);
 	if (!err)
-		err = expect(f, BUS_MASK(BUS_CONNECTED), CONNECT_MS, "4");
+		err = bus_expect(&f->bus, BUS_MASK(BUS_CONNECTED), BUS_CONNECT_MS, "4");
 	if (!err)
 		err = read_disk(f);
-	if (!err && f->opt.profile != BLK_OVMF)
+	if (!err && !is_ovmf(f))
 		bus_switch(&f->bus, BUS_CONNECTED);
 	return err;
 }
@@ -222,38 +186,31 @@ static int disconnect_ovmf(struct blk_front *f)
 	int err;
 
 	bus_switch(&f->bus, BUS_CLOSING);
-	err = expect(f, BUS_MASK(BUS_CLOSING), STEP_MS, "5");
+	err = bus_expect(&f->bus, BUS_MASK(BUS_CLOSING), BUS_STEP_MS, "5");
 	if (err)
 		return err;
 	bus_switch(&f->bus, BUS_CLOSED);
-	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
+	err = bus_expect(&f->bus, BUS_MASK(BUS_CLOSED), BUS_STEP_MS, "6");
 	if (err)
 		return err;
 	bus_switch(&f->bus, BUS_INITIALISING);
-	err = expect(f, BUS_MASK(BUS_INITIALISING) | BUS_MASK(BUS_INIT_WAIT) | BUS_MASK(BUS_CLOSED),
-		     STEP_MS, "1, 2 or 6");
+	err = bus_expect(&f->bus,
+			 BUS_MASK(BUS_INITIALISING) | BUS_MASK(BUS_INIT_WAIT) |
+				 BUS_MASK(BUS_CLOSED),
+			 BUS_STEP_MS, "1, 2 or 6");
 	remove_keys(f);
 	blk_queues_close(f);
 	return err;
 }
 
+static void close_queues(void *user)
+{
+	blk_queues_close(user);
+}
+
 int blk_disconnect(struct blk_front *f)
 {
-	int err;
-
 	if (f->opt.profile == BLK_KEXEC || f->opt.profile == BLK_STRAIGHT)
 		return 0; /* the old kernel just stops */
-	if (f->opt.profile == BLK_OVMF)
-		return disconnect_ovmf(f);
-	bus_switch(&f->bus, BUS_CLOSING);
-	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
-	if (err)
-		return err;
-	bus_switch(&f->bus, BUS_CLOSED);
-	/* A toolstack that saw the 6 before us has removed the directory. */
-	err = expect(f, BUS_MASK(BUS_CLOSED) | BUS_MASK(BUS_UNKNOWN), STEP_MS, "6");
-	blk_queues_close(f);
-	if (!err && bus_read_back(&f->bus, "online", 0) == 1)
-		bus_switch(&f->bus, BUS_INITIALISING);
-	return err;
+	return is_ovmf(f) ? disconnect_ovmf(f) : bus_leave(&f->bus, close_queues, f);
 }

@@ -10,7 +10,7 @@
 
 #include "util.h"
 
-void bus_become(uint32_t domid)
+static void say_who_we_are(uint32_t domid)
 {
 	const char *socket = getenv("XENSTORED_PATH");
 	char *id = sim_asprintf("%u", domid), *path;
@@ -23,6 +23,19 @@ void bus_become(uint32_t domid)
 	unsetenv("XENSIM_FAIL"); /* that is for the backend */
 	free(path);
 	free(id);
+}
+
+void bus_become(uint32_t domid, struct sim_guest *guest, xenevtchn_handle **ret_xce)
+{
+	int err;
+
+	say_who_we_are(domid);
+	err = sim_guest_open(guest, true);
+	if (err)
+		sim_die("domain %u: %s", domid, strerror(-err));
+	*ret_xce = xenevtchn_open(NULL, 0);
+	if (!*ret_xce)
+		sim_die("event channels: %s", strerror(errno));
 }
 
 int bus_open(struct bus *bus, const char *kind, uint32_t devid)
@@ -137,4 +150,81 @@ int bus_wait(struct bus *bus, unsigned int mask, int limit_ms)
 			return -ETIMEDOUT;
 		poll(&p, 1, (int)left);
 	}
+}
+
+int bus_expect(struct bus *bus, unsigned int mask, int limit_ms, const char *what)
+{
+	unsigned int over = BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED);
+	bool opening = mask == BUS_MASK(BUS_CONNECTED);
+	int state = bus_wait(bus, opening ? mask | over : mask, limit_ms);
+
+	/* A backend that gives up while we connect is not waited for. */
+	if (opening && state >= 0 && state != BUS_CONNECTED) {
+		bus_switch(bus, BUS_CLOSED);
+		state = -ECONNREFUSED;
+	}
+	if (state < 0)
+		fprintf(stderr, "%s: the backend is in state %d while waiting for %s\n",
+			program_invocation_short_name, bus_back_state(bus), what);
+	return state < 0 ? state : 0;
+}
+
+int bus_publish(struct bus *bus, void (*write)(void *user, xs_transaction_t t), void *user)
+{
+	for (;;) {
+		xs_transaction_t t = xs_transaction_start(bus->xs);
+
+		if (!t)
+			return -errno;
+		write(user, t);
+		if (xs_transaction_end(bus->xs, t, false))
+			return 0;
+		if (errno != EAGAIN)
+			return -errno;
+	}
+}
+
+static int begin_to_close(struct bus *bus)
+{
+	int err;
+
+	bus_switch(bus, BUS_CLOSING);
+	err = bus_expect(bus, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), BUS_STEP_MS, "5 or 6");
+	if (!err)
+		bus_switch(bus, BUS_CLOSED);
+	return err;
+}
+
+int bus_shut(struct bus *bus)
+{
+	int err = begin_to_close(bus);
+
+	return err ? err : bus_expect(bus, BUS_MASK(BUS_CLOSED), BUS_STEP_MS, "6");
+}
+
+int bus_begin_anew(struct bus *bus)
+{
+	bus_switch(bus, BUS_INITIALISING);
+	return bus_expect(bus, BUS_MASK(BUS_INIT_WAIT), BUS_STEP_MS, "2");
+}
+
+int bus_reset(struct bus *bus)
+{
+	int err = bus_shut(bus);
+
+	return err ? err : bus_begin_anew(bus);
+}
+
+int bus_leave(struct bus *bus, void (*close)(void *user), void *user)
+{
+	int err = begin_to_close(bus);
+
+	if (err)
+		return err;
+	/* A toolstack that saw the 6 before us has removed the directory. */
+	err = bus_expect(bus, BUS_MASK(BUS_CLOSED) | BUS_MASK(BUS_UNKNOWN), BUS_STEP_MS, "6");
+	close(user);
+	if (!err && bus_read_back(bus, "online", 0) == 1)
+		bus_switch(bus, BUS_INITIALISING);
+	return err;
 }

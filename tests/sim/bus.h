@@ -5,7 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <xenevtchn.h>
 #include <xenstore.h>
+
+#include "guest.h"
 
 enum bus_state {
 	BUS_UNKNOWN,
@@ -28,9 +31,10 @@ struct bus {
 
 /*
  * Say that this process is domain @domid from now on (environment), so that the
- * Xen libraries and xs_open() act for it. Call before anything else.
+ * Xen libraries and xs_open() act for it, and open its memory and its event channels. Call before anything
+ * else. Dies when one of them cannot be had.
  */
-void bus_become(uint32_t domid);
+void bus_become(uint32_t domid, struct sim_guest *guest, xenevtchn_handle **ret_xce);
 /* Find device @kind/@devid of this domain. 0 or -errno. */
 int bus_open(struct bus *bus, const char *kind, uint32_t devid);
 void bus_close(struct bus *bus);
@@ -47,6 +51,24 @@ void bus_switch(struct bus *bus, enum bus_state state);
 enum bus_state bus_back_state(struct bus *bus);
 /* Wait until the backend's state is one of @mask. The state, or -ETIMEDOUT. */
 int bus_wait(struct bus *bus, unsigned int mask, int limit_ms);
+/* How long one step of the backend may take, and its first. */
+#define BUS_STEP_MS    10000
+#define BUS_CONNECT_MS 30000
+/*
+ * The same, with a word on stderr about @what was waited for. 0, -ETIMEDOUT, or -ECONNREFUSED when it
+ * gives up instead of connecting.
+ */
+int bus_expect(struct bus *bus, unsigned int mask, int limit_ms, const char *what);
+/* What @write writes, in one transaction. 0 or -errno. */
+int bus_publish(struct bus *bus, void (*write)(void *user, xs_transaction_t t), void *user);
+/* States 5 and 6, each confirmed. */
+int bus_shut(struct bus *bus);
+/* State 1, until the backend has found it and waits. */
+int bus_begin_anew(struct bus *bus);
+/* Both: as Windows at every boot, and a kexec kernel. */
+int bus_reset(struct bus *bus);
+/* The last 5 and 6 of a driver, after which it may call @close; 1 when the device stays. */
+int bus_leave(struct bus *bus, void (*close)(void *user), void *user);
 /* After poll() on xs_fileno(): swallow events. */
 void bus_drain(struct bus *bus);
 

@@ -8,25 +8,6 @@
 
 #include "util.h"
 
-#define STEP_MS    10000
-#define CONNECT_MS 30000
-
-static int expect(struct net_front *f, unsigned int mask, int limit_ms, const char *what)
-{
-	unsigned int over = BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED);
-	bool opening = mask == BUS_MASK(BUS_CONNECTED);
-	int state = bus_wait(&f->bus, opening ? mask | over : mask, limit_ms);
-
-	if (opening && state >= 0 && state != BUS_CONNECTED) {
-		bus_switch(&f->bus, BUS_CLOSED);
-		state = -ECONNREFUSED;
-	}
-	if (state < 0)
-		fprintf(stderr, "simnet: the backend is in state %d while waiting for %s\n",
-			bus_back_state(&f->bus), what);
-	return state < 0 ? state : 0;
-}
-
 static void negotiate(struct net_front *f)
 {
 	struct bus *bus = &f->bus;
@@ -62,8 +43,9 @@ static void write_queue(struct net_front *f, xs_transaction_t t, uint32_t i)
 	bus_write(&f->bus, t, key, "%d", q->rx_port);
 }
 
-static void write_keys(struct net_front *f, xs_transaction_t t)
+static void write_keys(void *user, xs_transaction_t t)
 {
+	struct net_front *f = user;
 	struct bus *bus = &f->bus;
 
 	if (bus_read_back(bus, "multi-queue-max-queues", 0))
@@ -91,48 +73,11 @@ static void write_keys(struct net_front *f, xs_transaction_t t)
 		bus_write(bus, t, "feature-no-csum-offload", "1");
 }
 
-static int publish(struct net_front *f)
-{
-	for (;;) {
-		xs_transaction_t t = xs_transaction_start(f->bus.xs);
-
-		if (!t)
-			return -errno;
-		write_keys(f, t);
-		if (xs_transaction_end(f->bus.xs, t, false))
-			return 0;
-		if (errno != EAGAIN)
-			return -errno;
-	}
-}
-
-static int reset(struct net_front *f)
-{
-	int err;
-
-	bus_switch(&f->bus, BUS_CLOSING);
-	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
-	if (err)
-		return err;
-	bus_switch(&f->bus, BUS_CLOSED);
-	err = expect(f, BUS_MASK(BUS_CLOSED), STEP_MS, "6");
-	if (err)
-		return err;
-	bus_switch(&f->bus, BUS_INITIALISING);
-	return expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
-}
-
 /* The rings of the driver before us are still there: the backend must let them go. */
 static int take_over(struct net_front *f)
 {
-	int err;
+	int err = f->opt.leave == NET_STRAIGHT ? bus_begin_anew(&f->bus) : bus_reset(&f->bus);
 
-	if (f->opt.leave == NET_STRAIGHT) {
-		bus_switch(&f->bus, BUS_INITIALISING);
-		err = expect(f, BUS_MASK(BUS_INIT_WAIT), STEP_MS, "2");
-	} else {
-		err = reset(f);
-	}
 	net_queues_close(f);
 	return err;
 }
@@ -142,8 +87,8 @@ static int prepare(struct net_front *f)
 	if (bus_read_front(&f->bus, "state", 0) == BUS_CONNECTED)
 		return take_over(f);
 	if (f->opt.windows)
-		return reset(f);
-	return expect(f, BUS_MASK(BUS_INIT_WAIT), CONNECT_MS, "2");
+		return bus_reset(&f->bus);
+	return bus_expect(&f->bus, BUS_MASK(BUS_INIT_WAIT), BUS_CONNECT_MS, "2");
 }
 
 int net_connect(struct net_front *f)
@@ -154,30 +99,21 @@ int net_connect(struct net_front *f)
 		return err;
 	negotiate(f);
 	net_queues_open(f);
-	err = publish(f);
+	err = bus_publish(&f->bus, write_keys, f);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < f->nr_queues; i++)
 		net_rx_refill(f, &f->queue[i]);
 	bus_switch(&f->bus, BUS_CONNECTED);
-	return expect(f, BUS_MASK(BUS_CONNECTED), CONNECT_MS, "4");
+	return bus_expect(&f->bus, BUS_MASK(BUS_CONNECTED), BUS_CONNECT_MS, "4");
+}
+
+static void close_queues(void *user)
+{
+	net_queues_close(user);
 }
 
 int net_disconnect(struct net_front *f)
 {
-	int err;
-
-	if (f->opt.leave != NET_CLOSE)
-		return 0;
-	bus_switch(&f->bus, BUS_CLOSING);
-	err = expect(f, BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED), STEP_MS, "5 or 6");
-	if (err)
-		return err;
-	bus_switch(&f->bus, BUS_CLOSED);
-	/* A toolstack that saw the 6 before us has removed the directory. */
-	err = expect(f, BUS_MASK(BUS_CLOSED) | BUS_MASK(BUS_UNKNOWN), STEP_MS, "6");
-	net_queues_close(f);
-	if (!err && bus_read_back(&f->bus, "online", 0) == 1)
-		bus_switch(&f->bus, BUS_INITIALISING);
-	return err;
+	return f->opt.leave == NET_CLOSE ? bus_leave(&f->bus, close_queues, f) : 0;
 }

@@ -121,15 +121,6 @@ static void bad_usage(void)
 	exit(2);
 }
 
-static uint32_t number(const char *text, uint32_t min, uint32_t max)
-{
-	uint32_t n;
-
-	if (sim_parse_u32(text, min, max, &n))
-		bad_usage();
-	return n;
-}
-
 static enum blk_profile profile_parse(const char *name)
 {
 	static const char *const names[] = {
@@ -151,46 +142,46 @@ static void option_apply(struct blk_options *o, int opt)
 		o->profile = profile_parse(optarg);
 		break;
 	case OPT_ABI:
-		o->abi = number(optarg, 32, 64) == 32 ? BLK_ABI_32 : BLK_ABI_64;
+		o->abi = sim_number(usage, optarg, 32, 64) == 32 ? BLK_ABI_32 : BLK_ABI_64;
 		break;
 	case OPT_NO_PROTOCOL:
 		o->no_protocol = true;
 		break;
 	case OPT_ORDER:
-		o->ring_order = number(optarg, 0, 4);
+		o->ring_order = sim_number(usage, optarg, 0, 4);
 		break;
 	case OPT_RING_PAGES:
 		o->ring_pages = true;
 		break;
 	case OPT_QUEUES:
-		o->queues = number(optarg, 1, BLK_MAX_QUEUES);
+		o->queues = sim_number(usage, optarg, 1, BLK_MAX_QUEUES);
 		break;
 	case OPT_SEGS:
-		o->segs = number(optarg, 1, BLK_MAX_SEGS);
+		o->segs = sim_number(usage, optarg, 1, BLK_MAX_SEGS);
 		break;
 	case OPT_PERSISTENT:
 		o->persistent = true;
 		break;
 	case OPT_PURGE:
-		o->purge = number(optarg, 1, UINT32_MAX);
+		o->purge = sim_number(usage, optarg, 1, UINT32_MAX);
 		break;
 	case OPT_DEPTH:
-		o->depth = number(optarg, 1, 512);
+		o->depth = sim_number(usage, optarg, 1, 512);
 		break;
 	case OPT_REQUESTS:
-		o->requests = number(optarg, 0, UINT32_MAX);
+		o->requests = sim_number(usage, optarg, 0, UINT32_MAX);
 		break;
 	case OPT_ROUNDS:
-		o->rounds = number(optarg, 1, 10000);
+		o->rounds = sim_number(usage, optarg, 1, 10000);
 		break;
 	case OPT_MAX:
-		o->max_sectors = number(optarg, 1, 65536);
+		o->max_sectors = sim_number(usage, optarg, 1, 65536);
 		break;
 	case OPT_SPAN:
-		o->span = number(optarg, 1, UINT32_MAX);
+		o->span = sim_number(usage, optarg, 1, UINT32_MAX);
 		break;
 	case OPT_PLAIN:
-		o->plain = number(optarg, 1, BLK_MAX_SEGS * BLK_PAGE_SECTORS);
+		o->plain = sim_number(usage, optarg, 1, BLK_MAX_SEGS * BLK_PAGE_SECTORS);
 		break;
 	case OPT_SEQUENTIAL:
 		o->sequential = true;
@@ -217,7 +208,7 @@ static void option_apply(struct blk_options *o, int opt)
 		o->hold = true;
 		break;
 	case OPT_SEED:
-		o->seed = number(optarg, 0, UINT32_MAX);
+		o->seed = sim_number(usage, optarg, 0, UINT32_MAX);
 		break;
 	case OPT_NBD:
 		o->nbd = optarg;
@@ -265,8 +256,8 @@ static void options_parse(struct blk_options *o, int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		bad_usage();
-	o->domid = number(argv[optind], 1, 0x7fef);
-	o->devid = number(argv[optind + 1], 0, UINT32_MAX);
+	o->domid = sim_number(usage, argv[optind], 1, 0x7fef);
+	o->devid = sim_number(usage, argv[optind + 1], 0, UINT32_MAX);
 	if (!o->max_sectors)
 		o->max_sectors = o->segs * BLK_PAGE_SECTORS;
 }
@@ -361,13 +352,7 @@ int main(int argc, char **argv)
 	int err;
 
 	options_parse(&f.opt, argc, argv);
-	bus_become(f.opt.domid);
-	err = sim_guest_open(&f.guest, true);
-	if (err)
-		sim_die("domain %u: %s", f.opt.domid, strerror(-err));
-	f.xce = xenevtchn_open(NULL, 0);
-	if (!f.xce)
-		sim_die("event channels: %s", strerror(errno));
+	bus_become(f.opt.domid, &f.guest, &f.xce);
 	err = bus_open(&f.bus, "vbd", f.opt.devid);
 	if (err)
 		sim_die("vbd %u: %s", f.opt.devid, strerror(-err));

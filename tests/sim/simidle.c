@@ -17,17 +17,6 @@ static const char usage[] =
 	"Connects the disks DEVID, DEVID+16, ...: COUNT of them, prints \"idle\", and stays until\n"
 	"standard input ends.\n";
 
-static uint32_t number(const char *text, uint32_t min, uint32_t max)
-{
-	uint32_t n;
-
-	if (sim_parse_u32(text, min, max, &n)) {
-		fputs(usage, stderr);
-		exit(2);
-	}
-	return n;
-}
-
 /* All disks share the process's view of the machine. */
 static void connect_one(const struct blk_front *machine, uint32_t devid)
 {
@@ -53,22 +42,15 @@ int main(int argc, char **argv)
 	};
 	uint32_t first, count;
 	char byte;
-	int err;
 
 	if (argc != 4) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	machine.opt.domid = number(argv[1], 1, 0x7fef);
-	first = number(argv[2], 0, UINT32_MAX / 2);
-	count = number(argv[3], 1, 1000);
-	bus_become(machine.opt.domid);
-	err = sim_guest_open(&machine.guest, true);
-	if (err)
-		sim_die("domain %u: %s", machine.opt.domid, strerror(-err));
-	machine.xce = xenevtchn_open(NULL, 0);
-	if (!machine.xce)
-		sim_die("event channels: %s", strerror(errno));
+	machine.opt.domid = sim_number(usage, argv[1], 1, 0x7fef);
+	first = sim_number(usage, argv[2], 0, UINT32_MAX / 2);
+	count = sim_number(usage, argv[3], 1, 1000);
+	bus_become(machine.opt.domid, &machine.guest, &machine.xce);
 	for (uint32_t i = 0; i < count; i++)
 		connect_one(&machine, first + i * STEP);
 	puts("idle");

@@ -135,15 +135,6 @@ static void bad_usage(void)
 	exit(2);
 }
 
-static uint32_t number(const char *text, uint32_t min, uint32_t max)
-{
-	uint32_t n;
-
-	if (sim_parse_u32(text, min, max, &n))
-		bad_usage();
-	return n;
-}
-
 static void kinds_parse(struct net_options *o, char *list)
 {
 	static const char *const names[NET_NR_KINDS] = { "udp4", "udp6", "tcp4", "tcp6",
@@ -180,13 +171,13 @@ static void option_apply(struct net_options *o, int opt)
 		kinds_parse(o, optarg);
 		break;
 	case OPT_FRAMES:
-		o->frames = number(optarg, 0, UINT32_MAX);
+		o->frames = sim_number(usage, optarg, 0, UINT32_MAX);
 		break;
 	case OPT_ROUNDS:
-		o->rounds = number(optarg, 1, 10000);
+		o->rounds = sim_number(usage, optarg, 1, 10000);
 		break;
 	case OPT_WINDOW:
-		o->window = number(optarg, 1, MAX_WINDOW);
+		o->window = sim_number(usage, optarg, 1, MAX_WINDOW);
 		break;
 	case OPT_SIZE:
 		if (sscanf(optarg, "%zu:%zu", &o->min_len, &o->max_len) != 2 ||
@@ -194,10 +185,10 @@ static void option_apply(struct net_options *o, int opt)
 			bad_usage();
 		break;
 	case OPT_SLOTS:
-		o->max_slots = number(optarg, 1, NET_MAX_SLOTS);
+		o->max_slots = sim_number(usage, optarg, 1, NET_MAX_SLOTS);
 		break;
 	case OPT_QUEUES:
-		o->queues = number(optarg, 1, NET_MAX_QUEUES);
+		o->queues = sim_number(usage, optarg, 1, NET_MAX_QUEUES);
 		break;
 	case OPT_SINGLE:
 		o->split = false;
@@ -221,7 +212,7 @@ static void option_apply(struct net_options *o, int opt)
 		o->leave = leave_parse(optarg);
 		break;
 	case OPT_IDLE:
-		o->idle_ms = (int)number(optarg, 1, 60000);
+		o->idle_ms = (int)sim_number(usage, optarg, 1, 60000);
 		break;
 	case OPT_HOLD:
 		o->hold = true;
@@ -236,10 +227,10 @@ static void option_apply(struct net_options *o, int opt)
 		o->lossy = true;
 		break;
 	case OPT_SEED:
-		o->seed = number(optarg, 0, UINT32_MAX);
+		o->seed = sim_number(usage, optarg, 0, UINT32_MAX);
 		break;
 	case OPT_PLAIN:
-		o->plain = number(optarg, 60, 61440);
+		o->plain = sim_number(usage, optarg, 60, 61440);
 		break;
 	case OPT_RECEIVE:
 		o->receive = true;
@@ -260,7 +251,7 @@ static void option_apply(struct net_options *o, int opt)
 		o->same_queue = true;
 		break;
 	case OPT_LOSE:
-		o->lose = number(optarg, 2, 1000000);
+		o->lose = sim_number(usage, optarg, 2, 1000000);
 		break;
 	case OPT_CHECK:
 		o->check = optarg;
@@ -303,8 +294,8 @@ static void options_parse(struct net_options *o, int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		bad_usage();
-	o->domid = number(argv[optind], 1, 0x7fef);
-	o->devid = number(argv[optind + 1], 0, 255);
+	o->domid = sim_number(usage, argv[optind], 1, 0x7fef);
+	o->devid = sim_number(usage, argv[optind + 1], 0, 255);
 }
 
 static uint32_t pick(struct net_front *f, uint32_t limit)
@@ -716,13 +707,7 @@ int main(int argc, char **argv)
 
 	options_parse(&f.opt, argc, argv);
 	f.random = f.opt.seed;
-	bus_become(f.opt.domid);
-	err = sim_guest_open(&f.guest, true);
-	if (err)
-		sim_die("domain %u: %s", f.opt.domid, strerror(-err));
-	f.xce = xenevtchn_open(NULL, 0);
-	if (!f.xce)
-		sim_die("event channels: %s", strerror(errno));
+	bus_become(f.opt.domid, &f.guest, &f.xce);
 	err = bus_open(&f.bus, "vif", f.opt.devid);
 	if (err)
 		sim_die("vif %u: %s", f.opt.devid, strerror(-err));

@@ -116,6 +116,16 @@ int sim_parse_u32(const char *str, uint32_t min, uint32_t max, uint32_t *ret)
 	return 0;
 }
 
+uint32_t sim_number(const char *usage, const char *str, uint32_t min, uint32_t max)
+{
+	uint32_t n;
+
+	if (!sim_parse_u32(str, min, max, &n))
+		return n;
+	fputs(usage, stderr);
+	exit(2);
+}
+
 int sim_slowness(void)
 {
 	uint32_t factor;

@@ -29,6 +29,8 @@ void sim_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn
 
 /* Parse a decimal number in min..max. Returns 0 or -EINVAL. */
 int sim_parse_u32(const char *str, uint32_t min, uint32_t max, uint32_t *ret);
+/* The same for the command line: with anything else it prints @usage and exits with 2. */
+uint32_t sim_number(const char *usage, const char *str, uint32_t min, uint32_t max);
 
 /*
  * How many times longer than usual to wait before calling it a hang: 1, or
