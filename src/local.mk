@@ -7,6 +7,7 @@ pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(A
 
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
+	src/aio_ring.c src/aio_ring.h \
 	src/device.c src/device.h \
 	src/grant.c src/grant.h \
 	src/leftover.c src/leftover.h \

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "aio_ring.h"
 #include "blkback/aio.h"
 #include "log.h"
 
@@ -142,69 +143,14 @@ static void submit_all(struct aio *aio)
 	}
 }
 
-/*
- * The kernel shares the ring of completions with us (the mapping is what io_setup() returns), so
- * the fast ones are had without a system call. The layout is the kernel's ABI since 2.5; a
- * ring that says otherwise is left to io_getevents().
- */
-struct completion_ring {
-	unsigned int id, nr, head, tail;
-	unsigned int magic, compat, incompat, header_length;
-	struct io_event events[];
-};
-
-#define COMPLETION_MAGIC 0xa10a10a1u
-
-static bool can_peek(const struct aio *aio)
-{
-	const struct completion_ring *ring = (const void *)aio->ctx;
-
-	return ring->magic == COMPLETION_MAGIC && ring->incompat == 0;
-}
-
-static void completed(struct aio *aio, const struct io_event *event)
-{
-	aio->nr_in_kernel--;
-	finish(event->data, (long)event->res);
-}
-
-static void reap_mapped(struct aio *aio)
-{
-	struct completion_ring *ring = (void *)aio->ctx;
-	unsigned int head = ring->head;
-
-	/* Acquire: the event was written before the tail moved. */
-	while (head != __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE)) {
-		struct io_event event = ring->events[head];
-
-		head = (head + 1) % ring->nr;
-		/* Release: we have read it before the kernel may write it again. */
-		__atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
-		completed(aio, &event);
-	}
-}
-
-static void reap_by_call(struct aio *aio)
-{
-	struct io_event done[SUBMIT_BATCH];
-	struct timespec none = { 0, 0 };
-	int nr;
-
-	do {
-		nr = io_getevents(aio->ctx, 0, SUBMIT_BATCH, done, &none);
-		for (int i = 0; i < nr; i++)
-			completed(aio, &done[i]);
-	} while (nr == SUBMIT_BATCH || nr == -EINTR); /* nobody tells of these again */
-}
-
 static void reap(struct aio *aio)
 {
-	if (aio->nr_in_kernel == 0)
-		return;
-	if (can_peek(aio))
-		reap_mapped(aio);
-	else
-		reap_by_call(aio);
+	struct io_event event;
+
+	while (aio->nr_in_kernel && aio_ring_take(aio->ctx, &event)) {
+		aio->nr_in_kernel--;
+		finish(event.data, (long)event.res);
+	}
 }
 
 /*

@@ -16,6 +16,7 @@ libpvb_a_SOURCES += \
 	src/netback/segment.c src/netback/segment.h \
 	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \
+	src/netback/tap_batch.c src/netback/tap_batch.h \
 	src/netback/tap_mark.c src/netback/tap_mark.h \
 	src/netback/vif.c src/netback/vif.h \
 	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \
@@ -45,6 +46,7 @@ netback_tests = \
 	tests/unit/test-netif \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
+	tests/unit/test-tap-batch \
 	tests/unit/test-tap-share \
 	tests/unit/test-vif-front \
 	tests/unit/test-vif-kept \
@@ -79,6 +81,11 @@ tests_unit_test_netif_LDADD = $(UNIT_LIBS)
 tests_unit_test_rate_SOURCES = tests/unit/test-rate.c
 tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_tap_batch_SOURCES = tests/unit/test-tap-batch.c tests/unit/unit.h
+tests_unit_test_tap_batch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tap_batch_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_setup -Wl,--wrap=io_submit
+tests_unit_test_tap_batch_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_tap_share_SOURCES = tests/unit/test-tap-share.c tests/unit/unit.h
 tests_unit_test_tap_share_CFLAGS = $(UNIT_CFLAGS)

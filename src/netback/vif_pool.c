@@ -13,19 +13,21 @@ struct vif_pool *vif_pool_new(void)
 
 	if (!pool)
 		return NULL;
+	pool->taps = tap_batch_new();
 	pool->pages =
 		mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pool->pages == MAP_FAILED) {
-		free(pool);
-		return NULL;
-	}
-	return pool;
+	if (pool->pages == MAP_FAILED)
+		pool->pages = NULL;
+	return pool->pages && pool->taps ? pool : vif_pool_free(pool);
 }
 
 struct vif_pool *vif_pool_free(struct vif_pool *pool)
 {
-	if (pool)
+	if (!pool)
+		return NULL;
+	if (pool->pages)
 		munmap(pool->pages, POOL_BYTES);
+	tap_batch_free(pool->taps);
 	free(pool);
 	return NULL;
 }

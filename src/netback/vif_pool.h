@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the network queues of one worker share: page-aligned room for frames while
- * they pass through. Both directions use the same pages, one after the other: what
+ * they pass through, and the way into taps. Both directions use the same pages, one after the other: what
  * came from guests is in the kernel before frames for guests are read.
  */
 #ifndef PVB_NETBACK_VIF_POOL_H
@@ -10,17 +10,20 @@
 #include <stdint.h>
 
 #include "netback/frame.h"
+#include "netback/tap_batch.h"
 #include "ring/netif.h"
 
 /* Pages of the largest frame, with the largest headroom. */
 #define POOL_FRAME_PAGES ((NETIF_MAX_HEADROOM + FRAME_MAX + NETIF_PAGE_SIZE - 1) / NETIF_PAGE_SIZE)
 
 struct vif_pool {
-	uint8_t *pages;   /* owned mapping */
-	uint32_t tx_used; /* pages given out since the last reset */
+	uint8_t *pages;         /* owned mapping */
+	struct tap_batch *taps; /* owned; one queue's at a time */
+	uint32_t tx_used;       /* pages given out since the last reset */
 	uint32_t rx_used;
 };
 
+/* NULL without memory. */
 struct vif_pool *vif_pool_new(void);
 /* NULL is fine. Returns NULL. */
 struct vif_pool *vif_pool_free(struct vif_pool *pool);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* From the guest: transmit ring -> checked packets -> grant copy -> tap. */
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "netback/checksum.h"
+#include "netback/tap_batch.h"
 #include "netback/vif_queue.h"
+
+static_assert(VIF_BATCH <= TAP_BATCH_MAX, "a pass's frames are one batch");
 
 /* --- take --- */
 
@@ -188,16 +191,6 @@ static int fill_iov(const struct vif_tx_packet *p, struct virtio_net_hdr *hdr, u
 	return nr;
 }
 
-static void count_write_error(struct vif_queue *q, struct vif_tx_packet *p, int err)
-{
-	if (err == EIO)
-		drop(q, p, &q->stats.tx_drop_tap_down, NETIF_STATUS_DROPPED, "tap-down");
-	else if (err == EAGAIN)
-		drop(q, p, &q->stats.tx_drop_tap_busy, NETIF_STATUS_DROPPED, "tap-busy");
-	else
-		drop(q, p, &q->stats.tx_drop_tap_error, NETIF_STATUS_ERROR, "tap-error");
-}
-
 /* The checksum that the guest left blank, over all pieces of the frame; it lies in `head`. */
 static void finish_csum(struct virtio_net_hdr *hdr, uint8_t *head, const struct iovec *pieces,
 			int nr)
@@ -221,27 +214,54 @@ static void finish_csum(struct virtio_net_hdr *hdr, uint8_t *head, const struct 
 	*hdr = (struct virtio_net_hdr){ 0 };
 }
 
-static void write_frame(struct vif_queue *q, struct vif_tx_packet *p, struct virtio_net_hdr *hdr,
-			uint8_t *head, uint32_t moved)
+/* It is written with the others of this round. */
+static void add_frame(struct vif_queue *q, struct vif_tx_packet *p, struct tap_frame *frame,
+		      uint8_t *head, uint32_t moved)
 {
-	struct iovec iov[NETIF_MAX_SLOTS + 2];
-	int nr = fill_iov(p, hdr, head, moved, iov);
-
-	if (q->finish_csum && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE &&
-	    (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
-		finish_csum(hdr, head, iov + 1, nr - 1);
+	frame->nr_iov = fill_iov(p, &frame->hdr, head, moved, frame->iov);
+	frame->user = p;
+	if (q->finish_csum && frame->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE &&
+	    (frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
+		finish_csum(&frame->hdr, head, frame->iov + 1, frame->nr_iov - 1);
 		q->stats.tx_csum_finished++;
 	}
-	if (writev(q->fd, iov, nr) < 0) {
-		count_write_error(q, p, errno);
+	tap_batch_add(q->pool->taps);
+}
+
+static void count_write_error(struct vif_queue *q, struct vif_tx_packet *p, int err)
+{
+	if (err == EIO)
+		drop(q, p, &q->stats.tx_drop_tap_down, NETIF_STATUS_DROPPED, "tap-down");
+	else if (err == EAGAIN)
+		drop(q, p, &q->stats.tx_drop_tap_busy, NETIF_STATUS_DROPPED, "tap-busy");
+	else
+		drop(q, p, &q->stats.tx_drop_tap_error, NETIF_STATUS_ERROR, "tap-error");
+}
+
+static void frame_is_written(struct vif_queue *q, const struct tap_frame *frame)
+{
+	struct vif_tx_packet *p = frame->user;
+
+	if (frame->err) {
+		count_write_error(q, p, frame->err);
 		return;
 	}
 	q->stats.tx_packets++;
 	q->stats.tx_bytes += p->packet.total;
-	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+	if (frame->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
 		q->stats.tx_gso++;
 	p->status = NETIF_STATUS_OKAY;
 	p->why = NULL;
+}
+
+static void write_frames(struct vif_queue *q)
+{
+	struct tap_batch *taps = q->pool->taps;
+	uint32_t nr = tap_batch_write(taps, q->fd);
+
+	for (uint32_t i = 0; i < nr; i++)
+		frame_is_written(q, tap_batch_get(taps, i));
+	tap_batch_reset(taps);
 }
 
 /* Port security: true when the frame is dropped. */
@@ -267,8 +287,7 @@ static bool refuse(struct vif_queue *q, struct vif_tx_packet *p, const uint8_t *
 
 static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 {
-	uint8_t scratch[FRAME_HEAD_MAX];
-	struct virtio_net_hdr hdr;
+	struct tap_frame *frame = tap_batch_next(q->pool->taps);
 	uint32_t moved;
 	uint8_t *head;
 
@@ -276,12 +295,12 @@ static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 		drop(q, p, &q->stats.tx_drop_copy, NETIF_STATUS_OKAY, "copy");
 		return;
 	}
-	head = find_head(p, scratch, &moved);
+	head = find_head(p, frame->head, &moved);
 	if (refuse(q, p, head))
 		return;
-	switch (offload_from_guest(&p->packet, head, &hdr)) {
+	switch (offload_from_guest(&p->packet, head, &frame->hdr)) {
 	case 0:
-		write_frame(q, p, &hdr, head, moved);
+		add_frame(q, p, frame, head, moved);
 		break;
 	case -EPROTO:
 		drop(q, p, &q->stats.tx_drop_gso, NETIF_STATUS_ERROR, "gso");
@@ -344,12 +363,16 @@ static void capture(struct vif_queue *q, const struct vif_tx_packet *p)
 	capture_add(to, iov, p->packet.nr_slots, true, p->why);
 }
 
+/* Also once more in a pass, when another queue's act() added copies. */
 void vif_tx_act(struct vif_queue *q)
 {
-	for (; q->tx.nr_acted < q->tx.nr_packets; q->tx.nr_acted++) {
+	uint32_t first = q->tx.nr_acted;
+
+	for (; q->tx.nr_acted < q->tx.nr_packets; q->tx.nr_acted++)
 		act_on(q, &q->tx.packets[q->tx.nr_acted]);
-		capture(q, &q->tx.packets[q->tx.nr_acted]);
-	}
+	write_frames(q);
+	for (uint32_t i = first; i < q->tx.nr_packets; i++)
+		capture(q, &q->tx.packets[i]);
 }
 
 /* --- answer --- */

@@ -70,6 +70,8 @@ tap_ioctl() { every_use tap.ioctl EPERM; }
 tap_read() { every_use tap.read EIO; }
 tap_write() { every_use tap.write EIO; }
 tap_full() { every_use tap.write EAGAIN; }
+tap_batch() { every_use io_submit EAGAIN; }
+tap_batch_partial() { every_use io_submit.partial EIO; }
 nl_socket() { every_use netlink.socket EMFILE; }
 nl_send() { every_use netlink.send ENOBUFS; }
 nl_recv() { every_use netlink.recv ENOBUFS; }
@@ -90,6 +92,8 @@ test_case "a tap that refuses a setting" tap_ioctl
 test_case "a frame that cannot be had from the tap" tap_read
 test_case "a frame that the tap does not take" tap_write
 test_case "a tap that is full" tap_full
+test_case "frames that are not taken together" tap_batch
+test_case "frames of which half is taken together" tap_batch_partial
 test_case "no netlink socket" nl_socket
 test_case "a netlink request that cannot be sent" nl_send
 test_case "a netlink answer that is lost" nl_recv

@@ -114,7 +114,7 @@ test_case "a file that cannot be opened" open_image
 end_well
 
 # The same on completion rings that only the kernel can read.
-begin_with io_setup.opaque:1,io_setup.opaque:2,later
+begin_with io_setup.opaque:1,io_setup.opaque:2,io_setup.opaque:3,io_setup.opaque:4,later # two workers, two each
 test_case "completions that cannot be had now" getevents
 test_case "an I/O that fails" bad_result
 end_well

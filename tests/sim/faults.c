@@ -73,12 +73,15 @@ static bool fd_fails(int fd, enum fd_kind kind, const char *call)
 
 /* --- libaio: results are 0 or more, or -errno --- */
 
+/* The mapping that the kernel shares with the program. */
+struct completion_ring {
+	unsigned int id, nr, head, tail, magic, compat, incompat, header_length;
+	struct io_event events[];
+};
+
 int io_setup(int maxevents, io_context_t *ctxp)
 {
-	/* The start of the mapping that the kernel shares with the program. */
-	struct {
-		unsigned int id, nr, head, tail, magic, compat, incompat;
-	} * ring;
+	struct completion_ring *ring;
 	int err = sim_fail("io_setup");
 
 	if (err)
@@ -91,6 +94,28 @@ int io_setup(int maxevents, io_context_t *ctxp)
 	return 0;
 }
 
+/*
+ * A frame that the tap does not take: it goes to /dev/null, and its completion is changed, which is in the mapping
+ * when the call returns.
+ */
+static int submit_bad_frame(io_context_t ctx, long nr, struct iocb *ios[], long bad, int err)
+{
+	struct iocb *list[nr], copy = *ios[bad];
+	struct completion_ring *ring = (void *)ctx;
+	unsigned int at = ring->tail;
+	int null = REAL(open)("/dev/null", O_WRONLY), ret;
+
+	memcpy(list, ios, sizeof(list));
+	list[bad] = &copy;
+	copy.aio_fildes = null;
+	ret = REAL(io_submit)(ctx, nr, list);
+	for (; at != ring->tail; at = (at + 1) % ring->nr)
+		if (ring->events[at].obj == &copy)
+			ring->events[at].res = (unsigned long)-err;
+	close(null);
+	return ret;
+}
+
 int io_submit(io_context_t ctx, long nr, struct iocb *ios[])
 {
 	int err = sim_fail("io_submit");
@@ -99,6 +124,11 @@ int io_submit(io_context_t ctx, long nr, struct iocb *ios[])
 		return -err;
 	if (nr > 1 && sim_fail("io_submit.partial"))
 		nr /= 2;
+	for (long i = 0; i < nr; i++) {
+		err = is(ios[i]->aio_fildes, FD_TAP) ? sim_fail("tap.write") : 0;
+		if (err)
+			return submit_bad_frame(ctx, nr, ios, i, err);
+	}
 	return REAL(io_submit)(ctx, nr, ios);
 }
 

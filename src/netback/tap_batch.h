@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames into a tap, all in one system call: the kernel calls a tap's write for each request of an io_submit() before
+ * that returns, in their order, and that write does not wait. In a PV Dom0 a call goes by way of the
+ * hypervisor, and is what a small frame costs. One worker's; silent.
+ */
+#ifndef PVB_NETBACK_TAP_BATCH_H
+#define PVB_NETBACK_TAP_BATCH_H
+
+#include <linux/virtio_net.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "netback/frame.h"
+#include "ring/netif.h"
+
+#define TAP_BATCH_MAX 64u
+
+/* A frame on its way; the caller fills in all but `err`. */
+struct tap_frame {
+	struct virtio_net_hdr hdr;
+	uint8_t head[FRAME_HEAD_MAX];          /* room for headers that are not in one piece */
+	struct iovec iov[NETIF_MAX_SLOTS + 2]; /* `hdr`, then the frame */
+	int nr_iov;
+	void *user; /* the caller's */
+	int err;    /* afterwards: 0 or a positive errno */
+};
+
+struct tap_batch;
+
+/* NULL without memory. Without a context for aio (fs.aio-max-nr) frames are written one by one. */
+struct tap_batch *tap_batch_new(void);
+/* NULL is fine. Returns NULL. */
+struct tap_batch *tap_batch_free(struct tap_batch *batch);
+
+/* Forget all frames. */
+void tap_batch_reset(struct tap_batch *batch);
+
+/* The next frame, to be filled in: it counts from tap_batch_add() on. At most TAP_BATCH_MAX. */
+struct tap_frame *tap_batch_next(struct tap_batch *batch);
+void tap_batch_add(struct tap_batch *batch);
+
+/* Write those that were added to a tap's queue. Returns how many; tap_batch_get() knows what became of each. */
+uint32_t tap_batch_write(struct tap_batch *batch, int fd);
+const struct tap_frame *tap_batch_get(const struct tap_batch *batch, uint32_t index);
+
+#endif
