@@ -376,6 +376,8 @@ static uint32_t read_behind(struct vif_queue *q, uint32_t max, struct virtio_net
 	*room = NULL;
 	if (merge_add(&q->rx.merge, hdr, head, len, max)) {
 		q->stats.rx_merged++;
+		trace(q->trace, TRACE_NET, &q->id, "rx-merge len=%" PRIu32 " to=%" PRIu32, len,
+		      q->rx.merge.len);
 		return len;
 	}
 	flush_merge(q);
