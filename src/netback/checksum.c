@@ -78,3 +78,18 @@ void checksum_write_ipv4(uint8_t *ip, uint32_t header_len)
 	sum = (uint16_t)~checksum_fold(checksum_add(0, ip, header_len));
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
+
+void checksum_write_len(uint8_t *head, struct frame *frame, uint32_t len)
+{
+	uint8_t *ip = head + frame->l3_offset;
+	uint32_t ip_len = len - frame->l3_offset;
+
+	if (frame->l3 == FRAME_IPV6) {
+		frame_put16(ip + 4, (uint16_t)(ip_len - 40));
+	} else {
+		frame_put16(ip + 2, (uint16_t)ip_len);
+		checksum_write_ipv4(ip, (ip[0] & 15u) * 4u);
+	}
+	frame->l4_len = len - frame->l4_offset;
+	checksum_write_pseudo(head, frame);
+}

@@ -33,6 +33,12 @@ void checksum_write_pseudo(uint8_t *head, const struct frame *frame);
  */
 void checksum_finish(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offset);
 
+/*
+ * Have the headers say that the frame has `len` bytes: IP's length with IPv4's checksum, frame->l4_len, and the
+ * pseudo-header sum as checksum_write_pseudo().
+ */
+void checksum_write_len(uint8_t *head, struct frame *frame, uint32_t len);
+
 /* Write the checksum of an IPv4 header of `header_len` bytes. */
 void checksum_write_ipv4(uint8_t *ip, uint32_t header_len);
 

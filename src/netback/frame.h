@@ -14,8 +14,15 @@
 /* The longest frame: 65535 bytes of IP, Ethernet and two tags. */
 #define FRAME_MAX (65535u + 14u + 8u)
 
-#define FRAME_TCP_CSUM_OFFSET 16u
-#define FRAME_UDP_CSUM_OFFSET 6u
+#define FRAME_TCP_SEQ_OFFSET   4u
+#define FRAME_TCP_FLAGS_OFFSET 13u
+#define FRAME_TCP_CSUM_OFFSET  16u
+#define FRAME_UDP_CSUM_OFFSET  6u
+/* Of TCP's flags. */
+#define FRAME_TCP_FIN 0x01u
+#define FRAME_TCP_PSH 0x08u
+#define FRAME_TCP_ACK 0x10u
+#define FRAME_TCP_CWR 0x80u
 
 enum frame_l3 { FRAME_L3_OTHER, FRAME_IPV4, FRAME_IPV6 };
 enum frame_l4 { FRAME_L4_OTHER, FRAME_TCP, FRAME_UDP };

@@ -5,12 +5,11 @@
 #include "netback/checksum.h"
 #include "netback/merge.h"
 
-enum { IPV4_LEN = 20, IPV6_LEN = 40, TCP_LEN = 20 };
+enum { IPV4_LEN = 20, IPV6_LEN = 40 };
 /* In an IPv4 header: */
-enum { IPV4_TOTAL = 2, IPV4_ID = 4, IPV4_FRAGMENT = 6, IPV4_CSUM = 10 };
+enum { IPV4_TOTAL = 2, IPV4_FRAGMENT = 6, IPV4_CSUM = 10 };
 /* In a TCP header: */
-enum { TCP_SEQ = 4, TCP_FLAGS = 13, TCP_CSUM = 16 };
-enum { FLAG_PSH = 0x08, FLAG_ACK = 0x10 };
+enum { SEQ = FRAME_TCP_SEQ_OFFSET, FLAGS = FRAME_TCP_FLAGS_OFFSET, CSUM = FRAME_TCP_CSUM_OFFSET };
 
 #define DONT_FRAGMENT 0x4000
 /* IP's length has 16 bits. */
@@ -41,7 +40,7 @@ static bool is_plain_ip(const uint8_t *head, const struct frame *frame)
 
 static uint8_t tcp_flags(const uint8_t *head, const struct frame *frame)
 {
-	return head[frame->l4_offset + TCP_FLAGS];
+	return head[frame->l4_offset + FLAGS];
 }
 
 bool merge_begin(struct merge *merge, const struct virtio_net_hdr *hdr, uint8_t *frame,
@@ -51,7 +50,7 @@ bool merge_begin(struct merge *merge, const struct virtio_net_hdr *hdr, uint8_t 
 	if (!is_gso(hdr) || frame_parse(frame, len, true, &merge->frame))
 		return false;
 	if (!is_plain_ip(frame, &merge->frame) || merge->frame.tagged ||
-	    (tcp_flags(frame, &merge->frame) & ~FLAG_PSH) != FLAG_ACK)
+	    (tcp_flags(frame, &merge->frame) & ~FRAME_TCP_PSH) != FRAME_TCP_ACK)
 		return false;
 	merge->gso_size = le16toh(hdr->gso_size);
 	merge->part = len - merge->frame.payload_offset;
@@ -98,12 +97,11 @@ static bool same_tcp(const struct merge *merge, const uint8_t *head)
 	uint32_t header_len = (uint32_t)merge->frame.payload_offset - merge->frame.l4_offset;
 	uint32_t payload = merge->len - merge->frame.payload_offset;
 
-	return !memcmp(a, b, TCP_SEQ) &&
-	       frame_get32(b + TCP_SEQ) == frame_get32(a + TCP_SEQ) + payload &&
-	       !memcmp(a + TCP_SEQ + 4, b + TCP_SEQ + 4, TCP_FLAGS - TCP_SEQ - 4) &&
-	       (b[TCP_FLAGS] & ~FLAG_PSH) == FLAG_ACK &&
-	       !memcmp(a + TCP_FLAGS + 1, b + TCP_FLAGS + 1, TCP_CSUM - TCP_FLAGS - 1) &&
-	       !memcmp(a + TCP_CSUM + 2, b + TCP_CSUM + 2, header_len - TCP_CSUM - 2);
+	return !memcmp(a, b, SEQ) && frame_get32(b + SEQ) == frame_get32(a + SEQ) + payload &&
+	       !memcmp(a + SEQ + 4, b + SEQ + 4, FLAGS - SEQ - 4) &&
+	       (b[FLAGS] & ~FRAME_TCP_PSH) == FRAME_TCP_ACK &&
+	       !memcmp(a + FLAGS + 1, b + FLAGS + 1, CSUM - FLAGS - 1) &&
+	       !memcmp(a + CSUM + 2, b + CSUM + 2, header_len - CSUM - 2);
 }
 
 /* Large as the first was, or one segment that is the last. */
@@ -123,18 +121,8 @@ static bool same_offload(const struct merge *merge, const struct virtio_net_hdr 
 /* PSH asks to pass on what has come so far; the kernel sets it on every large frame. */
 static void write_head(struct merge *merge, uint8_t push)
 {
-	uint8_t *ip = merge->at + merge->frame.l3_offset;
-	uint32_t ip_len = merge->len - merge->frame.l3_offset;
-
-	merge->at[merge->frame.l4_offset + TCP_FLAGS] |= push;
-	if (merge->frame.l3 == FRAME_IPV4) {
-		frame_put16(ip + IPV4_TOTAL, (uint16_t)ip_len);
-		checksum_write_ipv4(ip, IPV4_LEN);
-	} else {
-		frame_put16(ip + 4, (uint16_t)(ip_len - IPV6_LEN));
-	}
-	merge->frame.l4_len = merge->len - merge->frame.l4_offset;
-	checksum_write_pseudo(merge->at, &merge->frame);
+	merge->at[merge->frame.l4_offset + FLAGS] |= push;
+	checksum_write_len(merge->at, &merge->frame, merge->len);
 }
 
 /* What lies behind the IP packet is padding, and belongs to nobody. */
@@ -161,6 +149,6 @@ bool merge_add(struct merge *merge, const struct virtio_net_hdr *hdr, const uint
 	merge->len += part;
 	merge->part = part;
 	merge->ended = part % merge->gso_size != 0;
-	write_head(merge, tcp_flags(head, &merge->frame) & FLAG_PSH);
+	write_head(merge, tcp_flags(head, &merge->frame) & FRAME_TCP_PSH);
 	return true;
 }

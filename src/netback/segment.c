@@ -5,9 +5,6 @@
 #include "netback/checksum.h"
 #include "netback/segment.h"
 
-enum { TCP_SEQ = 4, TCP_FLAGS = 13, TCP_CSUM = 16 };
-enum { FLAG_FIN = 0x01, FLAG_PSH = 0x08, FLAG_CWR = 0x80 };
-
 int segment_plan(const struct frame *frame, uint32_t len, uint32_t payload_max,
 		 struct segment_plan *ret)
 {
@@ -36,20 +33,13 @@ uint32_t segment_len(const struct segment_plan *plan, uint32_t index)
 	return plan->frame.payload_offset + payload_len(plan, index);
 }
 
-/* Lengths, the IPv4 identification, and the IPv4 checksum. */
-static void fix_ip(const struct segment_plan *plan, uint32_t index, uint32_t len, uint8_t *out)
+/* IPv4's identification counts the segments. */
+static void fix_id(const struct segment_plan *plan, uint32_t index, uint8_t *out)
 {
-	const struct frame *frame = &plan->frame;
-	uint8_t *ip = out + frame->l3_offset;
-	uint32_t ip_len = len - frame->l3_offset;
+	uint8_t *id = out + plan->frame.l3_offset + 4;
 
-	if (frame->l3 == FRAME_IPV6) {
-		frame_put16(ip + 4, (uint16_t)(ip_len - 40));
-		return;
-	}
-	frame_put16(ip + 2, (uint16_t)ip_len);
-	frame_put16(ip + 4, (uint16_t)(frame_get16(ip + 4) + index));
-	checksum_write_ipv4(ip, (ip[0] & 15u) * 4u);
+	if (plan->frame.l3 == FRAME_IPV4)
+		frame_put16(id, (uint16_t)(frame_get16(id) + index));
 }
 
 /* What marks the end of the data belongs to the last segment, CWR to the first (RFC 3168). */
@@ -57,11 +47,12 @@ static void fix_tcp(const struct segment_plan *plan, uint32_t index, uint8_t *ou
 {
 	uint8_t *tcp = out + plan->frame.l4_offset;
 
-	frame_put32(tcp + TCP_SEQ, frame_get32(tcp + TCP_SEQ) + index * plan->payload_max);
+	frame_put32(tcp + FRAME_TCP_SEQ_OFFSET,
+		    frame_get32(tcp + FRAME_TCP_SEQ_OFFSET) + index * plan->payload_max);
 	if (index + 1 < plan->nr_segments)
-		tcp[TCP_FLAGS] &= (uint8_t) ~(FLAG_FIN | FLAG_PSH);
+		tcp[FRAME_TCP_FLAGS_OFFSET] &= (uint8_t) ~(FRAME_TCP_FIN | FRAME_TCP_PSH);
 	if (index > 0)
-		tcp[TCP_FLAGS] &= (uint8_t)~FLAG_CWR;
+		tcp[FRAME_TCP_FLAGS_OFFSET] &= (uint8_t)~FRAME_TCP_CWR;
 }
 
 void segment_build(const struct segment_plan *plan, const uint8_t *large, uint32_t index,
@@ -73,9 +64,8 @@ void segment_build(const struct segment_plan *plan, const uint8_t *large, uint32
 
 	memcpy(out, large, header_len);
 	memcpy(out + header_len, large + header_len + index * plan->payload_max, len - header_len);
-	fix_ip(plan, index, len, out);
+	fix_id(plan, index, out);
 	fix_tcp(plan, index, out);
-	frame.l4_len = len - frame.l4_offset;
-	checksum_write_pseudo(out, &frame);
+	checksum_write_len(out, &frame, len);
 	checksum_finish(out, len, frame.l4_offset, FRAME_TCP_CSUM_OFFSET);
 }

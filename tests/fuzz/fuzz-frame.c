@@ -48,17 +48,13 @@ static void check_segments(const struct segment_plan *plan, const uint8_t *large
 /* The headers of a frame of `len` bytes that goes on where this one ends, but for some of them. */
 static void follow(struct fuzz_input *in, const struct merge *merge, uint32_t len, uint8_t *head)
 {
-	uint32_t head_len = merge_head_len(merge), ip_len = len - merge->frame.l3_offset;
-	uint8_t *ip = head + merge->frame.l3_offset, *seq = head + merge->frame.l4_offset + 4;
+	uint8_t *seq = head + merge->frame.l4_offset + FRAME_TCP_SEQ_OFFSET;
+	uint32_t head_len = merge_head_len(merge);
+	struct frame frame = merge->frame;
 
 	memcpy(head, merge->at, head_len);
 	frame_put32(seq, frame_get32(seq) + merge->len - head_len);
-	if (merge->frame.l3 == FRAME_IPV4) {
-		frame_put16(ip + 2, (uint16_t)ip_len);
-		checksum_write_ipv4(ip, 20);
-	} else {
-		frame_put16(ip + 4, (uint16_t)(ip_len - 40));
-	}
+	checksum_write_len(head, &frame, len);
 	for (unsigned int nr = fuzz_u8(in) % 3; nr; nr--)
 		head[fuzz_u8(in) % head_len] ^= fuzz_u8(in);
 }

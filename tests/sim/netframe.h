@@ -31,11 +31,10 @@ enum net_kind {
 
 struct net_frame {
 	enum net_kind kind;
-	uint16_t number; /* of the frame */
-	uint32_t
-		start; /* TCP: of the payload within the bytes of this number; above 0 in segments */
-	uint8_t flow;  /* chooses the ports; 0 in frames that have none */
-	size_t len;    /* with the Ethernet header */
+	uint16_t number;      /* of the frame */
+	uint32_t start;       /* TCP: of the payload in this number's bytes; above 0 in segments */
+	uint8_t flow;         /* chooses the ports; 0 in frames that have none */
+	size_t len;           /* with the Ethernet header */
 	uint32_t l4_offset;   /* 0 when there is no checksum to fill in */
 	uint32_t csum_offset; /* of the field within the L4 header */
 	size_t payload;       /* bytes that count towards the frame's total */
