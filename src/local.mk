@@ -15,6 +15,7 @@ libpvb_a_SOURCES = \
 	src/loop.c src/loop.h \
 	src/mapfile.c src/mapfile.h \
 	src/nbd_name.c src/nbd_name.h \
+	src/parse.c src/parse.h \
 	src/rate.c src/rate.h \
 	src/registry.c src/registry.h \
 	src/store.c src/store.h \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "nbd_name.h"
+#include "parse.h"
 
 #define EXPORT_KEY ":exportname="
 
@@ -105,19 +105,16 @@ static int parse_unix_uri(const char *at, struct nbd_name *name, const char **re
 /* ":PORT", or nothing. Returns what follows; NULL when it is not a port. */
 static const char *parse_port(const char *at, uint16_t *ret_port)
 {
-	unsigned long port;
-	char *end;
+	uint32_t port;
 
 	*ret_port = NBD_PORT;
 	if (*at != ':')
 		return at;
-	if (at[1] < '0' || at[1] > '9')
-		return NULL;
-	port = strtoul(at + 1, &end, 10);
-	if (port == 0 || port > UINT16_MAX)
+	at++;
+	if (!parse_digits_u32(&at, UINT16_MAX, &port) || port == 0)
 		return NULL;
 	*ret_port = (uint16_t)port;
-	return end;
+	return at;
 }
 
 /* What follows "nbd://". An IPv6 address stands in brackets. */

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 #include <xenctrl.h>
 
+#include "parse.h"
 #include "registry.h"
 
 #define DEVICE_BUCKETS 256u
@@ -137,18 +138,12 @@ static void touch(struct registry *registry, const struct device_ops *ops, uint3
 /* A plain number that ends the text or is followed by a slash. NULL when it is neither. */
 static const char *scan_id(const char *text, uint32_t *ret)
 {
-	uint64_t value = 0;
-	const char *at = text;
+	uint32_t id;
 
-	for (; *at >= '0' && *at <= '9'; at++) {
-		value = value * 10 + (uint64_t)(*at - '0');
-		if (value > UINT32_MAX)
-			return NULL;
-	}
-	if (at == text || (*at && *at != '/'))
+	if (!parse_digits_u32(&text, UINT32_MAX, &id) || (*text && *text != '/'))
 		return NULL;
-	*ret = (uint32_t)value;
-	return *at ? at + 1 : at;
+	*ret = id;
+	return *text ? text + 1 : text;
 }
 
 static void scan_domain(struct registry *registry, const struct device_ops *ops, uint32_t domid)

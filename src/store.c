@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parse.h"
 #include "store.h"
 
 #define MAX_CONFLICTS 100
@@ -122,40 +123,15 @@ int store_read(struct store *store, xs_transaction_t t, const char *dir, const c
 	return err;
 }
 
-/* Digits only: no sign, no space, no 0x, no tail. */
-static int parse_u32(const char *text, uint32_t *ret)
-{
-	uint64_t value = 0;
-
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return -EINVAL;
-		value = value * 10 + (uint64_t)(*text - '0');
-		if (value > UINT32_MAX)
-			return -ERANGE;
-	}
-	*ret = (uint32_t)value;
-	return 0;
-}
-
 int store_read_u32(struct store *store, xs_transaction_t t, const char *dir, const char *key,
 		   uint32_t min, uint32_t max, uint32_t *ret)
 {
 	char text[32];
-	uint32_t value;
 	int err = store_read(store, t, dir, key, text, sizeof(text));
 
 	if (err)
 		return err == -E2BIG ? -ERANGE : err;
-	err = parse_u32(text, &value);
-	if (err)
-		return err;
-	if (value < min || value > max)
-		return -ERANGE;
-	*ret = value;
-	return 0;
+	return parse_u32(text, min, max, ret);
 }
 
 int store_read_flag(struct store *store, xs_transaction_t t, const char *dir, const char *key,

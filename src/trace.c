@@ -3,10 +3,10 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "parse.h"
 #include "trace.h"
 
 #define LINE_MAX_BYTES 512
@@ -56,16 +56,11 @@ static int parse_categories(const char *text, const char *end, unsigned int *ret
 /* Plain decimal that ends at `end`. */
 static int parse_id(const char *text, const char *end, uint32_t *ret)
 {
-	char *stop;
-	unsigned long value;
+	uint32_t value;
 
-	if (text == end || *text < '0' || *text > '9')
+	if (!parse_digits_u32(&text, UINT32_MAX, &value) || text != end)
 		return -EINVAL;
-	errno = 0;
-	value = strtoul(text, &stop, 10);
-	if (errno || stop != end || value > UINT32_MAX)
-		return -EINVAL;
-	*ret = (uint32_t)value;
+	*ret = value;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ unit_tests = \
 	tests/unit/test-leftover \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
+	tests/unit/test-parse \
 	tests/unit/test-options
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
@@ -62,6 +63,10 @@ tests_unit_test_nbd_keep_LDADD = $(UNIT_LIBS)
 tests_unit_test_nbd_name_SOURCES = tests/unit/test-nbd-name.c tests/unit/unit.h
 tests_unit_test_nbd_name_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nbd_name_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_parse_SOURCES = tests/unit/test-parse.c tests/unit/unit.h
+tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parse_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/options.c src/options.h
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hotplug/request.h"
+#include "parse.h"
 #include "rtnl.h"
 
 /* Xen's domain ids end below DOMID_FIRST_RESERVED (xen.h). */
@@ -67,22 +68,12 @@ static int parse_arguments(struct hotplug_request *req, char *const argv[],
 	return 0;
 }
 
-/* A plain decimal number up to `max` (without sign or leading zeros), up to '/' or the end. */
-static bool parse_number(const char **text, uint32_t max, uint32_t *ret)
+/* As libxl writes a domain or device number: without leading zeros. */
+static bool parse_id(const char **text, uint32_t max, uint32_t *ret)
 {
-	const char *p = *text;
-	uint64_t n = 0;
+	const char *start = *text;
 
-	if (*p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9'))
-		return false;
-	for (; *p >= '0' && *p <= '9'; p++) {
-		n = n * 10 + (uint64_t)(*p - '0');
-		if (n > max)
-			return false;
-	}
-	*text = p;
-	*ret = (uint32_t)n;
-	return true;
+	return parse_digits_u32(text, max, ret) && (*start != '0' || *text == start + 1);
 }
 
 static bool skip_word(const char **text, const char *word)
@@ -118,15 +109,14 @@ static bool parse_path(struct hotplug_request *req, const char *path)
 	uint32_t own_domid;
 
 	if (skip_word(&p, "/local/domain/") &&
-	    (!parse_number(&p, DOMID_MAX, &own_domid) || !skip_word(&p, "/")))
+	    (!parse_id(&p, DOMID_MAX, &own_domid) || !skip_word(&p, "/")))
 		return false;
 	if (!skip_word(&p, "backend"))
 		return false;
 	snprintf(req->base, sizeof(req->base), "%.*s", (int)(p - path), path);
 
-	if (!skip_word(&p, "/") || !parse_kind(req, &p) ||
-	    !parse_number(&p, DOMID_MAX, &req->domid) || !skip_word(&p, "/") ||
-	    !parse_number(&p, UINT32_MAX, &req->devid) || *p != '\0')
+	if (!skip_word(&p, "/") || !parse_kind(req, &p) || !parse_id(&p, DOMID_MAX, &req->domid) ||
+	    !skip_word(&p, "/") || !parse_id(&p, UINT32_MAX, &req->devid) || *p != '\0')
 		return false;
 	return (size_t)snprintf(req->path, sizeof(req->path), "%s", path) < sizeof(req->path);
 }

@@ -5,11 +5,11 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "hotplug/vifconf.h"
+#include "parse.h"
 #include "rtnl.h"
 
 #define EMULATED_SUFFIX "-emu"
@@ -45,21 +45,17 @@ int vifconf_final_name(const char *ifname, const char *vifname, enum hotplug_ift
 int vifconf_mtu(const char *mtu, unsigned int bridge_mtu, unsigned int *ret_mtu,
 		struct hotplug_failure *failure)
 {
-	unsigned long n;
-	char *end;
+	uint32_t n;
 
 	if (!mtu[0]) {
 		*ret_mtu = bridge_mtu > RTNL_MTU_MAX ? RTNL_MTU_MAX : bridge_mtu;
 		return 0;
 	}
-	/* Up to five digits: strtoul() would also take signs, spaces and any length. */
-	n = strtoul(mtu, &end, 10);
-	if (strspn(mtu, "0123456789") != strlen(mtu) || strlen(mtu) > 5 || *end ||
-	    n < RTNL_MTU_MIN || n > RTNL_MTU_MAX)
+	if (parse_u32(mtu, RTNL_MTU_MIN, RTNL_MTU_MAX, &n))
 		return hotplug_fail(failure, -ERANGE,
 				    "mtu '%.64s' is out of range; use %d to %d in the vif line",
 				    mtu, RTNL_MTU_MIN, RTNL_MTU_MAX);
-	*ret_mtu = (unsigned int)n;
+	*ret_mtu = n;
 	return 0;
 }
 

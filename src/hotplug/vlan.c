@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hotplug/vlan.h"
+#include "parse.h"
 
 /* One term: `count` VLANs from `first` on, each `step` above the one before. */
 struct term {
@@ -12,18 +12,9 @@ struct term {
 	enum rtnl_vlan kind;
 };
 
-static bool parse_number(const char **at, unsigned int *ret)
+static bool parse_vlan(const char **at, unsigned int *ret)
 {
-	unsigned int value = 0;
-	const char *start = *at;
-
-	for (; **at >= '0' && **at <= '9'; (*at)++) {
-		value = value * 10 + (unsigned int)(**at - '0');
-		if (value > RTNL_VLAN_MAX)
-			return false;
-	}
-	*ret = value;
-	return *at != start;
+	return parse_digits_u32(at, RTNL_VLAN_MAX, ret);
 }
 
 /* "-LAST" or "+STEPxCOUNT" behind the first number, or nothing. */
@@ -34,13 +25,13 @@ static bool parse_extent(const char **at, struct term *term)
 	term->step = term->count = 1;
 	if (**at == '-') {
 		(*at)++;
-		if (!parse_number(at, &last) || last < term->first)
+		if (!parse_vlan(at, &last) || last < term->first)
 			return false;
 		term->count = last - term->first + 1;
 	} else if (**at == '+') {
 		(*at)++;
-		if (!parse_number(at, &term->step) || *(*at)++ != 'x' ||
-		    !parse_number(at, &term->count))
+		if (!parse_vlan(at, &term->step) || *(*at)++ != 'x' ||
+		    !parse_vlan(at, &term->count))
 			return false;
 		return term->step && term->count;
 	}
@@ -51,7 +42,7 @@ static bool parse_term(const char **at, struct term *term)
 {
 	bool single;
 
-	if (!parse_number(at, &term->first))
+	if (!parse_vlan(at, &term->first))
 		return false;
 	single = **at != '-' && **at != '+';
 	if (!parse_extent(at, term))

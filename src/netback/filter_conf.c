@@ -3,10 +3,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "netback/filter.h"
+#include "parse.h"
 
 #define SEPARATORS ", \t\n"
 
@@ -86,16 +86,12 @@ int filter_parse_mac(const char *text, uint8_t ret_mac[6])
 
 static int parse_bits(const char *text, unsigned int max, uint8_t *ret)
 {
-	char *end;
-	unsigned long bits;
+	uint32_t bits;
+	int err = parse_u32(text, 0, max, &bits);
 
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	bits = strtoul(text, &end, 10);
-	if (*end || bits > max)
-		return -EINVAL;
-	*ret = (uint8_t)bits;
-	return 0;
+	if (!err)
+		*ret = (uint8_t)bits;
+	return err;
 }
 
 /* ADDRESS or ADDRESS/BITS; cuts `word` at the slash. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "netback/vif_capture.h"
+#include "parse.h"
 
 #define PATH_SIZE        512u
 #define DEFAULT_SNAPLEN  CAPTURE_MAX_SNAPLEN
@@ -16,27 +17,12 @@ struct vif_capture_entry {
 	struct vif_capture_entry *older;
 };
 
-static int parse_number(const char *text, uint32_t max, uint32_t *ret)
-{
-	char *end;
-	unsigned long n;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || *end || !n || n > max)
-		return -EINVAL;
-	*ret = (uint32_t)n;
-	return 0;
-}
-
 static int parse_word(const char *word, uint32_t *snaplen, uint32_t *mib)
 {
 	if (!strncmp(word, "snaplen=", 8))
-		return parse_number(word + 8, CAPTURE_MAX_SNAPLEN, snaplen);
+		return parse_u32(word + 8, 1, CAPTURE_MAX_SNAPLEN, snaplen);
 	if (!strncmp(word, "size=", 5))
-		return parse_number(word + 5, MAX_SIZE_MIB, mib);
+		return parse_u32(word + 5, 1, MAX_SIZE_MIB, mib);
 	return strcmp(word, "on") && strcmp(word, "1") ? -EINVAL : 0;
 }
 
