@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "reason.h"
 
 /* More steps than any walk through the states takes; the rest waits for the next event. */
 #define MAX_STEPS 8
@@ -31,12 +32,10 @@ void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 static void write_reason(struct device *dev, int err, const char *text)
 {
 	struct store *store = dev->env->store;
-	char dir[STORE_PATH_MAX];
 
 	if (!store_exists(store, XBT_NULL, dev->be_path, "state"))
 		return;
-	if (snprintf(dir, sizeof(dir), "error/%s", dev->be_path) < (int)sizeof(dir))
-		store_writef(store, XBT_NULL, dir, "error", "%d %s", -err, text);
+	reason_write(store, dev->be_path, err, text);
 	if (!dev->ops->plugged(dev))
 		store_write(store, XBT_NULL, dev->be_path, "hotplug-error", text);
 }
@@ -104,6 +103,8 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 			   xenbus_state_name(to), strerror(-err));
 	if (!err)
 		dev->advanced = true;
+	if (!err && to == XENBUS_CONNECTED)
+		reason_clear(dev->env->store, dev->be_path);
 	if (!err && dev->logged != to) {
 		device_log(dev, LOG_LEVEL_INFO, "%s", xenbus_state_name(to));
 		dev->logged = to;
@@ -214,8 +215,8 @@ static int read_identity(struct device *dev)
 	struct store *store = dev->env->store;
 	char home[48];
 	uint32_t domid;
-	int err = store_read(store, XBT_NULL, dev->be_path, "frontend", dev->fe_path,
-			     sizeof(dev->fe_path));
+	int err =
+		store_read(store, XBT_NULL, dev->be_path, "frontend", dev->fe_path, STORE_DIR_MAX);
 
 	snprintf(home, sizeof(home), "/local/domain/%u/", dev->domid);
 	if (!err && strncmp(dev->fe_path, home, strlen(home)) != 0)
@@ -268,7 +269,8 @@ static void probe(struct device *dev)
 
 	dev->probed = true;
 	if (err)
-		device_reason(dev, err, "its `frontend` or `frontend-id` key is missing or wrong");
+		device_reason(dev, err,
+			      "its `frontend` or `frontend-id` key is missing, wrong or too long");
 	else
 		watch_key(dev, "f", "state", true);
 	if (!err)
@@ -300,13 +302,19 @@ static bool start_detach(struct device *dev)
 	return true;
 }
 
+static void resumed(struct device *dev)
+{
+	dev->logged = XENBUS_CONNECTED;
+	reason_clear(dev->env->store, dev->be_path);
+}
+
 void device_attached(struct device *dev, int err)
 {
 	dev->activity = err ? DEVICE_IDLE : DEVICE_ATTACHED;
 	if (err)
 		dev->broken = true;
 	else if (dev->resuming)
-		dev->logged = XENBUS_CONNECTED;
+		resumed(dev);
 	dev->env->ready(dev);
 }
 
@@ -490,6 +498,8 @@ struct device *device_free(struct device *dev)
 		watch_key(dev, "f", "state", false);
 		dev->ops->done(dev, dev->gone);
 	}
+	if (dev->gone)
+		reason_clear(dev->env->store, dev->be_path);
 	if (dev->gone && dev->probed)
 		device_log(dev, LOG_LEVEL_INFO, "removed");
 	free(dev);

@@ -17,6 +17,7 @@ libpvb_a_SOURCES = \
 	src/nbd_name.c src/nbd_name.h \
 	src/parse.c src/parse.h \
 	src/rate.c src/rate.h \
+	src/reason.c src/reason.h \
 	src/registry.c src/registry.h \
 	src/store.c src/store.h \
 	src/trace.c src/trace.h \

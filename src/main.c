@@ -22,6 +22,7 @@
 #include "netback/vif.h"
 #include "netback/vif_file.h"
 #include "options.h"
+#include "reason.h"
 #include "registry.h"
 #include "trace.h"
 #include "watchdog.h"
@@ -266,6 +267,8 @@ static int open_store(struct daemon *daemon)
 static void sweep(const struct device_env *env)
 {
 	leftover_sweep(env->store, env->runtime_dir, leftovers);
+	for (const struct device_ops *const *ops = kinds; *ops; ops++)
+		reason_sweep(env->store, (*ops)->kind);
 }
 
 static int start_registry(struct daemon *daemon)

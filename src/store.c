@@ -210,7 +210,7 @@ static int transact_once(struct store *store, const char *dir, store_fn fn, void
 
 	if (t == XBT_NULL)
 		return errno ? -errno : -EIO;
-	err = store_exists(store, t, dir, "state") ? fn(store, t, user) : -ENOENT;
+	err = !dir || store_exists(store, t, dir, "state") ? fn(store, t, user) : -ENOENT;
 	if (!xs_transaction_end(store->xs, t, err != 0) && !err)
 		err = errno ? -errno : -EIO;
 	return err;

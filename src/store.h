@@ -14,6 +14,7 @@
 
 #define STORE_PATH_MAX  512u /* bytes, with the final NUL */
 #define STORE_VALUE_MAX 1024u
+#define STORE_DIR_MAX   (STORE_PATH_MAX - 64u) /* of a directory: its keys have to fit, too */
 
 /*
  * Two connections: libxenstore starts a thread for the one that has watches, and every answer on it takes
@@ -79,7 +80,8 @@ typedef int (*store_fn)(struct store *store, xs_transaction_t t, void *user);
 
 /*
  * Run `fn` in a transaction on a live backend directory: -ENOENT when DIR/state is gone (and
- * nothing was written), the error of `fn` when it fails (likewise), else 0. Repeats on conflicts.
+ * nothing was written), the error of `fn` when it fails (likewise), else 0. Repeats on conflicts. A
+ * DIR of NULL lives.
  */
 int store_transact(struct store *store, const char *dir, store_fn fn, void *user);
 

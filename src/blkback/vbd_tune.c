@@ -96,8 +96,8 @@ void vbd_queue_stalled(struct vbd_queue *q, int err)
 	vbd->stall_err = -err;
 	device_log(&vbd->dev, LOG_LEVEL_WARNING,
 		   "the image says: %s; requests are held. When that is mended: xenstore-write "
-		   "/local/domain/0/%s/retry 1",
-		   strerror(-err), vbd->dev.be_path);
+		   "/local/domain/%u/%s/retry 1",
+		   strerror(-err), vbd->dev.env->store->domid, vbd->dev.be_path);
 	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_stalled, vbd);
 }
 

@@ -25,10 +25,24 @@ int hotplug_backend_read(struct store *store, const struct hotplug_request *req,
 			"%s/%s is not in xenstore; the device was removed while its script "
 			"ran, or xl did not make it",
 			req->path, key);
+	if (err == -E2BIG)
+		return hotplug_fail(failure, err,
+				    "%s/%s is longer than the %zu bytes that pvbackd serves; use "
+				    "a shorter one",
+				    req->path, key, size - 1);
 	if (err)
 		return hotplug_fail(failure, err, "%s/%s cannot be read from xenstore: %s",
 				    req->path, key, strerror(-err));
 	return 0;
+}
+
+int hotplug_backend_check_frontend(struct store *store, const struct hotplug_request *req,
+				   struct hotplug_failure *failure)
+{
+	char frontend[STORE_DIR_MAX];
+
+	return hotplug_backend_read(store, req, "frontend", "", frontend, sizeof(frontend),
+				    failure);
 }
 
 struct connected_write {

@@ -18,6 +18,13 @@ int hotplug_backend_read(struct store *store, const struct hotplug_request *req,
 			 const char *fallback, char *buf, size_t size,
 			 struct hotplug_failure *failure);
 
+/*
+ * Is the frontend's path one that the daemon serves? It would say no only in its own log. 0, or a negative
+ * errno with *failure filled in.
+ */
+int hotplug_backend_check_frontend(struct store *store, const struct hotplug_request *req,
+				   struct hotplug_failure *failure);
+
 /* What success leaves behind; NULL or 0 for what does not apply. */
 struct hotplug_result {
 	const char *physical_device;      /* "major:minor" in hex */

@@ -31,7 +31,7 @@ struct disk {
 static int read_disk(struct store *store, const struct hotplug_request *req, struct disk *ret,
 		     struct hotplug_failure *failure)
 {
-	char params[PATH_MAX];
+	char params[STORE_VALUE_MAX];
 	char mode[16];
 	char type[32];
 	int err;

@@ -37,6 +37,17 @@ static bool has_status(const struct hotplug_request *req)
 	return req->script == HOTPLUG_SCRIPT_BLOCK || req->iftype == HOTPLUG_IFTYPE_VIF;
 }
 
+static int run_connected(struct store *store, const struct hotplug_request *req,
+			 struct hotplug_failure *failure)
+{
+	int err = is_removal(req) ? 0 : hotplug_backend_check_frontend(store, req, failure);
+
+	if (err)
+		return err;
+	return req->script == HOTPLUG_SCRIPT_BLOCK ? block_script_run(store, req, failure)
+						   : vif_script_run(store, req, failure);
+}
+
 static int run_script(const struct hotplug_request *req, struct hotplug_failure *failure)
 {
 	struct store store = { 0 };
@@ -50,10 +61,7 @@ static int run_script(const struct hotplug_request *req, struct hotplug_failure 
 		return hotplug_fail(failure, err,
 				    "xenstore cannot be reached: %s; is xenstored running?",
 				    strerror(-err));
-	if (req->script == HOTPLUG_SCRIPT_BLOCK)
-		err = block_script_run(&store, req, failure);
-	else
-		err = vif_script_run(&store, req, failure);
+	err = run_connected(&store, req, failure);
 	if (err && !is_removal(req))
 		hotplug_backend_failed(&store, req, failure, has_status(req));
 	store_close(&store);

@@ -13,6 +13,7 @@
 #include "hotplug/server.h"
 #include "hotplug/target.h"
 #include "nbd_name.h"
+#include "store.h"
 
 static int check_type(const char *type, struct hotplug_failure *failure)
 {
@@ -197,6 +198,12 @@ int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 		err = try_open(target.path, target.identity.is_block, for_write, &target.identity);
 	if (err)
 		return fail_to_open(failure, err, path, for_write);
+
+	if (strlen(target.path) >= STORE_VALUE_MAX)
+		return hotplug_fail(failure, -ENAMETOOLONG,
+				    "the image's path without links is longer than the %u bytes "
+				    "that pvbackd serves; move it: %s",
+				    STORE_VALUE_MAX - 1, target.path);
 
 	*ret_target = target;
 	return 0;

@@ -152,19 +152,24 @@ void fake_writef(const char *path, const char *fmt, ...)
 	fake_write(path, value, strlen(value));
 }
 
-void fake_remove(const char *path)
+static bool cut(struct tree *from, const char *path)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < tree.nr;) {
-		if (is_below(tree.node[i].path, path)) {
-			tree.node[i] = tree.node[--tree.nr];
+	for (unsigned int i = 0; i < from->nr;) {
+		if (is_below(from->node[i].path, path)) {
+			from->node[i] = from->node[--from->nr];
 			any = true;
 		} else {
 			i++;
 		}
 	}
-	if (any)
+	return any;
+}
+
+void fake_remove(const char *path)
+{
+	if (cut(&tree, path))
 		fire(path, true);
 }
 
@@ -261,8 +266,11 @@ bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
 	char buf[PATH_BYTES];
 
 	(void)h;
-	HOLDS(!t);
-	fake_remove(absolute(path, buf));
+	absolute(path, buf);
+	if (t)
+		cut(&pending, buf); /* nobody watches what is removed in one */
+	else
+		fake_remove(buf);
 	return true;
 }
 
@@ -319,16 +327,16 @@ static void add_name(char *names, unsigned int *nr, const char *name, size_t len
 
 char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *num)
 {
+	const struct tree *from = t ? &pending : &tree;
 	char buf[PATH_BYTES], names[4096];
 	char **ret;
 	size_t bytes = 0;
 
 	(void)h;
-	(void)t;
 	absolute(path, buf);
 	*num = 0;
-	for (unsigned int i = 0; i < tree.nr; i++) {
-		const char *at = tree.node[i].path;
+	for (unsigned int i = 0; i < from->nr; i++) {
+		const char *at = from->node[i].path;
 
 		if (is_below(at, buf) && at[strlen(buf)])
 			add_name(names, num, at + strlen(buf) + 1,

@@ -147,6 +147,8 @@ missing_image() {
 	xenstore-exists "/local/domain/0/error/backend/vbd/$dom/51712/error" ||
 		fail "no error node: $(tail -n 3 "$log")"
 	xensim-xl destroy "$dom"
+	wait_line "$log" "vbd $dom/51712: removed"
+	! xenstore-exists /local/domain/0/error/backend || fail "an error node is left"
 	nothing_is_held "$fds"
 }
 

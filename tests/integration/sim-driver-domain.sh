@@ -7,6 +7,10 @@ set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
+preload=$XENSIM_BUILD/lib/medium.so
+XENSIM_FAULTS=$XENSIM_DIR/trouble
+export XENSIM_FAULTS
+mkdir "$XENSIM_FAULTS"
 back=$(xensim-xl create driver)
 backend() { # KIND DOMID DEVID
 	echo "/local/domain/$back/backend/$1/$2/$3"
@@ -65,6 +69,55 @@ a_mistake_is_told() {
 	xensim-xl destroy "$dom"
 	wait "$_load" || :
 	nothing_is_held "$fds"
+	nothing_is_told
+}
+
+nothing_is_told() {
+	until_true 10000 no_reason || fail "left: $(xenstore-ls -f "/local/domain/$back/error")"
+}
+no_reason() { [ -z "$(xenstore-list "/local/domain/$back/error")" ]; }
+
+mistake() {
+	rm -f "$XENSIM_DIR/disk"
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda backend="$back"
+	! simblk --requests=1 "$dom" 51712 || fail "a frontend connected to nothing"
+	! no_reason || fail "no error node"
+}
+
+a_mistake_is_mended() {
+	mistake
+	new_disk disk 16
+	begin "$XENSIM_DIR/load" simblk --profile=windows --requests=50 --hold "$dom" 51712
+	_load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	nothing_is_told
+	xensim-xl destroy "$dom"
+	wait "$_load" || :
+	nothing_is_held "$fds"
+}
+
+a_mistake_ends_while_nobody_looks() {
+	mistake
+	stop_daemon
+	xenstore-rm "/local/domain/$back/backend/vbd/$dom"
+	start_there
+	nothing_is_told
+	xensim-xl destroy "$dom" || :
+}
+
+the_advice() {
+	guest_with_disk_there
+	xenstore-write "$(backend vbd "$dom" 51712)/error-policy" stall
+	touch "$XENSIM_FAULTS/enospc"
+	begin "$XENSIM_DIR/load" simblk --requests=500 --verify-all "$dom" 51712
+	_load=$!
+	wait_line "$log" "vbd $dom/51712: .* requests are held"
+	rm "$XENSIM_FAULTS/enospc"
+	sh -c "$(sed -n "s/.*vbd $dom.51712.*When that is mended: //p" "$log")"
+	wait "$_load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
 }
 
 death_outside_the_toolstack() {
@@ -116,8 +169,12 @@ test_case "a driver domain serves a disk" a_disk
 test_case "a driver domain serves a NIC" a_nic
 test_case "the script works there" the_script
 test_case "what is wrong is told in its own home" a_mistake_is_told
+test_case "nothing of it stays when it works" a_mistake_is_mended
+test_case "the advice that the log gives is right there" the_advice
 test_case "a guest that died is let go when the toolstack cleans up" death_outside_the_toolstack
 # In this shell: it stops and starts the daemon.
+a_mistake_ends_while_nobody_looks
+echo "ok: what was wrong with a device that went meanwhile goes too"
 a_restart
 echo "ok: a restart in a driver domain loses nothing"
 finish

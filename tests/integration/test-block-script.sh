@@ -185,6 +185,30 @@ what_cannot_be_served_is_refused_with_a_reason() {
 	refused "$image" x "access mode 'x' is not known"
 }
 
+# long CHARACTER NUMBER
+long() {
+	printf "%0$2d" 0 | tr 0 "$1"
+}
+
+what_the_daemon_does_not_read_is_refused() {
+	guest 5 a web
+	refused "$work/$(long i 1020)" w "params is longer than the 1023 bytes that pvbackd serves"
+	deep=$work
+	for name in a b c d e; do
+		deep=$deep/$(long $name 220)
+	done
+	mkdir -p "$deep"
+	mv "$image" "$deep"
+	ln -s "$deep/image" "$work/link-to-deep"
+	refused "$work/link-to-deep" w "without links is longer than the 1023 bytes"
+	mv "$deep/image" "$image"
+	disk 5 51712 "$image" w
+	xenstore-write backend/vbd/5/51712/frontend "/local/domain/5/$(long f 440)"
+	script 5 51712 add
+	expect "exit code for a long frontend" "$rc" 1
+	expect_part "hotplug-error" "$(node backend/vbd/5/51712/hotplug-error)" "frontend is longer than"
+}
+
 a_removed_device_is_not_brought_back() {
 	guest 5 a web
 	script 5 51712 add
@@ -257,6 +281,7 @@ run_test a_disk_of_the_stock_script_and_one_of_qemu_count
 run_test of_many_that_start_at_once_one_wins
 run_test an_empty_drive_is_connected
 run_test what_cannot_be_served_is_refused_with_a_reason
+run_test what_the_daemon_does_not_read_is_refused
 run_test a_removed_device_is_not_brought_back
 run_test without_a_daemon_it_says_so_at_once
 run_test remove_has_nothing_to_undo
