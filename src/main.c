@@ -119,8 +119,14 @@ static void signal_came(void *user, uint32_t events)
 	(void)events;
 	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	if (info.ssi_signo == SIGUSR1) {
+	switch (info.ssi_signo) {
+	case SIGUSR1:
 		dump_all(daemon);
+		return;
+	case SIGHUP:
+		log_info("SIGHUP does nothing: the configuration is read when pvbackd starts");
+		return;
+	case SIGUSR2:
 		return;
 	}
 	log_info("stopping; the guests keep their devices and wait");
@@ -140,6 +146,8 @@ static int take_signals(struct daemon *daemon)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

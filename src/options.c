@@ -2,15 +2,19 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "netback/filter.h"
 #include "netback/quirks.h"
 #include "options.h"
+#include "parse.h"
 #include "trace.h"
 
 static const char usage[] =
@@ -45,19 +49,6 @@ static int set_text(char *buf, size_t size, const char *value)
 	return 0;
 }
 
-static int set_number(unsigned int *number, unsigned int max, const char *value)
-{
-	char *end;
-	long nr;
-
-	errno = 0;
-	nr = strtol(value, &end, 10);
-	if (errno || end == value || *end || nr < 1 || nr > (long)max)
-		return -EINVAL;
-	*number = (unsigned int)nr;
-	return 0;
-}
-
 static int set_log_level(struct options *options, const char *value)
 {
 	static const char *const names[] = { "error", "warning", "info", "debug" };
@@ -79,21 +70,6 @@ static int set_trace(struct options *options, const char *value)
 	return 0;
 }
 
-static int set_ms(uint32_t *ms, uint32_t min, const char *value)
-{
-	unsigned long n;
-	char *end;
-
-	if (*value < '0' || *value > '9')
-		return -EINVAL;
-	errno = 0;
-	n = strtoul(value, &end, 10);
-	if (errno || *end || n < min || n > 86400000)
-		return -EINVAL;
-	*ms = (uint32_t)n;
-	return 0;
-}
-
 static int set_vif_quirks(struct options *options, const char *value)
 {
 	unsigned int quirks;
@@ -106,9 +82,9 @@ static int set_vif_quirks(struct options *options, const char *value)
 int options_set(struct options *options, const char *name, const char *value)
 {
 	if (!strcmp(name, "workers"))
-		return set_number(&options->nr_workers, OPTIONS_MAX_WORKERS, value);
+		return parse_u32(value, 1, OPTIONS_MAX_WORKERS, &options->nr_workers);
 	if (!strcmp(name, "nbd-timeout"))
-		return set_number(&options->nbd_timeout_s, OPTIONS_MAX_TIMEOUT_S, value);
+		return parse_u32(value, 1, OPTIONS_MAX_TIMEOUT_S, &options->nbd_timeout_s);
 	if (!strcmp(name, "log-level"))
 		return set_log_level(options, value);
 	if (!strcmp(name, "trace-rings"))
@@ -120,9 +96,9 @@ int options_set(struct options *options, const char *name, const char *value)
 	if (!strcmp(name, "vif-quirks"))
 		return set_vif_quirks(options, value);
 	if (!strcmp(name, "rx-drain-timeout"))
-		return set_ms(&options->rx_drain_ms, 1, value);
+		return parse_u32(value, 1, OPTIONS_MAX_TIMEOUT_S * 1000, &options->rx_drain_ms);
 	if (!strcmp(name, "rx-stall-timeout"))
-		return set_ms(&options->rx_stall_ms, 0, value);
+		return parse_u32(value, 0, OPTIONS_MAX_TIMEOUT_S * 1000, &options->rx_stall_ms);
 	if (!strcmp(name, "runtime-dir"))
 		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
 	return disk_options_set(&options->disk, name, value) ? -EINVAL : 0;
@@ -131,25 +107,63 @@ int options_set(struct options *options, const char *name, const char *value)
 static int config_line(void *user, const char *section, const char *name, const char *value)
 {
 	if (*section || options_set(user, name, value)) {
-		fprintf(stderr,
-			"pvbackd: the configuration has no `%s%s%s = %s`; see pvbackd.conf(5)\n",
-			section, *section ? "." : "", name, value);
+		log_error("the configuration has no `%s%s%s = %s`; see pvbackd.conf(5)", section,
+			  *section ? "." : "", name, value);
 		return 0;
 	}
 	return 1;
 }
 
+/* libinih would take the rest of a line that is too long for it as a line of its own. */
+static char *config_text(char *buf, int size, void *stream)
+{
+	char *line = fgets(buf, size, stream);
+	int c = 0;
+
+	if (!line || strchr(line, '\n') || feof((FILE *)stream))
+		return line;
+	while (c != '\n' && c != EOF)
+		c = getc(stream);
+	return strcpy(buf, "a longer line\n"); /* which is no setting */
+}
+
+/* A directory would read as an empty file, and a FIFO might never end. NULL with errno set. */
+static FILE *open_config(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fdopen(fd, "r");
+	close(fd);
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	return NULL;
+}
+
 static bool read_config(struct options *options, const char *file, bool must_exist)
 {
-	int ret = ini_parse(file, config_line, options);
+	FILE *in = open_config(file);
+	bool wrong;
+	int line;
 
-	if (ret == -1 && errno == ENOENT && !must_exist)
+	if (!in && errno == ENOENT && !must_exist)
 		return true;
-	if (ret < 0)
-		fprintf(stderr, "pvbackd: cannot read %s: %s\n", file, strerror(errno));
-	else if (ret > 0)
-		fprintf(stderr, "pvbackd: %s, line %d is wrong\n", file, ret);
-	return ret == 0;
+	if (!in) {
+		log_error("cannot read %s: %s", file,
+			  errno == EINVAL ? "it is not a plain file" : strerror(errno));
+		return false;
+	}
+	line = ini_parse_stream(config_text, in, config_line, options);
+	wrong = line || ferror(in);
+	if (line)
+		log_error("%s, line %d is wrong, or longer than %d characters", file, line,
+			  INI_MAX_LINE - 1);
+	else if (wrong)
+		log_error("cannot read all of %s", file);
+	fclose(in);
+	return !wrong;
 }
 
 static const struct option long_options[] = {
@@ -175,6 +189,7 @@ static enum options_result scan_early(int argc, char *const *argv, const char **
 	int c;
 
 	optind = 1;
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (c == 'h')
 			fputs(usage, stdout);
@@ -182,14 +197,17 @@ static enum options_result scan_early(int argc, char *const *argv, const char **
 			puts("pvbackd " PACKAGE_VERSION);
 		if (c == 'h' || c == 'V')
 			return OPTIONS_DONE;
-		if (c == '?')
-			return OPTIONS_WRONG; /* getopt said it */
+		if (c == '?') {
+			log_error("`%s` is not an option, or its value is missing; see pvbackd "
+				  "--help",
+				  argv[optind - 1]);
+			return OPTIONS_WRONG;
+		}
 		if (c == 'c')
 			*ret_config = optarg;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "pvbackd: `%s` is not an option; see pvbackd --help\n",
-			argv[optind]);
+		log_error("`%s` is not an option; see pvbackd --help", argv[optind]);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;
@@ -205,8 +223,8 @@ static enum options_result apply_argv(int argc, char *const *argv, struct option
 
 		if (c == 'c' || !options_set(options, long_options[index].name, value))
 			continue;
-		fprintf(stderr, "pvbackd: --%s cannot be `%s`; see pvbackd --help\n",
-			long_options[index].name, value);
+		log_error("--%s cannot be `%s`; see pvbackd --help", long_options[index].name,
+			  value);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;

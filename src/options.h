@@ -32,12 +32,12 @@ struct options {
 enum options_result {
 	OPTIONS_RUN,   /* go on */
 	OPTIONS_DONE,  /* --help or --version was answered on stdout */
-	OPTIONS_WRONG, /* one line on stderr said what is wrong */
+	OPTIONS_WRONG, /* the log has said what is wrong */
 };
 
 /*
  * Defaults, then the configuration file, then argv, each over the one before. The default
- * file may be missing; one named by --config may not.
+ * file may be missing; one named by --config may not, and neither may be anything but a plain file.
  */
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options);
 

@@ -10,7 +10,7 @@ complain() {
 }
 
 sources=$(find src tests bench -name '*.[ch]' ! -path 'tests/xen/cache/*' | sort)
-scripts=$(grep -rlE '^#!/bin/(ba)?sh' tools tests bench .ci autogen.sh --include='*' --exclude-dir=cache 2>/dev/null | sort)
+scripts=$(grep -rlE '^#!/bin/(ba)?sh' tools tests bench debian .ci autogen.sh --include='*' --exclude-dir=cache 2>/dev/null | sort)
 
 if command -v clang-format >/dev/null; then
 	# shellcheck disable=SC2086

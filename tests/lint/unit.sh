@@ -6,10 +6,39 @@ unit=${top_builddir:-.}/systemd/pvbackd.service
 status=0
 
 # What pvbackd(8) promises under RESTARTS; sim-watchdog.sh has the daemon at the other end.
-for line in Type=notify Restart=always RestartSec=500ms StartLimitIntervalSec=300 StartLimitBurst=30 \
+for line in Type=notify Restart=always RestartSec=500ms StartLimitIntervalSec=0 \
 	RestartPreventExitStatus=2 WatchdogSec=30 RuntimeDirectoryPreserve=yes; do
 	grep -qx "$line" "$unit" || { echo "pvbackd.service does not say $line"; status=1; }
 done
+# Whoever starts guests comes after it, and what images need before it.
+for unit_after in xendomains.service libvirtd.service virtxend.service libvirt-guests.service; do
+	grep "^Before=" "$unit" | grep -qw "$unit_after" || { echo "pvbackd.service is not before $unit_after"; status=1; }
+done
+for unit_before in xenstored.service remote-fs.target network.target; do
+	grep "^After=" "$unit" | grep -qw "$unit_before" || { echo "pvbackd.service is not after $unit_before"; status=1; }
+done
+
+# The package stays while there are guests that would hang without it; an upgrade goes on.
+prerm=${top_srcdir:-.}/debian/pvbackd.prerm
+PVBACKD_RUNTIME_DIR=$(mktemp -d)
+export PVBACKD_RUNTIME_DIR
+prerm_says() { # STATUS ARGUMENT...
+	_wanted=$1 _got=0
+	shift
+	sh "$prerm" "$@" >"$PVBACKD_RUNTIME_DIR/said" 2>&1 || _got=$?
+	[ $_got = "$_wanted" ] || { echo "prerm $*: status $_got: $(cat "$PVBACKD_RUNTIME_DIR/said")"; status=1; }
+}
+: >"$PVBACKD_RUNTIME_DIR/lock"
+prerm_says 0 remove
+: >"$PVBACKD_RUNTIME_DIR/vbd-7-51712-0.journal"
+: >"$PVBACKD_RUNTIME_DIR/vif-7-1.tap"
+prerm_says 1 remove
+for device in vbd.7/51712 vif.7/1; do
+	grep -q "$device" "$PVBACKD_RUNTIME_DIR/said" || { echo "prerm does not name $device"; status=1; }
+done
+prerm_says 0 upgrade 0.2
+PVBACKD_REMOVE=anyway prerm_says 0 remove
+rm -rf "$PVBACKD_RUNTIME_DIR"
 
 command -v systemd-analyze >/dev/null || { echo "SKIP: no systemd-analyze; the rest is as it should be"; [ $status = 1 ] || status=77; exit $status; }
 dir=$(mktemp -d)

@@ -179,6 +179,7 @@ sim_tests = \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-watchdog.sh \
 	tests/integration/sim-stall.sh \
+	tests/integration/sim-control.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-limits.sh \
 	tests/integration/sim-blocks.sh \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -57,6 +58,8 @@ static void bad_spellings_are_refused(void **state)
 		"--workers=two",
 		"--workers=",
 		"--workers=3x",
+		"--workers= 2",
+		"--workers=+2",
 		"--log-level=loud",
 		"--nbd-timeout=0",
 		"--nbd-timeout=soon",
@@ -108,6 +111,37 @@ static void a_wrong_line_in_the_file_is_refused(void **state)
 	CHECK(parse_file(&o, "[disk]\nworkers = 2\n", NULL) == OPTIONS_WRONG);
 }
 
+static void only_a_plain_file_is_a_configuration(void **state)
+{
+	char dir[] = "/tmp/pvbackd-conf.XXXXXX", fifo[64], arg[80];
+	struct options o;
+
+	(void)state;
+	CHECK(mkdtemp(dir));
+	snprintf(arg, sizeof(arg), "--config=%s", dir);
+	CHECK(parse(&o, arg, NULL) == OPTIONS_WRONG);
+	CHECK(parse(&o, "--config=/dev/null", NULL) == OPTIONS_WRONG);
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	CHECK(mkfifo(fifo, 0600) == 0);
+	snprintf(arg, sizeof(arg), "--config=%s", fifo);
+	CHECK(parse(&o, arg, NULL) == OPTIONS_WRONG); /* nobody will ever write into it */
+	unlink(fifo);
+	rmdir(dir);
+}
+
+/* What is behind the end of its buffer would be another line to libinih. */
+static void a_line_that_is_too_long_is_refused(void **state)
+{
+	char text[400];
+	struct options o;
+
+	(void)state;
+	snprintf(text, sizeof(text), "pcap-dir = /%0220d workers = 3\n", 0);
+	CHECK(parse_file(&o, text, NULL) == OPTIONS_WRONG);
+	snprintf(text, sizeof(text), "pcap-dir = /%0100d", 0);
+	CHECK(parse_file(&o, text, NULL) == OPTIONS_RUN);
+}
+
 static void help_and_version_are_answered(void **state)
 {
 	struct options o;
@@ -125,6 +159,8 @@ int main(void)
 		cmocka_unit_test(bad_spellings_are_refused),
 		cmocka_unit_test(the_file_is_read_and_argv_wins),
 		cmocka_unit_test(a_wrong_line_in_the_file_is_refused),
+		cmocka_unit_test(only_a_plain_file_is_a_configuration),
+		cmocka_unit_test(a_line_that_is_too_long_is_refused),
 		cmocka_unit_test(help_and_version_are_answered),
 	};
 
