@@ -33,6 +33,7 @@ libpvb_a_SOURCES += \
 	src/netback/vif_rx.c \
 	src/netback/vif_shared.c src/netback/vif_shared.h \
 	src/netback/vif_stats.c src/netback/vif_stats.h \
+	src/netback/vif_steer.c src/netback/vif_steer.h \
 	src/netback/vif_tx.c \
 	src/netback/vif_undo.c src/netback/vif_undo.h
 
@@ -60,6 +61,7 @@ tests_unit_test_checksum_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_hash_SOURCES = tests/unit/test-hash.c tests/unit/netframes.h
 tests_unit_test_hash_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_hash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=syscall
 tests_unit_test_hash_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_capture_SOURCES = tests/unit/test-capture.c

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_tun.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -281,7 +279,7 @@ static int make_map(void)
 
 static int load_program(int map_fd)
 {
-	static struct bpf_insn insns[STEER_MAX_INSNS];
+	struct bpf_insn insns[STEER_MAX_INSNS];
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
 				.insns = (uintptr_t)insns,
 				.license = (uintptr_t) "MIT" };
@@ -314,8 +312,7 @@ void steer_close(struct steer *steer)
 	*steer = (struct steer){ 0 };
 }
 
-int steer_apply(struct steer *steer, const struct hash_config *config, uint32_t nr_queues,
-		int tap_fd)
+int steer_set(struct steer *steer, const struct hash_config *config, uint32_t nr_queues)
 {
 	struct steer_table *table = malloc(sizeof(*table));
 	uint32_t key = 0;
@@ -329,14 +326,5 @@ int steer_apply(struct steer *steer, const struct hash_config *config, uint32_t 
 	steer_table_fill(config, nr_queues, table);
 	err = call_bpf(BPF_MAP_UPDATE_ELEM, &attr);
 	free(table);
-	if (!err && ioctl(tap_fd, TUNSETSTEERINGEBPF, &steer->prog_fd) < 0)
-		err = -errno;
 	return err;
-}
-
-void steer_release(int tap_fd)
-{
-	int none = -1;
-
-	ioctl(tap_fd, TUNSETSTEERINGEBPF, &none); /* a kernel that does not know it has none */
 }

@@ -45,10 +45,7 @@ int steer_open(struct steer *steer);
 /* Idempotent. */
 void steer_close(struct steer *steer);
 
-/* Make a configuration that is on the one in force on a tap of `nr_queues`. 0 or -errno. */
-int steer_apply(struct steer *steer, const struct hash_config *config, uint32_t nr_queues,
-		int tap_fd);
-/* Leave the choice to the kernel again: it follows the queue that a flow was last sent on. */
-void steer_release(int tap_fd);
+/* Have the program follow a configuration that is on, for a tap of `nr_queues` (tap_steer()). 0 or -errno. */
+int steer_set(struct steer *steer, const struct hash_config *config, uint32_t nr_queues);
 
 #endif

@@ -11,6 +11,8 @@
 #include "netback/tap.h"
 #include "rtnl.h"
 
+/* An earlier life of the daemon has left it, or the kernel did not do as it was told. */
+#define STEERED_BY_UNKNOWN (-2)
 /* Until a guest is there to say what it takes. */
 #define FIRST_QUEUE_LEN 256
 
@@ -93,6 +95,7 @@ static int find_or_make(struct tap *tap, const char *name, struct rtnl *rtnl)
 	if (err && err != -ENODEV)
 		return err;
 	tap->adopted = !err;
+	tap->steered_by = tap->adopted ? STEERED_BY_UNKNOWN : TAP_STEER_NONE;
 	err = open_first(tap, name);
 	if (err)
 		return err;
@@ -151,6 +154,16 @@ int tap_set_queues(struct tap *tap, unsigned int nr)
 int tap_set_offload(struct tap *tap, unsigned int flags)
 {
 	return check(ioctl(tap->fds[0], TUNSETOFFLOAD, flags));
+}
+
+int tap_steer(struct tap *tap, int prog_fd)
+{
+	int err = 0;
+
+	if (tap->steered_by != prog_fd)
+		err = check(ioctl(tap->fds[0], TUNSETSTEERINGEBPF, &prog_fd));
+	tap->steered_by = err ? STEERED_BY_UNKNOWN : prog_fd;
+	return err;
 }
 
 int tap_set_queue_len(struct tap *tap, unsigned int nr_frames)

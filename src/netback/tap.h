@@ -20,7 +20,8 @@ struct tap {
 	int fds[TAP_MAX_QUEUES]; /* owned; -1 when closed; the first lives as long as the tap */
 	int ifindex;             /* 0 when there is none */
 	bool multi_queue;
-	bool adopted; /* it was there before us */
+	bool adopted;   /* it was there before us */
+	int steered_by; /* the program that chooses the queue of a frame, or below 0 */
 };
 
 /*
@@ -36,6 +37,13 @@ int tap_set_queues(struct tap *tap, unsigned int nr);
 
 /* What the kernel may leave undone in frames that we read (TUN_F_*). 0 or -errno. */
 int tap_set_offload(struct tap *tap, unsigned int flags);
+
+/*
+ * Have the program behind `prog_fd` (borrowed) choose the queue of each frame for the guest. With TAP_STEER_NONE the
+ * kernel chooses: the queue that the flow was last sent on. 0, also when it was so already, or -errno.
+ */
+#define TAP_STEER_NONE (-1)
+int tap_steer(struct tap *tap, int prog_fd);
 
 /* How many frames may wait in the kernel, per queue, for a guest that takes none. */
 int tap_set_queue_len(struct tap *tap, unsigned int nr_frames);

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "netback/quirks.h"
-#include "netback/steer.h"
 #include "netback/vif_ctrl.h"
 #include "netback/vif_front.h"
 #include "netback/vif_guard.h"
 #include "netback/vif_limits.h"
 #include "netback/vif_queue.h"
 #include "netback/vif_quirks.h"
+#include "netback/vif_steer.h"
 #include "netback/tap.h"
 #include "netback/tap_mark.h"
 #include "netback/tap_share.h"
@@ -28,6 +28,7 @@ struct vif {
 	struct vif_limits limits;
 	struct vif_guard guard;
 	struct vif_capture capture;
+	struct vif_steer steer;
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
@@ -245,7 +246,7 @@ static void init_ctrl(struct vif *vif, bool resume)
 	ctrl->ref = vif->front.ctrl_ref;
 	ctrl->remote_port = vif->front.ctrl_port;
 	ctrl->nr_queues = vif->front.nr_queues;
-	ctrl->tap_fd = vif->tap.fds[0];
+	ctrl->steer = &vif->steer;
 	ctrl->runtime_dir = dev->env->runtime_dir;
 	ctrl->resume = resume;
 }
@@ -253,6 +254,7 @@ static void init_ctrl(struct vif *vif, bool resume)
 /* Undo prepare(); idempotent. Keeps one queue of the tap. */
 static void forget_queues(struct vif *vif)
 {
+	vif_steer_stop(&vif->steer, vif->dev.suspending);
 	tap_set_queues(&vif->tap, 1);
 	free(vif->queues);
 	vif->queues = NULL;
@@ -278,7 +280,6 @@ static int prepare_tap(struct vif *vif)
 	unsigned int nr = vif->front.nr_queues;
 	int err = tap_set_queues(&vif->tap, nr);
 
-	steer_release(vif->tap.fds[0]);
 	if (!err)
 		err = tap_set_offload(&vif->tap, offload_tap_flags(&vif->front.accept));
 	if (!err)
@@ -307,7 +308,10 @@ static int prepare(struct vif *vif, bool resume)
 		init_queue(vif, i, resume);
 	if (vif->ctrl)
 		init_ctrl(vif, resume);
-	return vif_shared_open(&vif->shared, &vif->dev, nr, resume);
+	err = vif_shared_open(&vif->shared, &vif->dev, nr, resume);
+	if (!err)
+		vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->shared, &vif->tap, nr);
+	return err;
 }
 
 /* A guest without scatter-gather takes a page at most; the MTU is what the bridge and the admin want. */
@@ -486,6 +490,13 @@ void vif_ctrl_broke(struct vif_ctrl *ctrl)
 {
 	ctrl->broken_seen = true;
 	part_broke(ctrl->owner);
+}
+
+void vif_ctrl_changed(struct vif_ctrl *ctrl)
+{
+	struct vif *vif = ctrl->owner;
+
+	vif_steer_changed(&vif->steer);
 }
 
 void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)

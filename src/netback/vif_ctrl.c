@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "log.h"
 #include "netback/vif_ctrl.h"
 
 #define ctrl_of(task_ptr, member)                                                                  \
@@ -62,37 +61,20 @@ static void ctrl_take(struct queue *queue)
 		take_job(c, &c->jobs[c->nr_jobs++]);
 }
 
-/* Said once: it is about this host, and a guest can bring it about at will. */
-static void complain(int err)
+static void changed_run(struct loop_task *task)
 {
-	static atomic_bool said;
+	struct vif_ctrl *c = ctrl_of(task, changed_task);
 
-	if (err && !atomic_exchange(&said, true))
-		log_warning("frames cannot be spread by their guests' hash, so the kernel chooses "
-			    "their queues: %s%s",
-			    strerror(-err), err == -EPERM ? " (CAP_BPF is missing)" : "");
+	atomic_store(&c->changed_posted, false);
+	vif_ctrl_changed(c);
 }
 
-/* Where the daemon may not load programs the kernel goes on choosing: that is allowed, and slower. */
-static void steer_frames(struct vif_ctrl *c)
+static void tell_of_change(struct vif_ctrl *c)
 {
-	const struct hash_config *config = &c->shared->kept->hash;
-	int err = 0;
-
-	if (c->nr_queues == 1)
+	if (atomic_exchange(&c->changed_posted, true))
 		return;
-	if (!hash_config_is_on(config)) {
-		steer_release(c->tap_fd);
-		return;
-	}
-	if (!c->steer.open)
-		err = steer_open(&c->steer);
-	if (!err)
-		err = steer_apply(&c->steer, config, c->nr_queues, c->tap_fd);
-	if (err)
-		steer_release(c->tap_fd);
-	c->steer_err = err;
-	complain(err);
+	c->changed_task.run = changed_run;
+	loop_post(c->control, &c->changed_task);
 }
 
 static void carry_out(struct vif_ctrl *c, const struct vif_ctrl_job *job,
@@ -112,17 +94,26 @@ static void carry_out(struct vif_ctrl *c, const struct vif_ctrl_job *job,
 }
 
 /* In the order of the ring: a table's size comes before its entries. */
+static void carry_out_all(struct vif_ctrl *c)
+{
+	const struct hash_config *now = &c->shared->kept->hash, before = *now;
+	bool changed;
+
+	vif_shared_lock_hash(c->shared);
+	for (; c->nr_done < c->nr_jobs; c->nr_done++)
+		carry_out(c, &c->jobs[c->nr_done], &c->responses[c->nr_done]);
+	changed = memcmp(&before, now, sizeof(before)) != 0;
+	vif_shared_unlock_hash(c->shared, changed);
+	if (changed)
+		tell_of_change(c);
+}
+
 static void ctrl_act(struct queue *queue)
 {
 	struct vif_ctrl *c = ctrl_of_queue(queue);
 
-	if (c->nr_done == c->nr_jobs)
-		return;
-	vif_shared_lock_hash(c->shared);
-	for (; c->nr_done < c->nr_jobs; c->nr_done++)
-		carry_out(c, &c->jobs[c->nr_done], &c->responses[c->nr_done]);
-	vif_shared_unlock_hash(c->shared);
-	steer_frames(c);
+	if (c->nr_done < c->nr_jobs)
+		carry_out_all(c);
 }
 
 static void ctrl_give(struct queue *queue)
@@ -148,6 +139,7 @@ static void ctrl_dump(struct queue *queue, FILE *out)
 {
 	const struct vif_ctrl *c = ctrl_of_queue(queue);
 	const struct hash_config *hash = &c->shared->kept->hash;
+	int steer_err = atomic_load(&c->steer->err);
 	struct ring_indices at;
 
 	ring_indices(&c->ring, &at);
@@ -155,12 +147,13 @@ static void ctrl_dump(struct queue *queue, FILE *out)
 		"vif %" PRIu32 "/%" PRIu32 "/ctrl worker=%u broken=%d req_prod=%" PRIu32
 		" rsp_prod=%" PRIu32 " requests=%" PRIu64 " refused=%" PRIu64
 		" hash_algorithm=%" PRIu32 " hash_types=%" PRIu32 " hash_mapping_size=%" PRIu32
-		" steer=%s\n",
+		" steer=%s steer_updates=%" PRIu32 "\n",
 		c->id.domid, c->id.devid, c->worker->index, c->broken, at.req_prod, at.rsp_prod,
 		c->nr_requests, c->nr_refused, hash->algorithm, hash->types, hash->mapping_size,
-		c->steer_err    ? strerror(-c->steer_err)
-		: c->steer.open ? "yes"
-				: "no");
+		steer_err                    ? strerror(-steer_err)
+		: atomic_load(&c->steer->on) ? "yes"
+					     : "no",
+		atomic_load(&c->steer->nr_updates));
 }
 
 static const struct queue_ops ctrl_ops = {
@@ -207,8 +200,6 @@ static int ctrl_open(struct vif_ctrl *c)
 	err = worker_bind(c->worker, &c->port, &c->queue, c->id.domid, c->remote_port);
 	if (err)
 		return err;
-	if (hash_config_is_on(&c->shared->kept->hash))
-		steer_frames(c);            /* as an earlier life of the daemon was told */
 	worker_notify(c->worker, &c->port); /* an answer's notification may have been lost then */
 	queue_mark(&c->queue);
 	return 0;
@@ -223,7 +214,6 @@ static void ctrl_close(struct vif_ctrl *c)
 	c->ring = (struct ring){ 0 };
 	grant_unmap(c->worker->xgt, &c->map);
 	c->undo = vif_undo_close(c->undo, &id, VIF_UNDO_CTRL, !c->keep);
-	steer_close(&c->steer); /* the tap holds the program for as long as it uses it */
 }
 
 /* --- between the threads --- */

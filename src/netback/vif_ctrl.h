@@ -6,14 +6,15 @@
 #ifndef PVB_NETBACK_VIF_CTRL_H
 #define PVB_NETBACK_VIF_CTRL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "grant.h"
 #include "loop.h"
 #include "netback/hash.h"
-#include "netback/steer.h"
 #include "netback/vif_shared.h"
+#include "netback/vif_steer.h"
 #include "netback/vif_undo.h"
 #include "ring/ring.h"
 #include "trace.h"
@@ -40,17 +41,15 @@ struct vif_ctrl {
 	uint32_t ref;
 	uint32_t remote_port;
 	uint32_t nr_queues;
-	int tap_fd;              /* borrowed */
-	const char *runtime_dir; /* borrowed */
-	bool resume;             /* the ring is live, from an earlier life */
-	bool keep;               /* it stays so: another life follows */
+	const struct vif_steer *steer; /* borrowed, for the dump */
+	const char *runtime_dir;       /* borrowed */
+	bool resume;                   /* the ring is live, from an earlier life */
+	bool keep;                     /* it stays so: another life follows */
 
 	struct grant_map map; /* owned */
 	struct ring ring;
 	struct vif_undo *undo; /* owned; NULL when it could not be had */
 	struct worker_port port;
-	struct steer steer; /* owned */
-	int steer_err;      /* why frames are not steered */
 	bool broken;
 	bool more;
 	struct vif_ctrl_job jobs[VIF_CTRL_BATCH];
@@ -62,6 +61,8 @@ struct vif_ctrl {
 
 	struct loop_task task;
 	struct loop_task broken_task;
+	struct loop_task changed_task;
+	atomic_bool changed_posted;
 	int err;
 	const char *why; /* borrowed, static text */
 
@@ -78,5 +79,7 @@ void vif_ctrl_stop(struct vif_ctrl *ctrl);
 void vif_ctrl_started(struct vif_ctrl *ctrl);
 void vif_ctrl_stopped(struct vif_ctrl *ctrl);
 void vif_ctrl_broke(struct vif_ctrl *ctrl);
+/* The guest has changed its hash; once for several changes in a row. */
+void vif_ctrl_changed(struct vif_ctrl *ctrl);
 
 #endif

@@ -113,9 +113,10 @@ void vif_shared_lock_hash(struct vif_shared *shared)
 	pthread_mutex_lock(&shared->hash_lock);
 }
 
-void vif_shared_unlock_hash(struct vif_shared *shared)
+void vif_shared_unlock_hash(struct vif_shared *shared, bool changed)
 {
-	atomic_fetch_add(&shared->hash_generation, 1);
+	if (changed)
+		atomic_fetch_add(&shared->hash_generation, 1);
 	pthread_mutex_unlock(&shared->hash_lock);
 }
 

@@ -39,10 +39,10 @@ void vif_shared_sample(struct vif_shared *shared, struct device *dev);
 
 /* --- worker threads --- */
 
-/* Around changes of kept->hash; the unlock tells the queues. */
+/* Around changes of kept->hash; the unlock tells the queues if there was one. */
 void vif_shared_lock_hash(struct vif_shared *shared);
-void vif_shared_unlock_hash(struct vif_shared *shared);
-/* Bring a queue's own copy up to date; `generation` belongs to the copy and begins at 0. */
+void vif_shared_unlock_hash(struct vif_shared *shared, bool changed);
+/* Bring one's own copy up to date; `generation` belongs to the copy and begins at 0. */
 void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation, struct hash_config *copy);
 
 #endif

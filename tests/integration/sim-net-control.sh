@@ -87,6 +87,50 @@ hash_queues_kill() {
 	check_restart hash-queues-restart KILL
 }
 
+# The dump of the control ring: how often the kernel has been told of its hash.
+ctrl_dumps() { grep -c "dump: vif $dom/0/ctrl " "$log" || :; }
+ctrl_dump_came() { [ "$(ctrl_dumps)" -gt "$1" ]; }
+ctrl_dump() {
+	_dumps=$(ctrl_dumps)
+	kill -USR1 "$daemon"
+	until_true 5000 ctrl_dump_came "$_dumps" || fail "no dump of the control ring"
+	grep "dump: vif $dom/0/ctrl " "$log" | tail -n 1
+}
+steer_updates() { ctrl_dump | sed "s/.* steer_updates=\([0-9]*\).*/\1/"; }
+is_told_of_the_last() { ! ctrl_dump | grep -q " steer=no "; }
+
+# Once for the start.
+ctrl_idle() {
+	begin_check ctrl-idle
+	_updates=$(steer_updates)
+	end_check
+	[ "$_updates" = 1 ] || fail "the kernel has been told $_updates times of the same hash"
+}
+
+ctrl_storm() {
+	_start=$(date +%s)
+	begin_check ctrl-storm
+	_updates=$(steer_updates)
+	_most=$((($(date +%s) - _start + 1) * 10 + 1))
+	[ "$_updates" -le "$_most" ] || fail "the kernel has been told $_updates times"
+	until_true 10000 is_told_of_the_last || fail "the last change is lost: $(ctrl_dump)"
+	end_check
+}
+
+# All that a data thread does for a NIC, with every call of it looked at.
+no_rtnl_on_data_threads() {
+	preload=$XENSIM_BUILD/lib/xensim-faults.so
+	start_daemon --workers=8
+	for _check in ctrl hash hash-queues multicast xdp; do
+		guest_with_nic
+		simnet --check="$_check" "$dom" 0 || [ "$_check" = hash-queues ] || fail "simnet --check=$_check"
+		end_guest
+	done
+	order_in 8
+	! grep "is made on a data thread" "$log" || fail "it takes RTNL"
+	stop_daemon
+}
+
 xdp() { check xdp; }
 xdp_busy() { check xdp-busy; }
 
@@ -277,5 +321,8 @@ test_case "SIGKILL forgets no multicast group" multicast_kill
 test_case "a multicast list that is lost keeps nothing from the guest" multicast_lost
 test_case "a stop of the daemon forgets no hash" hash_stop
 test_case "SIGKILL forgets no hash" hash_kill
+test_case "questions of the control ring, and what is so already, are not told to the kernel" ctrl_idle
+test_case "of a storm of changes the kernel is told of ten a second and of the last one" ctrl_storm
+test_case "no data thread takes the kernel's RTNL lock" no_rtnl_on_data_threads
 test_case "SIGKILL leaves frames on the queue of their hash" hash_queues_kill
 exit "$failed"

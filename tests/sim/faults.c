@@ -10,6 +10,9 @@
  *   open                    open() and openat() of anything but the tap device
  *   tap.open  tap.ioctl  tap.read  tap.write
  *   netlink.socket  netlink.send  netlink.recv
+ *
+ * What takes the kernel's RTNL lock, which may be held for long, belongs on the main thread: another thread that does
+ * it is named on stderr.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,6 +20,7 @@
 #include <libaio.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -54,6 +58,13 @@ static int remember(int fd, enum fd_kind kind)
 static bool is(int fd, enum fd_kind kind)
 {
 	return fd >= 0 && fd < MAX_FDS && __atomic_load_n(&kinds[fd], __ATOMIC_RELAXED) == kind;
+}
+
+/* A call that takes RTNL. */
+static void note_rtnl(const char *call, unsigned long what)
+{
+	if (gettid() != getpid())
+		fprintf(stderr, "xensim: %s %#lx is made on a data thread\n", call, what);
 }
 
 /* True, with errno set, when this use of the call must fail. */
@@ -184,11 +195,20 @@ DEFINE_OPEN(openat64, (int fd, const char *file, int oflag, ...), fd)
 
 int close(int fd)
 {
+	if (is(fd, FD_TAP))
+		note_rtnl("close of a tap", (unsigned long)fd);
 	remember(fd, FD_OTHER);
 	return REAL(close)(fd);
 }
 
 /* --- the tap --- */
+
+/* Those of /dev/net/tun begin at 200; sockets' own are of another type. */
+static bool is_on_net(unsigned long request)
+{
+	return (_IOC_TYPE(request) == 'T' && _IOC_NR(request) >= 200) ||
+	       _IOC_TYPE(request) == SIOCGIFNAME >> 8;
+}
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -198,6 +218,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	if (is_on_net(request))
+		note_rtnl("ioctl", request);
 	return fd_fails(fd, FD_TAP, "tap.ioctl") ? -1 : REAL(ioctl)(fd, request, arg);
 }
 
@@ -233,11 +255,15 @@ int socket(int domain, int type, int protocol)
 
 ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
+	if (is(fd, FD_NETLINK))
+		note_rtnl("netlink", (unsigned long)fd);
 	return fd_fails(fd, FD_NETLINK, "netlink.send") ? -1 : REAL(send)(fd, buf, n, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+	if (is(fd, FD_NETLINK))
+		note_rtnl("netlink", (unsigned long)fd);
 	return fd_fails(fd, FD_NETLINK, "netlink.send") ? -1 : REAL(sendmsg)(fd, message, flags);
 }
 

@@ -368,13 +368,65 @@ static int hash_extra(struct net_front *f)
 	return err ? err : judge_flows(f, 0, false);
 }
 
+/* The answer to a request does not wait for the kernel: until a frame has come on the queue of each flow's hash. */
+static int until_steered(struct net_front *f)
+{
+	int64_t end = sim_now_ms() + (int64_t)NET_EVENTUALLY_MS * sim_slowness();
+	uint32_t type, hash, queue;
+	int err = 0;
+
+	for (uint8_t flow = 0; flow < 16 && !err;) {
+		err = bounce(f, NET_UDP4, flow, flow % f->nr_queues);
+		queue = own_hash(f, 15, &type, &hash) ? mapped_queue(f, hash % MAPPING) : 0;
+		if (!err && f->packet.queue == queue)
+			flow++;
+		else if (!err && sim_now_ms() > end)
+			err = net_failed("frames stay on other queues than their hashes say");
+	}
+	return err;
+}
+
 static int hash_queues(struct net_front *f)
 {
 	int err = connect_with_ctrl(f, 4);
 
 	if (!err)
 		err = set_hashing(f, 15);
+	if (!err)
+		err = until_steered(f);
 	return err ? err : judge_flows(f, 15, true);
+}
+
+/* Questions change nothing, and nor does what is so already. */
+static int ctrl_idle(struct net_front *f)
+{
+	int err = connect_with_ctrl(f, 4);
+
+	for (int i = 0; i < 300 && !err; i++) {
+		err = ask(f, GET_SIZE, 0, 0, 0, SUCCESS, 128);
+		if (!err)
+			err = ask(f, GET_TYPES, 0, 0, 0, NOT_SUPPORTED, -1);
+		if (!err)
+			err = ask(f, SET_SIZE, 0, 0, 0, SUCCESS, 0);
+		if (!err)
+			err = ask(f, ALGORITHM, 0, 0, 0, SUCCESS, 0);
+	}
+	return err ? err : net_wait_for_go();
+}
+
+/* On and off and on. */
+static int ctrl_storm(struct net_front *f)
+{
+	int err = connect_with_ctrl(f, 4);
+
+	for (int i = 0; i < 150 && !err; i++) {
+		err = set_hashing(f, 15);
+		if (!err)
+			err = ask(f, ALGORITHM, 0, 0, 0, SUCCESS, 0);
+	}
+	if (!err)
+		err = set_hashing(f, 15);
+	return err ? err : net_wait_for_go();
 }
 
 /* No frame before the "go": it may be lost when a backend dies, and says nothing then. */
@@ -399,6 +451,8 @@ static int hash_queues_restart(struct net_front *f)
 		err = set_hashing(f, 15);
 	if (!err)
 		err = net_wait_for_go();
+	if (!err)
+		err = until_steered(f);
 	return err ? err : judge_flows(f, 15, true);
 }
 
@@ -590,6 +644,8 @@ static const struct {
 	{ "xdp-busy", xdp_busy },
 	{ "hash", hash_extra },
 	{ "hash-queues", hash_queues },
+	{ "ctrl-idle", ctrl_idle },
+	{ "ctrl-storm", ctrl_storm },
 	{ "hash-restart", hash_restart },
 	{ "hash-queues-restart", hash_queues_restart },
 };

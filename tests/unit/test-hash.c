@@ -4,12 +4,15 @@
  * small interpreter and must find the same queue as the C code.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -413,6 +416,61 @@ static void kernel_takes_the_program(void **state)
 	steer_close(&steer);
 }
 
+/* --- two threads --- */
+
+static bool bpf_is_faked;
+static _Atomic int nr_mixed;
+
+/* What the kernel sees of a program: the map that it reads. */
+static void look_at_program(const union bpf_attr *attr, int own_map)
+{
+	const struct bpf_insn *insns = (const void *)(uintptr_t)attr->insns;
+
+	for (uint32_t i = 0; i < attr->insn_cnt; i++)
+		if (insns[i].code == (BPF_LD | BPF_DW | BPF_IMM) && insns[i].imm != own_map)
+			nr_mixed++;
+}
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, int command, const union bpf_attr *attr, size_t size);
+long __wrap_syscall(long number, int command, const union bpf_attr *attr, size_t size)
+{
+	static _Thread_local int own_map;
+
+	if (number != SYS_bpf || !bpf_is_faked)
+		return __real_syscall(number, command, attr, size);
+	if (command == BPF_MAP_CREATE)
+		return own_map = eventfd(0, EFD_CLOEXEC);
+	look_at_program(attr, own_map);
+	return eventfd(0, EFD_CLOEXEC);
+}
+
+static void *load_programs(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 5000; i++) {
+		struct steer steer = { 0 };
+
+		if (steer_open(&steer) == 0)
+			steer_close(&steer);
+	}
+	return NULL;
+}
+
+static void each_of_two_threads_loads_a_program_of_its_own(void **state)
+{
+	pthread_t threads[2];
+
+	(void)state;
+	bpf_is_faked = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, load_programs, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	bpf_is_faked = false;
+	assert_int_equal(nr_mixed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +485,7 @@ int main(void)
 		cmocka_unit_test(kernel_and_daemon_choose_the_same_queue),
 		cmocka_unit_test(short_and_strange_frames_go_to_queue_0),
 		cmocka_unit_test(kernel_takes_the_program),
+		cmocka_unit_test(each_of_two_threads_loads_a_program_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

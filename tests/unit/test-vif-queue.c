@@ -1073,7 +1073,7 @@ static void turn_hashing_on(void)
 	kept.hash.algorithm = HASH_TOEPLITZ;
 	kept.hash.types = HASH_ALL_TYPES;
 	memset(kept.hash.key, 0x5a, sizeof(kept.hash.key));
-	vif_shared_unlock_hash(&shared);
+	vif_shared_unlock_hash(&shared, true);
 }
 
 static uint32_t hash_of(const struct received *r)
