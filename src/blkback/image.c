@@ -63,7 +63,7 @@ static int file_size(const struct image *image, uint64_t *ret_bytes)
 		return ioctl(image->fd, BLKGETSIZE64, ret_bytes) < 0 ? -errno : 0;
 	if (fstat(image->fd, &st) < 0)
 		return -errno;
-	*ret_bytes = (uint64_t)st.st_size / image->block * image->block;
+	*ret_bytes = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -130,7 +130,7 @@ static int measure(struct image *image)
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return -ENOTSUP;
 	image->block_device = S_ISBLK(st.st_mode);
-	err = file_size(image, &image->bytes);
+	err = image_size(image, &image->bytes);
 	if (!err && image->direct) {
 		image->block = direct_block(image->fd, image->bytes);
 		err = image->block ? 0 : reopen_buffered(image);
@@ -299,7 +299,12 @@ void image_close(struct image *image)
 
 int image_size(const struct image *image, uint64_t *ret_bytes)
 {
-	return image->ops->size(image, ret_bytes);
+	uint64_t bytes;
+	int err = image->ops->size(image, &bytes);
+
+	if (!err)
+		*ret_bytes = bytes / image->block * image->block;
+	return err;
 }
 
 int image_settle(const struct image *image)

@@ -13,8 +13,13 @@
 #include "blkback/aio.h"
 #include "blkback/disk_options.h"
 #include "blkback/slow.h"
+#include "grant.h"
+#include "ring/blkif.h"
 
 #define IMAGE_BLOCK_MAX 4096u
+
+/* The most that one request reads or writes: all segments of one of a ring's, widened to whole blocks. */
+#define IMAGE_BYTES_MAX (BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE + IMAGE_BLOCK_MAX)
 
 struct image;
 struct image_request;
@@ -109,7 +114,7 @@ void image_learn(struct image *image, const struct nbd_facts *facts);
 
 void image_close(struct image *image);
 
-/* How large the medium is now. 0 with *ret_bytes, or -errno. */
+/* How large the medium is now, in whole blocks of the image. 0 with *ret_bytes, or -errno. */
 int image_size(const struct image *image, uint64_t *ret_bytes);
 
 /* Worker thread: hand a request to the medium. */

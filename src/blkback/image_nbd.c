@@ -83,8 +83,9 @@ void image_learn(struct image *image, const struct nbd_facts *facts)
 {
 	/* A server of larger blocks than these is asked for parts of them, and may refuse. */
 	image->block = facts->block <= IMAGE_BLOCK_MAX ? facts->block : BLKIF_SECTOR_SIZE;
-	image->bytes = facts->bytes / image->block * image->block;
-	image->physical_block = facts->block;
+	image_size(image, &image->bytes);
+	/* `sectors` must be a multiple (blkif.h) */
+	image->physical_block = image->bytes % facts->block ? image->block : facts->block;
 	image->discard = facts->trim;
 	image->discard_granularity = facts->block;
 }

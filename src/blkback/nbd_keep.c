@@ -167,7 +167,9 @@ int nbd_keep_append(struct nbd_keep *keep, uint64_t offset, const void *buf, uin
 	uint64_t end = load(&keep->header->end), used = end - load(&keep->header->start);
 	int err;
 
-	if (bytes > NBD_KEEP_BYTES || sizeof(record) + bytes > NBD_KEEP_BYTES - used)
+	if (bytes > NBD_KEEP_LARGEST)
+		return -E2BIG;
+	if (sizeof(record) + bytes > NBD_KEEP_BYTES - used)
 		return -ENOSPC;
 	err = put(keep->fd, end, &record, sizeof(record));
 	if (!err)

@@ -20,7 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NBD_KEEP_BYTES ((uint64_t)4 << 20) /* of records */
+#include "blkback/image.h"
+
+#define NBD_KEEP_BYTES   ((uint64_t)4 << 20) /* of records */
+#define NBD_KEEP_LARGEST IMAGE_BYTES_MAX     /* write that is kept */
 
 struct nbd_keep_header {
 	uint64_t magic;
@@ -53,7 +56,7 @@ int nbd_keep_open(struct nbd_keep *keep, const char *path, const char *name, boo
 /* Idempotent; `remove` deletes the file. */
 void nbd_keep_close(struct nbd_keep *keep, bool remove);
 
-/* 0; -ENOSPC when there is no room; else -errno. */
+/* 0; -ENOSPC when there is no room; -E2BIG for one that could not be read back; else -errno. */
 int nbd_keep_append(struct nbd_keep *keep, uint64_t offset, const void *buf, uint64_t bytes);
 
 /* What a flush that is sent now will cover; and when it is acknowledged. */

@@ -14,7 +14,6 @@
 #define FIRST_TRY_NS (50 * NS_PER_MS)
 #define LAST_TRY_NS  (1000 * NS_PER_MS)
 #define HANDSHAKE_NS (5000 * NS_PER_MS)
-#define LARGEST      ((uint64_t)1 << 20) /* request: 256 segments of a page */
 #define TRIM_CHUNK   ((uint64_t)1 << 30) /* the wire has 32 bits */
 
 TAILQ_HEAD(held, image_request);
@@ -265,7 +264,8 @@ static void come_up(struct nbd_link *link)
 static void replay_next(struct nbd_link *link)
 {
 	struct nbd_keep_record record;
-	int err = nbd_keep_next(&link->keep, &link->replay_pos, &record, link->replay_buf, LARGEST);
+	int err = nbd_keep_next(&link->keep, &link->replay_pos, &record, link->replay_buf,
+				NBD_KEEP_LARGEST);
 
 	if (err == -ENOENT) {
 		come_up(link);
@@ -311,7 +311,7 @@ static void replay(struct nbd_link *link)
 		return;
 	}
 	link->replay_pos = nbd_keep_first(&link->keep);
-	link->replay_buf = malloc(LARGEST);
+	link->replay_buf = malloc(NBD_KEEP_LARGEST);
 	if (link->replay_buf)
 		replay_next(link);
 	else

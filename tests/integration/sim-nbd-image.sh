@@ -9,11 +9,14 @@ set -eu
 command -v nbdkit >/dev/null || skip "no nbdkit here"
 grep -q '^#define HAVE_LIBNBD 1' "$build/config.h" || skip "built without libnbd"
 sock=$XENSIM_DIR/nbd
+keys= # of the server's filters
 
 # server [OPTION...]: it forgets what it acknowledged and did not flush when it is killed.
 server() {
 	rm -f "$sock"
-	nbdkit --exit-with-parent -f -U "$sock" "$@" --filter=cache file "$XENSIM_DIR/disk" cache=writeback 2>>"$XENSIM_DIR/nbdkit" &
+	# shellcheck disable=SC2086 # several keys
+	nbdkit --exit-with-parent -f -U "$sock" "$@" --filter=cache file "$XENSIM_DIR/disk" cache=writeback $keys \
+		2>>"$XENSIM_DIR/nbdkit" &
 	server=$!
 	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
 }
@@ -119,6 +122,73 @@ bad_name() {
 	refused "TLS is not spoken"
 }
 
+blocks_of() { # BYTES: what server() is to insist on
+	keys="blocksize-minimum=$1 blocksize-preferred=$1 blocksize-error-policy=error"
+}
+
+# The frontend's side is an NBD server, too: qemu-io writes through it, and leaves without a flush.
+unflushed_writes() { # BLOCK OFFSET...
+	new_disk disk 16
+	blocks_of "$1"
+	server --filter=blocksize-policy
+	shift
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbd:unix:$sock" xvda
+	load_with --segs=256 --depth=4 --nbd="$XENSIM_DIR/front"
+	until_true 10000 test -S "$XENSIM_DIR/front" || fail "no frontend"
+	for _at; do
+		qemu-io -f raw -t writeback -c "write -P 0x42 8M 4k" -c "write -P 0x41 $_at 1M" -c abort \
+			"nbd:unix:$XENSIM_DIR/front" >"$XENSIM_DIR/io" 2>&1 || :
+		_outages=$(grep -c "is back" "$log" || :)
+		kill_server
+		server --filter=blocksize-policy
+		until_true 10000 came_back "$_outages" || fail "it does not come back"
+		qemu-io -r -f raw -c "read -P 0x42 8M 4k" -c "read -P 0x41 $_at 1M" "nbd:unix:$XENSIM_DIR/front" >"$XENSIM_DIR/io"
+		! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "at $_at: $(cat "$XENSIM_DIR/io")"
+	done
+	kill "$load"
+	wait "$load" || :
+	keys=
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+	kill_server
+}
+came_back() { [ "$(grep -c "is back" "$log")" -gt "$1" ]; }
+
+large_blocks() {
+	PATH=$PATH:/usr/bin command -v qemu-io >/dev/null || return 0
+	unflushed_writes 4096 512 4096 3584 15728128
+	unflushed_writes 1024 512
+}
+
+# The plain disk grows after the NBD disk was attached: by then that one's size was looked at again.
+a_size_within_a_block() {
+	new_disk disk 16
+	truncate -s $((16777216 + 1536)) "$XENSIM_DIR/disk"
+	blocks_of 4096
+	server --filter=blocksize-policy
+	keys=
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbd:unix:$sock" xvda
+	new_disk plain 16
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/plain" xvdb
+	simblk --requests=100 --hold "$dom" 51728 >"$XENSIM_DIR/plain.load" &
+	_plain=$!
+	begin "$XENSIM_DIR/load" simblk --requests=300 --odd --verify-all --hold "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	wait_line "$XENSIM_DIR/plain.load" holding
+	truncate -s 32M "$XENSIM_DIR/plain"
+	wait_line "$log" "vbd $dom/51728: the image grew"
+	! grep "vbd $dom/51712: the image grew" "$log" || fail "it did not"
+	[ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = 32768 ] || fail "the size"
+	kill "$load" "$_plain"
+	wait "$load" "$_plain" || :
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+	kill_server
+}
+
 # Each outage is one warning, whatever waited.
 server_dies() {
 	guest_on_nbd 16 "nbd:unix:$sock"
@@ -213,6 +283,8 @@ test_case "an export that is read-only is an error for a writer, and says so" re
 test_case "a missing server is an error that says so" no_server
 test_case "a name that cannot be is an error that says so" bad_name
 test_case "a server that dies and forgets loses nothing" server_dies
+test_case "an unflushed write of the largest size, widened to large blocks, outlives the server" large_blocks
+test_case "a size within a block is rounded once, and is no growth" a_size_within_a_block
 test_case "a guest can be destroyed while the server is away" destroyed_while_away
 stop_daemon
 daemon=$$ # each case has its own; test_case only looks whether this one lives

@@ -16,7 +16,7 @@
 
 static char dir[] = "/tmp/pvbackd-keep-XXXXXX";
 static char path[64];
-static uint8_t data[LARGE], back[LARGE];
+static uint8_t data[NBD_KEEP_LARGEST + 1], back[NBD_KEEP_LARGEST];
 
 static int make_dir(void **state)
 {
@@ -118,6 +118,24 @@ static void it_is_bounded_and_goes_round(void **state)
 	nbd_keep_close(&keep, true);
 }
 
+/* What a ring may ask for, widened to the largest blocks at both ends. */
+static void the_largest_write_can_be_read_back_and_no_larger_one_is_kept(void **state)
+{
+	const size_t widest = 256 * 4096 + IMAGE_BLOCK_MAX;
+	struct nbd_keep keep;
+	uint64_t pos;
+
+	(void)state;
+	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	append(&keep, 0, 'a', widest);
+	CHECK(nbd_keep_append(&keep, 0, data, NBD_KEEP_LARGEST + 1) == -E2BIG);
+	append(&keep, 512, 'b', 512);
+	pos = nbd_keep_first(&keep);
+	CHECK(next_is(&keep, &pos, 0, 'a', widest));
+	CHECK(next_is(&keep, &pos, 512, 'b', 512) && ends(&keep, &pos));
+	nbd_keep_close(&keep, true);
+}
+
 static void the_next_life_finds_it(void **state)
 {
 	struct nbd_keep keep;
@@ -174,6 +192,7 @@ int main(void)
 		cmocka_unit_test(records_come_back_in_order),
 		cmocka_unit_test(a_flush_drops_what_came_before_it_only),
 		cmocka_unit_test(it_is_bounded_and_goes_round),
+		cmocka_unit_test(the_largest_write_can_be_read_back_and_no_larger_one_is_kept),
 		cmocka_unit_test(the_next_life_finds_it),
 		cmocka_unit_test(another_image_or_damage_is_never_written),
 		cmocka_unit_test(a_record_that_claims_too_much_is_refused),
