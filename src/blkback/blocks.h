@@ -5,13 +5,13 @@
  * whatever another request wrote there in between would be lost. So each write claims its blocks,
  * one that changes a part of a block for itself alone.
  *
- * One for each such disk, shared by its rings on whatever workers: the only lock of the data path,
- * and other disks do not have it. Claims that conflict are granted in the order in which they were made.
+ * One for each medium, shared by the rings of all disks on it on whatever workers: the only lock of
+ * the data path, and only media of such blocks have it. Claims that conflict are granted in the order in
+ * which they were made.
  */
 #ifndef PVB_BLOCKS_H
 #define PVB_BLOCKS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -29,16 +29,15 @@ struct block_claim {
 	uint32_t nr_before; /* claims that it waits for */
 };
 
-TAILQ_HEAD(block_claims, block_claim);
+struct blocks;
 
-struct blocks {
-	pthread_mutex_t lock;
-	struct block_claims claims; /* in the order of their making */
-};
-
-void blocks_init(struct blocks *blocks);
-/* No claim may be left. */
-void blocks_done(struct blocks *blocks);
+/*
+ * Those of a medium: the same for all who give the same name. Each call needs its blocks_put(). NULL when
+ * there is no memory. Any thread.
+ */
+struct blocks *blocks_get(const char *medium);
+/* The last one takes them away: no claim may be left. NULL is fine; returns NULL. Any thread. */
+struct blocks *blocks_put(struct blocks *blocks);
 
 /* True when the claim holds at once; else granted() follows. It is the caller's until given up. */
 bool blocks_claim(struct blocks *blocks, struct block_claim *claim);

@@ -118,6 +118,18 @@ static int reopen_buffered(struct image *image)
 	return 0;
 }
 
+/* Two disks may have one medium, under whatever names. */
+static struct blocks *blocks_of(const struct stat *st)
+{
+	bool device = S_ISBLK(st->st_mode);
+	char medium[64];
+
+	snprintf(medium, sizeof(medium), "%s %llx %llx", device ? "device" : "file",
+		 (unsigned long long)(device ? st->st_rdev : st->st_dev),
+		 (unsigned long long)(device ? 0 : st->st_ino));
+	return blocks_get(medium);
+}
+
 static int measure(struct image *image)
 {
 	struct stat st;
@@ -125,6 +137,9 @@ static int measure(struct image *image)
 
 	if (fstat(image->fd, &st) < 0)
 		return -errno;
+	image->blocks = blocks_of(&st);
+	if (!image->blocks)
+		return -ENOMEM;
 	image->block = BLKIF_SECTOR_SIZE;
 	learn_discard(image, &st);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -294,6 +309,7 @@ void image_close(struct image *image)
 {
 	if (image->ops)
 		image->ops->close(image);
+	blocks_put(image->blocks);
 	*image = (struct image)IMAGE_CLOSED;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "blkback/aio.h"
+#include "blkback/blocks.h"
 #include "blkback/disk_options.h"
 #include "blkback/slow.h"
 #include "grant.h"
@@ -83,6 +84,7 @@ struct image {
 	int fd;                      /* owned; -1 when there is none */
 	uint64_t bytes;
 	uint32_t block; /* bytes: requests begin and end at multiples of it; so does the medium */
+	struct blocks *blocks;   /* owned: a share in those of the medium */
 	uint32_t physical_block; /* bytes, for `physical-sector-size`; the same or more */
 	bool direct;             /* O_DIRECT: nothing of it stays in our page cache */
 	bool block_device;

@@ -55,12 +55,21 @@ static const struct image_ops nbd_ops = {
 
 int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
 {
-	struct nbd_link *link = nbd_link_new(setup);
+	char medium[NBD_WHERE_MAX + 3 * NBD_EXPORT_MAX + 32];
+	struct blocks *blocks;
+	struct nbd_link *link;
 
-	if (!link)
+	if (nbd_name_format(&setup->name, medium, sizeof(medium)))
+		return -ENAMETOOLONG;
+	blocks = blocks_get(medium);
+	link = blocks ? nbd_link_new(setup) : NULL;
+	if (!link) {
+		blocks_put(blocks);
 		return -ENOMEM;
+	}
 	*image = (struct image){ .ops = &nbd_ops,
 				 .fd = -1,
+				 .blocks = blocks,
 				 .direct = true,
 				 .read_only = setup->read_only,
 				 .home = setup->worker,

@@ -27,7 +27,6 @@ static int vbd_probe(struct device *dev)
 
 	vbd->image = (struct image)IMAGE_CLOSED;
 	vbd->max_queues = device_offer_queues(dev, VBD_MAX_QUEUES);
-	blocks_init(&vbd->blocks);
 	vbd->rates.packets.min_burst = 1;
 	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 	vbd_read_options(vbd);
@@ -204,7 +203,6 @@ static void vbd_done(struct device *dev, bool removed)
 {
 	image_close(&vbd_of(dev)->image);
 	xentop_close(&vbd_of(dev)->xentop);
-	blocks_done(&vbd_of(dev)->blocks);
 	if (removed)
 		vbd_forget_journals(vbd_of(dev));
 }

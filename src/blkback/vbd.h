@@ -24,7 +24,6 @@ struct vbd {
 	char image_name[512]; /* of an NBD export */
 	dev_t loop;           /* left out between us and the image; 0: none */
 	struct xentop xentop;
-	struct blocks blocks;
 	struct rate_pair rates;
 	bool cdrom;
 	bool removable;

@@ -156,7 +156,6 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 					  env->nr_workers];
 	q->control = env->loop;
 	q->image = &vbd->image;
-	q->blocks = &vbd->blocks;
 	q->rates = &vbd->rates;
 	q->runtime_dir = env->runtime_dir;
 	q->xentop = vbd->xentop.stats;

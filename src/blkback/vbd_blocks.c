@@ -128,7 +128,7 @@ bool vbd_blocks_begin(struct vbd_io *io)
 		io->claim.alone = !covers_whole_blocks(io);
 	}
 	io->claimed = true;
-	if (!blocks_claim(q->blocks, &io->claim))
+	if (!blocks_claim(q->image->blocks, &io->claim))
 		return false;
 	return req->op == BLKIF_DISCARD || !read_edge(io);
 }
@@ -136,6 +136,6 @@ bool vbd_blocks_begin(struct vbd_io *io)
 void vbd_blocks_end(struct vbd_io *io)
 {
 	if (io->claimed)
-		blocks_give_up(io->queue->blocks, &io->claim);
+		blocks_give_up(io->queue->image->blocks, &io->claim);
 	io->claimed = false;
 }

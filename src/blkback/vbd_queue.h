@@ -87,12 +87,11 @@ struct vbd_queue_setup {
 struct vbd_queue {
 	struct queue queue;
 	/* set by the control thread before attach */
-	struct worker *worker;       /* borrowed */
-	struct loop *control;        /* borrowed */
-	const struct image *image;   /* borrowed; constant while attached */
-	struct blocks *blocks;       /* borrowed; of all the disk's rings */
-	struct rate_pair *rates;     /* borrowed; likewise: requests are its packets */
-	const char *runtime_dir;     /* borrowed */
+	struct worker *worker;     /* borrowed */
+	struct loop *control;      /* borrowed */
+	const struct image *image; /* borrowed; constant while attached */
+	struct rate_pair *rates;   /* borrowed; of all the disk's rings: requests are its packets */
+	const char *runtime_dir;   /* borrowed */
 	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
 	bool discard;                /* offered to this frontend */
 	struct trace_id id;

@@ -45,6 +45,34 @@ persistent() {
 	nothing_is_held "$fds"
 }
 
+begin_half() { # NAME HALF DOMID DEVID SIMBLK-OPTION...
+	_log=$XENSIM_DIR/load.$1
+	_half=$2 _dom=$3 _dev=$4
+	shift 4
+	begin "$_log" simblk --requests=6000 --span=512 --max-sectors=4 --mix=0:1:0:0 --verify-all --half="$_half" "$@" "$_dom" "$_dev"
+}
+
+# Each disk checks its own half of every block: the other's write may have put an old one back.
+two_disks() { # DOMID DEVID of the second one
+	begin_half 1 1 "$dom" 51712
+	_first=$!
+	begin_half 2 2 "$1" "$2"
+	wait "$_first" || fail "$(cat "$XENSIM_DIR/load.1")"
+	wait $! || fail "$(cat "$XENSIM_DIR/load.2")"
+}
+one_image() {
+	guest_with_disk 16
+	ln -sf disk "$XENSIM_DIR/also"
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/also" xvdb
+	two_disks "$dom" 51728
+	_other=$(xensim-xl create other)
+	xensim-xl block-attach "$_other" "$XENSIM_DIR/disk" xvda
+	two_disks "$_other" 51712
+	xensim-xl destroy "$_other"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
 # What lies beside a write is neither zero nor another's: the image says so without the daemon.
 neighbours_stay() {
 	new_disk disk 1
@@ -100,6 +128,7 @@ fds=$(daemon_fds)
 test_case "the disk tells its true block size and is spoken to in sectors" is_4k
 test_case "sectors of one block are written by many requests at once" sectors
 test_case "queues on different workers meet in the same blocks" crowded
+test_case "two disks on one image, of one guest or of two, do not undo each other's writes" one_image
 test_case "whole blocks are written as before" whole
 test_case "the largest requests may begin and end inside a block" large
 test_case "discards and flushes mix with parts of blocks" mixed

@@ -204,11 +204,22 @@ static bool is_write(const struct blk_req *r)
 	return r->op == BLK_WRITE || r->op == BLK_BARRIER;
 }
 
+/* Another disk writes the other half. */
+static void move_into_half(const struct blk_front *f, struct blk_req *r)
+{
+	uint32_t half = BLK_PAGE_SECTORS / 2;
+	uint64_t end = (r->sector & ~(BLK_PAGE_SECTORS - 1ull)) + f->opt.half * half;
+
+	r->sector = end - r->nr_sectors;
+}
+
 /* Segments and a place of its own for it. */
 static bool request_place(struct blk_front *f, struct blk_req *r)
 {
 	if (!f->opt.odd)
 		r->nr_sectors = (r->nr_sectors + 7) & ~7u;
+	if (f->opt.half)
+		r->nr_sectors = (r->nr_sectors - 1) % (BLK_PAGE_SECTORS / 2) + 1;
 	if (r->nr_sectors > f->span)
 		r->nr_sectors = (uint32_t)f->span;
 	if (r->op != BLK_DISCARD)
@@ -216,6 +227,8 @@ static bool request_place(struct blk_front *f, struct blk_req *r)
 	r->sector = pick(f, (uint32_t)(f->span - r->nr_sectors + 1));
 	if (!f->opt.odd)
 		r->sector &= ~7ull;
+	if (f->opt.half)
+		move_into_half(f, r);
 	return range_take(f, r->sector, r->nr_sectors, r->op != BLK_READ);
 }
 

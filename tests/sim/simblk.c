@@ -36,6 +36,8 @@ static const char usage[] =
 	"                         prints its rate and latencies in a line of its own\n"
 	"  --sequential           plain: one after the other, not at random\n"
 	"  --odd                  segments begin and end anywhere in a page\n"
+	"  --half=N               every request lies within the first or second half of 4096 "
+	"bytes\n"
 	"  --fill                 write every sector before the load of the first round\n"
 	"  --verify-all           read everything back at the end of each round\n"
 	"  --again                then do the load again at every SIGUSR1 (prints \"holding\" when "
@@ -70,6 +72,7 @@ enum {
 	OPT_PLAIN,
 	OPT_SEQUENTIAL,
 	OPT_ODD,
+	OPT_HALF,
 	OPT_VERIFY,
 	OPT_AGAIN,
 	OPT_AFTER,
@@ -102,6 +105,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "plain", 1, NULL, OPT_PLAIN },
 					      { "sequential", 0, NULL, OPT_SEQUENTIAL },
 					      { "odd", 0, NULL, OPT_ODD },
+					      { "half", 1, NULL, OPT_HALF },
 					      { "fill", 0, NULL, OPT_FILL },
 					      { "verify-all", 0, NULL, OPT_VERIFY },
 					      { "again", 0, NULL, OPT_AGAIN },
@@ -188,6 +192,10 @@ static void option_apply(struct blk_options *o, int opt)
 		break;
 	case OPT_ODD:
 		o->odd = true;
+		break;
+	case OPT_HALF:
+		o->odd = true;
+		o->half = sim_number(usage, optarg, 1, 2);
 		break;
 	case OPT_VERIFY:
 		o->verify_all = true;

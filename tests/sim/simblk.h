@@ -50,6 +50,7 @@ struct blk_options {
 	uint32_t plain;  /* sectors of each request of a plain load, 0 = none */
 	bool sequential; /* plain: one after the other, not at random */
 	bool odd;        /* segments that begin and end anywhere in a page */
+	uint32_t half;   /* requests lie within this half of every 4096 bytes, 0 = anywhere */
 	bool fill;
 	bool verify_all;
 	const char *attack; /* do this instead of a load */

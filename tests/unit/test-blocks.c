@@ -6,7 +6,7 @@
 
 #include "blkback/blocks.h"
 
-static struct blocks blocks;
+static struct blocks *blocks;
 static char order[64]; /* of the claims that were granted late */
 
 struct named {
@@ -34,7 +34,7 @@ static struct named claim_of(char name, uint64_t first, uint64_t last, bool alon
 
 static bool claim(struct named *n)
 {
-	n->holds = blocks_claim(&blocks, &n->claim);
+	n->holds = blocks_claim(blocks, &n->claim);
 	return n->holds;
 }
 
@@ -42,13 +42,14 @@ static void give_up(struct named *n)
 {
 	CHECK(n->holds);
 	n->holds = false;
-	blocks_give_up(&blocks, &n->claim);
+	blocks_give_up(blocks, &n->claim);
 }
 
 static int fresh(void **state)
 {
 	(void)state;
-	blocks_init(&blocks);
+	blocks = blocks_get("a medium");
+	CHECK(blocks);
 	order[0] = '\0';
 	return 0;
 }
@@ -56,8 +57,7 @@ static int fresh(void **state)
 static int end(void **state)
 {
 	(void)state;
-	CHECK(TAILQ_EMPTY(&blocks.claims));
-	blocks_done(&blocks);
+	blocks = blocks_put(blocks);
 	return 0;
 }
 
@@ -126,6 +126,24 @@ static void neighbours_do_not_touch(void **state)
 	give_up(&a);
 }
 
+static void all_disks_on_a_medium_share_its_claims(void **state)
+{
+	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 0, 4095, true);
+	struct blocks *again = blocks_get("a medium"), *other = blocks_get("another");
+
+	(void)state;
+	CHECK(again == blocks && other && other != blocks);
+	CHECK(claim(&a));
+	b.holds = blocks_claim(again, &b.claim);
+	CHECK(!b.holds);
+	give_up(&a);
+	CHECK(b.holds);
+	give_up(&b);
+	CHECK(!blocks_put(again) && !blocks_put(other) && !blocks_put(NULL));
+	CHECK(claim(&a)); /* the first user has it still */
+	give_up(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +154,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_came_later_does_not_overtake, fresh, end),
 		cmocka_unit_test_setup_teardown(a_claim_waits_for_all_that_it_touches, fresh, end),
 		cmocka_unit_test_setup_teardown(neighbours_do_not_touch, fresh, end),
+		cmocka_unit_test_setup_teardown(all_disks_on_a_medium_share_its_claims, fresh, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
