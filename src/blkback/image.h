@@ -31,10 +31,10 @@ struct nbd_link_setup;
 
 enum image_op { IMAGE_READ, IMAGE_WRITE, IMAGE_FLUSH, IMAGE_DISCARD };
 
-/* `result`: bytes moved by a read or write, else 0; or -errno. */
+/* `result`: bytes moved by a read or write, else 0; or any -errno of the medium's. */
 typedef void (*image_fn)(struct image_request *req, long result);
 
-/* Embedded in whatever waits for it; filled in from `op` to `done` before image_submit(). */
+/* Embedded in whatever waits for it; filled in from `op` to `given_back` before image_submit(). */
 struct image_request {
 	struct aio_request aio;   /* first; of files and devices */
 	struct slow_request slow; /* likewise */
@@ -48,6 +48,8 @@ struct image_request {
 	uint64_t bytes;  /* a flush has none */
 	uint64_t offset; /* bytes; the range lies inside the medium */
 	image_fn done;
+	/* In place of done(): the medium has not done it and does not have it any more. See image_ops.stop. */
+	void (*given_back)(struct image_request *req);
 	/* the image's */
 	const struct image *image; /* borrowed */
 	long result;
@@ -63,11 +65,11 @@ struct image_request {
 };
 
 struct image_ops {
-	/* Worker thread: begin it, in this pass's batch; `done` follows once, in this turn or later. */
+	/* Worker thread: begin it, in this pass's batch; done() or given_back() follows, in this turn or later. */
 	void (*submit)(struct aio *aio, struct image_request *req);
 	/*
-	 * Worker thread: the rings end. Requests that cannot be served now end with -EIO; or with
-	 * -ECANCELED when `suspend`: they are not to be answered, the journal has them. May be NULL.
+	 * Worker thread: the rings end. Requests that cannot be served now are given back, from now on.
+	 * `suspend`: what the next daemon needs is kept. May be NULL.
 	 */
 	void (*stop)(const struct image *image, bool suspend);
 	/* Worker thread: requests would only wait. May be NULL: never. */

@@ -89,26 +89,24 @@ static void report(struct nbd_link *link, int err, const char *why)
 
 /* --- what waits --- */
 
+/* The rings end: whoever waits need not wait any longer. */
 static void hold(struct nbd_link *link, struct image_request *req)
 {
+	if (link->stopping) {
+		req->given_back(req);
+		return;
+	}
 	req->nbd.flushing = false; /* its data goes first again */
 	TAILQ_INSERT_TAIL(&link->held, req, nbd.link);
 }
 
-static void fail_held(struct nbd_link *link, long result)
+static struct image_request *take_held(struct nbd_link *link)
 {
-	struct image_request *req;
+	struct image_request *req = TAILQ_FIRST(&link->held);
 
-	while ((req = TAILQ_FIRST(&link->held))) {
+	if (req)
 		TAILQ_REMOVE(&link->held, req, nbd.link);
-		req->done(req, result);
-	}
-}
-
-/* The rings end. What is not answered stays in the journal for the next daemon, or is of no use. */
-static void give_up(struct nbd_link *link)
-{
-	fail_held(link, link->suspend ? -ECANCELED : -EIO);
+	return req;
 }
 
 /* --- requests --- */
@@ -156,8 +154,6 @@ void nbd_link_submit(struct nbd_link *link, struct image_request *req)
 	req->nbd.flushing = false;
 	if (link->up)
 		send_request(link, req);
-	else if (link->stopping)
-		req->done(req, link->suspend ? -ECANCELED : -EIO);
 	else if (link->expired)
 		req->done(req, -EIO);
 	else
@@ -349,6 +345,7 @@ static void try_later(struct nbd_link *link)
 static void limit_reached(void *user)
 {
 	struct nbd_link *link = user;
+	struct image_request *req;
 
 	link->expired = true;
 	if (!link->opened) {
@@ -359,7 +356,8 @@ static void limit_reached(void *user)
 	}
 	say(link, LOG_LEVEL_ERROR, "%s is away for %u s; requests fail until it is back",
 	    link->setup.image, link->setup.timeout_s);
-	fail_held(link, -EIO);
+	while ((req = take_held(link)))
+		req->done(req, -EIO);
 }
 
 static void went_away(struct nbd_link *link, const char *why)
@@ -391,9 +389,7 @@ static void down(void *user, const char *why)
 	if (link->opened && link->open_err)
 		return;
 	went_away(link, link->why);
-	if (link->stopping)
-		give_up(link);
-	else
+	if (!link->stopping)
 		try_later(link);
 }
 
@@ -514,8 +510,10 @@ bool nbd_link_is_away(const struct nbd_link *link)
 
 void nbd_link_stop(struct nbd_link *link, bool suspend)
 {
+	struct image_request *req;
+
 	link->stopping = true;
 	link->suspend = suspend;
-	if (!link->up)
-		give_up(link);
+	while ((req = take_held(link)))
+		req->given_back(req);
 }

@@ -29,7 +29,7 @@ uint64_t vbd_blocks_offset(const struct vbd_io *io)
 /* The data may be fetched, in the next pass: only there copies are made. */
 static void ready(struct vbd_io *io)
 {
-	STAILQ_INSERT_TAIL(&io->queue->ready, io, link);
+	vbd_io_move(io, VBD_READY);
 	queue_mark(&io->queue->queue);
 }
 
@@ -43,9 +43,7 @@ static void edge_came(struct image_request *image, long result)
 	trace(q->trace, TRACE_BLK, &q->id, "edge id=%llu result=%ld",
 	      (unsigned long long)io->entry->req.id, result);
 	queue_mark(&q->queue);
-	if (result == -ECANCELED)
-		vbd_io_abandon(io);
-	else if (result != (long)q->image->block)
+	if (result != (long)q->image->block)
 		vbd_io_failed(io, result);
 	else if (!read_edge(io))
 		ready(io);
@@ -53,13 +51,11 @@ static void edge_came(struct image_request *image, long result)
 
 static void read_block(struct vbd_io *io, uint32_t at)
 {
-	io->image.op = IMAGE_READ;
 	io->image.buf = io->buf + at;
 	io->image.nr_vec = 0;
 	io->image.bytes = io->queue->image->block;
 	io->image.offset = vbd_blocks_offset(io) + at;
-	io->image.done = edge_came;
-	image_submit(io->queue->aio, io->queue->image, &io->image);
+	vbd_io_submit(io, IMAGE_READ, edge_came);
 }
 
 /* Begin to read the next block that is written in part: the first, then the last. False when there is none. */
@@ -128,6 +124,7 @@ bool vbd_blocks_begin(struct vbd_io *io)
 		io->claim.alone = !covers_whole_blocks(io);
 	}
 	io->claimed = true;
+	vbd_io_move(io, VBD_CLAIMING);
 	if (!blocks_claim(q->image->blocks, &io->claim))
 		return false;
 	return req->op == BLKIF_DISCARD || !read_edge(io);

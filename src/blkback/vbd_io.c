@@ -10,10 +10,25 @@ enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
 
 #define PAGE GRANT_PAGE_SIZE
 
+/* The slot that was used last is used again first, still in the cache. */
+void vbd_io_move(struct vbd_io *io, enum vbd_state state)
+{
+	struct vbd_io_list *from = &io->queue->in[io->state], *to = &io->queue->in[state];
+
+	TAILQ_REMOVE(&from->ios, io, link);
+	from->nr--;
+	io->state = state;
+	if (state == VBD_IDLE)
+		TAILQ_INSERT_HEAD(&to->ios, io, link);
+	else
+		TAILQ_INSERT_TAIL(&to->ios, io, link);
+	to->nr++;
+}
+
 void vbd_io_finish(struct vbd_io *io, enum blkif_status status)
 {
 	io->status = status;
-	STAILQ_INSERT_TAIL(&io->queue->finished, io, link);
+	vbd_io_move(io, VBD_FINISHED);
 }
 
 void vbd_io_release(struct vbd_io *io)
@@ -36,25 +51,19 @@ void vbd_io_release(struct vbd_io *io)
 /* A barrier has its own turn. */
 void vbd_io_again(struct vbd_io *io)
 {
-	struct vbd_queue *q = io->queue;
-
+	vbd_io_release(io);
 	vbd_io_prepare(io);
-	if (q->barrier == io)
-		q->barrier_runs = false;
-	else
-		STAILQ_INSERT_TAIL(&q->waiting, io, link);
+	vbd_io_move(io, io->queue->barrier == io ? VBD_TURN : VBD_WAITING);
 }
 
 void vbd_io_abandon(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
 
-	if (q->barrier == io) {
+	if (q->barrier == io)
 		q->barrier = NULL;
-		q->barrier_runs = false;
-	}
 	vbd_io_release(io);
-	q->in_flight--;
+	vbd_io_move(io, VBD_IDLE);
 }
 
 /*
@@ -102,10 +111,29 @@ static bool has_step(const struct vbd_io *io, unsigned int step)
 	return io->bytes > 0;
 }
 
-static void begin(struct vbd_io *io, enum image_op op, image_fn done)
+/* The medium has not done it, and does not have it any more: the rings end. */
+static void given_back(struct image_request *image)
+{
+	struct vbd_io *io = (struct vbd_io *)(void *)image;
+	struct vbd_queue *q = io->queue;
+
+	trace(q->trace, TRACE_BLK, &q->id, "given-back id=%llu",
+	      (unsigned long long)io->entry->req.id);
+	queue_mark(&q->queue);
+	if (!q->stopping) /* another ring of the disk was told first */
+		vbd_io_again(io);
+	else if (q->keep_journal)
+		vbd_io_abandon(io);
+	else
+		vbd_io_failed(io, -EIO);
+}
+
+void vbd_io_submit(struct vbd_io *io, enum image_op op, image_fn done)
 {
 	io->image.op = op;
 	io->image.done = done;
+	io->image.given_back = given_back;
+	vbd_io_move(io, VBD_SUBMITTED);
 	image_submit(io->queue->aio, io->queue->image, &io->image);
 }
 
@@ -119,7 +147,7 @@ static void start_data(struct vbd_io *io)
 	io->image.bytes = io->span;
 	io->image.offset = vbd_blocks_offset(io);
 	io->image.durable = io->entry->req.op == BLKIF_BARRIER;
-	begin(io, io->entry->req.op == BLKIF_READ ? IMAGE_READ : IMAGE_WRITE, step_done);
+	vbd_io_submit(io, io->entry->req.op == BLKIF_READ ? IMAGE_READ : IMAGE_WRITE, step_done);
 }
 
 static void all_done(struct vbd_io *io)
@@ -132,7 +160,7 @@ static void all_done(struct vbd_io *io)
 	} else if (io->vec) {
 		vbd_io_given(io);
 	} else {
-		STAILQ_INSERT_TAIL(&q->fetched, io, link);
+		vbd_io_move(io, VBD_FETCHED);
 	}
 }
 
@@ -145,7 +173,7 @@ static void next_step(struct vbd_io *io)
 	else if (io->step == STEP_DATA)
 		start_data(io);
 	else
-		begin(io, IMAGE_FLUSH, step_done);
+		vbd_io_submit(io, IMAGE_FLUSH, step_done);
 }
 
 /* The kernel cannot reach these pages for the medium, or not all of them: then it goes by way of a buffer. */
@@ -162,7 +190,6 @@ static void copy_instead(struct vbd_io *io, long result)
 	trace(q->trace, TRACE_BLK, &q->id, "copy-instead id=%llu result=%ld",
 	      (unsigned long long)io->entry->req.id, result);
 	q->copies_only = true;
-	vbd_io_release(io);
 	vbd_io_again(io);
 }
 
@@ -176,10 +203,6 @@ static void step_done(struct image_request *image, long result)
 	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
 	      (unsigned long long)req->id, result);
 	queue_mark(&q->queue);
-	if (result == -ECANCELED) {
-		vbd_io_abandon(io);
-		return;
-	}
 	if (place_refused(io, result)) {
 		copy_instead(io, result);
 		return;
@@ -199,9 +222,7 @@ static void discard_done(struct image_request *image, long result)
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
 
 	queue_mark(&io->queue->queue);
-	if (result == -ECANCELED)
-		vbd_io_abandon(io);
-	else if (result == 0 || result == -EOPNOTSUPP)
+	if (result == 0 || result == -EOPNOTSUPP)
 		vbd_io_finish(io, result ? BLKIF_NOT_SUPPORTED : BLKIF_OKAY);
 	else
 		vbd_io_failed(io, result);
@@ -214,7 +235,7 @@ static void start_discard(struct vbd_io *io)
 	io->image.offset = req->sector * BLKIF_SECTOR_SIZE;
 	io->image.bytes = req->nr_sectors * BLKIF_SECTOR_SIZE;
 	io->image.secure = req->secure != 0;
-	begin(io, IMAGE_DISCARD, discard_done);
+	vbd_io_submit(io, IMAGE_DISCARD, discard_done);
 }
 
 /* --- copies --- */
@@ -282,7 +303,7 @@ static bool copies_ok(const struct vbd_io *io)
 static void copies_added(struct vbd_io *io)
 {
 	if (io->nr_copies)
-		STAILQ_INSERT_TAIL(&io->queue->copying, io, link);
+		vbd_io_move(io, VBD_COPYING);
 	else
 		vbd_io_copied_in(io);
 }
@@ -333,7 +354,7 @@ static void segments_came(struct vbd_io *io)
 	io->segments = (const struct blk_segment *)(const void *)io->page;
 	io->bytes = (uint32_t)req.nr_sectors * BLKIF_SECTOR_SIZE;
 	if (!vbd_io_advance(io))
-		STAILQ_INSERT_TAIL(&q->waiting, io, link);
+		vbd_io_move(io, VBD_WAITING);
 }
 
 void vbd_io_copied_in(struct vbd_io *io)
@@ -351,7 +372,7 @@ void vbd_io_give(struct vbd_io *io)
 	if (!add_copies(io, GRANT_TO_GUEST))
 		copy_failed(io);
 	else if (io->nr_copies)
-		STAILQ_INSERT_TAIL(&io->queue->giving, io, link);
+		vbd_io_move(io, VBD_GIVING);
 	else
 		vbd_io_given(io);
 }

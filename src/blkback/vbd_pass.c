@@ -40,28 +40,26 @@ void vbd_io_prepare(struct vbd_io *io)
 	io->step = 0;
 }
 
-/* A fine request starts its way, unless it must wait for a buffer or for those before it. */
-static void begin(struct vbd_io *io)
+/* A fine request takes its place behind those before it. */
+static void line_up(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
+	bool barrier = io->entry->req.op == BLKIF_BARRIER;
 
 	count(io);
 	vbd_io_prepare(io);
-	if (io->entry->req.op == BLKIF_BARRIER)
+	if (barrier)
 		q->barrier = io;
-	else if (!STAILQ_EMPTY(&q->waiting) || !vbd_io_advance(io))
-		STAILQ_INSERT_TAIL(&q->waiting, io, link);
+	vbd_io_move(io, barrier ? VBD_TURN : VBD_WAITING);
 }
 
 /* The checked copy goes into the journal before anything is done with it. */
 static void admit(struct vbd_queue *q, const uint8_t *slot)
 {
-	struct vbd_io *io = STAILQ_FIRST(&q->idle);
+	struct vbd_io *io = vbd_queue_first(q, VBD_IDLE);
 	struct blk_request *req = &io->entry->req;
 	enum blkif_fault fault;
 
-	STAILQ_REMOVE_HEAD(&q->idle, link);
-	q->in_flight++;
 	io->taken_ns = 0;
 	q->moved = true;
 	fault = blkif_parse(q->setup.abi, slot, &q->limits, req);
@@ -71,12 +69,14 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 	      blkif_op_name(req->op), (unsigned long long)req->id, (unsigned long long)req->sector,
 	      (unsigned long long)req->nr_sectors, req->nr_segments, req->indirect,
 	      blkif_fault_name(fault));
-	if (!fault) {
-		begin(io);
+	if (fault) {
+		q->stats.faults[fault]++;
+		vbd_io_finish(io, blkif_fault_status(fault));
 		return;
 	}
-	q->stats.faults[fault]++;
-	vbd_io_finish(io, blkif_fault_status(fault));
+	line_up(io);
+	if (io == vbd_queue_first(q, VBD_WAITING))
+		vbd_io_advance(io);
 }
 
 /* Nothing is believed of what the journal held. Called before the first pass: no batch is open yet. */
@@ -84,22 +84,15 @@ void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 {
 	enum blkif_fault fault = blkif_recheck(&io->entry->req, &q->limits);
 
-	q->in_flight++;
 	trace(q->trace, TRACE_BLK, &q->id, "replay op=%s id=%llu fault=%s",
 	      blkif_op_name(io->entry->req.op), (unsigned long long)io->entry->req.id,
 	      blkif_fault_name(fault));
 	if (fault) {
 		q->stats.faults[fault]++;
-		io->status = blkif_fault_status(fault);
-		STAILQ_INSERT_TAIL(&q->finished, io, link);
-		return;
+		vbd_io_finish(io, blkif_fault_status(fault));
+	} else {
+		line_up(io);
 	}
-	count(io);
-	vbd_io_prepare(io);
-	if (io->entry->req.op == BLKIF_BARRIER)
-		q->barrier = io;
-	else
-		STAILQ_INSERT_TAIL(&q->waiting, io, link);
 }
 
 static void report_broken(struct loop_task *task)
@@ -124,7 +117,7 @@ static void fail_ring(struct vbd_queue *q)
  */
 static bool image_takes(const struct vbd_queue *q)
 {
-	return q->in_flight == 0 || !q->image->ops->away ||
+	return q->in[VBD_SUBMITTED].nr == 0 || !q->image->ops->away ||
 	       (q->bytes_held < AWAY_BYTES && !image_is_away(q->image));
 }
 
@@ -132,40 +125,32 @@ static bool may_take(const struct vbd_queue *q)
 {
 	if (!image_takes(q))
 		return false;
-	if (q->in_flight >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q->owner))
-		return false; /* those in flight bring us back */
-	return !q->stopping && !q->failed && !q->barrier && STAILQ_EMPTY(&q->waiting) &&
-	       !STAILQ_EMPTY(&q->idle);
+	if (vbd_queue_under_way(q) >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q->owner))
+		return false; /* they bring us back */
+	return !q->stopping && !q->failed && !q->barrier && q->in[VBD_WAITING].nr == 0 &&
+	       q->in[VBD_IDLE].nr > 0;
 }
 
 static void go_on(struct vbd_queue *q)
 {
 	struct vbd_io *io;
 
-	while ((io = STAILQ_FIRST(&q->ready))) {
-		STAILQ_REMOVE_HEAD(&q->ready, link);
+	while ((io = vbd_queue_first(q, VBD_READY)))
 		vbd_io_ready(io);
-	}
 }
 
-/* Those that wait for a buffer go first, in their order. False when one still waits. */
+/* Those that wait go first, in their order. False when one still waits. */
 static bool resume_waiting(struct vbd_queue *q)
 {
-	struct vbd_io *io;
-
-	while ((io = STAILQ_FIRST(&q->waiting))) {
-		STAILQ_REMOVE_HEAD(&q->waiting, link); /* it goes on to another list */
-		if (!vbd_io_advance(io)) {
-			STAILQ_INSERT_HEAD(&q->waiting, io, link);
+	for (uint32_t nr = q->in[VBD_WAITING].nr; nr; nr--)
+		if (!vbd_io_advance(vbd_queue_first(q, VBD_WAITING)))
 			return false;
-		}
-	}
-	return true;
+	return q->in[VBD_WAITING].nr == 0;
 }
 
 static bool barrier_is_next(const struct vbd_queue *q)
 {
-	return q->barrier && !q->barrier_runs && q->in_flight == 1;
+	return q->in[VBD_TURN].nr == 1 && vbd_queue_in_flight(q) == 1;
 }
 
 static void take(struct queue *queue)
@@ -177,13 +162,13 @@ static void take(struct queue *queue)
 	if (!resume_waiting(q))
 		return;
 	if (barrier_is_next(q))
-		q->barrier_runs = vbd_io_advance(q->barrier);
+		vbd_io_advance(q->barrier);
 	for (unsigned int i = 0; i < BUDGET && may_take(q); i++) {
 		int ret = ring_take(&q->ring, slot, q->ring.slot_size);
 
 		if (ret < 0)
 			fail_ring(q);
-		if (ret == 0 && i > 0 && q->in_flight < SHARE_REQUESTS)
+		if (ret == 0 && i > 0 && vbd_queue_under_way(q) < SHARE_REQUESTS)
 			share_ask(&q->aio->share, q->owner);
 		if (ret <= 0)
 			return;
@@ -197,25 +182,18 @@ static void take(struct queue *queue)
 static void act(struct queue *queue)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
-	struct vbd_io_list copied = STAILQ_HEAD_INITIALIZER(copied);
-	struct vbd_io *io;
 
-	STAILQ_CONCAT(&copied, &q->copying); /* what it adds again belongs to the next round */
-	while ((io = STAILQ_FIRST(&copied))) {
-		STAILQ_REMOVE_HEAD(&copied, link);
-		vbd_io_copied_in(io);
-	}
+	for (uint32_t nr = q->in[VBD_COPYING].nr; nr;
+	     nr--) /* what it adds again belongs to the next round */
+		vbd_io_copied_in(vbd_queue_first(q, VBD_COPYING));
 }
 
 static void give(struct queue *queue)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
-	struct vbd_io *io;
 
-	for (unsigned int i = 0; i < BUDGET && (io = STAILQ_FIRST(&q->fetched)); i++) {
-		STAILQ_REMOVE_HEAD(&q->fetched, link);
-		vbd_io_give(io);
-	}
+	for (unsigned int i = 0; i < BUDGET && q->in[VBD_FETCHED].nr; i++)
+		vbd_io_give(vbd_queue_first(q, VBD_FETCHED));
 }
 
 /* --- answer --- */
@@ -242,13 +220,10 @@ static void recycle(struct vbd_io *io)
 
 	vbd_io_release(io);
 	io->paid = false;
-	if (q->barrier == io) {
+	if (q->barrier == io)
 		q->barrier = NULL;
-		q->barrier_runs = false;
-	}
 	journal_release(io->entry);
-	STAILQ_INSERT_HEAD(&q->idle, io, link);
-	q->in_flight--;
+	vbd_io_move(io, VBD_IDLE);
 }
 
 static void publish(struct vbd_queue *q)
@@ -269,8 +244,8 @@ static void publish(struct vbd_queue *q)
 	trace_line(&q->id,
 		   "publish req_prod=%u req_event=%u rsp_prod=%u rsp_event=%u req_cons=%u "
 		   "in_flight=%u notify=%d",
-		   at.req_prod, at.req_event, at.rsp_prod, at.rsp_event, at.req_cons, q->in_flight,
-		   notify);
+		   at.req_prod, at.req_event, at.rsp_prod, at.rsp_event, at.req_cons,
+		   vbd_queue_in_flight(q), notify);
 }
 
 /*
@@ -279,21 +254,17 @@ static void publish(struct vbd_queue *q)
  */
 static void respond_all(struct vbd_queue *q)
 {
-	uint32_t end = q->ring.rsp_prod;
+	uint32_t end = q->ring.rsp_prod + q->in[VBD_FINISHED].nr;
 	struct vbd_io *io;
 
 	q->moved = true;
-	STAILQ_FOREACH(io, &q->finished, link)
-		end++;
 	journal_announce(&q->journal, end);
-	STAILQ_FOREACH(io, &q->finished, link)
+	TAILQ_FOREACH(io, &q->in[VBD_FINISHED].ios, link)
 		respond(io);
 	publish(q);
 	journal_published(&q->journal, end);
-	while ((io = STAILQ_FIRST(&q->finished))) {
-		STAILQ_REMOVE_HEAD(&q->finished, link);
+	while ((io = vbd_queue_first(q, VBD_FINISHED)))
 		recycle(io);
-	}
 }
 
 /* Dense traffic: so long after the last request look again instead of asking to be woken. */
@@ -315,19 +286,17 @@ static bool answer(struct queue *queue)
 	struct vbd_queue *q = vbd_queue_of(queue);
 	struct vbd_io *io;
 
-	while ((io = STAILQ_FIRST(&q->giving))) {
-		STAILQ_REMOVE_HEAD(&q->giving, link);
+	while ((io = vbd_queue_first(q, VBD_GIVING)))
 		vbd_io_given(io);
-	}
-	if (!STAILQ_EMPTY(&q->finished) || q->kick)
+	if (q->in[VBD_FINISHED].nr || q->kick)
 		respond_all(q);
-	if (q->stopping && q->in_flight == 0 && !q->drained) {
+	if (q->stopping && vbd_queue_in_flight(q) == 0 && !q->drained) {
 		q->drained = true;
 		vbd_queue_drained(q);
 	}
-	if (!STAILQ_EMPTY(&q->ready) || !STAILQ_EMPTY(&q->fetched))
+	if (q->in[VBD_READY].nr || q->in[VBD_FETCHED].nr)
 		return true;
-	if ((barrier_is_next(q) || !STAILQ_EMPTY(&q->waiting)) && !q->waiter.waiting &&
+	if ((barrier_is_next(q) || q->in[VBD_WAITING].nr) && !q->waiter.waiting &&
 	    !q->throttle.armed)
 		return true; /* its turn has come */
 	if (!may_take(q))
@@ -372,7 +341,7 @@ static void dump(struct queue *queue, FILE *out)
 		"vbd %u/%u/%u ring slots=%u req_prod=%u req_cons=%u req_event=%u rsp_prod=%u "
 		"rsp_filled=%u rsp_event=%u in_flight=%u%s%s\n",
 		q->id.domid, q->id.devid, q->id.queue, q->ring.nr_slots, at.req_prod, at.req_cons,
-		at.req_event, at.rsp_prod, at.rsp_filled, at.rsp_event, q->in_flight,
+		at.req_event, at.rsp_prod, at.rsp_filled, at.rsp_event, vbd_queue_in_flight(q),
 		q->stopping ? " stopping" : "", q->failed ? " failed" : "");
 	fprintf(out, "vbd %u/%u/%u count", q->id.domid, q->id.devid, q->id.queue);
 	dump_counters(q, out);

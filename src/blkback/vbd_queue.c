@@ -33,9 +33,9 @@ static int make_pool(struct vbd_queue *q)
 	for (uint32_t i = 0; i < q->ring.nr_slots; i++) {
 		q->ios[i].queue = q;
 		q->ios[i].entry = &q->journal.entries[i];
-		if (q->ios[i].entry->state == JOURNAL_FREE)
-			STAILQ_INSERT_TAIL(&q->idle, &q->ios[i], link);
+		TAILQ_INSERT_TAIL(&q->in[VBD_IDLE].ios, &q->ios[i], link);
 	}
+	q->in[VBD_IDLE].nr = q->ring.nr_slots;
 	return 0;
 }
 
@@ -149,15 +149,9 @@ static void run_attach(struct loop_task *task)
 
 	q->aio = q->worker->plane_ctx[PLANE_BLK];
 	q->waiter = (struct aio_waiter){ .queue = &q->queue };
-	STAILQ_INIT(&q->idle);
-	STAILQ_INIT(&q->waiting);
-	STAILQ_INIT(&q->copying);
-	STAILQ_INIT(&q->ready);
-	STAILQ_INIT(&q->fetched);
-	STAILQ_INIT(&q->giving);
-	STAILQ_INIT(&q->held);
+	for (unsigned int state = 0; state < VBD_NR_STATES; state++)
+		TAILQ_INIT(&q->in[state].ios);
 	q->tuning = q->setup.tuning;
-	STAILQ_INIT(&q->finished);
 	q->limits =
 		(struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
 				       .read_only = q->image->read_only,

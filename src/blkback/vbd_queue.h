@@ -26,10 +26,48 @@
 
 struct vbd_queue;
 
+/*
+ * Where a request is on its way. Each state has one list in the queue, and vbd_io_move() takes a request from
+ * one to another.
+ *
+ *            .- barrier --> TURN --.
+ *            |                     v
+ *   IDLE ----+-------------> WAITING <-> COPYING ----> SUBMITTED -> FETCHED -> GIVING -.
+ *    ^       |                     |       ^             ^ |  |                        |
+ *    |       |                     v       |             | |  '-> HELD -> WAITING      |
+ *    |       |              CLAIMING -> READY -----------' v                           |
+ *    |       '- a bad request ---------------------------> FINISHED <------------------'
+ *    |                                                       |
+ *    '-------------------------------------------------------'
+ *
+ * A state that is not needed is passed over: a read is not copied in, only a write or discard on a medium of
+ * large blocks claims them. SUBMITTED goes back to WAITING when a request is to be tried in another way, and
+ * whatever cannot go on FINISHES with an error.
+ *
+ * A request that the medium or a pass has comes back to us by itself, and then its ring is looked at again.
+ * One at its TURN, WAITING, CLAIMING or HELD needs somebody else first: each is woken by what it waits for (an
+ * answer, a buffer, a timer, an admin), and that may take for ever. No ring sleeps because of such a one.
+ */
+enum vbd_state {
+	VBD_IDLE, /* no request, or one that is left to the journal */
+	VBD_TURN, /* a barrier waits for all before it */
+	VBD_WAITING, /* for a buffer, for the disk's limits, or for its turn; nothing is taken meanwhile */
+	VBD_COPYING,   /* segments or data are on the way in, in this pass */
+	VBD_CLAIMING,  /* waits for blocks that another request has */
+	VBD_READY,     /* has them: its data may be copied */
+	VBD_SUBMITTED, /* the medium has it */
+	VBD_FETCHED,   /* was read */
+	VBD_GIVING,    /* its data is on the way out, in this pass */
+	VBD_HELD,      /* the medium failed it; until an admin says go */
+	VBD_FINISHED,  /* to be answered */
+	VBD_NR_STATES
+};
+
 /* A request on its way from take to answer. */
 struct vbd_io {
 	struct image_request image; /* first */
-	STAILQ_ENTRY(vbd_io) link;
+	TAILQ_ENTRY(vbd_io) link;   /* of its state's list */
+	enum vbd_state state;
 	struct vbd_queue *queue;            /* borrowed */
 	struct journal_entry *entry;        /* borrowed: the checked request */
 	const struct blk_segment *segments; /* the entry's, or in `page`; NULL while not read */
@@ -52,7 +90,10 @@ struct vbd_io {
 	enum blkif_status status;
 };
 
-STAILQ_HEAD(vbd_io_list, vbd_io);
+struct vbd_io_list {
+	TAILQ_HEAD(, vbd_io) ios;
+	uint32_t nr;
+};
 
 struct vbd_queue_stats {
 	uint64_t requests[BLKIF_INDIRECT + 1]; /* by operation; the last counts indirect ones */
@@ -122,27 +163,17 @@ struct vbd_queue {
 	bool copies_only;           /* the kernel takes no data from or to what is kept mapped */
 	struct loop_tick kept_tick; /* when the frontend agreed to persistent grants */
 	struct vbd_io *ios;         /* owned; one per slot */
-	struct vbd_io_list idle;
-	struct vbd_io_list
-		waiting; /* for a buffer, or to be replayed; nothing is taken meanwhile */
-	struct vbd_io_list copying;  /* segments or data on the way in */
-	struct vbd_io_list ready;    /* got their blocks; the data may be fetched */
-	struct vbd_io_list fetched;  /* reads whose data is on the way out */
-	struct vbd_io_list giving;   /* of this pass */
-	struct vbd_io_list held;     /* until an admin says go; without buffers */
-	struct vbd_io_list finished; /* to be answered */
+	struct vbd_io_list in[VBD_NR_STATES];
 	struct vbd_tuning tuning;
 	struct loop_timer throttle; /* armed: the next one may go when it fires */
 	uint64_t poll_until;
-	bool moved; /* in this pass: a request was taken or answered */
-	uint32_t in_flight;
-	uint64_t bytes_held; /* of the worker's buffers */
-	bool stopping;       /* takes nothing more; ends when nothing is in flight */
-	bool failed;         /* impossible ring */
-	bool drained;        /* the worker was told */
-	bool kick;           /* resumed: the frontend may have missed a notification */
-	bool barrier_runs;
-	struct vbd_io *barrier; /* waits for all before it; nothing is taken behind it */
+	bool moved;             /* in this pass: a request was taken or answered */
+	uint64_t bytes_held;    /* of the worker's buffers */
+	bool stopping;          /* takes nothing more; ends when nothing is in flight */
+	bool failed;            /* impossible ring */
+	bool drained;           /* the worker was told */
+	bool kick;              /* resumed: the frontend may have missed a notification */
+	struct vbd_io *barrier; /* nothing is taken behind it */
 	uint32_t nr_replayed;
 	struct vbd_queue_stats stats;
 };
@@ -168,11 +199,33 @@ void vbd_queue_tune(struct vbd_queue *q, const struct vbd_tuning *tuning, bool r
 /* vbd_queue.c: everything is answered and the queue is to stop. */
 void vbd_queue_drained(struct vbd_queue *q);
 
+static inline struct vbd_io *vbd_queue_first(const struct vbd_queue *q, enum vbd_state state)
+{
+	return TAILQ_FIRST(&q->in[state].ios);
+}
+
+/* Requests that were taken and not answered. */
+static inline uint32_t vbd_queue_in_flight(const struct vbd_queue *q)
+{
+	return q->ring.nr_slots - q->in[VBD_IDLE].nr;
+}
+
+/* Those of them that come back to us by themselves. */
+static inline uint32_t vbd_queue_under_way(const struct vbd_queue *q)
+{
+	return vbd_queue_in_flight(q) - q->in[VBD_TURN].nr - q->in[VBD_WAITING].nr -
+	       q->in[VBD_CLAIMING].nr - q->in[VBD_HELD].nr;
+}
+
+/* vbd_io.c: to the end of another state's list. */
+void vbd_io_move(struct vbd_io *io, enum vbd_state state);
 /*
- * vbd_io.c: bring a request forward: read its segments, find a buffer, copy its data in, start its
- * I/O; as far as it goes now. False when it must wait for a buffer.
+ * Bring a request that is WAITING, or at its TURN, forward: read its segments, find a buffer, copy its data in,
+ * start its I/O; as far as it goes now. False when it must wait where it is.
  */
 bool vbd_io_advance(struct vbd_io *io);
+/* Hand it to the medium; `done` follows, or what is right when the medium gives it back undone. */
+void vbd_io_submit(struct vbd_io *io, enum image_op op, image_fn done);
 /* The copies of this pass that concern it were made. */
 void vbd_io_copied_in(struct vbd_io *io);
 /* Add the copies that give a read's data to the guest. */
@@ -183,9 +236,9 @@ void vbd_io_finish(struct vbd_io *io, enum blkif_status status);
 void vbd_io_failed(struct vbd_io *io, long result);
 /* Give back its memory and its blocks. */
 void vbd_io_release(struct vbd_io *io);
-/* Begin anew with one that was released. */
+/* Give them back, and begin anew. */
 void vbd_io_again(struct vbd_io *io);
-/* It stays in the journal unanswered, for the next daemon: the queue is stopping. */
+/* Leave it unanswered: the queue is stopping, and the journal has it for the next daemon. */
 void vbd_io_abandon(struct vbd_io *io);
 /* Go on with one that vbd_blocks_begin() held back. */
 void vbd_io_ready(struct vbd_io *io);
@@ -196,7 +249,7 @@ void vbd_blocks_span(struct vbd_io *io);
 uint64_t vbd_blocks_offset(const struct vbd_io *io);
 /*
  * Get hold of the blocks that a write or discard changes, and of what is in those that it changes in
- * part. True when that is done; else the request comes to q->ready when it is.
+ * part. True when that is done; else the request will be READY when it is.
  */
 bool vbd_blocks_begin(struct vbd_io *io);
 /* Let others have them. Idempotent. */

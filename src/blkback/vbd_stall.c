@@ -37,7 +37,7 @@ void vbd_stall(struct vbd_io *io, int err)
 	trace(q->trace, TRACE_BLK, &q->id, "stall id=%llu result=%d",
 	      (unsigned long long)io->entry->req.id, err);
 	vbd_io_release(io);
-	STAILQ_INSERT_TAIL(&q->held, io, link);
+	vbd_io_move(io, VBD_HELD);
 	tell(q, err);
 }
 
@@ -45,18 +45,15 @@ static void retry_all(struct vbd_queue *q)
 {
 	struct vbd_io *io;
 
-	while ((io = STAILQ_FIRST(&q->held))) {
-		STAILQ_REMOVE_HEAD(&q->held, link);
+	while ((io = vbd_queue_first(q, VBD_HELD)))
 		vbd_io_again(io);
-	}
 }
 
 void vbd_stall_stop(struct vbd_queue *q)
 {
 	struct vbd_io *io;
 
-	while ((io = STAILQ_FIRST(&q->held))) {
-		STAILQ_REMOVE_HEAD(&q->held, link);
+	while ((io = vbd_queue_first(q, VBD_HELD))) {
 		if (q->keep_journal)
 			vbd_io_abandon(io);
 		else

@@ -108,6 +108,46 @@ reads_go_on() {
 	give_back
 }
 
+# So many writes are held that a disk with few requests on the same worker asks for its share: reads go on all the same.
+reads_done() { # NR
+	kill -USR1 "$daemon"
+	[ "$(sed -n "s/.*dump: vbd $dom\/51712\/0 count read=\([0-9]*\) .*/\1/p" "$log" | tail -n 1)0" -ge "${1}0" ]
+}
+reads_go_on_beside_another_disk() {
+	start_daemon --workers=1
+	new_disk other 16
+	_other=$(xensim-xl create other)
+	xensim-xl block-attach "$_other" "$XENSIM_DIR/other" xvda
+	begin "$XENSIM_DIR/busy" simblk --depth=2 --mix=1:0:0:0 --requests=100000000 "$_other" 51712
+	_busy=$!
+	wait_line "$XENSIM_DIR/busy" connected
+	guest_with_disk 16
+	set_key error-policy stall
+	touch "$XENSIM_FAULTS/enospc"
+	_ops=$(printf '%28s' '' | tr ' ' w)$(printf '%972s' '' | tr ' ' r)
+	begin "$XENSIM_DIR/load" simblk --depth=32 --ops="$_ops" --requests=1000 "$dom" 51712
+	load=$!
+	until_true 20000 reads_done 972 || fail "the ring sleeps: $(tail -n 3 "$log")"
+	kill -0 "$_busy" || fail "the other disk is not busy: $(cat "$XENSIM_DIR/busy")"
+	mend
+	load_is_clean
+	xensim-xl destroy "$_other"
+	wait "$_busy" || :
+	give_back
+}
+
+# Whatever number the medium gives: none means anything but an error.
+any_number() {
+	start_daemon
+	guest_with_disk 16
+	touch "$XENSIM_FAULTS/ecanceled"
+	! simblk --requests=500 "$dom" 51712 >"$XENSIM_DIR/load" || fail "no error: $(cat "$XENSIM_DIR/load")"
+	grep -q "^requests=500 errors=[1-9].* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" ||
+		fail "$(cat "$XENSIM_DIR/load")"
+	rm "$XENSIM_FAULTS/ecanceled"
+	give_back
+}
+
 reported() {
 	start_daemon
 	guest_with_disk 16
@@ -182,6 +222,8 @@ test_case "without space requests wait, and go on when an admin says so" no_spac
 test_case "an image that fails altogether is waited for" no_medium
 test_case "said too early it waits again" too_early
 test_case "reads go on while the image has no space" reads_go_on
+test_case "reads go on beside held writes and another busy disk" reads_go_on_beside_another_disk
+test_case "a medium that says ECANCELED is a medium that failed" any_number
 test_case "an error is an error for who does not ask for more" reported
 test_case "a guest that waits gets its errors when the admin changes his mind" reported_after_all
 test_case "SIGKILL while requests wait loses none" killed

@@ -5,7 +5,7 @@
  * XENSIM_BLOCK=N: like a disk of N-byte blocks, a file opened with O_DIRECT takes what begins and ends
  * at multiples of N, and says EINVAL to the rest.
  * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
- * DIR/eio every request with EIO; with DIR/efault every one in pieces with EFAULT, as by a kernel that cannot
+ * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT, as by a kernel that cannot
  * find the pages behind a mapped grant.
  */
 #include <dlfcn.h>
@@ -63,6 +63,8 @@ static int verdict(const struct iocb *iocb)
 
 	if (has_fault("eio"))
 		return -EIO;
+	if (has_fault("ecanceled"))
+		return -ECANCELED;
 	if ((op == IO_CMD_PWRITE || op == IO_CMD_PWRITEV) && has_fault("enospc"))
 		return -ENOSPC;
 	if (in_pieces && has_fault("efault"))

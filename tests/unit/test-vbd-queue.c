@@ -146,7 +146,17 @@ static void medium_submit(struct aio *aio, struct image_request *req)
 	asked_by[ring_of(req)]++;
 }
 
-static const struct image_ops medium_ops = { .submit = medium_submit, .takes_pieces = true };
+static bool medium_is_away;
+
+static bool medium_away(const struct image *image)
+{
+	(void)image;
+	return medium_is_away;
+}
+
+static const struct image_ops medium_ops = { .submit = medium_submit,
+					     .away = medium_away,
+					     .takes_pieces = true };
 static struct image medium = {
 	.ops = &medium_ops, .fd = -1, .bytes = 1 << 20, .block = 512, .physical_block = 512
 };
@@ -158,6 +168,15 @@ static void medium_is_done(void)
 	nr_asked = 0;
 	for (unsigned int i = 0; i < nr; i++)
 		asked[i]->done(asked[i], (long)asked[i]->bytes);
+}
+
+static void medium_fails(long result)
+{
+	unsigned int nr = nr_asked;
+
+	nr_asked = 0;
+	for (unsigned int i = 0; i < nr; i++)
+		asked[i]->done(asked[i], result);
 }
 
 static uint32_t word(unsigned int ring, unsigned int which)
@@ -213,6 +232,7 @@ static char dir[] = "/tmp/test-vbd-queue-XXXXXX";
 static struct rate_pair no_limit;
 static unsigned int nr_attached, nr_detached;
 static bool one_disk; /* that both rings are of */
+static bool stalls;   /* what the medium fails is held */
 
 static void attached(struct vbd_queue *q, int err)
 {
@@ -225,6 +245,11 @@ static void detached(struct vbd_queue *q)
 {
 	(void)q;
 	nr_detached++;
+}
+
+static void stalled(struct vbd_queue *q, int err)
+{
+	(void)q, (void)err;
 }
 
 static void quit(void *user)
@@ -268,6 +293,7 @@ static void attach(unsigned int ring)
 	struct vbd_queue *q = &queues[ring];
 
 	*q = (struct vbd_queue){ .owner = one_disk ? queues : q,
+				 .stalled = stalled,
 				 .worker = &worker,
 				 .control = worker.loop,
 				 .image = &medium,
@@ -278,6 +304,7 @@ static void attach(unsigned int ring)
 				 .detached = detached };
 	q->setup.nr_pages = RING_PAGES;
 	q->setup.port = 1 + ring;
+	q->setup.tuning.stall = stalls;
 	q->setup.max_kept = max_kept;
 	q->setup.max_kept_by_worker = max_kept;
 	for (uint32_t i = 0; i < RING_PAGES; i++)
@@ -293,7 +320,7 @@ static int setup(void **state)
 	memset(rings, 0, sizeof(rings));
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	CHECK(mkdtemp(dir) && worker_open(&worker, 0, planes) == 0);
-	one_disk = false;
+	one_disk = stalls = medium_is_away = false;
 	asked_ref = 1000;
 	max_kept = 0;
 	nr_copied = 0;
@@ -527,6 +554,94 @@ static void what_the_kernel_cannot_reach_is_copied(void **state)
 	settle();
 }
 
+/* So many requests of ring 0 are held, and another disk asks it to have few in flight. */
+static void hold(uint32_t nr)
+{
+	stalls = true;
+	guest_asks(0, nr);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == nr);
+	medium_fails(-ENOSPC);
+	settle();
+	CHECK(queues[0].in[VBD_HELD].nr == nr && word(0, 2) == 0);
+	guest_asks(1, 2);
+	queue_mark(&queues[1].queue);
+	settle();
+	medium_is_done();
+	settle();
+	CHECK(word(1, 2) == 2 && share_is_asked(&the_aio.share, queues[0].owner));
+}
+
+/* An event of the guest's is wanted for whatever it asks next. */
+static bool wants_events(unsigned int ring)
+{
+	return word(ring, 1) == word(ring, 0) + 1;
+}
+
+static void a_ring_does_not_sleep_over_what_is_held(void **state)
+{
+	(void)state;
+	hold(SHARE_REQUESTS + 4);
+	CHECK(wants_events(0));
+	more_is_asked(SHARE_REQUESTS + 6);
+	CHECK(nr_asked == 2);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 2 && wants_events(0));
+}
+
+/* While an image is away one request waits for it; what is held does not. */
+static void a_ring_with_requests_held_asks_an_image_that_is_away(void **state)
+{
+	(void)state;
+	hold(2);
+	medium_is_away = true;
+	more_is_asked(5);
+	CHECK(nr_asked == 1);
+	medium_is_away = false;
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 1 && nr_asked == 2);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 3);
+}
+
+/* Every slot of the ring is held: an admin's word is what wakes it, and all are answered. */
+static void a_ring_that_is_all_held_goes_on_at_an_admins_word(void **state)
+{
+	uint32_t all;
+
+	(void)state;
+	hold(2);
+	all = queues[0].ring.nr_slots;
+	more_is_asked(all);
+	for (; nr_asked; settle())
+		medium_fails(-EIO);
+	CHECK(queues[0].in[VBD_HELD].nr == all && word(0, 2) == 0);
+	vbd_queue_tune(&queues[0], &queues[0].tuning, true);
+	settle();
+	for (; nr_asked; settle())
+		medium_is_done();
+	CHECK(word(0, 2) == all && wants_events(0));
+}
+
+/* Whatever the medium says is a result, and no number means anything else. */
+static void any_error_of_the_medium_is_answered(void **state)
+{
+	(void)state;
+	guest_asks(0, 3);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 3);
+	medium_fails(-ECANCELED);
+	settle();
+	CHECK(word(0, 2) == 3 && queues[0].stats.io_errors == 3 && journal_is_at_rest(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +659,14 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_mapped_is_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_kernel_cannot_reach_is_copied, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_ring_does_not_sleep_over_what_is_held, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_ring_with_requests_held_asks_an_image_that_is_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ring_that_is_all_held_goes_on_at_an_admins_word,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(any_error_of_the_medium_is_answered, setup,
 						teardown),
 	};
 
