@@ -18,6 +18,7 @@
 
 struct device;
 struct disk_options;
+struct vif_options;
 struct worker;
 
 /* What every device borrows from the daemon. */
@@ -26,14 +27,9 @@ struct device_env {
 	struct loop *loop; /* the control loop: workers answer through its mailbox */
 	struct worker *workers;
 	unsigned int nr_workers;
-	const char *runtime_dir;         /* borrowed */
-	const struct disk_options *disk; /* borrowed: for disks that say nothing else */
-	const char *pcap_dir;            /* borrowed */
-	unsigned int antispoof;          /* enum filter_want, for NICs that say nothing else */
-	unsigned int nbd_timeout_s;      /* how long requests wait for a lost NBD server */
-	const char *vif_quirks;          /* borrowed; NULL when none are configured */
-	uint32_t rx_drain_ms;            /* see options.h */
-	uint32_t rx_stall_ms;
+	const char *runtime_dir;           /* borrowed */
+	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
+	const struct vif_options *vif;     /* borrowed: likewise for NICs */
 	void (*ready)(struct device *dev); /* look at it again: something ended */
 	/* Once, when all devices that were there at the start have been looked at. May be NULL. */
 	void (*looked)(const struct device_env *env);

@@ -10,6 +10,7 @@ libpvb_a_SOURCES = \
 	src/aio_ring.c src/aio_ring.h \
 	src/device.c src/device.h \
 	src/grant.c src/grant.h \
+	src/keys.c src/keys.h \
 	src/leftover.c src/leftover.h \
 	src/log.c src/log.h \
 	src/loop.c src/loop.h \

@@ -288,14 +288,8 @@ static int start_registry(struct daemon *daemon)
 		.nr_workers = daemon->nr_workers,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
-		.pcap_dir = *daemon->options.pcap_dir ? daemon->options.pcap_dir
-						      : daemon->options.runtime_dir,
-		.antispoof = daemon->options.antispoof,
-		.nbd_timeout_s = daemon->options.nbd_timeout_s,
-		.rx_drain_ms = daemon->options.rx_drain_ms,
-		.rx_stall_ms = daemon->options.rx_stall_ms,
+		.vif = &daemon->options.vif,
 		.looked = sweep,
-		.vif_quirks = *daemon->options.vif_quirks ? daemon->options.vif_quirks : NULL,
 	};
 	sweep(&daemon->env);
 	daemon->registry = registry_new(&daemon->env, kinds);

@@ -1,117 +1,140 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <ini.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "netback/filter.h"
-#include "netback/quirks.h"
+#include "keys.h"
 #include "options.h"
-#include "parse.h"
 #include "trace.h"
 
-static const char usage[] =
-	"Usage: pvbackd [OPTION]...\n"
-	"Serve the paravirtual disks and NICs of Xen guests from this domain.\n"
-	"\n"
-	"  --config=FILE          read FILE instead of " DEFAULT_CONFIG_FILE "\n"
-	"  --workers=N            use N data threads (default: one per CPU, at most 4)\n"
-	"  --trace-rings[=FILTER] trace ring events on stderr; FILTER is\n"
-	"                         [ring,net,blk,bus,grant][@DOMID[/DEVID]]\n"
-	"  --antispoof=LIST       what a NIC without a key of its own is held to: on, off "
-	"(default)\n"
-	"                         or a list of mac, ip, dhcp, ra\n"
-	"  --log-level=LEVEL      error, warning, info (default) or debug\n"
-	"  --pcap-dir=DIR         write captures of NICs into DIR (default: the runtime-dir)\n"
-	"  --nbd-timeout=SECONDS  how long requests wait for a lost NBD server (default: 60)\n"
-	"  --runtime-dir=DIR      keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")\n"
-	"  --vif-quirks=LIST      what all NICs need: no-csum, no-gso, single-slot, poll,\n"
-	"                         freebsd, ipxe, legacy or none\n"
-	"  --rx-drain-timeout=MS  drop frames that a guest has not taken for so long (10000)\n"
-	"  --rx-stall-timeout=MS  then turn its carrier off; 0: never (60000)\n"
-	"  --help                 show this and exit\n"
-	"  --version              show the version and exit\n"
-	"\n"
-	"SIGTERM stops it without touching the guests; SIGUSR1 dumps all rings to the log.\n";
-
-static int set_text(char *buf, size_t size, const char *value)
+static int parse_trace(const struct key *key, const char *text, void *ret)
 {
-	if (!*value || strlen(value) >= size)
+	struct trace_choice *trace = ret;
+
+	(void)key;
+	if (strlen(text) >= sizeof(trace->filter) || trace_configure(text))
 		return -EINVAL;
-	memcpy(buf, value, strlen(value) + 1);
+	trace->on = true;
+	memcpy(trace->filter, text, strlen(text) + 1);
 	return 0;
 }
 
-static int set_log_level(struct options *options, const char *value)
+static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+
+static const struct key daemon_keys[] = {
+	{ .name = "workers",
+	  .parse = key_u32,
+	  .at = offsetof(struct options, nr_workers),
+	  .min = 1,
+	  .max = OPTIONS_MAX_WORKERS,
+	  .value = "N",
+	  .help = "use N data threads (default: one per CPU, at most 4)" },
+	{ .name = "trace-rings",
+	  .parse = parse_trace,
+	  .at = offsetof(struct options, trace),
+	  .allowed = "a list of ring, net, blk, bus, grant, then @DOMID or @DOMID/DEVID",
+	  .value = "FILTER",
+	  .help = "trace ring events on stderr; FILTER is\n"
+		  "[ring,net,blk,bus,grant][@DOMID[/DEVID]]",
+	  .may_be_bare = true },
+	{ .name = "log-level",
+	  .parse = key_choice,
+	  .at = offsetof(struct options, log_level),
+	  .words = log_levels,
+	  .value = "LEVEL",
+	  .help = "error, warning, info (default) or debug" },
+	{ .name = "runtime-dir",
+	  .parse = key_text,
+	  .at = offsetof(struct options, runtime_dir),
+	  .max = PATH_MAX,
+	  .value = "DIR",
+	  .help = "keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")" },
+	{ 0 },
+};
+
+/* Every table with the struct that it fills, in the order of --help. */
+struct part {
+	const struct key *keys;
+	size_t at;
+};
+
+static const struct part parts[] = {
+	{ daemon_keys, 0 },
+	{ disk_keys, offsetof(struct options, disk) },
+	{ vif_keys, offsetof(struct options, vif) },
+};
+
+#define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static const struct key *find_key(const char *name)
 {
-	static const char *const names[] = { "error", "warning", "info", "debug" };
+	const struct key *key = NULL;
 
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(value, names[i])) {
-			options->log_level = (enum log_level)i;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-static int set_trace(struct options *options, const char *value)
-{
-	if (trace_configure(value) || strlen(value) >= sizeof(options->trace_filter))
-		return -EINVAL;
-	options->trace = true;
-	memcpy(options->trace_filter, value, strlen(value) + 1);
-	return 0;
-}
-
-static int set_vif_quirks(struct options *options, const char *value)
-{
-	unsigned int quirks;
-
-	if (quirks_parse(value, &quirks))
-		return -EINVAL;
-	return set_text(options->vif_quirks, sizeof(options->vif_quirks), value);
+	for (size_t i = 0; !key && i < NR_PARTS; i++)
+		key = keys_find(parts[i].keys, name);
+	return key;
 }
 
 int options_set(struct options *options, const char *name, const char *value)
 {
-	if (!strcmp(name, "workers"))
-		return parse_u32(value, 1, OPTIONS_MAX_WORKERS, &options->nr_workers);
-	if (!strcmp(name, "nbd-timeout"))
-		return parse_u32(value, 1, OPTIONS_MAX_TIMEOUT_S, &options->nbd_timeout_s);
-	if (!strcmp(name, "log-level"))
-		return set_log_level(options, value);
-	if (!strcmp(name, "trace-rings"))
-		return set_trace(options, value);
-	if (!strcmp(name, "antispoof"))
-		return *value ? filter_parse_want(value, &options->antispoof) : -EINVAL;
-	if (!strcmp(name, "pcap-dir"))
-		return set_text(options->pcap_dir, sizeof(options->pcap_dir), value);
-	if (!strcmp(name, "vif-quirks"))
-		return set_vif_quirks(options, value);
-	if (!strcmp(name, "rx-drain-timeout"))
-		return parse_u32(value, 1, OPTIONS_MAX_TIMEOUT_S * 1000, &options->rx_drain_ms);
-	if (!strcmp(name, "rx-stall-timeout"))
-		return parse_u32(value, 0, OPTIONS_MAX_TIMEOUT_S * 1000, &options->rx_stall_ms);
-	if (!strcmp(name, "runtime-dir"))
-		return set_text(options->runtime_dir, sizeof(options->runtime_dir), value);
-	return disk_options_set(&options->disk, name, value) ? -EINVAL : 0;
+	int err = -ENOENT;
+
+	for (size_t i = 0; err == -ENOENT && i < NR_PARTS; i++)
+		err = keys_set(parts[i].keys, (char *)options + parts[i].at, name, value);
+	return err;
 }
+
+/* One line: what was written, and what may be. `where` stands before the option's name. */
+static void say_wrong(const char *where, const char *name, const char *value)
+{
+	const struct key *key = find_key(name);
+	char allowed[200];
+
+	if (!key) {
+		log_error("%s%s is no option; see pvbackd.conf(5)", where, name);
+		return;
+	}
+	key_allowed(key, allowed, sizeof(allowed));
+	log_error("%s%s cannot be `%s`: it takes %s", where, name, value, allowed);
+}
+
+static void print_help(void)
+{
+	fputs("Usage: pvbackd [OPTION]...\n"
+	      "Serve the paravirtual disks and NICs of Xen guests from this domain.\n"
+	      "\n"
+	      "  --config=FILE          read FILE instead of " DEFAULT_CONFIG_FILE "\n",
+	      stdout);
+	for (size_t i = 0; i < NR_PARTS; i++)
+		keys_help(parts[i].keys, stdout);
+	fputs("  --help                 show this and exit\n"
+	      "  --version              show the version and exit\n"
+	      "\n"
+	      "SIGTERM stops it without touching the guests; SIGUSR1 dumps all rings to the log.\n",
+	      stdout);
+}
+
+/* --- the file --- */
 
 static int config_line(void *user, const char *section, const char *name, const char *value)
 {
-	if (*section || options_set(user, name, value)) {
-		log_error("the configuration has no `%s%s%s = %s`; see pvbackd.conf(5)", section,
-			  *section ? "." : "", name, value);
+	if (*section) {
+		log_error("the configuration has no section [%s]; see pvbackd.conf(5)", section);
 		return 0;
 	}
-	return 1;
+	if (!options_set(user, name, value))
+		return 1;
+	say_wrong("the configuration: ", name, value);
+	return 0;
 }
 
 /* libinih would take the rest of a line that is too long for it as a line of its own. */
@@ -166,36 +189,52 @@ static bool read_config(struct options *options, const char *file, bool must_exi
 	return !wrong;
 }
 
-static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "workers", required_argument, NULL, 'w' },
-	{ "trace-rings", optional_argument, NULL, 't' },
-	{ "antispoof", required_argument, NULL, 'a' },
-	{ "log-level", required_argument, NULL, 'l' },
-	{ "pcap-dir", required_argument, NULL, 'p' },
-	{ "runtime-dir", required_argument, NULL, 'r' },
-	{ "nbd-timeout", required_argument, NULL, 'n' },
-	{ "vif-quirks", required_argument, NULL, 'q' },
-	{ "rx-drain-timeout", required_argument, NULL, 'd' },
-	{ "rx-stall-timeout", required_argument, NULL, 's' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+/* --- the command line --- */
+
+enum { ARG_CONFIG = 1, ARG_HELP, ARG_VERSION, ARG_KEY };
+
+#define MAX_ARGS 64u
+
+/* What getopt_long() takes: our own three, then every key that has a value in --help. */
+struct args {
+	struct option list[MAX_ARGS];
+	size_t nr;
 };
 
+static void add_arg(struct args *args, const char *name, int has_arg, int val)
+{
+	assert(args->nr < MAX_ARGS - 1);
+	args->list[args->nr++] = (struct option){ .name = name, .has_arg = has_arg, .val = val };
+}
+
+static void make_args(struct args *args)
+{
+	*args = (struct args){ 0 };
+	add_arg(args, "config", required_argument, ARG_CONFIG);
+	add_arg(args, "help", no_argument, ARG_HELP);
+	add_arg(args, "version", no_argument, ARG_VERSION);
+	for (size_t i = 0; i < NR_PARTS; i++)
+		for (const struct key *key = parts[i].keys; key->name; key++)
+			if (key->value)
+				add_arg(args, key->name,
+					key->may_be_bare ? optional_argument : required_argument,
+					ARG_KEY);
+}
+
 /* First walk: what decides before the file is read. */
-static enum options_result scan_early(int argc, char *const *argv, const char **ret_config)
+static enum options_result scan_early(int argc, char *const *argv, const struct args *args,
+				      const char **ret_config)
 {
 	int c;
 
 	optind = 1;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (c == 'h')
-			fputs(usage, stdout);
-		if (c == 'V')
+	while ((c = getopt_long(argc, argv, "", args->list, NULL)) != -1) {
+		if (c == ARG_HELP)
+			print_help();
+		if (c == ARG_VERSION)
 			puts("pvbackd " PACKAGE_VERSION);
-		if (c == 'h' || c == 'V')
+		if (c == ARG_HELP || c == ARG_VERSION)
 			return OPTIONS_DONE;
 		if (c == '?') {
 			log_error("`%s` is not an option, or its value is missing; see pvbackd "
@@ -203,7 +242,7 @@ static enum options_result scan_early(int argc, char *const *argv, const char **
 				  argv[optind - 1]);
 			return OPTIONS_WRONG;
 		}
-		if (c == 'c')
+		if (c == ARG_CONFIG)
 			*ret_config = optarg;
 	}
 	if (optind < argc) {
@@ -213,18 +252,18 @@ static enum options_result scan_early(int argc, char *const *argv, const char **
 	return OPTIONS_RUN;
 }
 
-static enum options_result apply_argv(int argc, char *const *argv, struct options *options)
+static enum options_result apply_argv(int argc, char *const *argv, const struct args *args,
+				      struct options *options)
 {
 	int c, index;
 
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "", long_options, &index)) != -1) {
-		const char *value = optarg ? optarg : "";
+	while ((c = getopt_long(argc, argv, "", args->list, &index)) != -1) {
+		const char *name = args->list[index].name, *value = optarg ? optarg : "";
 
-		if (c == 'c' || !options_set(options, long_options[index].name, value))
+		if (c == ARG_CONFIG || !options_set(options, name, value))
 			continue;
-		log_error("--%s cannot be `%s`; see pvbackd --help", long_options[index].name,
-			  value);
+		say_wrong("--", name, value);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;
@@ -233,22 +272,24 @@ static enum options_result apply_argv(int argc, char *const *argv, struct option
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
 {
 	struct options options = { .log_level = LOG_LEVEL_INFO,
-				   .nbd_timeout_s = 60,
 				   .runtime_dir = DEFAULT_RUNTIME_DIR,
-				   .rx_drain_ms = 10000,
-				   .rx_stall_ms = 60000,
-				   .disk = disk_options_default };
+				   .disk = disk_options_default,
+				   .vif = vif_options_default };
 	const char *config = NULL;
-	enum options_result result = scan_early(argc, argv, &config);
+	struct args args;
+	enum options_result result;
 
+	make_args(&args);
+	result = scan_early(argc, argv, &args, &config);
 	if (result != OPTIONS_RUN)
 		return result;
-	if (set_text(options.config_file, sizeof(options.config_file),
-		     config ? config : DEFAULT_CONFIG_FILE) ||
-	    !read_config(&options, options.config_file, config != NULL))
+	if (!read_config(&options, config ? config : DEFAULT_CONFIG_FILE, config != NULL))
 		return OPTIONS_WRONG;
-	result = apply_argv(argc, argv, &options);
-	if (result == OPTIONS_RUN)
-		*ret_options = options;
-	return result;
+	result = apply_argv(argc, argv, &args, &options);
+	if (result != OPTIONS_RUN)
+		return result;
+	if (!*options.vif.pcap_dir)
+		memcpy(options.vif.pcap_dir, options.runtime_dir, sizeof(options.runtime_dir));
+	*ret_options = options;
+	return OPTIONS_RUN;
 }

@@ -9,24 +9,22 @@
 
 #include "blkback/disk_options.h"
 #include "log.h"
+#include "netback/vif_options.h"
 
-#define OPTIONS_MAX_WORKERS   64u
-#define OPTIONS_MAX_TIMEOUT_S 86400u
+#define OPTIONS_MAX_WORKERS 64u
+
+struct trace_choice {
+	bool on;
+	char filter[128];
+};
 
 struct options {
-	unsigned int nr_workers; /* 0: one per CPU, at most four */
-	unsigned int nbd_timeout_s;
+	uint32_t nr_workers; /* 0: one per CPU, at most four */
 	enum log_level log_level;
-	unsigned int antispoof; /* enum filter_want */
-	bool trace;
-	char trace_filter[128];
-	uint32_t rx_drain_ms; /* frames that a guest has not taken for so long are given up */
-	uint32_t rx_stall_ms; /* after so long its carrier goes off; 0: never */
-	char vif_quirks[128]; /* empty: none are configured */
+	struct trace_choice trace;
 	char runtime_dir[PATH_MAX];
-	char pcap_dir[PATH_MAX]; /* "": runtime_dir */
-	char config_file[PATH_MAX];
-	struct disk_options disk;
+	struct disk_options disk; /* for disks and NICs that say nothing else */
+	struct vif_options vif;
 };
 
 enum options_result {
@@ -41,7 +39,7 @@ enum options_result {
  */
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options);
 
-/* Exposed for its test: apply one line of the file. 0, or -EINVAL with nothing changed. */
+/* Exposed for its test: apply one line of the file. 0, or -errno with nothing changed. */
 int options_set(struct options *options, const char *name, const char *value);
 
 #endif

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "keys.h"
+
 #define PERSISTENT_GRANTS_MAX 65536u
 
 /* What becomes of a request that the medium fails. */
@@ -23,7 +25,8 @@ enum disk_cache {
 	DISK_CACHE_WRITETHROUGH, /* through it; every write is on the medium before it is answered */
 };
 
-#define POLL_US_MAX 100000u
+#define POLL_US_MAX       100000u
+#define NBD_TIMEOUT_S_MAX 86400u
 
 struct disk_options {
 	bool persistent_grants;         /* offered */
@@ -34,20 +37,17 @@ struct disk_options {
 	uint64_t bps, bps_burst; /* bytes, likewise */
 	enum disk_cache cache;   /* from the next connect on */
 	uint32_t poll_us;        /* to look for more before going to sleep */
+	uint32_t nbd_timeout_s;  /* how long requests wait for a lost NBD server */
 };
 
 extern const struct disk_options disk_options_default;
 
-/* Set one by its name. 0; -ENOENT when there is none of that name; -EINVAL with nothing changed. */
-int disk_options_set(struct disk_options *options, const char *name, const char *value);
+extern const struct key disk_keys[]; /* of struct disk_options */
 
 /*
  * A limit as rate_set() takes it: `burst` (0: what a tenth of a second allows) in the time that it
  * takes at `per_second`; it allows at least what fits in the timer's millisecond. No limit: both 0.
  */
 void disk_rate(uint64_t per_second, uint64_t burst, uint32_t *ret_amount, uint32_t *ret_usecs);
-
-/* The names, from 0 on; NULL after the last. */
-const char *disk_options_name(unsigned int index);
 
 #endif

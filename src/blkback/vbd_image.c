@@ -175,7 +175,7 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 					.control = vbd->dev.env->loop,
 					.read_only = read_only,
 					.resume = vbd->resume,
-					.timeout_s = vbd->dev.env->nbd_timeout_s,
+					.timeout_s = vbd->options.nbd_timeout_s,
 					.opened = nbd_opened,
 					.user = vbd };
 	const char *why = "";

@@ -38,22 +38,30 @@ static void let_go(struct vbd *vbd)
 	vbd->options.iops = vbd->options.bps = 0;
 }
 
+/* A value that is wrong is said, with what is allowed, and left out. */
+static void read_option(struct vbd *vbd, const struct key *key)
+{
+	char value[64], allowed[200];
+
+	if (store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key->name, value,
+		       sizeof(value)) ||
+	    !keys_set(disk_keys, &vbd->options, key->name, value))
+		return;
+	key_allowed(key, allowed, sizeof(allowed));
+	device_log(&vbd->dev, LOG_LEVEL_WARNING,
+		   "its key `%s` cannot be `%s` and is left out: it takes %s", key->name, value,
+		   allowed);
+}
+
 void vbd_read_options(struct vbd *vbd)
 {
 	struct store *store = vbd->dev.env->store;
-	char value[64];
-	const char *name;
 
 	store_hold_names(store, vbd->dev.be_path);
 	read_kind(vbd);
 	vbd->options = *vbd->dev.env->disk;
-	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
-		if (!store_read(store, XBT_NULL, vbd->dev.be_path, name, value, sizeof(value)) &&
-		    disk_options_set(&vbd->options, name, value))
-			device_log(&vbd->dev, LOG_LEVEL_WARNING,
-				   "its key `%s` cannot be `%s` and is left out; see "
-				   "pvbackd.conf(5)",
-				   name, value);
+	for (const struct key *key = disk_keys; key->name; key++)
+		read_option(vbd, key);
 	let_go(vbd);
 	store_drop_names(store);
 	set_rate(&vbd->rates.packets, vbd->options.iops, vbd->options.iops_burst);
@@ -123,16 +131,6 @@ static void retry(struct vbd *vbd)
 
 /* --- the watch --- */
 
-static bool is_option(const char *key)
-{
-	const char *name;
-
-	for (unsigned int i = 0; (name = disk_options_name(i)); i++)
-		if (!strcmp(key, name))
-			return true;
-	return false;
-}
-
 /* What changes while the rings are on their way to the workers is looked at when they are there. */
 void vbd_changed(struct device *dev, const char *key)
 {
@@ -143,7 +141,7 @@ void vbd_changed(struct device *dev, const char *key)
 		return;
 	if (!strcmp(key, "retry")) {
 		retry(vbd);
-	} else if (!strcmp(key, "online") || is_option(key)) {
+	} else if (!strcmp(key, "online") || keys_find(disk_keys, key)) {
 		vbd_read_options(vbd);
 		tune(vbd, false);
 	}

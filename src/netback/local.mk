@@ -23,6 +23,7 @@ libpvb_a_SOURCES += \
 	src/netback/vif_capture.c src/netback/vif_capture.h \
 	src/netback/vif_emit.c src/netback/vif_emit.h \
 	src/netback/vif_front.c src/netback/vif_front.h \
+	src/netback/vif_options.c src/netback/vif_options.h \
 	src/netback/vif_file.c src/netback/vif_file.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
 	src/netback/vif_guard.c src/netback/vif_guard.h \

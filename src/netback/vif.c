@@ -10,6 +10,7 @@
 #include "netback/vif_front.h"
 #include "netback/vif_guard.h"
 #include "netback/vif_limits.h"
+#include "netback/vif_options.h"
 #include "netback/vif_queue.h"
 #include "netback/vif_quirks.h"
 #include "netback/vif_steer.h"
@@ -225,8 +226,8 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->runtime_dir = dev->env->runtime_dir;
 	queue->rx_notify = vif->front.rx_notify;
 	queue->accept = vif->front.accept;
-	queue->drain_ns = dev->env->rx_drain_ms * UINT64_C(1000000);
-	queue->stall_ns = dev->env->rx_stall_ms * UINT64_C(1000000);
+	queue->drain_ns = dev->env->vif->rx_drain_ms * UINT64_C(1000000);
+	queue->stall_ns = dev->env->vif->rx_stall_ms * UINT64_C(1000000);
 	queue->finish_csum = vif->front.finish_csum;
 	queue->front = vif->front.queues[index];
 	queue->fd = vif->tap.fds[index];

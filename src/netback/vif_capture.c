@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "netback/vif_capture.h"
+#include "netback/vif_options.h"
 #include "parse.h"
 
-#define PATH_SIZE        512u
+#define PATH_SIZE        (PATH_MAX + 64u) /* of a directory, and the name in it */
 #define DEFAULT_SNAPLEN  CAPTURE_MAX_SNAPLEN
 #define DEFAULT_SIZE_MIB 16u
 #define MAX_SIZE_MIB     (1024u * 1024u)
@@ -137,7 +138,7 @@ void vif_capture_read(struct vif_capture *capture, struct device *dev, const cha
 			"`pcap` is not on, off or a list of snaplen=BYTES, size=MIB: no capture");
 	if (err || !on)
 		return;
-	snprintf(path, sizeof(path), "%s/vif-%u-%u.pcapng", dev->env->pcap_dir, dev->domid,
+	snprintf(path, sizeof(path), "%s/vif-%u-%u.pcapng", dev->env->vif->pcap_dir, dev->domid,
 		 dev->devid);
 	options.path = path;
 	options.filter = filter;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "netback/vif_guard.h"
+#include "netback/vif_options.h"
 
 struct vif_guard_rules {
 	struct filter filter;
@@ -36,7 +37,7 @@ static int read_want(struct device *dev, unsigned int *ret)
 	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, "antispoof", text,
 			     sizeof(text));
 
-	*ret = dev->env->antispoof;
+	*ret = dev->env->vif->antispoof;
 	if (err == -ENOENT)
 		return 0;
 	if (!err)

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "netback/quirks.h"
+#include "netback/vif_options.h"
 #include "netback/vif_quirks.h"
 
 unsigned int vif_quirks_find(struct device *dev, const struct vif_front *front)
@@ -15,8 +16,8 @@ unsigned int vif_quirks_find(struct device *dev, const struct vif_front *front)
 	if (err != -ENOENT)
 		device_log(dev, LOG_LEVEL_WARNING,
 			   "`quirks` is left out, it is not a list of: " QUIRKS_NAMES);
-	if (dev->env->vif_quirks && quirks_parse(dev->env->vif_quirks, &quirks) == 0)
-		return quirks;
+	if (dev->env->vif->quirks.given)
+		return dev->env->vif->quirks.bits;
 	if (!front->is_freebsd)
 		return 0;
 	device_log(dev, LOG_LEVEL_INFO,

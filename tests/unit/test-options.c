@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "netback/quirks.h"
 #include "options.h"
 
 static enum options_result parse(struct options *options, const char *a, const char *b)
@@ -23,7 +24,7 @@ static void defaults_need_nothing(void **state)
 
 	(void)state;
 	CHECK(parse(&o, NULL, NULL) == OPTIONS_RUN);
-	CHECK(o.nr_workers == 0 && o.log_level == LOG_LEVEL_INFO && !o.trace);
+	CHECK(o.nr_workers == 0 && o.log_level == LOG_LEVEL_INFO && !o.trace.on);
 	CHECK(!strcmp(o.runtime_dir, "/run/pvbackd"));
 }
 
@@ -35,16 +36,16 @@ static void every_option_is_taken(void **state)
 	CHECK(parse(&o, "--workers=3", "--log-level=debug") == OPTIONS_RUN);
 	CHECK(o.nr_workers == 3 && o.log_level == LOG_LEVEL_DEBUG);
 	CHECK(parse(&o, "--trace-rings", "--runtime-dir=/tmp/x") == OPTIONS_RUN);
-	CHECK(o.trace && !*o.trace_filter && !strcmp(o.runtime_dir, "/tmp/x"));
+	CHECK(o.trace.on && !*o.trace.filter && !strcmp(o.runtime_dir, "/tmp/x"));
 	CHECK(parse(&o, "--trace-rings=blk@7/51712", NULL) == OPTIONS_RUN);
-	CHECK(!strcmp(o.trace_filter, "blk@7/51712"));
-	CHECK(parse(&o, "--nbd-timeout=5", NULL) == OPTIONS_RUN && o.nbd_timeout_s == 5);
+	CHECK(!strcmp(o.trace.filter, "blk@7/51712"));
+	CHECK(parse(&o, "--nbd-timeout=5", NULL) == OPTIONS_RUN && o.disk.nbd_timeout_s == 5);
 	CHECK(parse(&o, "--vif-quirks=freebsd,poll", NULL) == OPTIONS_RUN);
-	CHECK(!strcmp(o.vif_quirks, "freebsd,poll"));
+	CHECK(o.vif.quirks.given && o.vif.quirks.bits == (QUIRK_NO_CSUM | QUIRK_POLL));
 	CHECK(parse(&o, "--vif-quirks=windows", NULL) == OPTIONS_WRONG);
-	CHECK(o.rx_drain_ms == 10000 && o.rx_stall_ms == 60000);
+	CHECK(o.vif.rx_drain_ms == 10000 && o.vif.rx_stall_ms == 60000);
 	CHECK(parse(&o, "--rx-drain-timeout=200", "--rx-stall-timeout=0") == OPTIONS_RUN);
-	CHECK(o.rx_drain_ms == 200 && o.rx_stall_ms == 0);
+	CHECK(o.vif.rx_drain_ms == 200 && o.vif.rx_stall_ms == 0);
 	CHECK(parse(&o, "--rx-drain-timeout=0", NULL) == OPTIONS_WRONG);
 	CHECK(parse(&o, "--rx-stall-timeout=-1", NULL) == OPTIONS_WRONG);
 	CHECK(parse(&o, "--rx-stall-timeout=99999999999999999999", NULL) == OPTIONS_WRONG);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "keys.h"
+#include "parse.h"
+
+#define HELP_COLUMN 25
+
+int key_flag(const struct key *key, const char *text, void *ret)
+{
+	bool yes = !strcmp(text, "yes") || !strcmp(text, "1");
+
+	(void)key;
+	if (!yes && strcmp(text, "no") && strcmp(text, "0"))
+		return -EINVAL;
+	*(bool *)ret = yes;
+	return 0;
+}
+
+int key_u32(const struct key *key, const char *text, void *ret)
+{
+	return parse_u32(text, (uint32_t)key->min, (uint32_t)key->max, ret);
+}
+
+int key_amount(const struct key *key, const char *text, void *ret)
+{
+	return parse_amount(text, key->min, key->max, ret);
+}
+
+int key_choice(const struct key *key, const char *text, void *ret)
+{
+	for (unsigned int i = 0; key->words[i]; i++)
+		if (!strcmp(text, key->words[i])) {
+			*(unsigned int *)ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int key_text(const struct key *key, const char *text, void *ret)
+{
+	if (!*text || strlen(text) >= key->max)
+		return -EINVAL;
+	memcpy(ret, text, strlen(text) + 1);
+	return 0;
+}
+
+const struct key *keys_find(const struct key *keys, const char *name)
+{
+	for (; keys->name; keys++)
+		if (!strcmp(keys->name, name))
+			return keys;
+	return NULL;
+}
+
+int keys_set(const struct key *keys, void *values, const char *name, const char *text)
+{
+	const struct key *key = keys_find(keys, name);
+
+	return key ? key->parse(key, text, (char *)values + key->at) : -ENOENT;
+}
+
+static void list_words(const struct key *key, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned int i = 0; key->words[i] && used < size; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s",
+					 i == 0              ? ""
+					 : key->words[i + 1] ? ", "
+							     : " or ",
+					 key->words[i]);
+}
+
+void key_allowed(const struct key *key, char *buf, size_t size)
+{
+	unsigned long long min = key->min, max = key->max;
+
+	if (key->allowed)
+		snprintf(buf, size, "%s", key->allowed);
+	else if (key->words)
+		list_words(key, buf, size);
+	else if (key->parse == key_flag)
+		snprintf(buf, size, "yes or no");
+	else if (key->parse == key_text)
+		snprintf(buf, size, "1 to %llu characters", max - 1);
+	else
+		snprintf(buf, size, "a number from %llu to %llu%s", min, max,
+			 key->parse == key_amount ? ", perhaps with k, M, G or Ki, Mi, Gi" : "");
+}
+
+static void print_lines(const char *text, FILE *out)
+{
+	for (; *text; text++) {
+		fputc(*text, out);
+		if (*text == '\n')
+			fprintf(out, "%*s", HELP_COLUMN, "");
+	}
+	fputc('\n', out);
+}
+
+void keys_help(const struct key *keys, FILE *out)
+{
+	for (; keys->name; keys++) {
+		int used;
+
+		if (!keys->value)
+			continue;
+		used = fprintf(out, keys->may_be_bare ? "  --%s[=%s]" : "  --%s=%s", keys->name,
+			       keys->value);
+		fprintf(out, used < HELP_COLUMN ? "%*s" : "\n%*s",
+			used < HELP_COLUMN ? HELP_COLUMN - used : HELP_COLUMN, "");
+		print_lines(keys->help, out);
+	}
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options as data: a table names each option once, with the values that it takes and where its value
+ * is kept. The command line, the configuration file, the keys of a device's backend directory, --help
+ * and the words about a wrong value all read the table.
+ */
+#ifndef PVB_KEYS_H
+#define PVB_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct key {
+	const char *name; /* NULL ends a table */
+	/* 0, or -errno with *ret untouched. */
+	int (*parse)(const struct key *key, const char *text, void *ret);
+	size_t at;                /* where its value is in the struct that the table is for */
+	uint64_t min, max;        /* of a number; of a text `max` is the size of its buffer */
+	const char *const *words; /* of a choice; NULL-terminated, the value is the index */
+	const char
+		*allowed; /* in words; NULL: the range or the choice says it, see key_allowed() */
+	/* Of the command line; `value` is NULL for an option that only the file has. */
+	const char *value; /* what stands for its value in --help */
+	const char *help;  /* lines that end in a newline, but for the last */
+	bool may_be_bare;  /* the value may be left out: "" then */
+};
+
+/* What `parse` may be. The value is a bool, a uint32_t, a uint64_t (parse_amount()), an enum, a char[max]. */
+int key_flag(const struct key *key, const char *text, void *ret);
+int key_u32(const struct key *key, const char *text, void *ret);
+int key_amount(const struct key *key, const char *text, void *ret);
+int key_choice(const struct key *key, const char *text, void *ret);
+int key_text(const struct key *key, const char *text, void *ret);
+
+/* NULL when the table has no such option. */
+const struct key *keys_find(const struct key *keys, const char *name);
+
+/* Set one in `values`. 0; -ENOENT when there is no such option; else -errno with nothing changed. */
+int keys_set(const struct key *keys, void *values, const char *name, const char *text);
+
+/* What values it takes, for somebody who wrote another: "a number from 1 to 64". */
+void key_allowed(const struct key *key, char *buf, size_t size);
+
+/* The lines of --help. */
+void keys_help(const struct key *keys, FILE *out);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stddef.h>
+
+#include "netback/filter.h"
+#include "netback/quirks.h"
+#include "netback/vif_options.h"
+
+#define MAX_MS 86400000u /* a day */
+
+const struct vif_options vif_options_default = { .rx_drain_ms = 10000, .rx_stall_ms = 60000 };
+
+static int parse_antispoof(const struct key *key, const char *text, void *ret)
+{
+	(void)key;
+	return *text ? filter_parse_want(text, ret) : -EINVAL;
+}
+
+static int parse_quirks(const struct key *key, const char *text, void *ret)
+{
+	struct vif_quirks_choice *quirks = ret;
+	int err = quirks_parse(text, &quirks->bits);
+
+	(void)key;
+	if (!err)
+		quirks->given = true;
+	return err;
+}
+
+const struct key vif_keys[] = {
+	{ .name = "antispoof",
+	  .parse = parse_antispoof,
+	  .at = offsetof(struct vif_options, antispoof),
+	  .allowed = "on, off or a list of mac, ip, dhcp, ra",
+	  .value = "LIST",
+	  .help = "what a NIC without a key of its own is held to: on, off (default)\n"
+		  "or a list of mac, ip, dhcp, ra" },
+	{ .name = "vif-quirks",
+	  .parse = parse_quirks,
+	  .at = offsetof(struct vif_options, quirks),
+	  .allowed = "a list of " QUIRKS_NAMES,
+	  .value = "LIST",
+	  .help = "what all NICs need: no-csum, no-gso, single-slot, poll,\n"
+		  "freebsd, ipxe, legacy or none" },
+	{ .name = "rx-drain-timeout",
+	  .parse = key_u32,
+	  .at = offsetof(struct vif_options, rx_drain_ms),
+	  .min = 1,
+	  .max = MAX_MS,
+	  .value = "MS",
+	  .help = "drop frames that a guest has not taken for so long (10000)" },
+	{ .name = "rx-stall-timeout",
+	  .parse = key_u32,
+	  .at = offsetof(struct vif_options, rx_stall_ms),
+	  .max = MAX_MS,
+	  .value = "MS",
+	  .help = "then turn its carrier off; 0: never (60000)" },
+	{ .name = "pcap-dir",
+	  .parse = key_text,
+	  .at = offsetof(struct vif_options, pcap_dir),
+	  .max = PATH_MAX,
+	  .value = "DIR",
+	  .help = "write captures of NICs into DIR (default: the runtime-dir)" },
+	{ 0 },
+};

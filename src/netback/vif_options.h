@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What an admin may choose for all NICs, in pvbackd.conf or on the command line. */
+#ifndef PVB_VIF_OPTIONS_H
+#define PVB_VIF_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keys.h"
+
+struct vif_quirks_choice {
+	bool given;
+	unsigned int bits; /* enum quirk */
+};
+
+struct vif_options {
+	unsigned int antispoof;          /* enum filter_want, for NICs that say nothing else */
+	struct vif_quirks_choice quirks; /* likewise */
+	uint32_t rx_drain_ms;    /* frames that a guest has not taken for so long are given up */
+	uint32_t rx_stall_ms;    /* after so long its carrier goes off; 0: never */
+	char pcap_dir[PATH_MAX]; /* where captures go; "": the run-time directory */
+};
+
+extern const struct vif_options vif_options_default;
+extern const struct key vif_keys[]; /* of struct vif_options */
+
+#endif
