@@ -2,8 +2,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,20 +9,15 @@
 
 /* --- the table --- */
 
-/* One byte of input at a time: the rest follows, for the hash of a sum is the sum of the hashes. */
-static void fill_rows(const uint8_t key[HASH_KEY_MAX], uint32_t rows[HASH_INPUT_MAX][256])
+/* One bit of input at a time: the rest follows, for the hash of a sum is the sum of the hashes. */
+static void fill_bits(const uint8_t key[HASH_KEY_MAX], uint32_t bits[HASH_INPUT_MAX * 8])
 {
 	uint8_t input[HASH_INPUT_MAX] = { 0 };
 
-	for (uint32_t i = 0; i < HASH_INPUT_MAX; i++) {
-		rows[i][0] = 0;
-		for (uint32_t bit = 1; bit < 256; bit *= 2) {
-			input[i] = (uint8_t)bit;
-			rows[i][bit] = hash_toeplitz(key, input, i + 1);
-			for (uint32_t low = 1; low < bit; low++)
-				rows[i][bit + low] = rows[i][bit] ^ rows[i][low];
-		}
-		input[i] = 0;
+	for (uint32_t i = 0; i < HASH_INPUT_MAX * 8; i++) {
+		input[i / 8] = (uint8_t)(0x80u >> i % 8);
+		bits[i] = hash_toeplitz(key, input, i / 8 + 1);
+		input[i / 8] = 0;
 	}
 }
 
@@ -36,7 +29,7 @@ void steer_table_fill(const struct hash_config *config, uint32_t nr_queues, stru
 	ret->mapping_size = modulo ? nr_queues : config->mapping_size;
 	for (uint32_t i = 0; i < HASH_MAPPING_MAX; i++)
 		ret->mapping[i] = modulo ? i : config->mapping[i];
-	fill_rows(config->key, ret->rows);
+	fill_bits(config->key, ret->bits);
 }
 
 /* --- the program --- */
@@ -45,6 +38,7 @@ void steer_table_fill(const struct hash_config *config, uint32_t nr_queues, stru
 enum { PACKET = BPF_REG_6, TABLE = BPF_REG_7, HASH = BPF_REG_8, AT = BPF_REG_9 };
 /* Places on the stack, from its frame pointer. */
 enum { HEADER = -48, KEY = -56, TYPE = -64 };
+enum { PORTS_LEN = 4 };
 
 struct program {
 	struct bpf_insn *insns;
@@ -159,16 +153,24 @@ static void find_ip(struct program *p)
 	add(p, AT, 2);
 }
 
+/* Bit i of the byte in R1 is spread over a word, which lets its part of the hash through or not. */
+static void hash_bit(struct program *p, int in_byte, int in_table)
+{
+	copy(p, BPF_REG_2, BPF_REG_1);
+	emit(p, BPF_ALU64 | BPF_LSH | BPF_K, BPF_REG_2, 0, 0, 56 + in_byte);
+	emit(p, BPF_ALU64 | BPF_ARSH | BPF_K, BPF_REG_2, 0, 0, 63);
+	load(p, BPF_W, BPF_REG_3, TABLE, (int)offsetof(struct steer_table, bits) + in_table * 4);
+	emit(p, BPF_ALU64 | BPF_AND | BPF_X, BPF_REG_2, BPF_REG_3, 0, 0);
+	emit(p, BPF_ALU64 | BPF_XOR | BPF_X, HASH, BPF_REG_2, 0, 0);
+}
+
 /* Bytes first..last of the input, which begins at `from` on the stack. */
 static void hash_bytes(struct program *p, int from, int first, int last)
 {
 	for (int i = first; i <= last; i++) {
 		load(p, BPF_B, BPF_REG_1, BPF_REG_10, from + i);
-		emit(p, BPF_ALU64 | BPF_LSH | BPF_K, BPF_REG_1, 0, 0, 2);
-		emit(p, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_1, TABLE, 0, 0);
-		add(p, BPF_REG_1, (int)offsetof(struct steer_table, rows) + i * 1024);
-		load(p, BPF_W, BPF_REG_2, BPF_REG_1, 0);
-		emit(p, BPF_ALU64 | BPF_XOR | BPF_X, HASH, BPF_REG_2, 0, 0);
+		for (int bit = 0; bit < 8; bit++)
+			hash_bit(p, bit, i * 8 + bit);
 	}
 }
 
@@ -189,22 +191,22 @@ static void choose_queue(struct program *p)
  */
 static void hash_input(struct program *p, int addresses, int size, enum hash_type type)
 {
-	unsigned int no_tcp = jump_if(p, BPF_JEQ, BPF_REG_0, 0), not_wanted;
+	unsigned int no_tcp, not_wanted;
 
+	set(p, HASH, 0);
+	hash_bytes(p, HEADER + addresses, 0, size - 1);
+	no_tcp = jump_if(p, BPF_JEQ, BPF_REG_0, 0);
 	load(p, BPF_W, BPF_REG_1, TABLE, offsetof(struct steer_table, types));
 	emit(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, 1 << (type + 1));
 	not_wanted = jump_if(p, BPF_JEQ, BPF_REG_1, 0);
-	load_bytes(p, HEADER + addresses + size, 4);
-	set(p, HASH, 0);
-	hash_bytes(p, HEADER + addresses, 0, size + 3);
+	load_bytes(p, HEADER + addresses + size, PORTS_LEN);
+	hash_bytes(p, HEADER + addresses, size, size + PORTS_LEN - 1);
 	choose_queue(p);
 	land(p, no_tcp);
 	land(p, not_wanted);
 	load(p, BPF_W, BPF_REG_1, TABLE, offsetof(struct steer_table, types));
 	emit(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, 1 << type);
 	require(p, BPF_JNE, BPF_REG_1, 0);
-	set(p, HASH, 0);
-	hash_bytes(p, HEADER + addresses, 0, size - 1);
 	choose_queue(p);
 }
 
@@ -314,17 +316,12 @@ void steer_close(struct steer *steer)
 
 int steer_set(struct steer *steer, const struct hash_config *config, uint32_t nr_queues)
 {
-	struct steer_table *table = malloc(sizeof(*table));
+	struct steer_table table;
 	uint32_t key = 0;
 	union bpf_attr attr = { .map_fd = (uint32_t)steer->map_fd,
 				.key = (uintptr_t)&key,
-				.value = (uintptr_t)table };
-	int err;
+				.value = (uintptr_t)&table };
 
-	if (!table)
-		return -ENOMEM;
-	steer_table_fill(config, nr_queues, table);
-	err = call_bpf(BPF_MAP_UPDATE_ELEM, &attr);
-	free(table);
-	return err;
+	steer_table_fill(config, nr_queues, &table);
+	return call_bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }

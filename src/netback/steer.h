@@ -4,8 +4,10 @@
  * an eBPF program behind TUNSETSTEERINGEBPF, with everything that can change in a map of one entry. The
  * program is ours, instruction by instruction, and no bytes of the guest's choice are in it.
  *
- * The hash is a linear function of the bits, so the program only looks up and adds: per byte of
- * input one row of 256 words. What it cannot hash goes to queue 0. Silent.
+ * The hash is a linear function of the bits, so the program only adds what each bit of input stands for. It has no
+ * loop, and only its last step takes an address from a number of the packet's: with more of those the kernel refuses
+ * it to a daemon that has CAP_BPF and not CAP_PERFMON (it follows what a processor may speculate there).
+ * What it cannot hash goes to queue 0. Silent.
  */
 #ifndef PVB_NETBACK_STEER_H
 #define PVB_NETBACK_STEER_H
@@ -20,14 +22,14 @@ struct steer_table {
 	uint32_t types;
 	uint32_t mapping_size; /* 1..HASH_MAPPING_MAX */
 	uint32_t mapping[HASH_MAPPING_MAX];
-	uint32_t rows[HASH_INPUT_MAX][256];
+	uint32_t bits[HASH_INPUT_MAX * 8];
 };
 
 /* Fill a table: pure. A mapping of size 0 becomes queue = hash modulo nr_queues. */
 void steer_table_fill(const struct hash_config *config, uint32_t nr_queues,
 		      struct steer_table *ret);
 
-#define STEER_MAX_INSNS 1024u
+#define STEER_MAX_INSNS 3072u
 /* Write the program that reads the map behind `map_fd`. Pure. Returns its length. */
 unsigned int steer_program(int map_fd, struct bpf_insn ret_insns[STEER_MAX_INSNS]);
 

@@ -131,6 +131,58 @@ no_rtnl_on_data_threads() {
 	stop_daemon
 }
 
+unit=$build/systemd/pvbackd.service
+unit_says() { sed -n "s/^$1=//p" "$unit"; } # KEY: each line's value
+
+# The names of the system calls in SystemCallFilter=.
+calls_of() { # NAME|@SET...
+	for _name; do
+		case $_name in
+		@*) # shellcheck disable=SC2046
+			calls_of $(systemd-analyze syscall-filter "$_name" | sed '1d; s/#.*//') ;;
+		*) echo "$_name" ;;
+		esac
+	done
+}
+allowed_calls() {
+	unit_says SystemCallFilter | while read -r _line; do
+		# shellcheck disable=SC2086
+		case $_line in
+		"~"*) calls_of ${_line#"~"} | sed 's/^/-/' ;;
+		*) calls_of $_line ;;
+		esac
+	done | awk '/^-/ { delete names[substr($0, 2)]; next } { names[$0] } END { for (n in names) print n }'
+}
+# Their numbers, as this machine's headers have them.
+allowed_numbers() {
+	allowed_calls | sort >"$XENSIM_DIR/names"
+	echo "#include <sys/syscall.h>" | ${CC:-cc} -E -dM - |
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$/\1 \2/p' | sort | join "$XENSIM_DIR/names" - | cut -d ' ' -f 2
+}
+# CAP_X CAP_Y -> -all,+x,+y
+allowed_caps() { unit_says CapabilityBoundingSet | tr "[:upper:]" "[:lower:]" | sed 's/^cap_/ cap_/; s/ cap_/,+/g; s/^/-all/'; }
+
+# With the unit's capabilities and system calls. It must work there when it works without (hash_queues).
+steers_as_installed() {
+	may_steer || return 0
+	cat >"$XENSIM_DIR/restricted" <<-EOF
+		#!/bin/sh
+		exec setpriv --bounding-set=$(allowed_caps) "$build/tests/integration/like-unit" "$(allowed_numbers | tr "\n" " ")" \
+			"$PVBACKD" "\$@"
+	EOF
+	chmod +x "$XENSIM_DIR/restricted"
+	PVBACKD=$XENSIM_DIR/restricted
+	start_daemon --workers=8
+	grep -q "^Seccomp:.*2" "/proc/$daemon/status" || fail "it runs unrestricted"
+	check_hash_queues_strictly
+	stop_daemon
+}
+check_hash_queues_strictly() {
+	guest_with_nic
+	simnet --check=hash-queues "$dom" 0 || fail "simnet --check=hash-queues: $(grep "guests' hash" "$log")"
+	end_guest
+}
+
 xdp() { check xdp; }
 xdp_busy() { check xdp-busy; }
 
@@ -323,6 +375,7 @@ test_case "a stop of the daemon forgets no hash" hash_stop
 test_case "SIGKILL forgets no hash" hash_kill
 test_case "questions of the control ring, and what is so already, are not told to the kernel" ctrl_idle
 test_case "of a storm of changes the kernel is told of ten a second and of the last one" ctrl_storm
+test_case "frames come on the queue of their hash within what the systemd unit allows" steers_as_installed
 test_case "no data thread takes the kernel's RTNL lock" no_rtnl_on_data_threads
 test_case "SIGKILL leaves frames on the queue of their hash" hash_queues_kill
 exit "$failed"
