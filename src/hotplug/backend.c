@@ -55,7 +55,9 @@ static int write_device(struct store *store, xs_transaction_t t, const struct co
 	const char *dir = w->req->path;
 	int err = 0;
 
-	if (w->result->physical_device)
+	if (w->result->storage)
+		err = store_write(store, t, dir, HOTPLUG_STORAGE_KEY, w->result->storage);
+	if (!err && w->result->physical_device)
 		err = store_write(store, t, dir, "physical-device", w->result->physical_device);
 	if (!err && w->result->physical_device_path)
 		err = store_write(store, t, dir, "physical-device-path",
@@ -70,20 +72,30 @@ static int write_device(struct store *store, xs_transaction_t t, const struct co
 }
 
 /* store_transact() has checked that DIR/state is there; see that it is not on its way out. */
+static int check_state(struct store *store, xs_transaction_t t, const char *dir)
+{
+	uint32_t state;
+	int err = store_read_u32(store, t, dir, "state", 0, 8, &state);
+
+	if (!err && (state == XENBUS_STATE_CLOSING || state == XENBUS_STATE_CLOSED))
+		err = -ENOENT;
+	return err;
+}
+
+static int write_claim(struct store *store, xs_transaction_t t, void *user)
+{
+	const struct connected_write *w = user;
+	int err = check_state(store, t, w->req->path);
+
+	return err ? err : write_device(store, t, w);
+}
+
 static int write_connected(struct store *store, xs_transaction_t t, void *user)
 {
 	const struct connected_write *w = user;
 	const char *dir = w->req->path;
-	uint32_t state;
-	int err;
+	int err = write_claim(store, t, user);
 
-	err = store_read_u32(store, t, dir, "state", 0, 8, &state);
-	if (err)
-		return err;
-	if (state == XENBUS_STATE_CLOSING || state == XENBUS_STATE_CLOSED)
-		return -ENOENT;
-
-	err = write_device(store, t, w);
 	if (err)
 		return err;
 	err = store_remove(store, t, dir, "hotplug-error");
@@ -92,11 +104,11 @@ static int write_connected(struct store *store, xs_transaction_t t, void *user)
 	return store_write(store, t, dir, "hotplug-status", "connected");
 }
 
-int hotplug_backend_connected(struct store *store, const struct hotplug_request *req,
-			      const struct hotplug_result *result, struct hotplug_failure *failure)
+static int write_in_one(struct store *store, store_fn fn, const struct hotplug_request *req,
+			const struct hotplug_result *result, struct hotplug_failure *failure)
 {
 	struct connected_write w = { .req = req, .result = result };
-	int err = store_transact(store, req->path, write_connected, &w);
+	int err = store_transact(store, req->path, fn, &w);
 
 	if (err == -ENOENT)
 		return hotplug_fail(
@@ -107,6 +119,25 @@ int hotplug_backend_connected(struct store *store, const struct hotplug_request 
 		return hotplug_fail(failure, err, "%s cannot be written to xenstore: %s", req->path,
 				    strerror(-err));
 	return 0;
+}
+
+int hotplug_backend_connected(struct store *store, const struct hotplug_request *req,
+			      const struct hotplug_result *result, struct hotplug_failure *failure)
+{
+	return write_in_one(store, write_connected, req, result, failure);
+}
+
+int hotplug_backend_claim(struct store *store, const struct hotplug_request *req,
+			  const char *storage, struct hotplug_failure *failure)
+{
+	const struct hotplug_result result = { .storage = storage };
+
+	return write_in_one(store, write_claim, req, &result, failure);
+}
+
+void hotplug_backend_disclaim(struct store *store, const struct hotplug_request *req)
+{
+	store_remove(store, XBT_NULL, req->path, HOTPLUG_STORAGE_KEY);
 }
 
 struct failed_write {

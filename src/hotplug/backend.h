@@ -25,10 +25,14 @@ int hotplug_backend_read(struct store *store, const struct hotplug_request *req,
 int hotplug_backend_check_frontend(struct store *store, const struct hotplug_request *req,
 				   struct hotplug_failure *failure);
 
+/* What a disk stands on: nobody has to ask its storage for that any more. */
+#define HOTPLUG_STORAGE_KEY "pvbackd-storage"
+
 /* What success leaves behind; NULL or 0 for what does not apply. */
 struct hotplug_result {
 	const char *physical_device;      /* "major:minor" in hex */
 	const char *physical_device_path; /* where it is */
+	const char *storage;              /* as in hotplug_backend_claim() */
 	const char *frontend;             /* the directory for `mtu` */
 	unsigned int mtu;
 };
@@ -40,6 +44,15 @@ struct hotplug_result {
  */
 int hotplug_backend_connected(struct store *store, const struct hotplug_request *req,
 			      const struct hotplug_result *result, struct hotplug_failure *failure);
+
+/*
+ * Say in the device's directory what it stands on, before it is connected; nothing is written if it is gone or
+ * closing. 0, or a negative errno with *failure filled in.
+ */
+int hotplug_backend_claim(struct store *store, const struct hotplug_request *req,
+			  const char *storage, struct hotplug_failure *failure);
+/* Take that back. Best effort: the directory goes soon. */
+void hotplug_backend_disclaim(struct store *store, const struct hotplug_request *req);
 
 /*
  * Write hotplug-error, and hotplug-status too if `with_status`. A device that is gone is left gone.

@@ -15,9 +15,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "hotplug/aside.h"
 #include "hotplug/backend.h"
 #include "hotplug/claims.h"
 #include "hotplug/host.h"
+#include "hotplug/medium.h"
 #include "hotplug/scripts.h"
 #include "hotplug/server.h"
 #include "hotplug/target.h"
@@ -52,9 +54,10 @@ static int read_disk(struct store *store, const struct hotplug_request *req, str
 }
 
 static int publish(struct store *store, const struct hotplug_request *req,
-		   const struct hotplug_target *target, struct hotplug_failure *failure)
+		   const struct hotplug_target *target, const char *storage,
+		   struct hotplug_failure *failure)
 {
-	struct hotplug_result result = { .physical_device_path = target->path };
+	struct hotplug_result result = { .physical_device_path = target->path, .storage = storage };
 	char number[32];
 
 	if (target->identity.is_block) {
@@ -76,33 +79,76 @@ static int publish_served(struct store *store, const struct hotplug_request *req
 	int err = hotplug_server_start(req, disk->image.driver, target->path,
 				       disk->mode == HOTPLUG_MODE_READ, failure);
 
+	if (!err) {
+		hotplug_server_name(req, name, sizeof(name));
+		err = hotplug_backend_connected(store, req, &result, failure);
+		if (err)
+			hotplug_server_stop(req, &ignored);
+	}
 	if (err)
-		return err;
-	hotplug_server_name(req, name, sizeof(name));
-	err = hotplug_backend_connected(store, req, &result, failure);
-	if (err)
-		hotplug_server_stop(req, &ignored);
+		hotplug_backend_disclaim(store, req);
 	return err;
 }
 
-/* Find the image free and claim it, with no other script between the two. */
-static int claim(struct store *store, const struct hotplug_request *req,
-		 const struct hotplug_target *target, const struct disk *disk,
-		 struct hotplug_failure *failure)
+/* Find what this domain itself does with it, asking for what else that takes. */
+static int check_host(struct hotplug_target *target, const struct disk *disk,
+		      struct hotplug_book *book, struct hotplug_failure *failure)
+{
+	int err;
+
+	do {
+		hotplug_book_ask(book);
+		err = hotplug_medium_find("", book, &target->identity, &target->medium);
+		if (!err)
+			err = hotplug_host_check_uses("", book, target->path, &target->medium,
+						      disk->mode, failure);
+	} while (err == -EINPROGRESS);
+	if (!err && target->is_held)
+		err = hotplug_fail_busy(
+			failure,
+			"%s is in use in this domain: a program or the kernel has it "
+			"to itself (see lsblk and fuser -v); end that, or use "
+			"another disk",
+			target->path);
+	return err;
+}
+
+/* Find the image free and claim it, with no other script between the two. Nothing in here waits for storage. */
+static int claim_locked(struct store *store, const struct hotplug_request *req,
+			const struct hotplug_target *target, const struct disk *disk,
+			struct hotplug_book *book, struct hotplug_failure *failure)
 {
 	int lock = hotplug_host_lock(req->runtime_dir, failure);
+	char storage[HOTPLUG_MEDIUM_TEXT];
 	int err;
 
 	if (lock < 0)
 		return lock;
-	err = hotplug_host_check_mounts("/sys", target->path, &target->identity, disk->mode,
-					failure);
+	hotplug_medium_format(&target->medium, storage);
+	err = hotplug_claims_check(store, req, target, disk->mode, book, failure);
 	if (!err)
-		err = hotplug_claims_check(store, req, target, disk->mode, failure);
-	if (!err)
-		err = disk->image.driver ? publish_served(store, req, target, disk, failure)
-					 : publish(store, req, target, failure);
+		err = disk->image.driver ? hotplug_backend_claim(store, req, storage, failure)
+					 : publish(store, req, target, storage, failure);
 	close(lock);
+	return err;
+}
+
+static int claim(struct store *store, const struct hotplug_request *req,
+		 struct hotplug_target *target, const struct disk *disk,
+		 struct hotplug_failure *failure)
+{
+	struct hotplug_book book = { 0 };
+	int err = check_host(target, disk, &book, failure);
+
+	if (!err) {
+		do {
+			hotplug_book_ask(&book);
+			err = claim_locked(store, req, target, disk, &book, failure);
+		} while (err == -EINPROGRESS);
+	}
+	hotplug_book_free(&book);
+	if (!err && disk->image.driver)
+		err = publish_served(store, req, target, disk, failure);
 	return err;
 }
 
@@ -164,7 +210,7 @@ static int add(struct store *store, const struct hotplug_request *req,
 		return hotplug_backend_connected(store, req, &no_medium, failure);
 	if (disk.image.is_nbd)
 		return add_nbd(store, req, disk.image.path, failure);
-	err = hotplug_target_inspect(disk.image.path, disk.mode, &target, failure);
+	err = hotplug_target_inspect_in_time(disk.image.path, disk.mode, &target, failure);
 	return err ? err : claim(store, req, &target, &disk, failure);
 }
 

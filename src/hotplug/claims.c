@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "hotplug/backend.h"
 #include "hotplug/claims.h"
+#include "hotplug/medium.h"
 
 #define VM_MAX 128 /* of "/vm/UUID" */
 
@@ -23,6 +25,8 @@ struct walk {
 	const struct hotplug_target *target;
 	enum hotplug_mode mode;
 	struct hotplug_failure *failure;
+	struct hotplug_book *book;
+	int err;          /* -EINPROGRESS: go on, so that all is asked for at once */
 	const char *kind; /* which part of the backend directory is being walked */
 	struct vms own_vms;
 };
@@ -59,12 +63,6 @@ static bool vms_overlap(const struct vms *a, const struct vms *b)
 	       vm_equal(a->target, b->own) || vm_equal(a->target, b->target);
 }
 
-static void claim_add(struct hotplug_claim *claim, const struct hotplug_identity *identity)
-{
-	if (claim->nr_identities < HOTPLUG_CLAIM_IDENTITIES)
-		claim->identities[claim->nr_identities++] = *identity;
-}
-
 /* Take what is before the path off, whatever format it names: it is another disk's affair. */
 static const char *path_in_params(const char *params)
 {
@@ -73,40 +71,85 @@ static const char *path_in_params(const char *params)
 	return slash ? slash : params;
 }
 
-/*
- * What an entry uses. It may be known by number (as the stock script writes it), by the path a
- * script found, or only by what the admin wrote. Returns whether its script has claimed it at all:
- * two guests that start together must not stop one another by what their configs say.
- */
-static bool claim_read_identities(struct store *store, const char *dir, struct hotplug_claim *claim)
+static bool is_on_target(struct walk *walk, const struct hotplug_identity *identity)
+{
+	struct hotplug_medium medium;
+
+	if (hotplug_medium_find("", walk->book, identity, &medium)) {
+		walk->err = -EINPROGRESS;
+		return false;
+	}
+	return hotplug_media_collide(&medium, &walk->target->medium);
+}
+
+/* What does not answer is not what has just answered. */
+static bool path_is_on_target(struct walk *walk, const char *path)
 {
 	struct hotplug_identity identity;
-	char value[PATH_MAX];
-	unsigned int major;
-	unsigned int minor;
-	bool claimed = false;
+	int err;
 
-	if (store_read(store, XBT_NULL, dir, "physical-device", value, sizeof(value)) == 0) {
-		claimed = true;
-		if (sscanf(value, "%x:%x", &major, &minor) == 2) {
-			identity = (struct hotplug_identity){ .is_block = true,
-							      .dev = makedev(major, minor) };
-			claim_add(claim, &identity);
-		}
+	if (path[0] != '/')
+		return false;
+	err = hotplug_book_look(walk->book, path, false, &identity);
+	if (err == -EINPROGRESS)
+		walk->err = err;
+	return !err && is_on_target(walk, &identity);
+}
+
+static bool read_key(struct walk *walk, const char *dir, const char *key, char *buf, size_t size)
+{
+	return store_read(walk->store, XBT_NULL, dir, key, buf, size) == 0;
+}
+
+/*
+ * Whether its script has claimed it at all: two guests that start together must not stop one another by what
+ * their configs say.
+ */
+static bool is_claimed(struct walk *walk, const char *dir)
+{
+	static const char *const keys[] = { HOTPLUG_STORAGE_KEY, "physical-device",
+					    "physical-device-path", NULL };
+	char status[16];
+
+	for (const char *const *key = keys; *key; key++)
+		if (store_exists(walk->store, XBT_NULL, dir, *key))
+			return true;
+	return read_key(walk, dir, "hotplug-status", status, sizeof(status)) &&
+	       strcmp(status, "connected") == 0;
+}
+
+/*
+ * Without our key an entry may be known by number (as the stock script writes it), by the path a script found, or
+ * only by what the admin wrote.
+ */
+static bool names_target(struct walk *walk, const char *dir)
+{
+	struct hotplug_identity identity = { .is_block = true };
+	char value[PATH_MAX];
+	unsigned int maj, min;
+
+	if (read_key(walk, dir, "physical-device", value, sizeof(value)) &&
+	    sscanf(value, "%x:%x", &maj, &min) == 2) {
+		identity.dev = makedev(maj, min);
+		if (is_on_target(walk, &identity))
+			return true;
 	}
-	if (store_read(store, XBT_NULL, dir, "physical-device-path", value, sizeof(value)) == 0) {
-		claimed = true;
-		if (hotplug_target_identify(value, &identity) == 0)
-			claim_add(claim, &identity);
-	}
-	if (!claimed)
-		claimed = store_read(store, XBT_NULL, dir, "hotplug-status", value,
-				     sizeof(value)) == 0 &&
-			  strcmp(value, "connected") == 0;
-	if (claimed && store_read(store, XBT_NULL, dir, "params", value, sizeof(value)) == 0 &&
-	    hotplug_target_identify(path_in_params(value), &identity) == 0)
-		claim_add(claim, &identity);
-	return claimed;
+	if (read_key(walk, dir, "physical-device-path", value, sizeof(value)) &&
+	    path_is_on_target(walk, value))
+		return true;
+	return read_key(walk, dir, "params", value, sizeof(value)) &&
+	       path_is_on_target(walk, path_in_params(value));
+}
+
+static bool collides(struct walk *walk, const char *dir)
+{
+	char text[HOTPLUG_MEDIUM_TEXT];
+	struct hotplug_medium medium;
+
+	if (read_key(walk, dir, HOTPLUG_STORAGE_KEY, text, sizeof(text)) &&
+	    hotplug_medium_parse(text, &medium) == 0)
+		return hotplug_media_collide(&medium, &walk->target->medium);
+	return names_target(walk, dir);
 }
 
 /*
@@ -126,8 +169,8 @@ static bool domain_exists(struct store *store, uint32_t domid)
 	return false;
 }
 
-static void claim_read_rest(struct walk *walk, const char *dir, uint32_t domid,
-			    struct hotplug_claim *claim)
+static void claim_read(struct walk *walk, const char *dir, uint32_t domid,
+		       struct hotplug_claim *claim)
 {
 	char value[STORE_VALUE_MAX];
 	struct vms vms;
@@ -169,11 +212,10 @@ static int check_entry(struct walk *walk, uint32_t domid, uint32_t devid)
 	char dir[STORE_PATH_MAX];
 
 	snprintf(dir, sizeof(dir), "%s/%s/%u/%u", walk->req->base, walk->kind, domid, devid);
-	if (strcmp(dir, walk->req->path) == 0 || !claim_read_identities(walk->store, dir, &claim) ||
-	    !hotplug_claim_matches(&claim, &walk->target->identity))
+	if (strcmp(dir, walk->req->path) == 0 || !is_claimed(walk, dir))
 		return 0;
-	claim_read_rest(walk, dir, domid, &claim);
-	if (!hotplug_claim_conflicts(&claim, &walk->target->identity, walk->mode))
+	claim_read(walk, dir, domid, &claim);
+	if (!hotplug_claim_forbids(&claim, walk->mode) || !collides(walk, dir))
 		return 0;
 	return fail_in_use(walk, dir, domid, &claim);
 }
@@ -221,7 +263,7 @@ static int check_kind(struct walk *walk)
 
 int hotplug_claims_check(struct store *store, const struct hotplug_request *req,
 			 const struct hotplug_target *target, enum hotplug_mode mode,
-			 struct hotplug_failure *failure)
+			 struct hotplug_book *book, struct hotplug_failure *failure)
 {
 	static const char *const kinds[] = { "vbd", "vbd3", "qdisk", NULL };
 	struct walk walk = {
@@ -229,6 +271,7 @@ int hotplug_claims_check(struct store *store, const struct hotplug_request *req,
 		.req = req,
 		.target = target,
 		.mode = mode,
+		.book = book,
 		.failure = failure,
 	};
 
@@ -247,5 +290,5 @@ int hotplug_claims_check(struct store *store, const struct hotplug_request *req,
 		if (err)
 			return err;
 	}
-	return 0;
+	return walk.err;
 }

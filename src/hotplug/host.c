@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of this Dom0; see host.h. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +12,7 @@
 #include <unistd.h>
 
 #include "hotplug/host.h"
-#include "hotplug/target.h"
+#include "hotplug/medium.h"
 
 int hotplug_host_check_daemon(const char *runtime_dir, struct hotplug_failure *failure)
 {
@@ -61,6 +60,7 @@ static void on_alarm(int signo)
 int hotplug_host_lock(const char *runtime_dir, struct hotplug_failure *failure)
 {
 	const struct sigaction action = { .sa_handler = on_alarm }; /* without SA_RESTART */
+	unsigned int limit = hotplug_seconds_left(HOTPLUG_LIMIT_S);
 	char path[PATH_MAX];
 	int err;
 	int fd;
@@ -73,7 +73,7 @@ int hotplug_host_lock(const char *runtime_dir, struct hotplug_failure *failure)
 	}
 
 	sigaction(SIGALRM, &action, NULL);
-	alarm(HOTPLUG_LOCK_LIMIT_S);
+	alarm(limit);
 	err = flock(fd, LOCK_EX) < 0 ? -errno : 0;
 	alarm(0);
 	if (!err)
@@ -83,106 +83,159 @@ int hotplug_host_lock(const char *runtime_dir, struct hotplug_failure *failure)
 	if (err == -EINTR)
 		return hotplug_fail(
 			failure, -ETIMEDOUT,
-			"another block-pvbackd has held %s for %d s; see what it waits for "
+			"another block-pvbackd has held %s for %u s; see what it waits for "
 			"(fuser %s), then attach again",
-			path, HOTPLUG_LOCK_LIMIT_S, path);
+			path, limit, path);
 	return hotplug_fail(failure, err, "%s cannot be locked: %s", path, strerror(-err));
 }
 
-/* 0, or -EBUSY if the block device `dev` is mounted against `mode`; `what` begins the sentence. */
-static int check_mounted(dev_t dev, enum hotplug_mode mode, const char *what,
-			 struct hotplug_failure *failure)
+/* --- what this domain does with it --- */
+
+struct uses {
+	const char *root;
+	struct hotplug_book *book;
+	const char *path;
+	const struct hotplug_medium *wanted;
+	enum hotplug_mode mode;
+	struct hotplug_failure *failure;
+	int err; /* -EINPROGRESS: go on, so that all is asked for at once */
+};
+
+static bool collides(struct uses *uses, const struct hotplug_identity *identity)
 {
-	char dir[PATH_MAX];
-	FILE *mountinfo = fopen("/proc/self/mountinfo", "re");
-	bool conflict;
+	struct hotplug_medium other;
+
+	if (hotplug_medium_find(uses->root, uses->book, identity, &other)) {
+		uses->err = -EINPROGRESS;
+		return false;
+	}
+	return hotplug_media_collide(&other, uses->wanted);
+}
+
+/* The same for what goes by a name. */
+static bool path_collides(struct uses *uses, const char *path)
+{
+	struct hotplug_identity identity;
+	int err = hotplug_book_look(uses->book, path, false, &identity);
+
+	if (err == -EINPROGRESS)
+		uses->err = err;
+	return !err && collides(uses, &identity);
+}
+
+static FILE *open_proc(struct uses *uses, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/proc/%s", uses->root, name);
+	return fopen(path, "re");
+}
+
+/* btrfs and its like report a number of their own, so the source counts then. */
+static bool mount_collides(struct uses *uses, const struct hotplug_mount *mount)
+{
+	const struct hotplug_identity identity = { .is_block = true, .dev = mount->dev };
+
+	if (major(mount->dev) != 0)
+		return collides(uses, &identity);
+	return strncmp(mount->source, "/dev/", 5) == 0 && path_collides(uses, mount->source);
+}
+
+static int check_mounts(struct uses *uses)
+{
+	FILE *mountinfo = open_proc(uses, "self/mountinfo");
+	struct hotplug_mount mount;
+	int err = 0;
 
 	if (!mountinfo) {
-		int err = -errno;
-
-		return hotplug_fail(failure, err, "/proc/self/mountinfo cannot be read: %s",
+		err = -errno;
+		return hotplug_fail(uses->failure, err, "/proc/self/mountinfo cannot be read: %s",
 				    strerror(-err));
 	}
-	conflict = hotplug_mount_conflicts(mountinfo, dev, mode, dir, sizeof(dir));
+	while (!err && hotplug_mount_next(mountinfo, &mount))
+		if (hotplug_mount_forbids(&mount, uses->mode) && mount_collides(uses, &mount))
+			err = hotplug_fail_busy(
+				uses->failure,
+				"%s is in use in this domain: %s is mounted on %s; unmount it, "
+				"or use another disk",
+				uses->path, mount.source, mount.dir);
 	fclose(mountinfo);
-	if (conflict)
-		return hotplug_fail_busy(failure,
-					 "%s is mounted on %s in this domain; unmount it, or use "
-					 "another disk",
-					 what, dir);
-	return 0;
-}
-
-/* The first line of a small file, without its newline. */
-static bool read_line(const char *path, char *buf, int size)
-{
-	FILE *f = fopen(path, "re");
-	bool ok;
-
-	if (!f)
-		return false;
-	ok = fgets(buf, size, f) != NULL;
-	fclose(f);
-	if (ok)
-		buf[strcspn(buf, "\n")] = '\0';
-	return ok;
-}
-
-/* Is the loop device NAME one on the file `identity`? Then its number goes to *ret_dev. */
-static bool loop_is_on(const char *sysfs, const char *name, const struct hotplug_identity *identity,
-		       dev_t *ret_dev)
-{
-	struct hotplug_identity backing;
-	char path[PATH_MAX];
-	char line[PATH_MAX];
-	unsigned int major;
-	unsigned int minor;
-
-	snprintf(path, sizeof(path), "%s/block/%s/loop/backing_file", sysfs, name);
-	if (!read_line(path, line, sizeof(line)) || hotplug_target_identify(line, &backing) < 0 ||
-	    !hotplug_identity_equal(&backing, identity))
-		return false;
-
-	snprintf(path, sizeof(path), "%s/block/%s/dev", sysfs, name);
-	if (!read_line(path, line, sizeof(line)) || sscanf(line, "%u:%u", &major, &minor) != 2)
-		return false;
-	*ret_dev = makedev(major, minor);
-	return true;
-}
-
-static int check_loops(const char *sysfs, const char *image,
-		       const struct hotplug_identity *identity, enum hotplug_mode mode,
-		       struct hotplug_failure *failure)
-{
-	char what[PATH_MAX + 64];
-	char dirname[PATH_MAX];
-	struct dirent *entry;
-	int err = 0;
-	dev_t dev;
-	DIR *dir;
-
-	snprintf(dirname, sizeof(dirname), "%s/block", sysfs);
-	dir = opendir(dirname);
-	if (!dir)
-		return 0; /* no block layer in sight: no loop devices either */
-	while (!err && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "loop", 4) != 0 ||
-		    !loop_is_on(sysfs, entry->d_name, identity, &dev))
-			continue;
-		snprintf(what, sizeof(what), "%s (as /dev/%.16s)", image, entry->d_name);
-		err = check_mounted(dev, mode, what, failure);
-	}
-	closedir(dir);
 	return err;
 }
 
-int hotplug_host_check_mounts(const char *sysfs, const char *path,
-			      const struct hotplug_identity *identity, enum hotplug_mode mode,
-			      struct hotplug_failure *failure)
+static int check_swaps(struct uses *uses)
 {
+	FILE *swaps = open_proc(uses, "swaps");
+	char path[PATH_MAX];
+	int err = 0;
+
+	if (!swaps)
+		return 0; /* a kernel without */
+	while (!err && hotplug_swap_next(swaps, path))
+		if (path_collides(uses, path))
+			err = hotplug_fail_busy(uses->failure,
+						"%s is in use in this domain: %s is swapped to; "
+						"turn that off (swapoff), or use another disk",
+						uses->path, path);
+	fclose(swaps);
+	return err;
+}
+
+/* A block device that is put together from others holds them. */
+static int check_holder(void *user, const char *name)
+{
+	struct uses *uses = user;
+	struct hotplug_identity holder = { .is_block = true };
+	char path[PATH_MAX], text[PATH_MAX];
+	struct hotplug_medium medium;
+	unsigned int maj, min;
+
+	snprintf(path, sizeof(path), "%s/sys/block/%s/dev", uses->root, name);
+	if (!hotplug_read_line(path, text, sizeof(text)) || sscanf(text, "%u:%u", &maj, &min) != 2)
+		return 0;
+	holder.dev = makedev(maj, min);
+	if (hotplug_medium_find(uses->root, uses->book, &holder, &medium))
+		uses->err = -EINPROGRESS;
+	else if (hotplug_medium_is_on(&medium, uses->wanted)) {
+		hotplug_medium_name(uses->root, holder.dev, text, sizeof(text));
+		return hotplug_fail_busy(uses->failure,
+					 "%s is in use in this domain: %s is made of it; take "
+					 "that apart (lsblk shows what it is), or use another disk",
+					 uses->path, text);
+	}
+	return 0;
+}
+
+static int check_holders(struct uses *uses)
+{
+	char dir[PATH_MAX];
+
+	if (uses->mode == HOTPLUG_MODE_READ)
+		return 0; /* nobody writes as long as it is not mounted */
+	snprintf(dir, sizeof(dir), "%s/sys/block", uses->root);
+	return hotplug_for_each(dir, check_holder, uses);
+}
+
+int hotplug_host_check_uses(const char *root, struct hotplug_book *book, const char *path,
+			    const struct hotplug_medium *wanted, enum hotplug_mode mode,
+			    struct hotplug_failure *failure)
+{
+	struct uses uses = {
+		.root = root,
+		.book = book,
+		.path = path,
+		.wanted = wanted,
+		.mode = mode,
+		.failure = failure,
+	};
+	int err;
+
 	if (mode == HOTPLUG_MODE_UNCHECKED)
 		return 0;
-	if (identity->is_block)
-		return check_mounted(identity->dev, mode, path, failure);
-	return check_loops(sysfs, path, identity, mode, failure);
+	err = check_mounts(&uses);
+	if (!err)
+		err = check_swaps(&uses);
+	if (!err)
+		err = check_holders(&uses);
+	return err ? err : uses.err;
 }

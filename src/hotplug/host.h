@@ -3,11 +3,10 @@
 #ifndef PVB_HOTPLUG_HOST_H
 #define PVB_HOTPLUG_HOST_H
 
+#include "hotplug/aside.h"
 #include "hotplug/failure.h"
 #include "hotplug/request.h"
 #include "hotplug/sharing.h"
-
-#define HOTPLUG_LOCK_LIMIT_S 30 /* libxl kills a script after 40 s without saying why */
 
 /*
  * Is pvbackd running? It holds a write lock (fcntl) on DIR/lock as long as it lives. 0, or -ESRCH with
@@ -23,18 +22,19 @@ int hotplug_host_check_driver(const char *sysfs, const struct hotplug_request *r
 			      struct hotplug_failure *failure);
 
 /*
- * Wait until no other block script works, for at most HOTPLUG_LOCK_LIMIT_S seconds. Two scripts at
+ * Wait until no other block script works, for as long as there is time (aside.h). Two scripts at
  * once would each find the image free. Returns a descriptor that is the lock and goes with close(2),
  * or a negative errno with *failure filled in. Uses SIGALRM.
  */
 int hotplug_host_lock(const char *runtime_dir, struct hotplug_failure *failure);
 
 /*
- * Does Dom0 itself use `identity` in a way that forbids `mode`: is it mounted, or, for a file, is
- * a loop device on it mounted? 0, or -EBUSY with *failure filled in.
+ * Does this domain itself use what `wanted` stands on, or what stands on it, in a way that forbids `mode`: is
+ * something of it mounted, swapped to, or for a writer put together by device mapper or md? `root` is as in
+ * medium.h, `path` for the sentence. 0; -EBUSY with *failure filled in; or -EINPROGRESS as there.
  */
-int hotplug_host_check_mounts(const char *sysfs, const char *path,
-			      const struct hotplug_identity *identity, enum hotplug_mode mode,
-			      struct hotplug_failure *failure);
+int hotplug_host_check_uses(const char *root, struct hotplug_book *book, const char *path,
+			    const struct hotplug_medium *wanted, enum hotplug_mode mode,
+			    struct hotplug_failure *failure);
 
 #endif

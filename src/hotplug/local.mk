@@ -6,11 +6,13 @@ libpvb_a_SOURCES += src/rtnl.c src/rtnl.h src/rtnl_bridge.c src/rtnl_bridge.h
 
 noinst_LIBRARIES += libhotplug.a
 libhotplug_a_SOURCES = \
+	src/hotplug/aside.c src/hotplug/aside.h \
 	src/hotplug/backend.c src/hotplug/backend.h \
 	src/hotplug/block.c \
 	src/hotplug/claims.c src/hotplug/claims.h \
 	src/hotplug/failure.c src/hotplug/failure.h \
 	src/hotplug/host.c src/hotplug/host.h \
+	src/hotplug/medium.c src/hotplug/medium.h \
 	src/hotplug/request.c src/hotplug/request.h \
 	src/hotplug/scripts.h \
 	src/hotplug/server.c src/hotplug/server.h \
@@ -47,8 +49,8 @@ EXTRA_DIST += \
 	tests/integration/test-vif-script.sh
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl tests/unit/test-vlan
-TESTS += tests/unit/test-hotplug tests/unit/test-hotplug-rtnl tests/unit/test-vlan
+check_PROGRAMS += tests/unit/test-hotplug tests/unit/test-medium tests/unit/test-hotplug-rtnl tests/unit/test-vlan
+TESTS += tests/unit/test-hotplug tests/unit/test-medium tests/unit/test-hotplug-rtnl tests/unit/test-vlan
 
 tests_unit_test_vlan_SOURCES = tests/unit/test-vlan.c
 tests_unit_test_vlan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -58,6 +60,10 @@ tests_unit_test_vlan_LDADD = libhotplug.a libpvb.a $(CMOCKA_LIBS) $(NL_LIBS)
 tests_unit_test_hotplug_SOURCES = tests/unit/test-hotplug.c
 tests_unit_test_hotplug_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_hotplug_LDADD = libhotplug.a libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS)
+
+tests_unit_test_medium_SOURCES = tests/unit/test-medium.c
+tests_unit_test_medium_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_medium_LDADD = libhotplug.a libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS)
 
 tests_unit_test_hotplug_rtnl_SOURCES = tests/unit/test-hotplug-rtnl.c
 tests_unit_test_hotplug_rtnl_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The program behind /etc/xen/scripts/block-pvbackd and /etc/xen/scripts/vif-pvbackd: libxl runs it
- * under one of these names when a disk or a network card comes or goes. No shell; no child process but qemu-nbd.
+ * under one of these names when a disk or a network card comes or goes. No shell; children are qemu-nbd, and whoever asks storage what it is.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hotplug/aside.h"
 #include "hotplug/backend.h"
 #include "hotplug/scripts.h"
 
@@ -81,6 +82,7 @@ int main(int argc, char *argv[])
 	struct hotplug_request req;
 	const char *name;
 
+	hotplug_seconds_left(HOTPLUG_LIMIT_S);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		print_usage(stdout);
 		return EXIT_SUCCESS;

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hotplug/aside.h"
 #include "hotplug/server.h"
 
 #define SOCKET_MAX     108 /* sizeof(sun_path) */
@@ -103,7 +104,8 @@ static bool end_process(pid_t pid, const char *socket)
 	/* Looked at through a descriptor that stays this process's. */
 	if (is_server(pid, socket)) {
 		syscall(SYS_pidfd_send_signal, ended.fd, SIGTERM, NULL, 0);
-		gone = poll(&ended, 1, HOTPLUG_SERVER_LIMIT_S * 1000) == 1;
+		gone = poll(&ended, 1, (int)hotplug_seconds_left(HOTPLUG_SERVER_LIMIT_S) * 1000) ==
+		       1;
 	}
 	close(ended.fd);
 	return gone;
@@ -181,11 +183,10 @@ static int wait_for(pid_t pid)
 	int status, err = 0;
 
 	sigaction(SIGALRM, &action, NULL);
-	alarm(HOTPLUG_SERVER_LIMIT_S);
+	alarm(hotplug_seconds_left(HOTPLUG_SERVER_LIMIT_S));
 	if (waitpid(pid, &status, 0) < 0) {
 		err = -ETIMEDOUT;
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
+		kill(pid, SIGKILL); /* it ends when its storage lets it */
 	}
 	alarm(0);
 	return err ? err : WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
@@ -215,8 +216,8 @@ static int judge(int status, int said, const char *path, struct hotplug_failure 
 				    path);
 	if (status == -ETIMEDOUT)
 		return hotplug_fail(failure, -ETIMEDOUT,
-				    "qemu-nbd has not opened %s in %d s; is its storage there?",
-				    path, HOTPLUG_SERVER_LIMIT_S);
+				    "qemu-nbd does not come to open %s; is its storage there?",
+				    path);
 	read_words(said, words, sizeof(words));
 	return hotplug_fail(failure, -EIO, "qemu-nbd cannot serve %s: %s", path,
 			    *words ? words : "it does not say why");

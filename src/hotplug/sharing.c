@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* May this disk be used; see sharing.h. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "hotplug/sharing.h"
@@ -35,93 +35,159 @@ bool hotplug_identity_equal(const struct hotplug_identity *a, const struct hotpl
 	return a->is_block == b->is_block && a->dev == b->dev && a->ino == b->ino;
 }
 
-bool hotplug_claim_matches(const struct hotplug_claim *claim, const struct hotplug_identity *wanted)
+/* --- media --- */
+
+static bool overlap(const struct hotplug_extent *a, const struct hotplug_extent *b)
 {
-	for (size_t i = 0; i < claim->nr_identities; i++)
-		if (hotplug_identity_equal(&claim->identities[i], wanted))
+	return hotplug_identity_equal(&a->of, &b->of) && a->from < b->to && b->from < a->to;
+}
+
+bool hotplug_medium_is_on(const struct hotplug_medium *upper, const struct hotplug_medium *lower)
+{
+	for (size_t i = 1; i < upper->nr; i++)
+		if (overlap(&upper->extents[i], &lower->extents[0]))
 			return true;
 	return false;
 }
 
-bool hotplug_claim_conflicts(const struct hotplug_claim *claim,
-			     const struct hotplug_identity *wanted, enum hotplug_mode mode)
+/* Two logical volumes have their disks in common and nothing else: that is no collision. */
+bool hotplug_media_collide(const struct hotplug_medium *a, const struct hotplug_medium *b)
+{
+	return overlap(&a->extents[0], &b->extents[0]) || hotplug_medium_is_on(a, b) ||
+	       hotplug_medium_is_on(b, a);
+}
+
+void hotplug_medium_format(const struct hotplug_medium *medium, char buf[HOTPLUG_MEDIUM_TEXT])
+{
+	char *at = buf;
+
+	*at = '\0';
+	for (size_t i = 0; i < medium->nr; i++) {
+		const struct hotplug_extent *e = &medium->extents[i];
+
+		at += snprintf(at, (size_t)(buf + HOTPLUG_MEDIUM_TEXT - at),
+			       "%s%c%x:%x:%" PRIx64 ":%" PRIx64 "-%" PRIx64, i ? " " : "",
+			       e->of.is_block ? 'b' : 'f', major(e->of.dev), minor(e->of.dev),
+			       (uint64_t)e->of.ino, e->from, e->to);
+	}
+}
+
+int hotplug_medium_parse(const char *text, struct hotplug_medium *ret)
+{
+	struct hotplug_medium medium = { 0 };
+
+	for (int len; *text; text += len) {
+		struct hotplug_extent *e = &medium.extents[medium.nr];
+		unsigned int maj, min;
+		uint64_t ino;
+		char what;
+
+		if (medium.nr == HOTPLUG_EXTENTS_MAX ||
+		    sscanf(text, " %c%x:%x:%" SCNx64 ":%" SCNx64 "-%" SCNx64 "%n", &what, &maj,
+			   &min, &ino, &e->from, &e->to, &len) != 6 ||
+		    (what != 'b' && what != 'f'))
+			return -EINVAL;
+		e->of = (struct hotplug_identity){ .is_block = what == 'b',
+						   .dev = makedev(maj, min),
+						   .ino = (ino_t)ino };
+		medium.nr++;
+	}
+	if (!medium.nr)
+		return -EINVAL;
+	*ret = medium;
+	return 0;
+}
+
+/* --- claims --- */
+
+bool hotplug_claim_forbids(const struct hotplug_claim *claim, enum hotplug_mode mode)
 {
 	if (mode == HOTPLUG_MODE_UNCHECKED || claim->same_vm || !claim->domain_exists)
 		return false;
 	if (claim->state == 0 || (claim->state == XENBUS_STATE_CLOSED && !claim->online))
 		return false;
-	if (mode == HOTPLUG_MODE_READ && claim->mode != HOTPLUG_MODE_WRITE)
-		return false;
-	return hotplug_claim_matches(claim, wanted);
+	return mode != HOTPLUG_MODE_READ || claim->mode == HOTPLUG_MODE_WRITE;
 }
 
-/* The fields of one mountinfo line that matter here; they point into the line. */
-struct mount_line {
-	unsigned int major;
-	unsigned int minor;
-	const char *dir;
-	const char *source;
-	const char *super_options;
-};
+/* --- mounts and swap --- */
 
-static bool mount_line_parse(char *line, struct mount_line *ret)
+/* The kernel writes what would end a word as \ooo. */
+static void unescape(char *text)
 {
-	struct mount_line m = { 0 };
+	unsigned int byte;
+	char *to = text;
+
+	for (; *text; text++) {
+		if (*text == '\\' && sscanf(text + 1, "%3o", &byte) == 1) {
+			*to++ = (char)byte;
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+}
+
+static void copy_word(const char *word, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s", word);
+	unescape(path);
+}
+
+static bool mount_line_parse(char *line, struct hotplug_mount *ret)
+{
+	unsigned int maj = 0, min = 0;
 	char *save = NULL;
 	char *word = strtok_r(line, " \n", &save);
 
 	for (unsigned int i = 0; word && strcmp(word, "-") != 0; i++) {
-		if (i == 2 && sscanf(word, "%u:%u", &m.major, &m.minor) != 2)
+		if (i == 2 && sscanf(word, "%u:%u", &maj, &min) != 2)
 			return false;
 		if (i == 4)
-			m.dir = word;
+			copy_word(word, ret->dir);
 		word = strtok_r(NULL, " \n", &save);
 	}
 	if (!word || !strtok_r(NULL, " \n", &save)) /* the dash, then the file system's type */
 		return false;
-	m.source = strtok_r(NULL, " \n", &save);
-	m.super_options = strtok_r(NULL, " \n", &save);
-	if (!m.dir || !m.source || !m.super_options)
+	word = strtok_r(NULL, " \n", &save);
+	if (!word)
 		return false;
-	*ret = m;
+	copy_word(word, ret->source);
+	word = strtok_r(NULL, " \n", &save);
+	if (!word)
+		return false;
+	ret->dev = makedev(maj, min);
+	ret->read_only = strcmp(word, "ro") == 0 || strncmp(word, "ro,", 3) == 0;
 	return true;
 }
 
-/* btrfs and its like report a number of their own, so the source counts as well. */
-static bool mount_is_of(const struct mount_line *m, dev_t dev)
+bool hotplug_mount_next(FILE *mountinfo, struct hotplug_mount *ret)
 {
-	struct stat st;
-
-	if (makedev(m->major, m->minor) == dev)
-		return true;
-	return m->source[0] == '/' && stat(m->source, &st) == 0 && S_ISBLK(st.st_mode) &&
-	       st.st_rdev == dev;
-}
-
-static bool mount_is_read_only(const struct mount_line *m)
-{
-	return strcmp(m->super_options, "ro") == 0 || strncmp(m->super_options, "ro,", 3) == 0;
-}
-
-bool hotplug_mount_conflicts(FILE *mountinfo, dev_t dev, enum hotplug_mode mode, char *ret_dir,
-			     size_t size)
-{
-	struct mount_line m;
 	char *line = NULL;
-	size_t line_size = 0;
+	size_t size = 0;
 	bool found = false;
 
-	if (mode == HOTPLUG_MODE_UNCHECKED)
-		return false;
-	while (!found && getline(&line, &line_size, mountinfo) > 0) {
-		if (!mount_line_parse(line, &m))
-			continue;
-		if (mode == HOTPLUG_MODE_READ && mount_is_read_only(&m))
-			continue;
-		if (mount_is_of(&m, dev)) {
-			snprintf(ret_dir, size, "%s", m.dir);
-			found = true;
-		}
+	while (!found && getline(&line, &size, mountinfo) > 0)
+		found = mount_line_parse(line, ret);
+	free(line);
+	return found;
+}
+
+bool hotplug_mount_forbids(const struct hotplug_mount *mount, enum hotplug_mode mode)
+{
+	return mode == HOTPLUG_MODE_WRITE || (mode == HOTPLUG_MODE_READ && !mount->read_only);
+}
+
+bool hotplug_swap_next(FILE *swaps, char path[PATH_MAX])
+{
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	while (!found && getline(&line, &size, swaps) > 0) {
+		found = line[0] == '/'; /* not the heading */
+		line[strcspn(line, " \t\n")] = '\0';
+		copy_word(line, path);
 	}
 	free(line);
 	return found;

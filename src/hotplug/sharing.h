@@ -6,6 +6,7 @@
 #ifndef PVB_HOTPLUG_SHARING_H
 #define PVB_HOTPLUG_SHARING_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,25 @@ struct hotplug_identity {
 	ino_t ino; /* of a file; 0 for a block device */
 };
 
-#define HOTPLUG_CLAIM_IDENTITIES 3
+/* A part of a file or of a block device, in bytes: all from `from` on and before `to`. */
+struct hotplug_extent {
+	struct hotplug_identity of;
+	uint64_t from, to;
+};
+
+#define HOTPLUG_EXTENTS_MAX 64
+#define HOTPLUG_MEDIUM_TEXT (HOTPLUG_EXTENTS_MAX * 62) /* bytes; xenstore takes no more than 4096 */
+
+/*
+ * What a disk stands on. The first extent is the disk itself, in terms of the lowest thing that it is a plain
+ * part of: of a partition its place on the disk, of a loop device its place in the file. The others are,
+ * in the same terms, what device mapper or md have put it together from, through all layers. What is too many is
+ * left out.
+ */
+struct hotplug_medium {
+	size_t nr;
+	struct hotplug_extent extents[HOTPLUG_EXTENTS_MAX];
+};
 
 /* One other entry of the backend directory that went through its script. */
 struct hotplug_claim {
@@ -34,8 +53,14 @@ struct hotplug_claim {
 	bool online;        /* the toolstack wants it to stay */
 	bool domain_exists;
 	bool same_vm; /* same uuid: the other half of a local migration, or the guest itself */
-	size_t nr_identities;
-	struct hotplug_identity identities[HOTPLUG_CLAIM_IDENTITIES];
+};
+
+/* One line of /proc/self/mountinfo. */
+struct hotplug_mount {
+	dev_t dev;
+	bool read_only; /* the file system, not this view of it */
+	char dir[PATH_MAX];
+	char source[PATH_MAX];
 };
 
 /*
@@ -45,25 +70,31 @@ int hotplug_mode_parse(const char *text, enum hotplug_mode *ret_mode);
 
 bool hotplug_identity_equal(const struct hotplug_identity *a, const struct hotplug_identity *b);
 
-/* Whether `claim` is about `wanted` at all. */
-bool hotplug_claim_matches(const struct hotplug_claim *claim,
-			   const struct hotplug_identity *wanted);
+/* Whether one of the two is, or stands on, a part of the other. */
+bool hotplug_media_collide(const struct hotplug_medium *a, const struct hotplug_medium *b);
+
+/* Whether `upper` is put together from what has a part in common with `lower`. */
+bool hotplug_medium_is_on(const struct hotplug_medium *upper, const struct hotplug_medium *lower);
+
+/* A medium as text for xenstore, and back: 0, or -EINVAL when it is no such text. */
+void hotplug_medium_format(const struct hotplug_medium *medium, char buf[HOTPLUG_MEDIUM_TEXT]);
+int hotplug_medium_parse(const char *text, struct hotplug_medium *ret);
 
 /*
- * Whether `claim` forbids the use of `wanted` in `mode`.
+ * Whether `claim` forbids the use of its medium in `mode`.
  *
  * An entry counts until its guest is gone or until it is closed for good: state 6 with online=1 is
  * a frontend that will come back, and firmware hands over to the operating system that way.
  */
-bool hotplug_claim_conflicts(const struct hotplug_claim *claim,
-			     const struct hotplug_identity *wanted, enum hotplug_mode mode);
+bool hotplug_claim_forbids(const struct hotplug_claim *claim, enum hotplug_mode mode);
 
-/*
- * Look in `mountinfo` (the format of /proc/self/mountinfo, proc(5)) for a mount of the block device
- * `dev` which forbids its use in `mode`: any mount for a writer, a writable one for a reader.
- * Returns true with the mount point in ret_dir (cut to `size`).
- */
-bool hotplug_mount_conflicts(FILE *mountinfo, dev_t dev, enum hotplug_mode mode, char *ret_dir,
-			     size_t size);
+/* The next line of `mountinfo` (proc(5)) that can be understood; false at the end. */
+bool hotplug_mount_next(FILE *mountinfo, struct hotplug_mount *ret);
+
+/* Whether a mount forbids the use of its device in `mode`: any does for a writer, a writable one for a reader. */
+bool hotplug_mount_forbids(const struct hotplug_mount *mount, enum hotplug_mode mode);
+
+/* The path on the next line of `swaps` (the format of /proc/swaps, proc(5)); false at the end. */
+bool hotplug_swap_next(FILE *swaps, char path[PATH_MAX]);
 
 #endif

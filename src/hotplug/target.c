@@ -10,10 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hotplug/aside.h"
 #include "hotplug/server.h"
 #include "hotplug/target.h"
 #include "nbd_name.h"
 #include "store.h"
+
+#define INSPECT_LIMIT_S 10
 
 static int check_type(const char *type, struct hotplug_failure *failure)
 {
@@ -182,11 +185,25 @@ static int try_open(const char *path, bool is_block, bool for_write,
 	return err;
 }
 
+/*
+ * Whether somebody has opened it exclusively, as whoever mounts, swaps or builds on it does, in any namespace. For
+ * that moment nobody else can.
+ */
+static bool is_held(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return errno == EBUSY;
+	close(fd);
+	return false;
+}
+
 int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 			   struct hotplug_target *ret_target, struct hotplug_failure *failure)
 {
 	const bool for_write = mode != HOTPLUG_MODE_READ;
-	struct hotplug_target target;
+	struct hotplug_target target = { 0 };
 	int err;
 
 	if (!realpath(path, target.path))
@@ -205,6 +222,53 @@ int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 				    "that pvbackd serves; move it: %s",
 				    STORE_VALUE_MAX - 1, target.path);
 
+	target.is_held =
+		mode == HOTPLUG_MODE_WRITE && target.identity.is_block && is_held(target.path);
+
 	*ret_target = target;
 	return 0;
+}
+
+struct inspection {
+	char path[PATH_MAX];
+	enum hotplug_mode mode;
+	struct hotplug_target target;
+	struct hotplug_failure failure;
+	bool done;
+	int err;
+};
+
+static void inspect(void *item)
+{
+	struct inspection *i = item;
+
+	i->err = hotplug_target_inspect(i->path, i->mode, &i->target, &i->failure);
+	i->done = true;
+}
+
+int hotplug_target_inspect_in_time(const char *path, enum hotplug_mode mode,
+				   struct hotplug_target *ret_target,
+				   struct hotplug_failure *failure)
+{
+	struct inspection *i = hotplug_aside_alloc(sizeof(*i), 1);
+	int err = -ENOMEM;
+
+	if (!i)
+		return hotplug_fail(failure, err, "there is no memory");
+	snprintf(i->path, sizeof(i->path), "%s", path);
+	i->mode = mode;
+	hotplug_aside(inspect, i, sizeof(*i), 1, hotplug_seconds_left(INSPECT_LIMIT_S));
+	if (!i->done)
+		err = hotplug_fail(failure, -ETIMEDOUT,
+				   "%s does not answer, after %d s; look after its disk or server, "
+				   "then attach it again",
+				   path, INSPECT_LIMIT_S);
+	else
+		err = i->err;
+	if (i->done && err)
+		*failure = i->failure;
+	if (i->done && !err)
+		*ret_target = i->target;
+	hotplug_aside_free(i, sizeof(*i), 1);
+	return err;
 }

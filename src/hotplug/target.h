@@ -13,6 +13,8 @@
 struct hotplug_target {
 	char path[PATH_MAX]; /* without symbolic links */
 	struct hotplug_identity identity;
+	bool is_held; /* a block device that somebody in this domain has to himself */
+	struct hotplug_medium medium; /* for whoever looks at who else uses it */
 };
 
 /* What `params` means. */
@@ -40,9 +42,14 @@ int hotplug_target_identify(const char *path, struct hotplug_identity *ret_ident
 /*
  * Look at the storage itself: it exists, it is a block device or a plain file, and it can be opened
  * as `mode` wants. Takes no lock and keeps nothing open: QEMU opens the same image for the emulated
- * disk. 0, or a negative errno with *failure filled in.
+ * disk. 0, or a negative errno with *failure filled in. Leaves the medium empty.
  */
 int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 			   struct hotplug_target *ret_target, struct hotplug_failure *failure);
+
+/* The same, but -ETIMEDOUT when the storage does not answer. */
+int hotplug_target_inspect_in_time(const char *path, enum hotplug_mode mode,
+				   struct hotplug_target *ret_target,
+				   struct hotplug_failure *failure);
 
 #endif

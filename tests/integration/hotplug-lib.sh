@@ -32,8 +32,9 @@ start() {
 	case $1 in
 	xenstored) exec 8<>"$work/$1.in" ;;
 	daemon) exec 9<>"$work/$1.in" ;;
+	elsewhere) exec 7<>"$work/$1.in" ;;
 	esac
-	"$2" "$3" <"$work/$1.in" >"$work/$1.out" 8>&- 9>&- &
+	"$2" "$3" <"$work/$1.in" >"$work/$1.out" 7>&- 8>&- 9>&- &
 	read -r answer <"$work/$1.out"
 	[ "$answer" = ready ] || {
 		echo "$1 did not start"

@@ -266,9 +266,204 @@ a_block_device_is_connected_by_number() {
 	losetup --detach "$loop"
 }
 
+# --- one storage under several names ---
+
+# make_loop: a loop device on $image as $loop, with two partitions $one and $two
+make_loop() {
+	loop=$(losetup --find --show "$image" 2>/dev/null) || {
+		leave_out "needs root and a loop device"
+		return 1
+	}
+	addpart "$loop" 1 64 4096
+	addpart "$loop" 2 8192 4096
+	one=$(partition 1)
+	two=$(partition 2)
+}
+
+# partition NUMBER: its device, made by hand where nobody else does
+partition() {
+	_name=${loop#/dev/}p$1
+	# shellcheck disable=SC2046 # two words: major and minor
+	[ -b "/dev/$_name" ] || mknod "$work/$_name" b $(tr : ' ' <"/sys/block/${loop#/dev/}/$_name/dev")
+	if [ -b "/dev/$_name" ]; then echo "/dev/$_name"; else echo "$work/$_name"; fi
+}
+
+drop_loop() {
+	delpart "$loop" 1 2>/dev/null || true
+	delpart "$loop" 2 2>/dev/null || true
+	losetup --detach "$loop"
+	rm -f "$work/${loop#/dev/}p"*
+}
+
+# second FIRST SECOND [MODE]: guest 5 writes FIRST; leaves $rc and err of guest 6, who wants SECOND
+second() {
+	xenstore-rm backend 2>/dev/null || true
+	disk 5 51712 "$1" w
+	script 5 51712 add
+	expect "exit code for $1" "$rc" 0
+	disk 6 51712 "$2" "${3:-w}"
+	script 6 51712 add
+}
+
+one_storage_has_one_writer_whatever_its_names() {
+	make_loop || return 0
+	guest 5 a web
+	guest 6 b db
+	for pair in "$loop $image" "$image $loop" "$one $loop" "$loop $one" "$two $image" "$image $two" \
+		"$loop $loop"; do
+		for mode in w r; do
+			second "${pair% *}" "${pair#* }" "$mode"
+			expect "exit code of $mode for $pair" "$rc" 1
+			expect_part "stderr for $pair" "$(cat "$work/err")" "read-write by guest web (domain 5"
+		done
+	done
+	second "$one" "$two"
+	expect "exit code for its neighbour" "$rc" 0
+	drop_loop
+}
+
+a_disk_of_another_script_has_one_writer_too() {
+	make_loop || return 0
+	guest 5 a web
+	guest 6 b db
+	disk 5 51712 "" w
+	xenstore-write backend/vbd/5/51712/physical-device "$(stat -c %t:%T "$loop")"
+	for name in "$image" "$one" "$loop"; do
+		disk 6 51712 "$name" w
+		script 6 51712 add
+		expect "exit code for $name" "$rc" 1
+	done
+	drop_loop
+}
+
+# used_here PART: nobody gets what has a part in common with $one, and who asks is told why
+used_here() {
+	for name in "$one" "$loop" "$image"; do
+		for mode in ${2:-w r}; do
+			xenstore-rm backend 2>/dev/null || true
+			disk 5 51712 "$name" "$mode"
+			script 5 51712 add
+			expect "exit code of $mode for $name" "$rc" 1
+			expect "hotplug-status" "$(node backend/vbd/5/51712/hotplug-status)" busy
+			expect_part "stderr for $name" "$(cat "$work/err")" "$1"
+		done
+	done
+	disk 5 51712 "$two" w
+	script 5 51712 add
+	expect "exit code for its neighbour" "$rc" 0
+}
+
+what_is_mounted_is_not_given_away() {
+	make_loop || return 0
+	guest 5 a web
+	mkfs.ext4 -q "$one"
+	mkdir -p "$work/mnt"
+	mount "$one" "$work/mnt"
+	used_here "is mounted on $work/mnt"
+	mount -o remount,ro "$work/mnt"
+	used_here "is mounted on $work/mnt" w
+	disk 5 51712 "$loop" r
+	script 5 51712 add
+	expect "exit code of a reader beside a reader" "$rc" 0
+	umount "$work/mnt"
+	drop_loop
+}
+
+what_is_swapped_to_is_not_given_away() {
+	make_loop || return 0
+	guest 5 a web
+	mkswap "$one" >/dev/null
+	if swapon "$one" 2>/dev/null; then
+		used_here "is swapped to"
+		swapoff "$one"
+	else
+		leave_out "needs swap"
+	fi
+	drop_loop
+}
+
+what_device_mapper_is_made_of_is_not_given_to_a_writer() {
+	make_loop || return 0
+	guest 5 a web
+	guest 6 b db
+	if dmsetup create pvbackd-test --table "0 2000 linear $one 0" 2>/dev/null; then
+		used_here "/dev/mapper/pvbackd-test is made of it" w
+		xenstore-rm backend
+		disk 5 51712 mapper/pvbackd-test w
+		script 5 51712 add
+		expect "exit code for the upper one" "$rc" 0
+		disk 6 51712 "$loop" r
+		script 6 51712 add
+		expect "exit code for a reader of the lower one" "$rc" 1
+		dmsetup remove pvbackd-test
+	else
+		leave_out "needs device mapper"
+	fi
+	drop_loop
+}
+
+what_is_mounted_elsewhere_is_not_given_to_a_writer() {
+	make_loop || return 0
+	guest 5 a web
+	mkfs.ext4 -q "$one"
+	cat >"$work/elsewhere" <<-END
+		#!/bin/sh
+		exec unshare --mount --propagation private sh -c "mount \$1 $work/mnt && echo ready && read -r end"
+	END
+	chmod +x "$work/elsewhere"
+	start elsewhere "$work/elsewhere" "$one"
+	elsewhere=$!
+	for name in "$one" "$loop"; do
+		disk 5 51712 "$name" w
+		script 5 51712 add
+		expect "exit code for $name" "$rc" 1
+		expect_part "stderr for $name" "$(cat "$work/err")" "has it to itself"
+	done
+	exec 7>&-
+	wait "$elsewhere" || true
+	drop_loop
+}
+
+# --- storage that does not answer ---
+
+dead_script() { # DEAD DOMID
+	XENSIM_DEAD=$1
+	export XENSIM_DEAD
+	LD_PRELOAD=$build/tests/sim/lib/dead.so ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 \
+		script "$2" 51712 add
+	unset XENSIM_DEAD
+}
+
+a_dead_image_of_another_guest_blocks_nobody() {
+	guest 5 a web
+	guest 6 b db
+	truncate -s 1M "$work/dead"
+	disk 5 51712 "$work/dead" w
+	script 5 51712 add
+	disk 6 51712 "$image" w
+	began=$(date +%s)
+	dead_script "$work/dead" 6
+	expect "exit code beside a disk of ours" "$rc" 0
+	[ $(($(date +%s) - began)) -le 2 ] || expect "the time beside a disk of ours" long short
+	xenstore-rm backend/vbd/5/51712/pvbackd-storage
+	xenstore-rm backend/vbd/6
+	disk 6 51712 "$image" w
+	dead_script "$work/dead" 6
+	expect "exit code beside one of another script" "$rc" 0
+}
+
+ones_own_dead_image_is_said_in_time() {
+	guest 5 a web
+	disk 5 51712 "$image" w
+	dead_script "$image" 5
+	expect "exit code" "$rc" 1
+	expect_part "stderr" "$(cat "$work/err")" "$image does not answer"
+	expect "hotplug-status" "$(node backend/vbd/5/51712/hotplug-status)" error
+}
+
 set_up
 image=$work/image
-truncate -s 1M "$image"
+truncate -s 8M "$image"
 
 run_test a_plain_file_is_connected_without_a_loop_device
 run_test a_second_writer_is_refused_and_told_who_has_it
@@ -286,4 +481,12 @@ run_test a_removed_device_is_not_brought_back
 run_test without_a_daemon_it_says_so_at_once
 run_test remove_has_nothing_to_undo
 run_test a_block_device_is_connected_by_number
+run_test one_storage_has_one_writer_whatever_its_names
+run_test a_disk_of_another_script_has_one_writer_too
+run_test what_is_mounted_is_not_given_away
+run_test what_is_swapped_to_is_not_given_away
+run_test what_device_mapper_is_made_of_is_not_given_to_a_writer
+run_test what_is_mounted_elsewhere_is_not_given_to_a_writer
+run_test a_dead_image_of_another_guest_blocks_nobody
+run_test ones_own_dead_image_is_said_in_time
 finish

@@ -86,6 +86,7 @@ sim_so = \
 	tests/sim/lib/libxengnttab.so.1 \
 	tests/sim/lib/libxenevtchn.so.1 \
 	tests/sim/lib/libxenctrl.so \
+	tests/sim/lib/dead.so \
 	tests/sim/lib/medium.so \
 	tests/sim/lib/xensim-faults.so \
 	tests/sim/lib/moment.so
@@ -124,6 +125,9 @@ tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
 EXTRA_DIST += tests/sim/medium.c
 tests/sim/lib/medium.so: tests/sim/medium.c
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/medium.c
+EXTRA_DIST += tests/sim/dead.c
+tests/sim/lib/dead.so: tests/sim/dead.c
+	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/dead.c
 # Not a library of Xen's: preloaded into a program whose system calls are to fail.
 sim_faults_src = tests/sim/faults.c tests/sim/fail.c
 tests/sim/lib/xensim-faults.so: $(sim_faults_src) $(sim_so_headers)

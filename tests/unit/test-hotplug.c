@@ -188,8 +188,6 @@ static void a_malformed_xenbus_path_is_refused(void **state)
 
 /* --- sharing --- */
 
-static const struct hotplug_identity image = { .dev = 0x803, .ino = 42 };
-
 static struct hotplug_claim claim_of_image(enum hotplug_mode mode)
 {
 	return (struct hotplug_claim){
@@ -197,14 +195,12 @@ static struct hotplug_claim claim_of_image(enum hotplug_mode mode)
 		.state = 4,
 		.online = true,
 		.domain_exists = true,
-		.nr_identities = 1,
-		.identities = { image },
 	};
 }
 
 static bool conflicts(const struct hotplug_claim *claim, enum hotplug_mode mode)
 {
-	return hotplug_claim_conflicts(claim, &image, mode);
+	return hotplug_claim_forbids(claim, mode);
 }
 
 static void modes_are_spelled_as_xl_and_xend_did(void **state)
@@ -296,20 +292,79 @@ static void a_frontend_between_two_drivers_still_counts(void **state)
 	assert_true(conflicts(&claim, HOTPLUG_MODE_WRITE));
 }
 
-static void only_the_same_storage_conflicts(void **state)
+/* The identity, the part, and what that stands on. */
+static struct hotplug_medium medium_of(const char *text)
 {
-	struct hotplug_claim claim = claim_of_image(HOTPLUG_MODE_WRITE);
+	struct hotplug_medium medium;
+
+	assert_int_equal(hotplug_medium_parse(text, &medium), 0);
+	return medium;
+}
+
+static bool collide(const char *one, const char *other)
+{
+	struct hotplug_medium a = medium_of(one), b = medium_of(other);
+
+	assert_int_equal(hotplug_media_collide(&a, &b), hotplug_media_collide(&b, &a));
+	return hotplug_media_collide(&a, &b);
+}
+
+static void only_what_has_a_part_in_common_collides(void **state)
+{
+	(void)state;
+	assert_true(collide("f8:3:2a:0-ff", "f8:3:2a:0-ff"));
+	assert_false(collide("f8:3:2a:0-ff", "f8:3:2b:0-ff"));
+	assert_false(collide("f8:3:0:0-ff", "b8:3:0:0-ff"));
+	assert_true(collide("b8:0:0:0-ffffffffffffffff", "b8:0:0:1000-2000"));
+	assert_true(collide("b8:0:0:0-1001", "b8:0:0:1000-2000"));
+	assert_false(collide("b8:0:0:0-1000", "b8:0:0:1000-2000"));
+}
+
+static void what_is_made_of_it_collides_but_not_its_neighbour(void **state)
+{
+	static const char one[] = "bfd:1:0:0-ffff b8:0:0:100-200 b8:10:0:0-ffff";
+	static const char other[] = "bfd:2:0:0-ffff b8:0:0:100-200";
 
 	(void)state;
-	claim.identities[0].ino = 43;
-	assert_false(conflicts(&claim, HOTPLUG_MODE_WRITE));
-	claim.identities[0] = (struct hotplug_identity){ .is_block = true, .dev = image.dev };
-	assert_false(conflicts(&claim, HOTPLUG_MODE_WRITE));
-	claim.identities[1] = image; /* known under a second name */
-	claim.nr_identities = 2;
-	assert_true(conflicts(&claim, HOTPLUG_MODE_WRITE));
-	claim.nr_identities = 0;
-	assert_false(conflicts(&claim, HOTPLUG_MODE_WRITE));
+	assert_false(collide(one, other));
+	assert_true(collide(one, "b8:0:0:0-ffff"));
+	assert_true(collide(one, "b8:10:0:100-200"));
+	assert_false(collide(one, "b8:0:0:200-300"));
+	assert_true(collide("bfd:3:0:0-ffff bfd:1:0:0-ffff", one));
+}
+
+static void a_medium_is_the_same_after_a_visit_to_xenstore(void **state)
+{
+	static char text[HOTPLUG_MEDIUM_TEXT], again[HOTPLUG_MEDIUM_TEXT];
+	static struct hotplug_medium medium;
+
+	(void)state;
+	for (size_t i = 0; i < HOTPLUG_EXTENTS_MAX; i++)
+		medium.extents[medium.nr++] = (struct hotplug_extent){
+			.of = { .is_block = i & 1,
+				.dev = makedev(0xfff, 0xfffff),
+				.ino = UINT64_MAX },
+			.from = UINT64_MAX - i,
+			.to = UINT64_MAX,
+		};
+	hotplug_medium_format(&medium, text);
+	medium = medium_of(text);
+	assert_int_equal(medium.nr, HOTPLUG_EXTENTS_MAX);
+	hotplug_medium_format(&medium, again);
+	assert_string_equal(text, again);
+}
+
+static void what_is_no_medium_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"", " ", "x8:3:0:0-1", "f8:3:0:0", "f8:3:0:0-1 f", "b8:3"
+	};
+	static struct hotplug_medium medium;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (hotplug_medium_parse(bad[i], &medium) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i]);
 }
 
 /* --- mounts --- */
@@ -318,42 +373,61 @@ static const char mounts[] =
 	"21 28 0:19 / /sys rw,nosuid - sysfs sysfs rw\n"
 	"28 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw,errors=remount-ro\n"
 	"this line is not one\n"
-	"40 28 8:17 / /mnt/cd ro,relatime shared:7 master:1 - iso9660 /dev/sdb1 ro,nojoliet\n"
+	"40 28 8:17 / /mnt/my\\040cd ro,relatime shared:7 master:1 - iso9660 /dev/sdb1 "
+	"ro,nojoliet\n"
 	"41 28 8:33 / /srv ro,relatime - ext4 /dev/sdc1 rw\n";
 
-static bool mounted(dev_t dev, enum hotplug_mode mode, char *where, size_t size)
+/* Where the first mount of the device is that forbids the mode; "" if there is none. */
+static const char *mounted(dev_t dev, enum hotplug_mode mode)
 {
 	FILE *f = fmemopen((char *)(uintptr_t)mounts, sizeof(mounts) - 1, "r");
-	bool result;
+	static struct hotplug_mount mount;
 
 	assert_non_null(f);
-	result = hotplug_mount_conflicts(f, dev, mode, where, size);
+	while (hotplug_mount_next(f, &mount))
+		if (mount.dev == dev && hotplug_mount_forbids(&mount, mode))
+			break;
+	if (mount.dev != dev || !hotplug_mount_forbids(&mount, mode))
+		mount.dir[0] = '\0';
 	fclose(f);
-	return result;
+	return mount.dir;
 }
 
 static void a_mounted_device_is_not_given_to_a_writer(void **state)
 {
-	char where[64];
-
 	(void)state;
-	assert_true(mounted(makedev(259, 2), HOTPLUG_MODE_WRITE, where, sizeof(where)));
-	assert_string_equal(where, "/");
-	assert_true(mounted(makedev(8, 17), HOTPLUG_MODE_WRITE, where, sizeof(where)));
-	assert_string_equal(where, "/mnt/cd");
-	assert_false(mounted(makedev(8, 16), HOTPLUG_MODE_WRITE, where, sizeof(where)));
-	assert_false(mounted(makedev(259, 2), HOTPLUG_MODE_UNCHECKED, where, sizeof(where)));
+	assert_string_equal(mounted(makedev(259, 2), HOTPLUG_MODE_WRITE), "/");
+	assert_string_equal(mounted(makedev(8, 17), HOTPLUG_MODE_WRITE), "/mnt/my cd");
+	assert_string_equal(mounted(makedev(8, 16), HOTPLUG_MODE_WRITE), "");
+	assert_string_equal(mounted(makedev(259, 2), HOTPLUG_MODE_UNCHECKED), "");
 }
 
 static void a_reader_shares_a_device_with_a_read_only_mount_only(void **state)
 {
-	char where[64];
+	(void)state;
+	assert_string_equal(mounted(makedev(8, 17), HOTPLUG_MODE_READ), "");
+	assert_string_equal(mounted(makedev(259, 2), HOTPLUG_MODE_READ), "/");
+	/* A read-only view of a file system that can be written elsewhere. */
+	assert_string_equal(mounted(makedev(8, 33), HOTPLUG_MODE_READ), "/srv");
+}
+
+static void the_kernel_names_its_swap(void **state)
+{
+	static const char text[] =
+		"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+		"/dev/sda2                               partition\t1048572\t0\t-2\n"
+		"/my\\040swap\tfile\t1\t0\t-3\n";
+	FILE *f = fmemopen((char *)(uintptr_t)text, sizeof(text) - 1, "r");
+	char path[PATH_MAX];
 
 	(void)state;
-	assert_false(mounted(makedev(8, 17), HOTPLUG_MODE_READ, where, sizeof(where)));
-	assert_true(mounted(makedev(259, 2), HOTPLUG_MODE_READ, where, sizeof(where)));
-	/* A read-only view of a file system that can be written elsewhere. */
-	assert_true(mounted(makedev(8, 33), HOTPLUG_MODE_READ, where, sizeof(where)));
+	assert_non_null(f);
+	assert_true(hotplug_swap_next(f, path));
+	assert_string_equal(path, "/dev/sda2");
+	assert_true(hotplug_swap_next(f, path));
+	assert_string_equal(path, "/my swap");
+	assert_false(hotplug_swap_next(f, path));
+	fclose(f);
 }
 
 /* --- the storage itself --- */
@@ -513,52 +587,6 @@ static void the_script_lock_is_held_until_it_is_closed(void **state)
 	close(again);
 	assert_true(hotplug_host_lock("/nonexistent", &failure) < 0);
 }
-
-static void an_image_without_a_mounted_loop_device_is_free(void **state)
-{
-	struct hotplug_failure failure = { 0 };
-	struct hotplug_identity identity;
-
-	(void)state;
-	make_file("looped", "x");
-	assert_int_equal(hotplug_target_identify(in_dir("looped"), &identity), 0);
-	make_dir("block");
-	make_dir("block/loop0");
-	make_dir("block/loop0/loop");
-	make_file("block/loop0/dev", "7:4000\n"); /* mounted nowhere */
-	make_file("block/loop0/loop/backing_file", in_dir("looped"));
-	assert_int_equal(
-		hotplug_host_check_mounts(dir, "looped", &identity, HOTPLUG_MODE_WRITE, &failure),
-		0);
-}
-
-/* A made-up loop device with the number of a file system that is surely mounted. */
-static void an_image_with_a_mounted_loop_device_is_busy(void **state)
-{
-	struct hotplug_failure failure = { 0 };
-	struct hotplug_identity identity;
-	char number[32];
-	struct stat st;
-
-	(void)state;
-	assert_int_equal(stat("/proc", &st), 0);
-	snprintf(number, sizeof(number), "%u:%u\n", major(st.st_dev), minor(st.st_dev));
-	make_file("mounted-image", "x");
-	assert_int_equal(hotplug_target_identify(in_dir("mounted-image"), &identity), 0);
-	make_dir("block/loop1");
-	make_dir("block/loop1/loop");
-	make_file("block/loop1/dev", number);
-	make_file("block/loop1/loop/backing_file", in_dir("mounted-image"));
-	assert_int_equal(hotplug_host_check_mounts(dir, "mounted-image", &identity,
-						   HOTPLUG_MODE_WRITE, &failure),
-			 -EBUSY);
-	assert_true(failure.busy);
-	assert_non_null(strstr(failure.text, "is mounted on /proc"));
-	assert_int_equal(hotplug_host_check_mounts(dir, "mounted-image", &identity,
-						   HOTPLUG_MODE_UNCHECKED, &failure),
-			 0);
-}
-
 /* --- vif --- */
 
 static int final_name(const char *vifname, enum hotplug_iftype iftype, char name[IFNAMSIZ])
@@ -699,9 +727,13 @@ int main(void)
 		cmocka_unit_test(the_same_vm_may_hold_the_image_twice),
 		cmocka_unit_test(what_is_gone_does_not_count),
 		cmocka_unit_test(a_frontend_between_two_drivers_still_counts),
-		cmocka_unit_test(only_the_same_storage_conflicts),
+		cmocka_unit_test(only_what_has_a_part_in_common_collides),
+		cmocka_unit_test(what_is_made_of_it_collides_but_not_its_neighbour),
+		cmocka_unit_test(a_medium_is_the_same_after_a_visit_to_xenstore),
+		cmocka_unit_test(what_is_no_medium_is_refused),
 		cmocka_unit_test(a_mounted_device_is_not_given_to_a_writer),
 		cmocka_unit_test(a_reader_shares_a_device_with_a_read_only_mount_only),
+		cmocka_unit_test(the_kernel_names_its_swap),
 		cmocka_unit_test(params_name_an_image_and_its_format),
 		cmocka_unit_test(a_plain_file_is_a_target),
 		cmocka_unit_test(what_cannot_be_a_disk_says_so),
@@ -709,8 +741,6 @@ int main(void)
 		cmocka_unit_test(a_daemon_is_known_by_its_lock),
 		cmocka_unit_test(a_device_of_a_kernel_driver_is_left_alone),
 		cmocka_unit_test(the_script_lock_is_held_until_it_is_closed),
-		cmocka_unit_test(an_image_without_a_mounted_loop_device_is_free),
-		cmocka_unit_test(an_image_with_a_mounted_loop_device_is_busy),
 		cmocka_unit_test(a_vifname_is_checked_with_its_suffix),
 		cmocka_unit_test(the_mtu_is_the_configured_one_else_the_bridges),
 		cmocka_unit_test(an_mtu_out_of_range_is_refused),

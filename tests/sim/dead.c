@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dead.c - storage whose server is gone, under a program that knows nothing of it: LD_PRELOAD.
+ *
+ * XENSIM_DEAD=PATH: whoever asks for what PATH is gets no answer.
+ */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void ask(const char *path)
+{
+	const char *dead = getenv("XENSIM_DEAD");
+
+	while (dead && strcmp(path, dead) == 0)
+		pause();
+}
+
+int stat(const char *restrict path, struct stat *restrict st)
+{
+	static int (*next)(const char *, struct stat *);
+
+	ask(path);
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "stat");
+	return next(path, st);
+}
+
+char *realpath(const char *restrict path, char *restrict resolved)
+{
+	static char *(*next)(const char *, char *);
+
+	ask(path);
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "realpath");
+	return next(path, resolved);
+}
