@@ -17,6 +17,7 @@ unit_tests = \
 	tests/unit/test-bufpool \
 	tests/unit/test-journal \
 	tests/unit/test-leftover \
+	tests/unit/test-nbd-fence \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
 	tests/unit/test-parse \
@@ -55,6 +56,10 @@ tests_unit_test_journal_LDADD = $(UNIT_LIBS)
 tests_unit_test_leftover_SOURCES = tests/unit/test-leftover.c tests/unit/unit.h
 tests_unit_test_leftover_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_leftover_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_nbd_fence_SOURCES = tests/unit/test-nbd-fence.c tests/unit/unit.h
+tests_unit_test_nbd_fence_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_nbd_fence_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_nbd_keep_SOURCES = tests/unit/test-nbd-keep.c tests/unit/unit.h
 tests_unit_test_nbd_keep_CFLAGS = $(UNIT_CFLAGS)

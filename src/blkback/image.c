@@ -294,6 +294,7 @@ int image_open(struct image *image, const char *path, bool read_only, enum disk_
 	*image = (struct image){ .ops = &file_ops,
 				 .fd = open(path, direct ? flags | O_DIRECT : flags),
 				 .direct = direct,
+				 .fenced = true, /* the kernel ends a process after its I/O */
 				 .read_only = read_only };
 	if (image->fd < 0 && errno == EINVAL && direct) {
 		image->fd = open(path, flags);

@@ -59,6 +59,7 @@ struct image_request {
 		uint64_t cookie;          /* libnbd's number of the command */
 		uint64_t progress, chunk; /* of a discard that takes several commands */
 		uint64_t mark;            /* what a flush covers; see nbd_keep.h */
+		uint32_t since, sent_at;  /* submitted, and last sent: seconds of the link */
 		int error;
 		bool flushing; /* a write, done but for the flush behind it */
 	} nbd;
@@ -94,8 +95,9 @@ struct image {
 	bool discard; /* space can be given back */
 	bool secure_discard;
 	uint32_t discard_granularity; /* bytes */
-	struct worker *home;          /* borrowed: all rings must be there; NULL: anywhere */
-	struct nbd_link *nbd;         /* owned */
+	bool fenced;         /* nothing that an earlier life of ours sent is still to be executed */
+	struct worker *home; /* borrowed: all rings must be there; NULL: anywhere */
+	struct nbd_link *nbd; /* owned */
 };
 
 #define IMAGE_CLOSED                                                                               \

@@ -95,6 +95,7 @@ void image_learn(struct image *image, const struct nbd_facts *facts)
 	image_size(image, &image->bytes);
 	/* `sectors` must be a multiple (blkif.h) */
 	image->physical_block = image->bytes % facts->block ? image->block : facts->block;
+	image->fenced = facts->fenced;
 	image->discard = facts->trim;
 	image->discard_granularity = facts->block;
 }

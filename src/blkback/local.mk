@@ -9,6 +9,7 @@ libpvb_a_SOURCES += \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/kept.c src/blkback/kept.h \
 	src/blkback/nbd_conn.h src/blkback/nbd_link.h \
+	src/blkback/nbd_fence.c src/blkback/nbd_fence.h \
 	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
 	src/blkback/share.c src/blkback/share.h \
 	src/blkback/slow.c src/blkback/slow.h \

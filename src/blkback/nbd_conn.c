@@ -19,6 +19,7 @@
 void nbd_conn_init(struct nbd_conn *conn)
 {
 	conn->fd = -1;
+	TAILQ_INIT(&conn->sent);
 	TAILQ_INIT(&conn->completed);
 }
 
@@ -112,20 +113,26 @@ static void copy_words(char *buf, size_t size)
 		snprintf(buf, size, "%s", colon ? colon + 2 : text);
 }
 
-/*
- * After libnbd may have moved: pass on what was answered, then what became of the connection. A
- * callback may send more, and may close us.
- */
-static void settle(struct nbd_conn *conn, const char *why)
+static void pass_on(struct nbd_conn *conn)
 {
 	struct image_request *req;
-	struct nbd_facts facts;
 
 	while ((req = TAILQ_FIRST(&conn->completed))) {
 		TAILQ_REMOVE(&conn->completed, req, nbd.link);
 		nbd_aio_command_completed(conn->h, req->nbd.cookie);
 		conn->ops->done(conn->user, req, req->nbd.error);
 	}
+}
+
+/*
+ * After libnbd may have moved: pass on what was answered, then what became of the connection. A
+ * callback may send more, and may close us.
+ */
+static void settle(struct nbd_conn *conn, const char *why)
+{
+	struct nbd_facts facts;
+
+	pass_on(conn);
 	if (!conn->h)
 		return;
 	if (is_over(conn)) {
@@ -172,6 +179,7 @@ static int answered(void *user, int *error)
 	struct image_request *req = user;
 
 	req->nbd.error = *error;
+	TAILQ_REMOVE(&req->nbd.conn->sent, req, nbd.link);
 	TAILQ_INSERT_TAIL(&req->nbd.conn->completed, req, nbd.link);
 	return 0; /* the command lives until settle() retires it: libnbd may still be looking at it */
 }
@@ -203,6 +211,7 @@ int nbd_conn_send(struct nbd_conn *conn, struct image_request *req, bool as_flus
 	int err;
 
 	req->nbd.conn = conn;
+	TAILQ_INSERT_TAIL(&conn->sent, req, nbd.link); /* the answer may come from within */
 	cookie = issue(conn, req, as_flush, fua);
 	if (cookie >= 0) {
 		req->nbd.cookie = (uint64_t)cookie;
@@ -213,10 +222,29 @@ int nbd_conn_send(struct nbd_conn *conn, struct image_request *req, bool as_flus
 		return 0;
 	}
 	err = nbd_get_errno();
+	TAILQ_REMOVE(&conn->sent, req, nbd.link);
 	if (!is_over(conn))
 		return err ? -err : -EIO;
 	loop_timer_set(conn->loop, &conn->kick, 0, kicked, conn);
 	return -ENOTCONN;
+}
+
+const struct image_request *nbd_conn_oldest(const struct nbd_conn *conn)
+{
+	return TAILQ_FIRST(&conn->sent);
+}
+
+void nbd_conn_give_up(struct nbd_conn *conn, const char *why)
+{
+	struct image_request *req;
+
+	pass_on(conn);
+	while ((req = TAILQ_FIRST(&conn->sent))) {
+		TAILQ_REMOVE(&conn->sent, req, nbd.link);
+		conn->ops->done(conn->user, req, ENOTCONN);
+	}
+	if (conn->h)
+		conn->ops->down(conn->user, why);
 }
 
 /* --- life --- */

@@ -18,6 +18,7 @@ struct nbd_facts {
 	uint64_t bytes;
 	uint32_t block; /* smallest request that it wants; 512 when it does not say */
 	bool read_only, flush, fua, trim;
+	bool fenced; /* earlier connections are over; the link's */
 };
 
 struct nbd_conn_ops {
@@ -40,7 +41,8 @@ struct nbd_conn {
 	uint32_t events;
 	struct loop_timer kick;
 	bool up;
-	TAILQ_HEAD(, image_request) completed;
+	TAILQ_HEAD(, image_request) sent;      /* and not answered; the oldest first */
+	TAILQ_HEAD(, image_request) completed; /* answered; not yet passed on */
 };
 
 /* `loop`, `ops` and `user` are set; the rest is zero. */
@@ -54,6 +56,11 @@ int nbd_conn_open(struct nbd_conn *conn, const struct nbd_name *name, bool ask_b
 bool nbd_conn_is_open(const struct nbd_conn *conn);
 /* Idempotent; nothing may be under way unless down() was called. */
 void nbd_conn_close(struct nbd_conn *conn);
+
+/* What the server has not answered for the longest time; NULL when it owes nothing. */
+const struct image_request *nbd_conn_oldest(const struct nbd_conn *conn);
+/* Believe no more in this server: what it owes comes back with ENOTCONN, and down() says `why`, from within. */
+void nbd_conn_give_up(struct nbd_conn *conn, const char *why);
 
 /*
  * Send a request as its `op`, or as a flush when `as_flush`; done() follows, never from within. 0; or

@@ -5,15 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blkback/nbd_fence.h"
 #include "blkback/nbd_keep.h"
 #include "blkback/nbd_link.h"
 #include "log.h"
 #include "ring/blkif.h"
 
 #define NS_PER_MS    1000000ull
-#define FIRST_TRY_NS (50 * NS_PER_MS)
+#define FIRST_TRY_NS (10 * NS_PER_MS)
 #define LAST_TRY_NS  (1000 * NS_PER_MS)
 #define HANDSHAKE_NS (5000 * NS_PER_MS)
+#define STOP_NS      (5000 * NS_PER_MS)  /* for what is unanswered when the rings end */
 #define TRIM_CHUNK   ((uint64_t)1 << 30) /* the wire has 32 bits */
 
 TAILQ_HEAD(held, image_request);
@@ -29,13 +31,17 @@ struct nbd_link {
 	bool opened; /* or failed to, and said so */
 	bool up;     /* requests go straight to the server */
 	bool ask_block;
+	bool fenced;  /* no earlier connection was left before this one */
 	bool expired; /* away for too long: requests fail */
 	bool lost;    /* an acknowledged write could not be repeated: the next flush says so */
 	bool stopping, suspend;
 
 	uint64_t away_since;
+	bool said; /* that it is away */
 	uint64_t next_try_ns;
-	struct loop_timer try_timer, limit_timer, handshake_timer;
+	struct loop_timer try_timer, limit_timer, handshake_timer, stop_timer;
+	struct loop_tick tick;
+	uint32_t seconds; /* of its life */
 	struct log_limit talk;
 
 	struct image_request replay;
@@ -111,6 +117,12 @@ static struct image_request *take_held(struct nbd_link *link)
 
 /* --- requests --- */
 
+static int transmit(struct nbd_link *link, struct image_request *req, bool as_flush, bool fua)
+{
+	req->nbd.sent_at = link->seconds;
+	return nbd_conn_send(&link->conn, req, as_flush, fua);
+}
+
 static void refused(struct nbd_link *link, struct image_request *req, int err)
 {
 	if (err == -ENOTCONN)
@@ -124,7 +136,7 @@ static void send_flush(struct nbd_link *link, struct image_request *req)
 	int err;
 
 	req->nbd.mark = nbd_keep_mark(&link->keep);
-	err = nbd_conn_send(&link->conn, req, true, false);
+	err = transmit(link, req, true, false);
 	if (err)
 		refused(link, req, err);
 }
@@ -143,7 +155,7 @@ static void send_request(struct nbd_link *link, struct image_request *req)
 		return;
 	}
 	req->nbd.chunk = left < TRIM_CHUNK ? left : TRIM_CHUNK;
-	err = nbd_conn_send(&link->conn, req, false, req->durable && link->facts.fua);
+	err = transmit(link, req, false, req->durable && link->facts.fua);
 	if (err)
 		refused(link, req, err);
 }
@@ -152,6 +164,7 @@ void nbd_link_submit(struct nbd_link *link, struct image_request *req)
 {
 	req->nbd.progress = 0;
 	req->nbd.flushing = false;
+	req->nbd.since = link->seconds;
 	if (link->up)
 		send_request(link, req);
 	else if (link->expired)
@@ -248,13 +261,14 @@ static void come_up(struct nbd_link *link)
 		nr++;
 		send_request(link, req);
 	}
-	if (link->away_since)
+	if (link->said)
 		say(link, LOG_LEVEL_INFO,
 		    "%s is back after %llu ms; %u requests and %u unflushed writes were sent again",
 		    link->setup.image,
 		    (unsigned long long)((loop_now_ns() - link->away_since) / NS_PER_MS), nr,
 		    link->nr_replayed);
 	link->away_since = 0;
+	link->said = false;
 }
 
 static void replay_next(struct nbd_link *link)
@@ -281,7 +295,7 @@ static void replay_next(struct nbd_link *link)
 					       .buf = link->replay_buf,
 					       .bytes = record.bytes,
 					       .offset = record.offset };
-	err = nbd_conn_send(&link->conn, &link->replay, false, false);
+	err = transmit(link, &link->replay, false, false);
 	if (err && err != -ENOTCONN)
 		replay_done(link, -err);
 }
@@ -360,7 +374,7 @@ static void limit_reached(void *user)
 		req->done(req, -EIO);
 }
 
-static void went_away(struct nbd_link *link, const char *why)
+static void begin_outage(struct nbd_link *link)
 {
 	if (link->away_since)
 		return;
@@ -368,15 +382,43 @@ static void went_away(struct nbd_link *link, const char *why)
 	link->next_try_ns = FIRST_TRY_NS;
 	loop_timer_set(loop_of(link), &link->limit_timer,
 		       link->setup.timeout_s * 1000ull * NS_PER_MS, limit_reached, link);
-	say(link, LOG_LEVEL_WARNING, "%s is away (%s); its requests wait up to %u s",
-	    link->setup.image, why, link->setup.timeout_s);
+}
+
+static void say_away(struct nbd_link *link)
+{
+	if (link->said)
+		return;
+	link->said = true;
+	if (link->stopping)
+		say(link, LOG_LEVEL_WARNING, "%s is away (%s) while the disk is taken away",
+		    link->setup.image, link->why);
+	else
+		say(link, LOG_LEVEL_WARNING, "%s is away (%s); its requests wait up to %u s",
+		    link->setup.image, link->why, link->setup.timeout_s);
+}
+
+/* A server that comes back each time, and never answers one of them, does not hold that one for ever. */
+static void fail_old(struct nbd_link *link)
+{
+	struct held todo = TAILQ_HEAD_INITIALIZER(todo);
+	struct image_request *req;
+
+	TAILQ_CONCAT(&todo, &link->held, nbd.link);
+	while ((req = TAILQ_FIRST(&todo))) {
+		TAILQ_REMOVE(&todo, req, nbd.link);
+		if (link->seconds - req->nbd.since > 2 * link->setup.timeout_s)
+			req->done(req, -EIO);
+		else
+			TAILQ_INSERT_TAIL(&link->held, req, nbd.link);
+	}
 }
 
 static void down(void *user, const char *why)
 {
 	struct nbd_link *link = user;
 
-	snprintf(link->why, sizeof(link->why), "%s", why);
+	if (why != link->why)
+		snprintf(link->why, sizeof(link->why), "%s", why);
 	loop_timer_cancel(&link->handshake_timer);
 	nbd_conn_close(&link->conn);
 	free(link->replay_buf);
@@ -388,9 +430,32 @@ static void down(void *user, const char *why)
 	}
 	if (link->opened && link->open_err)
 		return;
-	went_away(link, link->why);
+	begin_outage(link);
+	say_away(link);
+	fail_old(link);
 	if (!link->stopping)
 		try_later(link);
+}
+
+/* Once a second: a server that is connected and silent is away, too. */
+static void look_at_clock(void *user)
+{
+	struct nbd_link *link = user;
+	const struct image_request *oldest = nbd_conn_oldest(&link->conn);
+
+	link->seconds++;
+	if (!oldest || link->seconds - oldest->nbd.sent_at <= link->setup.timeout_s)
+		return;
+	snprintf(link->why, sizeof(link->why), "no answer for %u s", link->setup.timeout_s);
+	nbd_conn_give_up(&link->conn, link->why);
+}
+
+static void stop_too_long(void *user)
+{
+	struct nbd_link *link = user;
+
+	if (nbd_conn_oldest(&link->conn))
+		nbd_conn_give_up(&link->conn, "no answer");
 }
 
 static void up(void *user, const struct nbd_facts *facts)
@@ -412,6 +477,7 @@ static void up(void *user, const struct nbd_facts *facts)
 		block = link->facts.block;
 	link->facts = *facts;
 	link->facts.block = block;
+	link->facts.fenced = link->fenced;
 	if (facts->read_only && !link->setup.read_only) {
 		down(link, "the export is read-only; use r instead of w in the disk line");
 		return;
@@ -433,10 +499,27 @@ static void handshake_too_long(void *user)
 	down(user, "the server does not answer");
 }
 
+/* A short one is a restart of ours like any other, and not worth a word. */
+static void wait_for_the_old_one(struct nbd_link *link)
+{
+	snprintf(link->why, sizeof(link->why), "an earlier connection is not over");
+	begin_outage(link);
+	if (link->next_try_ns == LAST_TRY_NS)
+		say_away(link);
+	try_later(link);
+}
+
 static void try_now(void *user)
 {
 	struct nbd_link *link = user;
-	int err = nbd_conn_open(&link->conn, &link->setup.name, link->ask_block);
+	int fence = nbd_fence(&link->setup.name), err;
+
+	link->fenced = fence == 0;
+	if (fence == -EBUSY) {
+		wait_for_the_old_one(link);
+		return;
+	}
+	err = nbd_conn_open(&link->conn, &link->setup.name, link->ask_block);
 
 	if (err == -EHOSTUNREACH && !link->setup.name.is_unix)
 		down(link, "its host is not an address; block-pvbackd looks names up");
@@ -458,7 +541,10 @@ static struct nbd_link *link_of_order(struct loop_task *task)
 
 static void run_open(struct loop_task *task)
 {
-	try_now(link_of_order(task));
+	struct nbd_link *link = link_of_order(task);
+
+	loop_tick_add(loop_of(link), &link->tick, look_at_clock, link);
+	try_now(link);
 }
 
 struct nbd_link *nbd_link_new(const struct nbd_link_setup *setup)
@@ -486,6 +572,8 @@ static void run_close(struct loop_task *task)
 	loop_timer_cancel(&link->try_timer);
 	loop_timer_cancel(&link->limit_timer);
 	loop_timer_cancel(&link->handshake_timer);
+	loop_timer_cancel(&link->stop_timer);
+	loop_tick_remove(&link->tick);
 	nbd_conn_close(&link->conn);
 	nbd_keep_close(&link->keep, !link->suspend);
 	free(link->replay_buf);
@@ -516,4 +604,6 @@ void nbd_link_stop(struct nbd_link *link, bool suspend)
 	link->suspend = suspend;
 	while ((req = take_held(link)))
 		req->given_back(req);
+	if (link->up && !link->stop_timer.armed)
+		loop_timer_set(loop_of(link), &link->stop_timer, STOP_NS, stop_too_long, link);
 }

@@ -113,6 +113,10 @@ static void say_resumed(struct vbd *vbd)
 	for (unsigned int i = 0; i < vbd->nr_queues; i++)
 		nr += vbd->queues[i].nr_replayed;
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "resumed, replayed=%u", nr);
+	if (nr && !vbd->image.fenced)
+		device_log(&vbd->dev, LOG_LEVEL_WARNING,
+			   "the server may still execute what the last pvbackd had sent to it; see "
+			   "RESTARTS in pvbackd(8)");
 }
 
 static void queue_attached(struct vbd_queue *q, int err)

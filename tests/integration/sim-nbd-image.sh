@@ -28,12 +28,21 @@ kill_server() {
 	wait "$server" || :
 }
 
+# One that does not mind that a client goes away in the middle of a request.
+qemu_server() {
+	rm -f "$sock"
+	qemu-nbd -t -e 4 -f raw -k "$sock" "$XENSIM_DIR/disk" 2>>"$XENSIM_DIR/nbdkit" &
+	server=$!
+	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
+}
+start_server=server
+
 # guest_on_nbd MIB NAME [OPTION...]
 guest_on_nbd() {
 	new_disk disk "$1"
 	_name=$2
 	shift 2
-	server
+	$start_server
 	dom=$(xensim-xl create guest)
 	xensim-xl block-attach "$dom" "$_name" xvda "$@"
 }
@@ -269,6 +278,111 @@ away_for_too_long() {
 	stop_daemon
 }
 
+# A server that stands still: connected, and mute.
+silent_for_a_while() {
+	start_daemon --nbd-timeout=3
+	guest_on_nbd 16 "nbd:unix:$sock"
+	load_with --requests=9000 --fill --verify-all --mix=40:58:1:1
+	kill -STOP "$server"
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away (no answer for 3 s)"
+	kill -CONT "$server"
+	load_is_clean
+	give_back
+	[ "$(grep -c "vbd $dom/51712: .* is away" "$log")" -eq 1 ] || fail "said more than once"
+	stop_daemon
+}
+
+silent_for_too_long() {
+	start_daemon --nbd-timeout=1
+	guest_on_nbd 16 "nbd:unix:$sock"
+	begin "$XENSIM_DIR/load" simblk --requests=1000000 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	kill -STOP "$server"
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away for 1 s; requests fail"
+	! wait "$load" || fail "the guest saw no error"
+	grep -q "errors=[1-9].* protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	kill_server
+	stop_daemon
+}
+
+destroyed_while_silent() {
+	start_daemon
+	guest_on_nbd 16 "nbd:unix:$sock"
+	load_with --requests=4000000
+	kill -STOP "$server"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held
+	kill_server
+	stop_daemon
+}
+
+stopped_while_silent() {
+	start_daemon
+	guest_on_nbd 16 "nbd:unix:$sock"
+	load_with --requests=9000 --fill --verify-all --mix=40:58:1:1
+	kill -STOP "$server"
+	stop_daemon
+	start_daemon
+	kill -CONT "$server"
+	load_is_clean
+	give_back
+	stop_daemon
+}
+
+# server_with_gate: a write of 0x41 at 0 waits in the server while there is the file "gate".
+server_with_gate() {
+	rm -f "$sock"
+	D=$XENSIM_DIR
+	export D
+	# shellcheck disable=SC2016 # the server's shell expands it
+	nbdkit --exit-with-parent -f -U "$sock" eval thread_model='echo parallel' get_size='echo 16777216' \
+		can_write='exit 0' can_flush='exit 0' flush='exit 0' \
+		pread='dd if=$D/disk skip=$4 count=$3 iflag=skip_bytes,count_bytes 2>/dev/null' \
+		pwrite='cat >$D/w.$$; if [ "$(head -c 1 $D/w.$$)" = A ]; then
+			touch $D/taken; while [ -e $D/gate ]; do sleep 0.02; done; fi
+			dd if=$D/w.$$ of=$D/disk seek=$4 oflag=seek_bytes conv=notrunc 2>/dev/null; rm $D/w.$$' \
+		2>>"$XENSIM_DIR/nbdkit" &
+	server=$!
+	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
+}
+
+# One write is in the server when the daemon dies; the guest's next one of the same place is newer.
+late_write() {
+	command -v qemu-io >/dev/null || return 0
+	start_daemon
+	new_disk disk 16
+	touch "$XENSIM_DIR/gate"
+	server_with_gate
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbd:unix:$sock" xvda
+	rm -f "$XENSIM_DIR/front"
+	load_with --depth=4 --nbd="$XENSIM_DIR/front"
+	until_true 10000 test -S "$XENSIM_DIR/front" || fail "no frontend"
+	begin "$XENSIM_DIR/io" qemu-io -f raw -t writeback -c "write -P 0x41 0 4k" -c "write -P 0x42 0 4k" \
+		-c flush -c "read -P 0x42 0 4k" "nbd:unix:$XENSIM_DIR/front"
+	_io=$!
+	until_true 10000 test -e "$XENSIM_DIR/taken" || fail "the server has no write"
+	kill_daemon
+	start_daemon
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away (an earlier connection is not over)"
+	! grep "^wrote" "$XENSIM_DIR/io" || fail "a write was answered before the old one had ended"
+	rm "$XENSIM_DIR/gate"
+	wait "$_io" || fail "$(cat "$XENSIM_DIR/io")"
+	qemu-io -r -f raw -c "read -P 0x42 0 4k" "$XENSIM_DIR/disk" >"$XENSIM_DIR/io"
+	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
+	kill "$load"
+	wait "$load" || :
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	kill_server
+	stop_daemon
+}
+
 start_daemon --nbd-timeout=20
 guest_with_disk 16
 simblk --requests=100 "$dom" 51712 >/dev/null
@@ -291,4 +405,11 @@ daemon=$$ # each case has its own; test_case only looks whether this one lives
 test_case "a server and a daemon that die together lose nothing" both_die
 test_case "a daemon stopped while the server is away loses nothing" stopped_while_away
 test_case "a server that stays away is an error after the time-out" away_for_too_long
+test_case "what the server still executes of a killed daemon's comes before anything new" late_write
+command -v qemu-nbd >/dev/null || exit "$failed"
+start_server=qemu_server
+test_case "a server that is silent for a while is away, once, and nothing is lost" silent_for_a_while
+test_case "a server that stays silent is an error after the time-out, and holds up no detach" silent_for_too_long
+test_case "a guest can be destroyed while the server is silent" destroyed_while_silent
+test_case "a daemon stopped while the server is silent loses nothing" stopped_while_silent
 exit "$failed"
