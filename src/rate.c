@@ -67,7 +67,7 @@ static uint64_t get_limit(const struct rate *rate)
  */
 static uint64_t load_paid(struct rate *rate, uint64_t limit, uint64_t now_ns)
 {
-	uint64_t most = now_ns + burst_ns(rate, limit) + cost_ns(limit, rate->min_burst);
+	uint64_t most = now_ns + burst_ns(rate, limit) + cost_ns(limit, rate->max_debt);
 	uint64_t paid = atomic_load(&rate->paid_ns);
 
 	while (paid > most && !atomic_compare_exchange_weak(&rate->paid_ns, &paid, most))
@@ -126,14 +126,14 @@ void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns)
 		;
 }
 
-uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
+uint64_t rate_pair_take(struct rate_pair *pair, uint32_t packets, uint32_t bytes, uint64_t now_ns)
 {
 	uint64_t wait = rate_wait(&pair->packets, 1, now_ns);
 
 	if (!wait)
 		wait = rate_take(&pair->bytes, bytes, now_ns);
 	if (!wait)
-		rate_charge(&pair->packets, 1, now_ns);
+		rate_charge(&pair->packets, packets, now_ns);
 	return wait;
 }
 
@@ -145,8 +145,8 @@ uint64_t rate_pair_wait(struct rate_pair *pair, uint64_t now_ns)
 	return packets > bytes ? packets : bytes;
 }
 
-void rate_pair_charge(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns)
+void rate_pair_charge(struct rate_pair *pair, uint32_t packets, uint32_t bytes, uint64_t now_ns)
 {
-	rate_charge(&pair->packets, 1, now_ns);
+	rate_charge(&pair->packets, packets, now_ns);
 	rate_charge(&pair->bytes, bytes, now_ns);
 }

@@ -15,11 +15,12 @@
 /* The least burst of a NIC's bytes: one packet of the largest size must always fit (as in netback). */
 #define RATE_MIN_BURST_BYTES (128u * 1024u)
 
-/* Zero-initialised, but for min_burst: no limit. */
+/* Zero-initialised, but for the constants: no limit. */
 struct rate {
 	_Atomic uint64_t limit; /* amount << 32 | usecs; 0: no limit */
 	_Atomic uint64_t paid_ns;
 	uint32_t min_burst; /* the burst is the limit's amount, or this if it is more; constant */
+	uint32_t max_debt;  /* what one rate_charge() may take beyond the burst; constant */
 };
 
 /* Set "so much in so many microseconds", at any time; a zero in either means no limit. */
@@ -40,7 +41,7 @@ uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns);
 /* The same without taking anything. An amount of 0 may go unless the bucket is in debt. */
 uint64_t rate_wait(struct rate *rate, uint32_t amount, uint64_t now_ns);
 
-/* Take what has gone already, into debt if need be. */
+/* Take what has gone already, into debt if need be; no more of it than max_debt is remembered. */
 void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns);
 
 /* Bytes and packets in one direction of a NIC. */
@@ -55,14 +56,14 @@ static inline bool rate_pair_is_set(const struct rate_pair *pair)
 	       atomic_load_explicit(&pair->packets.limit, memory_order_relaxed);
 }
 
-/* As rate_take(), for one packet of so many bytes. */
-uint64_t rate_pair_take(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns);
+/* As rate_take(), for packets that go together, of so many bytes in all: they may when the first of them may. */
+uint64_t rate_pair_take(struct rate_pair *pair, uint32_t packets, uint32_t bytes, uint64_t now_ns);
 
 /*
  * For packets whose size is not known before they are there: whether the next one may be fetched, and
  * to pay for it afterwards.
  */
 uint64_t rate_pair_wait(struct rate_pair *pair, uint64_t now_ns);
-void rate_pair_charge(struct rate_pair *pair, uint32_t bytes, uint64_t now_ns);
+void rate_pair_charge(struct rate_pair *pair, uint32_t packets, uint32_t bytes, uint64_t now_ns);
 
 #endif

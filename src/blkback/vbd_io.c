@@ -440,7 +440,7 @@ static bool pay(struct vbd_io *io)
 
 	if (io->paid || q->stopping || !rate_pair_is_set(q->rates))
 		return true;
-	wait_ns = rate_pair_take(q->rates, io->bytes, loop_now_ns());
+	wait_ns = rate_pair_take(q->rates, 1, io->bytes, loop_now_ns());
 	io->paid = wait_ns == 0;
 	if (io->paid)
 		return true;

@@ -5,7 +5,7 @@
 
 enum { ETH_LEN = 14, TAG_LEN = 4, MAX_TAGS = 2 };
 enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, TYPE_CTAG = 0x8100, TYPE_STAG = 0x88a8 };
-enum { IPV4_LEN = 20, IPV6_LEN = 40, TCP_LEN = 20, UDP_LEN = 8 };
+enum { IPV4_LEN = 20, IPV6_LEN = 40, UDP_LEN = 8 };
 enum {
 	PROTO_HOPOPTS = 0,
 	PROTO_TCP = 6,
@@ -135,12 +135,12 @@ static int find_transport(struct walk *walk, struct frame *frame)
 
 	if (frame->fragment || (frame->ip_proto != PROTO_TCP && frame->ip_proto != PROTO_UDP))
 		return 0;
-	header_len = frame->ip_proto == PROTO_TCP ? TCP_LEN : UDP_LEN;
+	header_len = frame->ip_proto == PROTO_TCP ? FRAME_TCP_LEN : UDP_LEN;
 	if (!has(walk, header_len))
 		return -EINVAL;
 	if (frame->ip_proto == PROTO_TCP)
 		header_len = (walk->head[walk->at + 12] >> 4) * 4u;
-	if (frame->ip_proto == PROTO_TCP && header_len < TCP_LEN)
+	if (frame->ip_proto == PROTO_TCP && header_len < FRAME_TCP_LEN)
 		return -EINVAL;
 	if (!has(walk, header_len) || walk->at > walk->end || header_len > walk->end - walk->at)
 		return -EINVAL;

@@ -14,6 +14,7 @@
 /* The longest frame: 65535 bytes of IP, Ethernet and two tags. */
 #define FRAME_MAX (65535u + 14u + 8u)
 
+#define FRAME_TCP_LEN          20u /* without options */
 #define FRAME_TCP_SEQ_OFFSET   4u
 #define FRAME_TCP_FLAGS_OFFSET 13u
 #define FRAME_TCP_CSUM_OFFSET  16u

@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <string.h>
 
 #include "netback/checksum.h"
 #include "netback/offload.h"
@@ -29,6 +30,19 @@ static uint16_t csum_offset(const struct frame *frame)
 	return frame->l4 == FRAME_TCP ? FRAME_TCP_CSUM_OFFSET : FRAME_UDP_CSUM_OFFSET;
 }
 
+struct offload_wire offload_on_wire(enum netif_gso_type type, uint32_t gso_size, uint32_t len)
+{
+	uint32_t headers = type == NETIF_GSO_TCPV6 ? 86 : 66;
+	struct offload_wire wire = { .packets = 1, .bytes = len };
+
+	if (type == NETIF_GSO_NONE || gso_size == 0 || len <= headers + gso_size ||
+	    len - headers > gso_size * OFFLOAD_MAX_SEGMENTS)
+		return wire;
+	wire.packets = (len - headers + gso_size - 1) / gso_size;
+	wire.bytes += (wire.packets - 1) * headers;
+	return wire;
+}
+
 /* --- from the guest --- */
 
 static bool gso_fits(enum netif_gso_type type, const struct frame *frame)
@@ -38,6 +52,22 @@ static bool gso_fits(enum netif_gso_type type, const struct frame *frame)
 	return frame->l3 == (type == NETIF_GSO_TCPV4 ? FRAME_IPV4 : FRAME_IPV6);
 }
 
+/* A cluster may have a group's hardware address for its one IP address; nobody has the broadcast address. */
+static bool is_broadcast(const uint8_t *head)
+{
+	return !memcmp(head, "\xff\xff\xff\xff\xff\xff", 6);
+}
+
+static bool may_be_cut(const struct netif_tx_packet *packet, const uint8_t *head,
+		       const struct frame *frame)
+{
+	uint32_t payload = packet->total - frame->payload_offset;
+	uint32_t options = (uint32_t)frame->payload_offset - frame->l4_offset - FRAME_TCP_LEN;
+
+	return packet->gso_size + options >= OFFLOAD_MIN_MSS &&
+	       payload <= packet->gso_size * OFFLOAD_MAX_SEGMENTS && !is_broadcast(head);
+}
+
 static void set_needs_csum(struct virtio_net_hdr *hdr, uint8_t *head, const struct frame *frame)
 {
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -45,25 +75,6 @@ static void set_needs_csum(struct virtio_net_hdr *hdr, uint8_t *head, const stru
 	hdr->csum_offset = htole16(csum_offset(frame));
 	/* Cheap, and then a guest's mistake in it cannot matter. */
 	checksum_write_pseudo(head, frame);
-}
-
-static int gso_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
-			  struct virtio_net_hdr *hdr)
-{
-	struct frame frame;
-	int err = frame_parse(head, packet->total, true, &frame);
-
-	if (err)
-		return err;
-	if (!gso_fits(packet->gso_type, &frame))
-		return -EPROTO;
-	/* The kernel wants the blank checksum with GSO, whether the guest said so or not. */
-	set_needs_csum(hdr, head, &frame);
-	hdr->gso_type = packet->gso_type == NETIF_GSO_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4
-							    : VIRTIO_NET_HDR_GSO_TCPV6;
-	hdr->gso_size = htole16(packet->gso_size);
-	hdr->hdr_len = htole16(frame.payload_offset);
-	return 0;
 }
 
 static int csum_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
@@ -80,20 +91,36 @@ static int csum_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 	return 0;
 }
 
+static int gso_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
+			  struct virtio_net_hdr *hdr)
+{
+	struct frame frame;
+	int err = frame_parse(head, packet->total, true, &frame);
+
+	if (err)
+		return err;
+	if (!gso_fits(packet->gso_type, &frame))
+		return -EPROTO;
+	/* One segment is no segmentation, and the kernel takes it for an error. */
+	if (packet->gso_size >= packet->total - frame.payload_offset)
+		return csum_from_guest(packet, head, hdr);
+	if (!may_be_cut(packet, head, &frame))
+		return -EPROTO;
+	/* The kernel wants the blank checksum with GSO, whether the guest said so or not. */
+	set_needs_csum(hdr, head, &frame);
+	hdr->gso_type = packet->gso_type == NETIF_GSO_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4
+							    : VIRTIO_NET_HDR_GSO_TCPV6;
+	hdr->gso_size = htole16(packet->gso_size);
+	hdr->hdr_len = htole16(frame.payload_offset);
+	return 0;
+}
+
 int offload_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 		       struct virtio_net_hdr *ret_hdr)
 {
-	int err;
-
 	*ret_hdr = (struct virtio_net_hdr){ 0 };
-	if (packet->gso_type != NETIF_GSO_NONE) {
-		err = gso_from_guest(packet, head, ret_hdr);
-		if (err || packet->gso_size < packet->total - le16toh(ret_hdr->hdr_len))
-			return err;
-		/* One segment is no segmentation, and the kernel takes it for an error. */
-		*ret_hdr = (struct virtio_net_hdr){ 0 };
-		return csum_from_guest(packet, head, ret_hdr);
-	}
+	if (packet->gso_type != NETIF_GSO_NONE)
+		return gso_from_guest(packet, head, ret_hdr);
 	if (packet->csum_blank)
 		return csum_from_guest(packet, head, ret_hdr);
 	if (packet->data_validated)
@@ -118,18 +145,27 @@ static bool takes_gso(const struct offload_accept *accept, const struct frame *f
 	return frame->l3 == FRAME_IPV4 ? accept->gso_v4 : accept->gso_v6;
 }
 
+enum netif_gso_type offload_gso_type(const struct virtio_net_hdr *hdr)
+{
+	switch (hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return NETIF_GSO_TCPV4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return NETIF_GSO_TCPV6;
+	default:
+		return NETIF_GSO_NONE;
+	}
+}
+
 static void gso_to_guest(const struct virtio_net_hdr *hdr, const struct offload_accept *accept,
 			 const uint8_t *frame, uint32_t len, struct offload_plan *plan)
 {
-	uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	struct frame parsed;
 
 	plan->action = OFFLOAD_DROP;
-	if (type != VIRTIO_NET_HDR_GSO_TCPV4 && type != VIRTIO_NET_HDR_GSO_TCPV6)
+	plan->gso_type = offload_gso_type(hdr);
+	if (plan->gso_type == NETIF_GSO_NONE || frame_parse(frame, len, true, &parsed))
 		return;
-	if (frame_parse(frame, len, true, &parsed))
-		return;
-	plan->gso_type = type == VIRTIO_NET_HDR_GSO_TCPV4 ? NETIF_GSO_TCPV4 : NETIF_GSO_TCPV6;
 	plan->gso_size = le16toh(hdr->gso_size);
 	if (!gso_fits(plan->gso_type, &parsed) || plan->gso_size == 0)
 		return;

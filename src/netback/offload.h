@@ -24,16 +24,42 @@ struct offload_accept {
 };
 
 /*
+ * The kernel may have to cut a large frame, in the one call that takes it, once for each port of a bridge. So the
+ * segments that it may make are bounded by what honest guests send: 64 KiB at the least path MTU that Linux
+ * believes in (552, net.ipv4.route.min_pmtu), less 40 bytes of headers and 40 of TCP's options; and an MSS, of which
+ * the options are part, is at least the least that Linux takes from a peer (net.ipv4.tcp_min_snd_mss).
+ */
+#define OFFLOAD_MAX_SEGMENTS 139u
+#define OFFLOAD_MIN_MSS      48u
+
+/* What a frame is on the wire, when it has been cut. */
+struct offload_wire {
+	uint32_t packets;
+	uint32_t bytes;
+};
+
+/*
+ * For a frame of `len` bytes with this segment size, if `type` is set; before its headers are looked at, so they
+ * are taken for those of an untagged frame with TCP's time stamps. More segments than OFFLOAD_MAX_SEGMENTS, which
+ * nobody cuts, are one packet.
+ */
+struct offload_wire offload_on_wire(enum netif_gso_type type, uint32_t gso_size, uint32_t len);
+
+/*
  * The TUNSETOFFLOAD flags for such a frontend: what the kernel may leave undone in frames
  * that we read.
  */
 unsigned int offload_tap_flags(const struct offload_accept *accept);
 
+/* What a frame that the kernel hands over is as a large one; NETIF_GSO_NONE also for what netif.h does not know. */
+enum netif_gso_type offload_gso_type(const struct virtio_net_hdr *hdr);
+
 /*
  * From the guest: fill *ret_hdr (little endian) for a frame whose first
  * min(total, FRAME_HEAD_MAX) bytes are in `head`, and put the pseudo-header sum in place where a
  * checksum is blank. Returns 0; -EINVAL when the headers are broken, -EPROTO when a GSO extra
- * does not fit the frame, -EOPNOTSUPP when the checksum is blank where it cannot be.
+ * does not fit the frame, makes segments too small or too many, or is for everybody (TCP has one receiver),
+ * -EOPNOTSUPP when the checksum is blank where it cannot be.
  */
 int offload_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 		       struct virtio_net_hdr *ret_hdr);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "netback/offload.h"
 #include "netback/vif_limits.h"
 
 static const struct {
@@ -19,8 +20,11 @@ static const struct {
 
 void vif_limits_init(struct vif_limits *limits)
 {
-	*limits = (struct vif_limits){ .tx.bytes.min_burst = RATE_MIN_BURST_BYTES,
-				       .rx.bytes.min_burst = RATE_MIN_BURST_BYTES };
+	const struct rate_pair none = { .bytes.min_burst = RATE_MIN_BURST_BYTES,
+					.bytes.max_debt = RATE_MIN_BURST_BYTES,
+					.packets.max_debt = OFFLOAD_MAX_SEGMENTS };
+
+	*limits = (struct vif_limits){ .tx = none, .rx = none };
 }
 
 static void read_one(struct vif_limits *limits, struct device *dev, size_t i)

@@ -29,6 +29,8 @@
 
 /* Packets that one queue may move in one pass and direction; the others then have their turn. */
 #define VIF_BATCH 64u
+/* The frames of one pass end with the one that makes them so many when the kernel cuts the large ones. */
+#define VIF_SEGMENTS 512u
 /* However long a rate limit makes us wait, it may be changed meanwhile: look again after this. */
 #define VIF_MAX_WAIT_NS (100u * 1000u * 1000u)
 /* Slots of a ring; both rings are one page. */
@@ -50,8 +52,9 @@ struct vif_tx {
 	uint32_t nr_packets;
 	uint32_t
 		nr_acted; /* of these have been sent on: act is called again when a disk copies twice */
-	bool more;        /* left in the ring because the pass was full */
-	bool throttled; /* left in the ring because of the rate limit */
+	uint32_t nr_segments; /* that these may become */
+	bool more;            /* left in the ring because the pass was full */
+	bool throttled;       /* left in the ring because of the rate limit */
 	struct loop_timer timer;
 	struct vif_tx_packet packets[VIF_BATCH];
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* To the guest: tap -> finished frames -> grant copy -> receive ring. */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -421,6 +422,16 @@ static bool throttled(struct vif_queue *q)
 	return true;
 }
 
+static void charge(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint32_t len)
+{
+	struct offload_wire wire;
+
+	if (!rate_pair_is_set(&q->limits->rx))
+		return;
+	wire = offload_on_wire(offload_gso_type(hdr), le16toh(hdr->gso_size), len);
+	rate_pair_charge(&q->limits->rx, wire.packets, wire.bytes, loop_now_ns());
+}
+
 static void read_frames(struct vif_queue *q)
 {
 	struct virtio_net_hdr hdr;
@@ -443,8 +454,8 @@ static void read_frames(struct vif_queue *q)
 		if (throttled(q))
 			return;
 		len = max ? read_behind(q, max, &hdr, &room) : read_plain(q, &hdr, room);
-		if (len && rate_pair_is_set(&q->limits->rx))
-			rate_pair_charge(&q->limits->rx, len, loop_now_ns());
+		if (len)
+			charge(q, &hdr, len);
 		if (!len || (room && !deliver(q, &hdr, room, len)))
 			return;
 	}

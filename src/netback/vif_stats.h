@@ -24,7 +24,7 @@
 	X(tx_drop_short)     /* less than an Ethernet header */                                    \
 	X(tx_drop_copy)      /* a grant copy failed */                                             \
 	X(tx_drop_header)    /* broken headers where offload needs them */                         \
-	X(tx_drop_gso)       /* GSO type against the frame's protocol */                           \
+	X(tx_drop_gso)       /* GSO against the frame's protocol, or with tiny or many segments */ \
 	X(tx_drop_csum)      /* blank checksum where there is none */                              \
 	X(tx_mcast)          /* multicast addresses added or removed */                            \
 	X(tx_mcast_refused)  /* the list is full, or it was no group's address */                  \

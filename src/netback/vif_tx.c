@@ -22,13 +22,13 @@ static void throttle_over(void *user)
 }
 
 /* True when the packet may go now. */
-static bool rate_allows(struct vif_queue *q, uint32_t bytes)
+static bool rate_allows(struct vif_queue *q, struct offload_wire wire)
 {
 	uint64_t wait_ns;
 
 	if (!rate_pair_is_set(&q->limits->tx))
 		return true;
-	wait_ns = rate_pair_take(&q->limits->tx, bytes, loop_now_ns());
+	wait_ns = rate_pair_take(&q->limits->tx, wire.packets, wire.bytes, loop_now_ns());
 	if (!wait_ns)
 		return true;
 	if (wait_ns > VIF_MAX_WAIT_NS)
@@ -70,6 +70,7 @@ static void trace_taken(struct vif_queue *q, const struct netif_tx_packet *packe
 static uint32_t take_packet(struct vif_queue *q, uint32_t waiting)
 {
 	struct vif_tx_packet *p = &q->tx.packets[q->tx.nr_packets];
+	struct offload_wire wire = { 0 };
 	const char *why;
 
 	if (netif_tx_parse(&q->tx.ring, waiting, &p->packet, &why)) {
@@ -82,7 +83,8 @@ static uint32_t take_packet(struct vif_queue *q, uint32_t waiting)
 			q->tx.more = true;
 			return 0;
 		}
-		if (!rate_allows(q, p->packet.total))
+		wire = offload_on_wire(p->packet.gso_type, p->packet.gso_size, p->packet.total);
+		if (!rate_allows(q, wire))
 			return 0;
 		add_copies(q, p);
 	}
@@ -90,6 +92,7 @@ static uint32_t take_packet(struct vif_queue *q, uint32_t waiting)
 	trace_taken(q, &p->packet);
 	ring_consume(&q->tx.ring, p->packet.nr_ring);
 	q->tx.nr_packets++;
+	q->tx.nr_segments += wire.packets;
 	return p->packet.nr_ring;
 }
 
@@ -108,7 +111,7 @@ void vif_tx_take(struct vif_queue *q)
 		      "take ring=tx req_cons=%" PRIu32 " waiting=%" PRIu32 " rsp_prod=%" PRIu32,
 		      q->tx.ring.req_cons, waiting, q->tx.ring.rsp_prod);
 	while (waiting) {
-		if (q->tx.nr_packets == VIF_BATCH) {
+		if (q->tx.nr_packets == VIF_BATCH || q->tx.nr_segments >= VIF_SEGMENTS) {
 			q->tx.more = true;
 			return;
 		}
@@ -400,7 +403,7 @@ bool vif_tx_answer(struct vif_queue *q)
 {
 	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
 		put_responses(q, &q->tx.packets[i]);
-	q->tx.nr_packets = q->tx.nr_acted = 0;
+	q->tx.nr_packets = q->tx.nr_acted = q->tx.nr_segments = 0;
 	vif_queue_publish(q, &q->tx.ring, &q->tx_port, "tx");
 	if (q->tx.more)
 		return true;

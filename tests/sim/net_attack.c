@@ -143,7 +143,7 @@ static int lying_headers(struct net_front *f)
 			{ .size = 120, .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED | TX_EXTRA_INFO },
 			{ .is_extra = true,
 			  .extra_type = EXTRA_GSO,
-			  .gso_size = 20,
+			  .gso_size = 48,
 			  .gso_type = lies[i].kind == NET_TCP6 ? GSO_TCPV6 : GSO_TCPV4 },
 		};
 
@@ -154,6 +154,40 @@ static int lying_headers(struct net_front *f)
 			err = net_try_slots(f, gso, 2, MUST_ANSWER);
 		if (err)
 			fprintf(stderr, "simnet: lie %zu: %s\n", i, strerror(-err));
+	}
+	return err ? err : net_still_works(f);
+}
+
+/* Large frames that would keep the kernel cutting: tiny segments, too many, or to everybody. */
+static int tiny_segments(struct net_front *f)
+{
+	static const struct {
+		uint16_t gso_size;
+		bool broadcast;
+		enum verdict verdict;
+	} tries[] = {
+		{ 1, false, MUST_ERROR },  { 8, false, MUST_ERROR },   { 47, false, MUST_ERROR },
+		{ 48, false, MUST_ERROR }, { 400, false, MUST_ERROR }, { 1448, true, MUST_ERROR },
+		{ 500, false, MUST_WORK },
+	};
+	struct net_slot slot[17] = {
+		{ .size = 65000,
+		  .flags = TX_CSUM_BLANK | TX_DATA_VALIDATED | TX_EXTRA_INFO | TX_MORE_DATA },
+		{ .is_extra = true, .extra_type = EXTRA_GSO, .gso_type = GSO_TCPV4 },
+	};
+	int err = 0;
+
+	for (unsigned int i = 2; i < 17; i++)
+		slot[i] = (struct net_slot){ .size = 4096, .flags = i < 16 ? TX_MORE_DATA : 0 };
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && !err; i++) {
+		slot[1].gso_size = tries[i].gso_size;
+		net_honest_frame(f, NET_TCP4, 4096, true);
+		if (tries[i].broadcast)
+			memset(sim_guest_addr(&f->guest, net_page_gfn), 0xff, 6);
+		err = net_try_slots(f, slot, 17, tries[i].verdict);
+		if (err)
+			fprintf(stderr, "simnet: segments of %u: %s\n", tries[i].gso_size,
+				strerror(-err));
 	}
 	return err ? err : net_still_works(f);
 }
@@ -512,6 +546,7 @@ static const struct {
 	bool connected;
 } attacks[] = {
 	{ "lying-headers", lying_headers, true },
+	{ "tiny-segments", tiny_segments, true },
 	{ "same-ids", same_ids, true },
 	{ "runaway-tx", runaway_tx, true },
 	{ "backward-tx", backward_tx, true },

@@ -458,6 +458,79 @@ static void row_16_gso_against_the_protocol_is_refused(void **state)
 	assert_int_equal(offload_from_guest(&packet, frame, &hdr), -EPROTO);
 }
 
+/* One try at GSO with 60 bytes of TCP header at most; `options` are words. */
+static int try_gso(unsigned int options, uint32_t payload, uint16_t gso_size, bool broadcast)
+{
+	struct spec s = { .tcp = true, .payload = payload, .nr_tcp_options = options };
+	struct built b = build_blank(frame, &s);
+	struct netif_tx_packet packet = packet_of(&b);
+	struct virtio_net_hdr hdr;
+
+	if (broadcast)
+		memset(frame, 0xff, 6);
+	packet.gso_type = NETIF_GSO_TCPV4;
+	packet.gso_size = gso_size;
+	return offload_from_guest(&packet, frame, &hdr);
+}
+
+static void large_frame_that_would_be_cut_into_dust_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(try_gso(0, 2000, 1, false), -EPROTO);
+	assert_int_equal(try_gso(0, 2000, 47, false), -EPROTO);
+	assert_int_equal(try_gso(0, 2000, 48, false), 0);
+	/* The options are part of what a peer has announced. */
+	assert_int_equal(try_gso(3, 2000, 35, false), -EPROTO);
+	assert_int_equal(try_gso(3, 2000, 36, false), 0);
+	/* A segment that is the whole is none. */
+	assert_int_equal(try_gso(0, 40, 40, false), 0);
+}
+
+static void large_frame_of_too_many_segments_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(try_gso(0, 139 * 100, 100, false), 0);
+	assert_int_equal(try_gso(0, 139 * 100 + 1, 100, false), -EPROTO);
+	assert_int_equal(try_gso(0, 65000, 48, false), -EPROTO);
+	/* All that fits at the least path MTU, with all of TCP's options. */
+	assert_int_equal(try_gso(10, 65535 - 80, 472, false), 0);
+}
+
+static void large_frame_to_everybody_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(try_gso(0, 5000, 1448, true), -EPROTO);
+	assert_int_equal(try_gso(0, 1000, 1448, true), 0);
+}
+
+static void large_frame_counts_as_what_it_becomes(void **state)
+{
+	static const struct {
+		enum netif_gso_type type;
+		uint32_t gso_size, len, packets, bytes;
+	} rows[] = {
+		{ NETIF_GSO_NONE, 0, 60, 1, 60 },
+		{ NETIF_GSO_NONE, 0, 9014, 1, 9014 },
+		{ NETIF_GSO_TCPV4, 1448, 66 + 1448, 1, 66 + 1448 },
+		{ NETIF_GSO_TCPV4, 1448, 66 + 1449, 2, 66 + 1449 + 66 },
+		{ NETIF_GSO_TCPV4, 1448, 66 + 45 * 1448, 45, 45 * (66 + 1448) },
+		{ NETIF_GSO_TCPV6, 1428, 86 + 45 * 1428, 45, 45 * (86 + 1428) },
+		{ NETIF_GSO_TCPV4, 100, 66 + 139 * 100, 139, 139 * 166 },
+		{ NETIF_GSO_TCPV4, 1, 65535, 1, 65535 }, /* is refused */
+		{ NETIF_GSO_TCPV4, 10, 20, 1, 20 },      /* no headers at all */
+		{ NETIF_GSO_TCPV4, 0, 65535, 1, 65535 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct offload_wire wire =
+			offload_on_wire(rows[i].type, rows[i].gso_size, rows[i].len);
+
+		assert_int_equal(wire.packets, rows[i].packets);
+		assert_int_equal(wire.bytes, rows[i].bytes);
+	}
+}
+
 /* --- to the guest --- */
 
 static struct virtio_net_hdr hdr_of(const struct spec *s, const struct built *b, uint16_t gso_size)
@@ -697,6 +770,10 @@ int main(void)
 		cmocka_unit_test(gso_gets_all_its_fields_even_without_csum_blank),
 		cmocka_unit_test(row_15_gso_size_of_the_whole_payload_is_no_gso),
 		cmocka_unit_test(row_16_gso_against_the_protocol_is_refused),
+		cmocka_unit_test(large_frame_that_would_be_cut_into_dust_is_refused),
+		cmocka_unit_test(large_frame_of_too_many_segments_is_refused),
+		cmocka_unit_test(large_frame_to_everybody_is_refused),
+		cmocka_unit_test(large_frame_counts_as_what_it_becomes),
 		cmocka_unit_test(blank_checksum_passes_or_is_finished),
 		cmocka_unit_test(families_are_accepted_separately),
 		cmocka_unit_test(inner_checksum_of_a_tunnel_is_finished),

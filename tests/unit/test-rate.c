@@ -13,7 +13,7 @@
 #define MSEC UINT64_C(1000000)
 #define BYTES                                                                                      \
 	{                                                                                          \
-		.min_burst = RATE_MIN_BURST_BYTES                                                  \
+		.min_burst = RATE_MIN_BURST_BYTES, .max_debt = RATE_MIN_BURST_BYTES                \
 	}
 
 /* How many packets of `size` bytes go within `ms` when each goes as soon as it may. */
@@ -184,7 +184,7 @@ static void charged_packets_keep_the_average(void **state)
 		now += wait;
 		if (wait)
 			continue;
-		rate_pair_charge(&pair, 65535, now);
+		rate_pair_charge(&pair, 1, 65535, now);
 		nr++;
 	}
 	assert_in_range(nr * 65535, 100000000 - 65535, 100000000 + 500000 + 65535);
@@ -200,24 +200,40 @@ static void the_stricter_of_two_limits_counts(void **state)
 	rate_set(&pair.packets, 100, 100000); /* a thousand in a second */
 	assert_true(rate_pair_is_set(&pair));
 	rate_set(&pair.bytes, 10000, 100000); /* 100 kB in a second */
-	while (rate_pair_take(&pair, 60, now) == 0)
+	while (rate_pair_take(&pair, 1, 60, now) == 0)
 		nr++;
 	assert_int_equal(nr, 100); /* small ones: by number */
 	now = 100000 * MSEC;
 	nr = 0;
-	while (rate_pair_take(&pair, 10000, now) == 0)
+	while (rate_pair_take(&pair, 1, 10000, now) == 0)
 		nr++;
 	assert_int_equal(nr, RATE_MIN_BURST_BYTES / 10000); /* large ones: by size */
 	/* A packet that is held back for its size is not counted. */
 	now += 86900 * 1000; /* what is missing for its bytes, but a little */
 	for (nr = 0; nr < 200; nr++)
-		assert_true(rate_pair_take(&pair, 10000, now) > 0);
+		assert_true(rate_pair_take(&pair, 1, 10000, now) > 0);
 	now = 200000 * MSEC;
 	while (rate_pair_wait(&pair, now) == 0) {
-		rate_pair_charge(&pair, 60, now);
+		rate_pair_charge(&pair, 1, 60, now);
 		nr_charged++;
 	}
 	assert_int_equal(nr_charged, 100);
+}
+
+/* However small the burst is, so many packets may go together, and the next ones wait for all of them. */
+static void packets_that_go_together_are_all_paid_for(void **state)
+{
+	struct rate_pair pair = { .packets.max_debt = 139 };
+	uint64_t now = 0, wait, nr = 0;
+
+	(void)state;
+	rate_set(&pair.packets, 10, 10000); /* a thousand in a second, ten at once */
+	while (now < 100000 * MSEC) {
+		wait = rate_pair_take(&pair, 139, 65535, now);
+		now += wait;
+		nr += wait ? 0 : 139;
+	}
+	assert_in_range(nr, 100000 - 139, 100000 + 10 + 139);
 }
 
 static void extremes_do_not_overflow(void **state)
@@ -249,6 +265,7 @@ int main(void)
 		cmocka_unit_test(a_limit_may_count_packets),
 		cmocka_unit_test(charged_packets_keep_the_average),
 		cmocka_unit_test(the_stricter_of_two_limits_counts),
+		cmocka_unit_test(packets_that_go_together_are_all_paid_for),
 		cmocka_unit_test(extremes_do_not_overflow),
 	};
 

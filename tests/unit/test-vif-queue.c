@@ -1002,7 +1002,109 @@ static void a_higher_limit_is_seen_soon(void **state)
 	assert_int_equal(get32(pages[TX_PAGE] + 8), 60);
 }
 
+/* A ring of large frames of `nr_segments` segments, one slot and an extra each. */
+static void send_large_frames(uint32_t nr, uint32_t nr_segments)
+{
+	struct spec s = { .tcp = true, .nr_tcp_options = 3, .payload = nr_segments * 50 };
+	struct built b = build_blank(frame, &s);
+	struct netif_extra extra = { .type = NETIF_EXTRA_GSO, .gso.size = 50, .gso.type = 1 };
+
+	for (uint32_t at = 0; at < b.len; at += 4096)
+		memcpy(pages[at / 4096], frame + at, 4096);
+	for (uint32_t i = 0; i < nr; i++) {
+		tx_slot((uint16_t)i, 0, 0, (uint16_t)b.len,
+			NETIF_TX_EXTRA_INFO | (b.len > 4096 ? NETIF_TX_MORE_DATA : 0));
+		tx_push(&extra, sizeof(extra));
+		if (b.len > 4096)
+			tx_slot((uint16_t)i, 1, 0, (uint16_t)(b.len - 4096), 0);
+	}
+	put32(pages[TX_PAGE], tx_prod);
+}
+
+static uint32_t host_counts(void)
+{
+	struct virtio_net_hdr hdr;
+	uint32_t nr = 0;
+
+	while (host_reads(&hdr))
+		nr++;
+	return nr;
+}
+
+static void one_pass(void)
+{
+	struct loop_timer now = { 0 };
+
+	loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
+	assert_int_equal(loop_run(worker.loop), 0);
+}
+
+static void pass_ends_when_the_kernel_has_enough_to_cut(void **state)
+{
+	uint32_t most = 0, sum = 0;
+
+	(void)state;
+	send_large_frames(60, 130);
+	event(TX_PORT);
+	for (uint32_t nr; sum < 60; sum += nr) {
+		one_pass();
+		nr = host_counts();
+		most = nr > most ? nr : most;
+	}
+	assert_int_equal(most, 4); /* 512 segments are full with the fourth */
+	settle();
+}
+
+static void packet_limit_counts_segments(void **state)
+{
+	(void)state;
+	rate_set(&limits.tx.packets, 100, 100000); /* one in a millisecond */
+	send_large_frames(10, 60);
+	event(TX_PORT);
+	settle();
+	assert_int_equal(host_counts(), 2);
+	pass_ms(20); /* what the second took beyond the burst */
+	settle();
+	assert_int_equal(host_counts(), 0);
+	pass_ms(2);
+	settle();
+	assert_int_equal(host_counts(), 1);
+	pass_ms(60);
+	settle();
+	assert_int_equal(host_counts(), 1);
+}
+
+static void byte_limit_counts_the_headers_of_each_segment(void **state)
+{
+	(void)state;
+	rate_set(&limits.tx.bytes, 1, 1000000);
+	send_large_frames(60, 60);
+	event(TX_PORT);
+	settle();
+	assert_int_equal(host_counts(), RATE_MIN_BURST_BYTES / (60 * (50 + 66)));
+}
+
 /* --- to the guest --- */
+
+static void large_frames_for_the_guest_count_by_their_segments(void **state)
+{
+	struct spec s = { .tcp = true, .nr_tcp_options = 3, .payload = 60 * 50 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	rx_post(200);
+	rate_set(&limits.rx.packets, 100, 100000);
+	for (int i = 0; i < 5; i++)
+		host_sends(&s, &b, true, 50);
+	assert_true(guest_receives(&r));
+	assert_true(guest_receives(&r));
+	expect_nothing_received();
+	pass_ms(22);
+	settle();
+	assert_true(guest_receives(&r));
+	expect_nothing_received();
+}
 
 static void packet_limit_leaves_frames_in_the_tap(void **state)
 {
@@ -1885,6 +1987,10 @@ int main(void)
 		WITH(event_is_asked_for_once_the_ring_is_empty, setup),
 		WITH(rate_limit_holds_packets_back_and_lets_them_go, setup),
 		WITH(a_higher_limit_is_seen_soon, setup),
+		WITH(pass_ends_when_the_kernel_has_enough_to_cut, setup),
+		WITH(packet_limit_counts_segments, setup),
+		WITH(byte_limit_counts_the_headers_of_each_segment, setup),
+		WITH(large_frames_for_the_guest_count_by_their_segments, setup),
 		WITH(packet_limit_leaves_frames_in_the_tap, setup),
 		WITH(host_frame_reaches_the_guest, setup),
 		WITH(large_host_frame_takes_an_extra_and_seventeen_slots, setup),
