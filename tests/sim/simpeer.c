@@ -109,6 +109,19 @@ static void finish_in_software(uint8_t *buf, struct net_frame *f, struct virtio_
 	net_frame_build(buf, f, src, dst, false);
 }
 
+/*
+ * A guest that has just connected may send before the kernel knows of its carrier, and until then what is sent to it
+ * is lost without a word.
+ */
+static void wait_carrier(int fd, const char *name)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	while (!stop && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 && !(ifr.ifr_flags & IFF_RUNNING))
+		poll(NULL, 0, 1);
+}
+
 static void echo(int fd, uint8_t *buf, size_t len, struct virtio_net_hdr *hdr)
 {
 	struct iovec iov[2] = { { hdr, sizeof(*hdr) }, { buf, len } };
@@ -161,6 +174,7 @@ int main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	bool software = argc == 3 && !strcmp(argv[1], "--software");
 	bool in_order = argc == 3 && !strcmp(argv[1], "--in-order");
+	bool first = true;
 	int fd;
 
 	if (argc != 2 && !software && !in_order) {
@@ -176,10 +190,14 @@ int main(int argc, char **argv)
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
 		/* Its interface may go away under it: then there is nothing left to do. */
-		if (poll(&p, 1, 1000) > 0)
+		if (poll(&p, 1, 1000) > 0) {
+			if (first)
+				wait_carrier(fd, argv[argc - 1]);
+			first = false;
 			serve(fd, software, in_order);
-		else if (!if_nametoindex(argv[argc - 1]))
+		} else if (!if_nametoindex(argv[argc - 1])) {
 			break;
+		}
 	}
 	printf("frames=%llu bad=%llu blank=%llu gso=%llu unsent=%llu again=%llu skipped=%llu\n",
 	       nr_frames, nr_bad, nr_blank, nr_gso, nr_unsent, nr_again, nr_skipped);
