@@ -14,18 +14,22 @@
 
 /* --- words for the admin --- */
 
-void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 0)))
+say(struct device *dev, enum log_level level, const char *fmt, va_list ap)
 {
 	struct log_limit *limit = level <= LOG_LEVEL_WARNING ? &dev->trouble : &dev->talk;
-	char text[512];
+
+	if (log_enabled(level) && log_allow(limit, dev->name))
+		log_vabout(level, dev->name, fmt, ap);
+}
+
+void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+{
 	va_list ap;
 
-	if (!log_enabled(level) || !log_allow(limit, dev->name))
-		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	say(dev, level, fmt, ap);
 	va_end(ap);
-	log_line(level, "%s: %s", dev->name, text);
 }
 
 /* Our own error directory, and hotplug-error while a script may still read it. */
@@ -42,13 +46,15 @@ static void write_reason(struct device *dev, int err, const char *text)
 
 void device_reason(struct device *dev, int err, const char *fmt, ...)
 {
-	char text[400];
+	char text[STORE_VALUE_MAX - 16]; /* with the number in front it has to fit in a node */
 	va_list ap;
 
 	va_start(ap, fmt);
+	say(dev, LOG_LEVEL_ERROR, fmt, ap);
+	va_end(ap);
+	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	device_log(dev, LOG_LEVEL_ERROR, "%s", text);
 	write_reason(dev, err, text);
 }
 

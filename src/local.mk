@@ -13,6 +13,7 @@ libpvb_a_SOURCES = \
 	src/keys.c src/keys.h \
 	src/leftover.c src/leftover.h \
 	src/log.c src/log.h \
+	src/log_journal.c src/log_journal.h \
 	src/loop.c src/loop.h \
 	src/mapfile.c src/mapfile.h \
 	src/nbd_name.c src/nbd_name.h \

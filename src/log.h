@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an admin reads: one line per event on stderr, with a level that
- * systemd understands when stderr is the journal.
+ * What an admin reads: one line per event on stderr, or in the journal.
  *
  * Error: an admin must act. Warning: degraded. Info: a device came, connected
  * or left. Debug: the rest. Whatever a guest can repeat goes through a
  * log_limit, so that no guest can fill the log.
+ *
+ * Nobody who has something to say ever waits for whoever reads it: from log_start() on a thread
+ * writes the lines. Up to 4 MiB wait for it; what is more is counted, and the number said when it goes on.
  */
 #ifndef PVB_LOG_H
 #define PVB_LOG_H
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -26,8 +30,27 @@ struct log_limit {
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
-/* One line; errno is preserved. Safe from any thread. */
+/*
+ * Where lines go: `fn` gets one without its end; its first `who_len` bytes are the name of the device that it is
+ * about, if any. It may block. Without one they go to stderr. Call once, before any thread exists.
+ */
+typedef void (*log_sink_fn)(enum log_level level, const char *text, size_t who_len);
+void log_set_sink(log_sink_fn fn);
+
+/* Start the thread; before it lines are written by their callers. 0 or -errno. */
+int log_start(void);
+/* The last words: wait until all is written, but a second at most. Idempotent. */
+void log_stop(void);
+
+/* One line, never cut; errno is preserved. Safe from any thread. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* One that begins with "WHO: ", the name of a device: "vbd 7/51712". NULL: as log_line(). */
+void log_about(enum log_level level, const char *who, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+/* "WHO ..." on stderr, as it is: trace.h. */
+void log_vtrace(const char *who, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /*
  * True when the next line under this limit may be written; counts it. `who` is named when lines were

@@ -19,6 +19,7 @@
 #include "blkback/vbd.h"
 #include "leftover.h"
 #include "log.h"
+#include "log_journal.h"
 #include "netback/vif.h"
 #include "netback/vif_file.h"
 #include "options.h"
@@ -319,6 +320,8 @@ static int start(struct daemon *daemon)
 		return -ENOMEM;
 	err = take_signals(daemon);
 	if (!err)
+		err = log_start();
+	if (!err)
 		err = take_runtime_dir(daemon);
 	if (!err)
 		err = open_store(daemon);
@@ -359,6 +362,7 @@ static int serve(struct daemon *daemon)
 		err = loop_run(daemon->loop);
 	}
 	stop(daemon);
+	log_stop();
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -366,6 +370,8 @@ int main(int argc, char **argv)
 {
 	struct daemon daemon = { .signal_fd = -1, .lock_fd = -1 };
 
+	if (log_journal_is_stderr())
+		log_set_sink(log_journal_send);
 	switch (options_parse(argc, argv, &daemon.options)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

@@ -4,12 +4,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "parse.h"
+#include "log.h"
 #include "trace.h"
-
-#define LINE_MAX_BYTES 512
 
 /* Set once before any thread exists, read-only afterwards. */
 static struct {
@@ -96,21 +94,11 @@ unsigned int trace_mask(uint32_t domid, uint32_t devid)
 
 void trace_line(const struct trace_id *id, const char *fmt, ...)
 {
-	char line[LINE_MAX_BYTES];
+	char who[48];
 	va_list ap;
-	size_t used;
-	int n;
 
-	n = snprintf(line, sizeof(line), "trace %s %u/%u/%u ", id->kind, id->domid, id->devid,
-		     id->queue);
-	used = (size_t)n;
+	snprintf(who, sizeof(who), "trace %s %u/%u/%u", id->kind, id->domid, id->devid, id->queue);
 	va_start(ap, fmt);
-	n = vsnprintf(line + used, sizeof(line) - used - 1, fmt, ap);
+	log_vtrace(who, fmt, ap);
 	va_end(ap);
-	used += n < 0 ? 0 : (size_t)n;
-	if (used > sizeof(line) - 2)
-		used = sizeof(line) - 2;
-	line[used++] = '\n';
-	if (write(STDERR_FILENO, line, used) < 0)
-		return; /* nobody to tell */
 }

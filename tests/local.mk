@@ -18,6 +18,8 @@ unit_tests = \
 	tests/unit/test-journal \
 	tests/unit/test-leftover \
 	tests/unit/test-nbd-fence \
+	tests/unit/test-log \
+	tests/unit/test-log-journal \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
 	tests/unit/test-parse \
@@ -60,6 +62,14 @@ tests_unit_test_leftover_LDADD = $(UNIT_LIBS)
 tests_unit_test_nbd_fence_SOURCES = tests/unit/test-nbd-fence.c tests/unit/unit.h
 tests_unit_test_nbd_fence_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nbd_fence_LDADD = $(UNIT_LIBS)
+tests_unit_test_log_SOURCES = tests/unit/test-log.c tests/unit/unit.h
+tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_log_LDADD = $(UNIT_LIBS)
+
+# Its sd_journal_sendv() takes the place of libsystemd's.
+tests_unit_test_log_journal_SOURCES = tests/unit/test-log-journal.c tests/unit/unit.h
+tests_unit_test_log_journal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_log_journal_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_nbd_keep_SOURCES = tests/unit/test-nbd-keep.c tests/unit/unit.h
 tests_unit_test_nbd_keep_CFLAGS = $(UNIT_CFLAGS)

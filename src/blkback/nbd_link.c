@@ -62,15 +62,13 @@ static struct loop *loop_of(struct nbd_link *link)
 static void __attribute__((format(printf, 3, 4)))
 say(struct nbd_link *link, enum log_level level, const char *fmt, ...)
 {
-	char text[512];
 	va_list ap;
 
 	if (!log_enabled(level) || !log_allow(&link->talk, link->setup.who))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	log_vabout(level, link->setup.who, fmt, ap);
 	va_end(ap);
-	log_line(level, "%s: %s", link->setup.who, text);
 }
 
 /* --- the first connection --- */

@@ -172,11 +172,12 @@ static int write_frames(struct capture *c)
 static void report(const struct capture *c, int err)
 {
 	if (err)
-		log_warning("%s: the capture in %s ends: %s", c->name, c->path, strerror(-err));
+		log_about(LOG_LEVEL_WARNING, c->name, "the capture in %s ends: %s", c->path,
+			  strerror(-err));
 	else
-		log_info("%s: capture in %s: frames=%" PRIu64 " missing=%" PRIu64 "%s", c->name,
-			 c->path, c->nr_added, c->nr_lost,
-			 c->full ? ", its size limit is reached" : "");
+		log_about(LOG_LEVEL_INFO, c->name,
+			  "capture in %s: frames=%" PRIu64 " missing=%" PRIu64 "%s", c->path,
+			  c->nr_added, c->nr_lost, c->full ? ", its size limit is reached" : "");
 }
 
 static void release(struct capture *c)

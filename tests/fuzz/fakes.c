@@ -621,13 +621,34 @@ bool log_allow(struct log_limit *limit, const char *who)
 	return true;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
 {
 	char line[512];
-	va_list ap;
 
 	(void)level;
-	va_start(ap, fmt);
+	HOLDS(!who || *who);
 	vsnprintf(line, sizeof(line), fmt, ap);
+}
+
+void log_about(enum log_level level, const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vabout(level, who, fmt, ap);
 	va_end(ap);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vabout(level, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void log_vtrace(const char *who, const char *fmt, va_list ap)
+{
+	log_vabout(LOG_LEVEL_DEBUG, who, fmt, ap);
 }
