@@ -18,6 +18,7 @@
 
 struct device;
 struct disk_options;
+struct slow;
 struct vif_options;
 struct worker;
 
@@ -27,6 +28,7 @@ struct device_env {
 	struct loop *loop; /* the control loop: workers answer through its mailbox */
 	struct worker *workers;
 	unsigned int nr_workers;
+	struct slow *asker;                /* borrowed: asks media for their sizes */
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
 	const struct vif_options *vif;     /* borrowed: likewise for NICs */

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "blkback/slow.h"
 #include "blkback/vbd.h"
 #include "leftover.h"
 #include "log.h"
@@ -32,12 +33,15 @@
 enum { EXIT_USAGE = 2 };
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
 
+#define ASKER_PATIENCE_NS 500000000ull /* so at the next second's questions it has gone on */
+
 struct daemon {
 	struct options options;
 	struct store store;
 	struct loop *loop;
 	struct worker *workers;  /* owned array */
 	unsigned int nr_workers; /* of those that are open */
+	struct slow *asker;      /* owned */
 	struct device_env env;
 	struct registry *registry;
 	struct watchdog *watchdog;
@@ -282,11 +286,15 @@ static void sweep(const struct device_env *env)
 
 static int start_registry(struct daemon *daemon)
 {
+	daemon->asker = slow_new(ASKER_PATIENCE_NS);
+	if (!daemon->asker)
+		return -ENOMEM;
 	daemon->env = (struct device_env){
 		.store = &daemon->store,
 		.loop = daemon->loop,
 		.workers = daemon->workers,
 		.nr_workers = daemon->nr_workers,
+		.asker = daemon->asker,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
 		.vif = &daemon->options.vif,
@@ -339,6 +347,7 @@ static void stop(struct daemon *daemon)
 	registry_free(daemon->registry);
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
 		worker_close(&daemon->workers[i]);
+	slow_free(daemon->asker);
 	watchdog_free(daemon->watchdog);
 	free(daemon->workers);
 	store_close(&daemon->store);

@@ -191,7 +191,6 @@ static void aio_close(void *ctx)
 		io_destroy(aio->ctx);
 	if (aio->event_fd >= 0)
 		close(aio->event_fd);
-	slow_free(aio->slow);
 	bufpool_free(aio->buffers);
 	free(aio);
 }
@@ -212,8 +211,7 @@ static int aio_setup(struct aio *aio)
 	if (!aio->watch)
 		return -errno;
 	aio->buffers = bufpool_new(ARENA_BYTES);
-	aio->slow = slow_new(aio->worker->loop);
-	return aio->buffers && aio->slow ? 0 : -ENOMEM;
+	return aio->buffers ? 0 : -ENOMEM;
 }
 
 static int aio_open(struct worker *worker, void **ret_ctx)

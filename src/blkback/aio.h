@@ -15,7 +15,6 @@
 #include "blkback/bufpool.h"
 #include "blkback/kept.h"
 #include "blkback/share.h"
-#include "blkback/slow.h"
 #include "worker.h"
 
 struct aio_request;
@@ -39,11 +38,10 @@ struct aio_waiter {
 
 struct aio {
 	struct bufpool *buffers; /* owned */
-	struct slow *slow;       /* owned */
 	struct kept_budget kept;
 	struct share share;
-	/* the rest is private to aio.c */
 	struct worker *worker; /* borrowed */
+	/* the rest is private to aio.c */
 	io_context_t ctx;
 	int event_fd;
 	struct loop_watch *watch;

@@ -204,14 +204,15 @@ static void discard_done(struct slow_request *slow)
 	req->done(req, req->result);
 }
 
-/* In a thread of its own: it may block for long. */
+/* It has no asynchronous form and may block for long. */
 static void submit_discard(struct aio *aio, struct image_request *req)
 {
 	int err;
 
-	req->slow.work = discard_work;
-	req->slow.done = discard_done;
-	err = slow_run(aio->slow, &req->slow);
+	req->slow = (struct slow_request){ .home = aio->worker->loop,
+					   .work = discard_work,
+					   .done = discard_done };
+	err = slow_run(req->image->slow, &req->slow);
 	if (err)
 		req->done(req, err);
 }

@@ -76,7 +76,7 @@ struct image_ops {
 	/* Worker thread: requests would only wait. May be NULL: never. */
 	bool (*away)(const struct image *image);
 	bool takes_pieces; /* each begins and ends at a multiple of the image's block in memory, too */
-	/* Control thread: see the functions below. */
+	/* See the functions below. */
 	int (*size)(const struct image *image, uint64_t *ret_bytes);
 	int (*settle)(const struct image *image);
 	void (*close)(struct image *image);
@@ -96,6 +96,7 @@ struct image {
 	bool secure_discard;
 	uint32_t discard_granularity; /* bytes */
 	bool fenced;         /* nothing that an earlier life of ours sent is still to be executed */
+	struct slow *slow;   /* borrowed: the disk's thread, for discards */
 	struct worker *home; /* borrowed: all rings must be there; NULL: anywhere */
 	struct nbd_link *nbd; /* owned */
 };
@@ -106,6 +107,9 @@ struct image {
 	}
 
 /*
+ * What opens, measures, settles or closes an image waits for the medium, which may not answer at all: call it in a
+ * thread that serves nobody else (slow.h).
+ *
  * Open `path`, raw always (XSA-48). Directly where the medium can be used that way, in blocks of at
  * most 4096 bytes, and `cache` does not say otherwise; else through the page cache. 0; -ENOTSUP
  * when it is neither a file nor a block device; else -errno.

@@ -5,6 +5,7 @@ libpvb_a_SOURCES += \
 	src/blkback/bufpool.c src/blkback/bufpool.h \
 	src/blkback/disk_options.c src/blkback/disk_options.h \
 	src/blkback/image.c src/blkback/image.h \
+	src/blkback/image_find.c src/blkback/image_find.h \
 	src/blkback/image_nbd.c \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/kept.c src/blkback/kept.h \

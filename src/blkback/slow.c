@@ -1,23 +1,37 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/queue.h>
+#include <time.h>
 
 #include "blkback/slow.h"
 
+enum { LINGER_S = 2 }; /* what is asked for once a second keeps its thread */
+
 struct slow {
-	struct loop *home; /* borrowed */
-	struct loop *loop; /* owned */
-	struct loop_thread thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	STAILQ_HEAD(, loop_task) todo;
+	uint64_t patience_ns;
+	uint64_t since_ns;     /* the call under way; 0: none is */
+	unsigned int nr_users; /* the owner, and every thread */
+	unsigned int
+		turn; /* of the thread that serves; one that was left behind has an older one */
+	bool served;  /* there is a thread of this turn */
+	bool closed;  /* by its owner */
 };
 
-struct slow *slow_new(struct loop *home)
+static void put(struct slow *slow)
 {
-	struct slow *slow = calloc(1, sizeof(*slow));
+	bool last = --slow->nr_users == 0;
 
-	if (!slow)
-		return NULL;
-	slow->home = home;
-	slow->loop = loop_new();
-	return slow->loop ? slow : slow_free(slow);
+	pthread_mutex_unlock(&slow->lock);
+	if (!last)
+		return;
+	pthread_mutex_destroy(&slow->lock);
+	pthread_cond_destroy(&slow->more);
+	free(slow);
 }
 
 static void come_back(struct loop_task *task)
@@ -27,33 +41,121 @@ static void come_back(struct loop_task *task)
 	req->done(req);
 }
 
-static void work(struct loop_task *task)
+/* Wait for something to do, but not for ever. NULL: the thread of this turn ends. */
+static struct slow_request *next(struct slow *slow, unsigned int turn)
 {
-	struct slow_request *req = (struct slow_request *)(void *)task;
+	struct loop_task *task = NULL;
+	struct timespec until;
+	int err = 0;
 
-	req->work(req);
-	req->task.run = come_back;
-	loop_post(req->slow->home, &req->task);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LINGER_S;
+	while (!err && turn == slow->turn && !(task = STAILQ_FIRST(&slow->todo)) && !slow->closed)
+		err = pthread_cond_timedwait(&slow->more, &slow->lock, &until);
+	if (turn != slow->turn || !task)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&slow->todo, link);
+	return (struct slow_request *)(void *)task;
+}
+
+static void *serve(void *user)
+{
+	struct slow *slow = user;
+	struct slow_request *req;
+	unsigned int turn;
+
+	pthread_mutex_lock(&slow->lock);
+	turn = slow->turn;
+	while ((req = next(slow, turn))) {
+		slow->since_ns = loop_now_ns();
+		pthread_mutex_unlock(&slow->lock);
+		req->work(req);
+		pthread_mutex_lock(&slow->lock);
+		if (turn == slow->turn)
+			slow->since_ns = 0;
+		req->task.run = come_back;
+		loop_post(req->home,
+			  &req->task); /* locked: its owner may free us and the loop next */
+	}
+	if (turn == slow->turn)
+		slow->served = false;
+	put(slow);
+	return NULL;
+}
+
+/* It ends by itself: nobody can wait for one that hangs. Signals stay the main thread's. */
+static int start_thread(struct slow *slow)
+{
+	sigset_t all, old;
+	pthread_t id;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&id, NULL, serve, slow);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	pthread_detach(id);
+	slow->nr_users++;
+	slow->served = true;
+	return 0;
+}
+
+static void leave_behind(struct slow *slow)
+{
+	slow->turn++;
+	slow->since_ns = 0;
+	slow->served = false;
+}
+
+static bool hangs(const struct slow *slow)
+{
+	return slow->patience_ns && slow->since_ns &&
+	       loop_now_ns() - slow->since_ns > slow->patience_ns;
 }
 
 int slow_run(struct slow *slow, struct slow_request *req)
 {
-	int err = slow->thread.running ? 0 : loop_thread_start(&slow->thread, slow->loop);
+	int err;
 
-	if (err)
-		return err;
-	req->slow = slow;
-	req->task.run = work;
-	loop_post(slow->loop, &req->task);
-	return 0;
+	pthread_mutex_lock(&slow->lock);
+	if (hangs(slow))
+		leave_behind(slow);
+	err = slow->served ? 0 : start_thread(slow);
+	if (!err) {
+		STAILQ_INSERT_TAIL(&slow->todo, &req->task, link);
+		pthread_cond_signal(&slow->more);
+	}
+	pthread_mutex_unlock(&slow->lock);
+	return err;
+}
+
+struct slow *slow_new(uint64_t patience_ns)
+{
+	struct slow *slow = calloc(1, sizeof(*slow));
+	pthread_condattr_t attr;
+
+	if (!slow)
+		return NULL;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&slow->lock, NULL);
+	pthread_cond_init(&slow->more, &attr);
+	pthread_condattr_destroy(&attr);
+	STAILQ_INIT(&slow->todo);
+	slow->patience_ns = patience_ns;
+	slow->nr_users = 1;
+	return slow;
 }
 
 struct slow *slow_free(struct slow *slow)
 {
 	if (!slow)
 		return NULL;
-	loop_thread_stop(&slow->thread);
-	loop_free(slow->loop);
-	free(slow);
+	pthread_mutex_lock(&slow->lock);
+	slow->closed = true;
+	pthread_cond_broadcast(&slow->more);
+	put(slow);
 	return NULL;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread beside a worker for the calls that have no asynchronous form
- * (discard). Started at the first request; one at a time, in order.
+ * A thread for the calls that a medium may hold up for any time: opening and closing, its size, discard. The loops
+ * that serve everybody never make them. There is a thread only while it is of use; calls are made one at a time,
+ * in order. One that hangs holds up those behind it, so each disk has its own; where disks share one, calls that
+ * hang are left to their thread, and another goes on.
  */
 #ifndef PVB_SLOW_H
 #define PVB_SLOW_H
@@ -10,20 +12,26 @@
 
 struct slow;
 
-/* Embedded in whatever waits for it. `work` runs in the thread, then `done` in the worker's loop. */
+/*
+ * Embedded in whatever waits for it, which stays until `done` has run. `work` runs in the thread, then `done` in
+ * the loop `home`.
+ */
 struct slow_request {
 	struct loop_task task; /* first */
-	struct slow *slow;     /* borrowed */
+	struct loop *home;     /* borrowed */
 	void (*work)(struct slow_request *req);
 	void (*done)(struct slow_request *req);
 };
 
-/* Results go to `home`, the worker's loop, borrowed. NULL when there is no memory. */
-struct slow *slow_new(struct loop *home);
-/* Nothing may be under way. NULL is fine; returns NULL. */
+/*
+ * A call that takes longer than `patience_ns` is left to its thread when there is more to do; 0: never. NULL when
+ * there is no memory.
+ */
+struct slow *slow_new(uint64_t patience_ns);
+/* Nothing may be waiting. NULL is fine; returns NULL. */
 struct slow *slow_free(struct slow *slow);
 
-/* 0, with `done` to follow; or -errno when there can be no thread, and nothing follows. */
+/* Any thread: 0, with `done` to follow; or -errno when there can be no thread, and nothing follows. */
 int slow_run(struct slow *slow, struct slow_request *req);
 
 #endif

@@ -30,7 +30,8 @@ static int vbd_probe(struct device *dev)
 	vbd->rates.packets.min_burst = 1;
 	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 	vbd_read_options(vbd);
-	return 0;
+	vbd->slow = slow_new(0);
+	return vbd->slow ? 0 : -ENOMEM;
 }
 
 static int write_features(struct vbd *vbd, xs_transaction_t t, const char *const *keys)
@@ -155,9 +156,10 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 
 	if (!err)
 		err = publish_discard(vbd, t);
+	vbd->size.told = vbd->image.bytes / BLKIF_SECTOR_SIZE;
 	if (!err)
 		err = store_writef(store, t, dir, "sectors", "%llu",
-				   (unsigned long long)(vbd->image.bytes / BLKIF_SECTOR_SIZE));
+				   (unsigned long long)vbd->size.told);
 	if (!err)
 		err = store_writef(store, t, dir, "info", "%u", info);
 	if (!err)
@@ -201,7 +203,7 @@ static bool vbd_left(struct device *dev)
 
 static void vbd_done(struct device *dev, bool removed)
 {
-	image_close(&vbd_of(dev)->image);
+	vbd_of(dev)->slow = slow_free(vbd_of(dev)->slow);
 	xentop_close(&vbd_of(dev)->xentop);
 	if (removed)
 		vbd_forget_journals(vbd_of(dev));

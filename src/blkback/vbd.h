@@ -17,12 +17,28 @@
 #define VBD_MAX_QUEUES     4u
 #define VBD_MAX_RING_ORDER 4u
 
+#define VBD_PATIENCE_S 5u /* until the log says that an image does not answer */
+
+/* The question how large the medium is. */
+struct vbd_size {
+	struct slow_request req;
+	bool asked;            /* and not answered */
+	unsigned int nr_looks; /* since it was asked */
+	uint64_t bytes;        /* the answer; or */
+	int err;
+	uint64_t told; /* sectors, to this frontend: never fewer while it is connected */
+};
+
 struct vbd {
-	struct device dev; /* first */
-	struct image image;
+	struct device dev;  /* first */
+	struct image image; /* open only while the device is not idle */
+	struct slow *slow;  /* owned: the thread that waits for the image when it must */
+	struct slow_request closing;
+	void (*closed)(struct vbd *vbd); /* what follows; NULL: not closing */
+	struct loop_timer patience;      /* armed while the image is asked */
+	bool waits;                      /* for the image, and the log has said so */
 	struct disk_options options;
 	char image_name[512]; /* of an NBD export */
-	dev_t loop;           /* left out between us and the image; 0: none */
 	struct xentop xentop;
 	struct rate_pair rates;
 	bool cdrom;
@@ -38,7 +54,7 @@ struct vbd {
 	bool resume;              /* the ring is live */
 	unsigned int nr_resizing; /* queues that have not yet heard of the new size */
 	struct loop_tick size_tick;
-	bool grew;         /* since the last look */
+	struct vbd_size size;
 	int stall_err;     /* the last one, positive */
 	bool changed_late; /* an option, while the rings were on their way */
 	bool plain;        /* second attempt: one queue, one page */
@@ -66,13 +82,15 @@ struct vbd *vbd_of(struct device *dev);
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
 
 /*
- * vbd_image.c: open the image unless it is open. 0, and vbd_image_opened() follows, or was called; or
- * -errno after device_reason().
+ * vbd_image.c: open the image: vbd_image_opened() follows; or -errno after device_reason().
  */
 int vbd_open_image(struct vbd *vbd);
-/* What others wrote through a page cache goes to the open image, and no stale page stays. 0 or -errno. */
-int vbd_settle_image(struct vbd *vbd);
-/* vbd_attach.c: the image is there, or not, after device_reason(). */
+/* Close it, if it is open, once nobody asks it anything: then() follows, or is called at once. */
+void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd));
+/* It has not answered for VBD_PATIENCE_S; and it has: for the log. */
+void vbd_image_late(struct vbd *vbd);
+void vbd_image_answered(struct vbd *vbd);
+/* vbd_attach.c: the image is open, or there is none, after device_reason(). */
 void vbd_image_opened(struct vbd *vbd, int err);
 
 /* vbd_tune.c: what the admin chose for this disk: looked at before each offer and each connect. */

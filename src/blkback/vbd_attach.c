@@ -26,6 +26,16 @@ remember(struct vbd *vbd, int err, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void refused(struct vbd *vbd)
+{
+	device_attached(&vbd->dev, vbd->attach_err);
+}
+
+static void image_closed(struct vbd *vbd)
+{
+	device_detached(&vbd->dev);
+}
+
 static void free_queues(struct vbd *vbd)
 {
 	free(vbd->queues);
@@ -39,8 +49,6 @@ static void free_queues(struct vbd *vbd)
  */
 static void attach_failed(struct vbd *vbd)
 {
-	int err = vbd->attach_err;
-
 	free_queues(vbd);
 	if (!vbd->plain && vbd_front_has_plain(&vbd->dev)) {
 		vbd->plain = true;
@@ -49,9 +57,8 @@ static void attach_failed(struct vbd *vbd)
 	}
 	if (vbd->resume)
 		vbd_forget_journals(vbd);
-	image_close(&vbd->image);
-	device_reason(&vbd->dev, err, "%s", vbd->why);
-	device_attached(&vbd->dev, err);
+	device_reason(&vbd->dev, vbd->attach_err, "%s", vbd->why);
+	vbd_close_image(vbd, refused);
 }
 
 /* All workers have let go. */
@@ -62,8 +69,8 @@ static void all_detached(struct vbd *vbd)
 		return;
 	}
 	free_queues(vbd);
-	image_close(&vbd->image); /* whoever takes the device away next must not find it busy */
-	device_detached(&vbd->dev);
+	/* Whoever takes the device away next must not find it busy. */
+	vbd_close_image(vbd, image_closed);
 }
 
 static void queue_detached(struct vbd_queue *q)
@@ -237,14 +244,11 @@ static void start(struct vbd *vbd)
 void vbd_image_opened(struct vbd *vbd, int err)
 {
 	if (err) {
-		image_close(&vbd->image);
-		device_attached(&vbd->dev, err);
+		vbd->attach_err = err;
+		vbd_close_image(vbd, refused);
 		return;
 	}
 	vbd_count(vbd);
-	if (!vbd->resume && vbd_settle_image(vbd))
-		device_log(&vbd->dev, LOG_LEVEL_WARNING,
-			   "what the emulated disk wrote may not be on the medium");
 	start(vbd);
 }
 

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Which image a disk has, and opening it. Control thread only. */
+/*
+ * Opening and closing a disk's image. The disk's own thread does it (image_find.h) and the control thread, whose
+ * all of this is, never waits for a medium.
+ */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
+#include "blkback/image_find.h"
 #include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
-
-enum { LOOP_MAJOR = 7 };
 
 #define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
 
@@ -32,96 +31,6 @@ static int params_path(struct vbd *vbd, char *path, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* 0 for what cannot be looked at. */
-static mode_t look_at(const char *path, dev_t *ret_rdev)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	*ret_rdev = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
-	return st.st_mode;
-}
-
-static int copy_path(const char *from, char *path, size_t size)
-{
-	if (strlen(from) >= size)
-		return -ENAMETOOLONG;
-	memcpy(path, from, strlen(from) + 1);
-	return 0;
-}
-
-/*
- * Whether `params` itself is what stands behind this device: the device, or the file in its loop; then
- * that loop device is remembered.
- */
-static bool is_params(struct vbd *vbd, const char *params, dev_t device)
-{
-	dev_t rdev = 0;
-	mode_t mode = look_at(params, &rdev);
-
-	if (S_ISREG(mode) && major(device) == LOOP_MAJOR)
-		vbd->loop = device;
-	return vbd->loop || (S_ISBLK(mode) && rdev == device);
-}
-
-/*
- * What the script made ready: physical-device-path, or MAJOR:MINOR in hex, which may come before
- * there is a path. A loop device around a file stands for the file, without a second page
- * cache in between.
- */
-static int image_path(struct vbd *vbd, char *path, size_t size)
-{
-	char params[STORE_VALUE_MAX], numbers[32];
-	unsigned int maj, min;
-	dev_t rdev = 0;
-
-	vbd->loop = 0;
-	if (params_path(vbd, params, sizeof(params)))
-		*params = '\0';
-	if (!vbd_read_own(vbd, "physical-device-path", path, size) && *path)
-		return S_ISBLK(look_at(path, &rdev)) && is_params(vbd, params, rdev)
-			       ? copy_path(params, path, size)
-			       : 0;
-	if (vbd_read_own(vbd, "physical-device", numbers, sizeof(numbers)))
-		return *params ? copy_path(params, path, size) : -ENOENT;
-	if (sscanf(numbers, "%x:%x", &maj, &min) != 2)
-		return -EINVAL;
-	if (is_params(vbd, params, makedev(maj, min)))
-		return copy_path(params, path, size);
-	snprintf(path, size, "/dev/block/%u:%u", maj, min);
-	return 0;
-}
-
-/*
- * QEMU's emulated disk may have gone through a loop device that we leave out: what it wrote lies in the
- * device's page cache, one above the file's.
- */
-static int settle_loop(const struct vbd *vbd)
-{
-	char path[32];
-	int fd, err;
-
-	if (!vbd->loop)
-		return 0;
-	snprintf(path, sizeof(path), "/dev/loop%u", minor(vbd->loop));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENXIO ? 0
-							 : -errno; /* gone: nothing lies there */
-	err = fsync(fd) < 0 ? -errno : 0;
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	close(fd);
-	return err;
-}
-
-int vbd_settle_image(struct vbd *vbd)
-{
-	int err = settle_loop(vbd), ret = image_settle(&vbd->image);
-
-	return err ? err : ret;
-}
-
 static void log_image(struct vbd *vbd, const char *path)
 {
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s%s", path,
@@ -130,21 +39,6 @@ static void log_image(struct vbd *vbd, const char *path)
 		   vbd->image.direct ? "" : ", through the page cache",
 		   vbd->image.block > BLKIF_SECTOR_SIZE ? ", in blocks of more than 512 bytes"
 							: "");
-}
-
-static int open_file(struct vbd *vbd, const char *path, bool read_only)
-{
-	int err = image_open(&vbd->image, path, read_only, vbd->options.cache);
-
-	if (err) {
-		device_reason(&vbd->dev, err, "cannot open the image %s: %s", path,
-			      err == -ENOTSUP ? "it is neither a file nor a block device"
-					      : strerror(-err));
-		return err;
-	}
-	log_image(vbd, path);
-	vbd_image_opened(vbd, 0);
-	return 0;
 }
 
 /* --- NBD --- */
@@ -200,33 +94,165 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 	return err;
 }
 
-/* A socket is that of an NBD server: libxl gives QEMU the same path as one, in backend/vbd3. */
-static bool is_socket(const char *path)
-{
-	dev_t rdev;
+/* --- a medium that does not answer --- */
 
-	return S_ISSOCK(look_at(path, &rdev));
+static void say_waits(void *user)
+{
+	struct vbd *vbd = user;
+
+	vbd->waits = true;
+	device_log(&vbd->dev, LOG_LEVEL_WARNING,
+		   "its image has not answered for %u s: this disk waits for it, others do not",
+		   VBD_PATIENCE_S);
+}
+
+void vbd_image_late(struct vbd *vbd)
+{
+	if (!vbd->waits)
+		say_waits(vbd);
+}
+
+void vbd_image_answered(struct vbd *vbd)
+{
+	loop_timer_cancel(&vbd->patience);
+	if (vbd->waits)
+		device_log(&vbd->dev, LOG_LEVEL_INFO, "its image answers again");
+	vbd->waits = false;
+}
+
+/* `done` follows, after vbd_image_answered(), or -errno. */
+static int ask(struct vbd *vbd, struct slow_request *req)
+{
+	int err;
+
+	req->home = vbd->dev.env->loop;
+	err = slow_run(vbd->slow, req);
+	if (!err)
+		loop_timer_set(vbd->dev.env->loop, &vbd->patience, VBD_PATIENCE_S * 1000000000ull,
+			       say_waits, vbd);
+	return err;
+}
+
+/* --- open --- */
+
+struct opening {
+	struct slow_request req; /* first */
+	struct vbd *vbd;         /* borrowed: it is attaching until we are done */
+	struct image_find find;
+	int err;
+};
+
+static void find_image(struct slow_request *req)
+{
+	struct opening *opening = (struct opening *)(void *)req;
+
+	opening->err = image_find(&opening->find);
+}
+
+static void use_found(struct vbd *vbd, struct image_find *find)
+{
+	vbd->image = find->image;
+	vbd->image.slow = vbd->slow;
+	log_image(vbd, find->path);
+	if (find->unsettled)
+		device_log(&vbd->dev, LOG_LEVEL_WARNING,
+			   "what the emulated disk wrote may not be on the medium");
+}
+
+static void image_found(struct slow_request *req)
+{
+	struct opening *opening = (struct opening *)(void *)req;
+	struct vbd *vbd = opening->vbd;
+	int err = opening->err;
+
+	vbd_image_answered(vbd);
+	if (err)
+		device_reason(&vbd->dev, err, "%s", opening->find.why);
+	else if (opening->find.nbd)
+		err = open_nbd(vbd, opening->find.path, opening->find.read_only);
+	else
+		use_found(vbd, &opening->find);
+	if (err || !opening->find.nbd) /* else nbd_opened() follows */
+		vbd_image_opened(vbd, err);
+	free(opening);
+}
+
+static void read_key(struct vbd *vbd, const char *key, char *buf, size_t size)
+{
+	if (vbd_read_own(vbd, key, buf, size))
+		*buf = '\0';
+}
+
+static void read_keys(struct vbd *vbd, struct image_find *find)
+{
+	char mode[8];
+
+	if (params_path(vbd, find->params, sizeof(find->params)))
+		*find->params = '\0';
+	read_key(vbd, "physical-device-path", find->device_path, sizeof(find->device_path));
+	read_key(vbd, "physical-device", find->device, sizeof(find->device));
+	read_key(vbd, "mode", mode, sizeof(mode));
+	find->read_only = *mode != 'w';
+	find->settle = !vbd->resume;
+	find->cache = vbd->options.cache;
 }
 
 int vbd_open_image(struct vbd *vbd)
 {
-	char path[STORE_VALUE_MAX + 16], name[sizeof(path) + 16], mode[8];
-	bool read_only;
-	int err;
+	struct opening *opening = calloc(1, sizeof(*opening));
+	int err = opening ? 0 : -ENOMEM;
 
-	if (vbd->image.ops) {
-		vbd_image_opened(vbd, 0);
-		return 0;
+	if (!err) {
+		opening->req.work = find_image;
+		opening->req.done = image_found;
+		opening->vbd = vbd;
+		read_keys(vbd, &opening->find);
+		err = ask(vbd, &opening->req);
 	}
-	err = image_path(vbd, path, sizeof(path));
 	if (err) {
-		device_reason(&vbd->dev, err,
-			      "no image: neither the hotplug script nor `params` names one");
-		return err;
+		free(opening);
+		device_reason(&vbd->dev, err, "the image cannot be opened: %s", strerror(-err));
 	}
-	read_only = vbd_read_own(vbd, "mode", mode, sizeof(mode)) || *mode != 'w';
-	if (!nbd_name_is(path) && !is_socket(path))
-		return open_file(vbd, path, read_only);
-	snprintf(name, sizeof(name), "%s%s", nbd_name_is(path) ? "" : "nbd:unix:", path);
-	return open_nbd(vbd, name, read_only);
+	return err;
+}
+
+/* --- close --- */
+
+static struct vbd *closing_vbd(struct slow_request *req)
+{
+	return (struct vbd *)(void *)((char *)req - offsetof(struct vbd, closing));
+}
+
+static void close_work(struct slow_request *req)
+{
+	image_close(&closing_vbd(req)->image);
+}
+
+static void closed(struct vbd *vbd)
+{
+	void (*then)(struct vbd *) = vbd->closed;
+
+	vbd->closed = NULL;
+	then(vbd);
+}
+
+static void close_done(struct slow_request *req)
+{
+	struct vbd *vbd = closing_vbd(req);
+
+	vbd_image_answered(vbd);
+	closed(vbd);
+}
+
+void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd))
+{
+	vbd->closed = then;
+	if (vbd->size.asked)
+		return; /* vbd_resize.c comes back */
+	vbd->closing.work = close_work;
+	vbd->closing.done = close_done;
+	if (vbd->image.ops && !ask(vbd, &vbd->closing))
+		return;
+	image_close(&vbd->image);
+	closed(vbd);
 }

@@ -177,6 +177,11 @@ online_growth() {
 	truncate -s 40M "$XENSIM_DIR/disk"
 	wait_line "$log" "vbd $dom/51712: the image shrank to 40 MiB"
 	sectors_are 98304 || fail "a shrunken image is announced"
+	truncate -s 44M "$XENSIM_DIR/disk"
+	wait_line "$log" "vbd $dom/51712: the image grew to 44 MiB; the guest is not told"
+	sectors_are 98304 || fail "the guest is told less than before"
+	truncate -s 52M "$XENSIM_DIR/disk"
+	until_true 10000 sectors_are 106496 || fail "the second growth is not announced"
 	xensim-xl block-detach "$dom" xvda
 	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	xensim-xl destroy "$dom"
@@ -251,7 +256,7 @@ test_case "a disk can go before its script reported" destroy_before_the_script_r
 test_case "two guests and three disks do not disturb each other" two_guests_two_disks
 test_case "a read-only disk is never written" read_only_stays_unchanged
 test_case "a script that writes numbers before a path is enough" numbers_before_path
-test_case "an image may grow under a guest, and shrinks without its knowing" online_growth
+test_case "an image may grow under a guest, and shrinks without its knowing, and never below what it was told" online_growth
 test_case "what an image grew by holds data" growth_is_used
 test_case "a block device may grow under a guest" device_growth
 test_case "a script's failure is in the log, with its reason" failed_script

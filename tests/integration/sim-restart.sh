@@ -101,6 +101,31 @@ detached_meanwhile() {
 	give_back
 }
 
+sectors_are() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = "$1" ]; }
+
+# What the guest was told holds over a restart: less is not announced, more is.
+resized_meanwhile() {
+	start_daemon
+	guest_with_disk 32
+	load_with --requests=4000000
+	stop_daemon
+	truncate -s 24M "$XENSIM_DIR/disk"
+	start_daemon
+	wait_line "$log" "vbd $dom/51712: resumed"
+	truncate -s 28M "$XENSIM_DIR/disk"
+	wait_line "$log" "vbd $dom/51712: the image grew to 28 MiB; the guest is not told"
+	sectors_are 65536 || fail "the guest is told less than before"
+	stop_daemon
+	truncate -s 40M "$XENSIM_DIR/disk"
+	start_daemon
+	until_true 10000 sectors_are 81920 || fail "the growth is not announced"
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || :
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
 damage() {
 	start_daemon
 	guest_with_disk 32
@@ -137,6 +162,7 @@ test_case "SIGKILL under the 32-bit layout loses nothing" narrow
 test_case "SIGKILL amid flushes and discards loses nothing" mixed
 test_case "queues outlive a restart with fewer workers" fewer_workers
 test_case "a guest that went while nobody looked is let go" detached_meanwhile
+test_case "an image that grew or shrank while nobody looked is announced if it is more" resized_meanwhile
 test_case "a damaged journal is an error, and the disk works again after a reconnect" damage
 test_case "a second daemon in the same directory says why it ends" second_daemon
 exit "$failed"

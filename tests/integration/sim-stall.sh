@@ -217,6 +217,96 @@ destroyed() {
 	stop_daemon
 }
 
+# two_guests: one with an image called slow, one with an image called fast; both are connected and wait
+two_guests() {
+	start_daemon --workers=1
+	for _name in slow fast; do
+		new_disk "$_name" 16
+		dom=$(xensim-xl create "$_name")
+		xensim-xl block-attach "$dom" "$XENSIM_DIR/$_name" xvda
+		begin "$XENSIM_DIR/$_name.load" simblk --requests=300 --mix="$1" --again "$dom" 51712
+		eval "$_name=$dom ${_name}_load=$!"
+		wait_line "$XENSIM_DIR/$_name.load" holding
+	done
+}
+rounds() { grep -c holding "$XENSIM_DIR/$1.load"; }
+another_round() { [ "$(rounds "$1")" -gt "$2" ]; }
+goes_on() { # GUEST: another round of its load comes to its end
+	_before=$(rounds "$1")
+	eval "kill -USR1 \$${1}_load"
+	until_true 10000 another_round "$1" "$_before" || fail "$1 does not go on: $(cat "$XENSIM_DIR/$1.load")"
+}
+others_come_and_go() {
+	new_disk other 16
+	xensim-xl block-attach "$fast" "$XENSIM_DIR/other" xvdb
+	simblk --requests=300 --verify-all "$fast" 51728
+	xensim-xl block-detach "$fast" xvdb
+}
+two_guests_go() {
+	kill -9 "$slow_load" "$fast_load" 2>/dev/null || :
+	wait "$slow_load" "$fast_load" || :
+	xensim-xl destroy "$slow"
+	xensim-xl destroy "$fast"
+	nothing_is_held
+	stop_daemon
+}
+
+# What nobody asked a medium for: whether it grew, how large a new one is, what the emulated disk wrote.
+no_answer() {
+	two_guests 50:50:0:0
+	touch "$XENSIM_FAULTS/hang-slow"
+	wait_line "$log" "vbd $slow/51712: its image has not answered for 5 s"
+	goes_on slow
+	goes_on fast
+	truncate -s 24M "$XENSIM_DIR/fast"
+	wait_line "$log" "vbd $fast/51712: the image grew to 24 MiB"
+	others_come_and_go
+	rm "$XENSIM_FAULTS/hang-slow"
+	wait_line "$log" "vbd $slow/51712: its image answers again"
+	two_guests_go
+}
+
+waits_for_us() { [ "$(xenstore-read "/local/domain/$1/device/vbd/$2/state")" = 3 ]; }
+no_opening() {
+	two_guests 50:50:0:0
+	new_disk third 16
+	touch "$XENSIM_FAULTS/hang-third"
+	xensim-xl block-attach "$slow" "$XENSIM_DIR/third" xvdb
+	begin "$XENSIM_DIR/third.load" simblk --requests=300 --verify-all "$slow" 51728
+	_third=$!
+	until_true 10000 waits_for_us "$slow" 51728 || fail "$(cat "$XENSIM_DIR/third.load")"
+	goes_on slow
+	goes_on fast
+	others_come_and_go
+	rm "$XENSIM_FAULTS/hang-third"
+	wait "$_third" || fail "$(cat "$XENSIM_DIR/third.load")"
+	two_guests_go
+}
+
+no_closing() {
+	two_guests 50:50:0:0
+	touch "$XENSIM_FAULTS/hang-slow"
+	begin "$XENSIM_DIR/detach" xensim-xl block-detach "$slow" xvda
+	_detach=$!
+	until_true 10000 stat_is 1 1 || fail "its ring is still attached"
+	goes_on fast
+	others_come_and_go
+	rm "$XENSIM_FAULTS/hang-slow"
+	wait "$_detach" || fail "not detached: $(cat "$XENSIM_DIR/detach")"
+	two_guests_go
+}
+
+no_discard() {
+	two_guests 50:0:0:50
+	touch "$XENSIM_FAULTS/hang-slow"
+	kill -USR1 "$slow_load"
+	wait_line "$log" "vbd $slow/51712: its image has not answered for 5 s"
+	goes_on fast
+	rm "$XENSIM_FAULTS/hang-slow"
+	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
+	two_guests_go
+}
+
 test_case "data that the kernel cannot move where it lies is copied" pages_out_of_reach
 test_case "without space requests wait, and go on when an admin says so" no_space
 test_case "an image that fails altogether is waited for" no_medium
@@ -230,4 +320,8 @@ test_case "SIGKILL while requests wait loses none" killed
 test_case "a clean stop while requests wait loses none" stopped
 test_case "a disk that waits can be detached" detached
 test_case "a guest whose disk waits can be destroyed" destroyed
+test_case "an image that does not say its size holds up nobody" no_answer
+test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
+test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
+test_case "discards that hang hold up no other disk's" no_discard
 exit "$failed"

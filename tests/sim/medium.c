@@ -5,17 +5,22 @@
  * XENSIM_BLOCK=N: like a disk of N-byte blocks, a file opened with O_DIRECT takes what begins and ends
  * at multiples of N, and says EINVAL to the rest.
  * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
- * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT, as by a kernel that cannot
- * find the pages behind a mapped grant.
+ * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
+ * as by a kernel that cannot find the pages behind a mapped grant. While there is a file DIR/hang-NAME, no call
+ * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
+ * through.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -41,6 +46,96 @@ static bool has_fault(const char *name)
 	return dir && snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) &&
 	       access(path, F_OK) == 0;
 }
+
+/* --- calls that do not come back --- */
+
+static void wait_for_path(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char name[300];
+
+	snprintf(name, sizeof(name), "hang-%.255s", slash ? slash + 1 : path);
+	while (has_fault(name))
+		usleep(10000);
+}
+
+static void wait_for(int fd)
+{
+	char link[64], path[4096];
+	ssize_t n;
+
+	if (!getenv("XENSIM_FAULTS"))
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return;
+	path[n] = '\0';
+	wait_for_path(path);
+}
+
+#define NEXT(name) *(void **)&next = dlsym(RTLD_NEXT, name)
+
+int open(const char *path, int flags, ...)
+{
+	int (*next)(const char *, int, ...);
+	va_list ap;
+	mode_t mode;
+
+	va_start(ap, flags);
+	mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	NEXT("open");
+	wait_for_path(path);
+	return next(path, flags, mode);
+}
+
+int stat(const char *path, struct stat *st)
+{
+	int (*next)(const char *, struct stat *);
+
+	NEXT("stat");
+	wait_for_path(path);
+	return next(path, st);
+}
+
+int fstat(int fd, struct stat *st)
+{
+	int (*next)(int, struct stat *);
+
+	NEXT("fstat");
+	wait_for(fd);
+	return next(fd, st);
+}
+
+int fsync(int fd)
+{
+	int (*next)(int);
+
+	NEXT("fsync");
+	wait_for(fd);
+	return next(fd);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t bytes)
+{
+	int (*next)(int, int, off_t, off_t);
+
+	NEXT("fallocate");
+	wait_for(fd);
+	return next(fd, mode, offset, bytes);
+}
+
+int close(int fd)
+{
+	int (*next)(int);
+
+	NEXT("close");
+	wait_for(fd);
+	return next(fd);
+}
+
+/* --- requests --- */
 
 static bool pieces_fit(const struct iocb *iocb)
 {
@@ -83,7 +178,7 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 	long fine = 0;
 
 	if (!next)
-		*(void **)&next = dlsym(RTLD_NEXT, "io_submit");
+		NEXT("io_submit");
 	while (fine < nr && verdict(iocbs[fine]) == 0)
 		fine++;
 	return fine == 0 && nr > 0 ? verdict(iocbs[0]) : next(ctx, fine, iocbs);
@@ -94,7 +189,8 @@ ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)
 	static ssize_t (*next)(int, void *, size_t, off_t);
 
 	if (!next)
-		*(void **)&next = dlsym(RTLD_NEXT, "pread");
+		NEXT("pread");
+	wait_for(fd);
 	if (fits(fd, buf, bytes, offset))
 		return next(fd, buf, bytes, offset);
 	errno = EINVAL;

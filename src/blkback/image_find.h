@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which file or device a disk's keys mean, and opening it: all that asks the medium before a disk can be served. In
+ * a thread that may wait; it knows nothing of xenstore.
+ */
+#ifndef PVB_IMAGE_FIND_H
+#define PVB_IMAGE_FIND_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "blkback/image.h"
+
+struct image_find {
+	/* what the toolstack and its script wrote; "" for what they did not */
+	char params[PATH_MAX];      /* a path, or the name of an NBD export */
+	char device_path[PATH_MAX]; /* physical-device-path */
+	char device[32];            /* physical-device */
+	bool read_only;
+	bool settle; /* QEMU's emulated disk may have written */
+	enum disk_cache cache;
+	/* what was found */
+	char path[PATH_MAX];
+	bool nbd;           /* it is an NBD export of that name, and nothing is open */
+	bool unsettled;     /* what the emulated disk wrote may not be on the medium */
+	struct image image; /* open, and the caller's */
+	char why[PATH_MAX + 128];
+};
+
+/* 0; or -errno with `why` for the admin, and nothing is open. */
+int image_find(struct image_find *find);
+
+#endif
