@@ -324,6 +324,12 @@ void device_attached(struct device *dev, int err)
 	dev->env->ready(dev);
 }
 
+void device_not_yet(struct device *dev)
+{
+	dev->activity = DEVICE_IDLE;
+	dev->fresh = true;
+}
+
 void device_detached(struct device *dev)
 {
 	dev->activity = DEVICE_IDLE;

@@ -133,6 +133,11 @@ struct device {
 
 /* The outcome of attach(): 0, or -errno after device_reason(). Control thread. */
 void device_attached(struct device *dev, int err);
+/*
+ * attach() of a live ring ends without it, and the guest waits on: begin as if we had just started, when
+ * env->ready() is called or xenstore changes. Control thread.
+ */
+void device_not_yet(struct device *dev);
 /* The end of detach(). Control thread. */
 void device_detached(struct device *dev);
 

@@ -16,6 +16,7 @@ libpvb_a_SOURCES = \
 	src/log_journal.c src/log_journal.h \
 	src/loop.c src/loop.h \
 	src/mapfile.c src/mapfile.h \
+	src/medium_id.c src/medium_id.h \
 	src/nbd_name.c src/nbd_name.h \
 	src/parse.c src/parse.h \
 	src/rate.c src/rate.h \

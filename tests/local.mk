@@ -17,6 +17,7 @@ unit_tests = \
 	tests/unit/test-bufpool \
 	tests/unit/test-journal \
 	tests/unit/test-leftover \
+	tests/unit/test-medium-id \
 	tests/unit/test-nbd-fence \
 	tests/unit/test-log \
 	tests/unit/test-log-journal \
@@ -58,6 +59,10 @@ tests_unit_test_journal_LDADD = $(UNIT_LIBS)
 tests_unit_test_leftover_SOURCES = tests/unit/test-leftover.c tests/unit/unit.h
 tests_unit_test_leftover_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_leftover_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_medium_id_SOURCES = tests/unit/test-medium-id.c tests/unit/unit.h
+tests_unit_test_medium_id_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_medium_id_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_nbd_fence_SOURCES = tests/unit/test-nbd-fence.c tests/unit/unit.h
 tests_unit_test_nbd_fence_CFLAGS = $(UNIT_CFLAGS)

@@ -146,6 +146,8 @@ static int measure(struct image *image)
 		return -ENOTSUP;
 	image->block_device = S_ISBLK(st.st_mode);
 	err = image_size(image, &image->bytes);
+	if (!err && image->bytes == 0)
+		err = -ENODATA;
 	if (!err && image->direct) {
 		image->block = direct_block(image->fd, image->bytes);
 		err = image->block ? 0 : reopen_buffered(image);

@@ -112,7 +112,7 @@ struct image {
  *
  * Open `path`, raw always (XSA-48). Directly where the medium can be used that way, in blocks of at
  * most 4096 bytes, and `cache` does not say otherwise; else through the page cache. 0; -ENOTSUP
- * when it is neither a file nor a block device; else -errno.
+ * when it is neither a file nor a block device; -ENODATA when it is empty; else -errno.
  */
 int image_open(struct image *image, const char *path, bool read_only, enum disk_cache cache);
 /*

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -12,17 +15,6 @@
 
 enum { LOOP_MAJOR = 7 };
 
-/* 0 for what cannot be looked at. */
-static mode_t look_at(const char *path, dev_t *ret_rdev)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	*ret_rdev = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
-	return st.st_mode;
-}
-
 static int use(struct image_find *find, const char *path)
 {
 	if (strlen(path) >= sizeof(find->path))
@@ -31,43 +23,93 @@ static int use(struct image_find *find, const char *path)
 	return 0;
 }
 
-/*
- * Whether `params` itself is what stands behind this device: the device, or the file in its loop; then
- * that loop device is remembered.
- */
-static bool is_params(const struct image_find *find, dev_t device, dev_t *ret_loop)
+static bool parse_device(const struct image_find *find, dev_t *ret)
 {
-	dev_t rdev = 0;
-	mode_t mode = look_at(find->params, &rdev);
+	unsigned int maj, min;
 
-	if (S_ISREG(mode) && major(device) == LOOP_MAJOR)
-		*ret_loop = device;
-	return *ret_loop || (S_ISBLK(mode) && rdev == device);
+	if (sscanf(find->device, "%x:%x", &maj, &min) != 2)
+		return false;
+	*ret = makedev(maj, min);
+	return true;
+}
+
+/* The device that the script made ready. */
+static bool find_device(const struct image_find *find, dev_t *ret)
+{
+	struct stat st;
+
+	if (!*find->device_path || stat(find->device_path, &st) < 0)
+		return parse_device(find, ret);
+	*ret = st.st_rdev;
+	return S_ISBLK(st.st_mode);
+}
+
+/* Whether the loop device shows all of that file, from its start, and forbids nothing that we are to do. */
+static bool is_plain_loop(const struct image_find *find, dev_t device, const struct stat *file)
+{
+	struct loop_info64 info;
+	char path[32];
+	int fd, ret;
+
+	if (major(device) != LOOP_MAJOR)
+		return false;
+	snprintf(path, sizeof(path), "/dev/loop%u", minor(device));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ret = ioctl(fd, LOOP_GET_STATUS64, &info);
+	close(fd);
+	return ret == 0 && info.lo_device == file->st_dev && info.lo_inode == file->st_ino &&
+	       info.lo_offset == 0 && info.lo_sizelimit == 0 &&
+	       !(info.lo_flags & LO_FLAGS_PARTSCAN) &&
+	       (find->read_only || !(info.lo_flags & LO_FLAGS_READ_ONLY));
+}
+
+/* The file that this disk had before, whatever has become of the loop device around it. */
+static bool is_known_file(const struct image_find *find, const struct stat *file)
+{
+	return find->known && !find->medium.device && find->medium.dev == file->st_dev &&
+	       find->medium.number == file->st_ino;
 }
 
 /*
- * What the script made ready: physical-device-path, or MAJOR:MINOR in hex, which may come before
- * there is a path. A loop device around a file stands for the file, without a second page
- * cache in between.
+ * Whether `params` itself is what stands behind the device: the device under another name, or the file in its loop,
+ * which stands for the file without a second page cache in between; then that loop device is remembered.
  */
+static bool is_params(const struct image_find *find, dev_t device, dev_t *ret_loop)
+{
+	struct stat st;
+
+	if (stat(find->params, &st) < 0)
+		return false;
+	if (S_ISBLK(st.st_mode))
+		return st.st_rdev == device;
+	if (!S_ISREG(st.st_mode))
+		return false;
+	if (is_plain_loop(find, device, &st))
+		*ret_loop = device;
+	return *ret_loop || is_known_file(find, &st);
+}
+
+/* What the script made ready: physical-device-path, or MAJOR:MINOR in hex, which may come before there is a path. */
 static int find_path(struct image_find *find, dev_t *ret_loop)
 {
-	unsigned int maj, min;
-	dev_t rdev = 0;
+	dev_t device;
 
+	if (find_device(find, &device)) {
+		if (is_params(find, device, ret_loop))
+			return use(find, find->params);
+		if (!*find->device_path) {
+			snprintf(find->path, sizeof(find->path), "/dev/block/%u:%u", major(device),
+				 minor(device));
+			return 0;
+		}
+	}
 	if (*find->device_path)
-		return use(find, S_ISBLK(look_at(find->device_path, &rdev)) &&
-						 is_params(find, rdev, ret_loop)
-					 ? find->params
-					 : find->device_path);
-	if (!*find->device)
-		return *find->params ? use(find, find->params) : -ENOENT;
-	if (sscanf(find->device, "%x:%x", &maj, &min) != 2)
+		return use(find, find->device_path);
+	if (*find->device)
 		return -EINVAL;
-	if (is_params(find, makedev(maj, min), ret_loop))
-		return use(find, find->params);
-	snprintf(find->path, sizeof(find->path), "/dev/block/%u:%u", maj, min);
-	return 0;
+	return *find->params ? use(find, find->params) : -ENOENT;
 }
 
 /*
@@ -99,19 +141,78 @@ static void settle(struct image_find *find, dev_t loop)
 	find->unsettled = err || ret;
 }
 
+static int __attribute__((format(printf, 3, 4)))
+say(struct image_find *find, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(find->why, sizeof(find->why), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+/* A number says which device it was when the script ran, where nothing says more. */
+static bool has_number(const struct image_find *find, const struct medium_id *now)
+{
+	dev_t device;
+
+	return !now->device || !parse_device(find, &device) || device == now->dev;
+}
+
+static int say_other(struct image_find *find, const char *was, const struct medium_id *now)
+{
+	char is[MEDIUM_ID_TEXT_MAX];
+
+	medium_id_format(now, is, sizeof(is));
+	return say(find, -ESTALE,
+		   "%s is not what this disk was attached with (%s, now %s) and is not used",
+		   find->path, was, is);
+}
+
+static int check_medium(struct image_find *find)
+{
+	char was[MEDIUM_ID_TEXT_MAX];
+	struct medium_id now;
+	int err = medium_id_of(find->image.fd, &now);
+
+	if (err)
+		return say(find, err, "cannot look at the image %s: %s", find->path,
+			   strerror(-err));
+	if (!has_number(find, &now))
+		return say_other(find, find->device, &now);
+	if (find->known && !find->any && !medium_id_same(&find->medium, &now)) {
+		medium_id_format(&find->medium, was, sizeof(was));
+		return say_other(find, was, &now);
+	}
+	find->medium = now;
+	return 0;
+}
+
+static const char *words(int err)
+{
+	switch (err) {
+	case -ENOTSUP:
+		return "it is neither a file nor a block device";
+	case -ENODATA:
+		return "it is empty";
+	default:
+		return strerror(-err);
+	}
+}
+
 static int open_image(struct image_find *find, dev_t loop)
 {
 	int err = image_open(&find->image, find->path, find->read_only, find->cache);
 
-	if (err) {
-		snprintf(find->why, sizeof(find->why), "cannot open the image %s: %s", find->path,
-			 err == -ENOTSUP ? "it is neither a file nor a block device"
-					 : strerror(-err));
-		return err;
-	}
-	if (find->settle)
+	if (err)
+		return say(find, err, "cannot open the image %s: %s", find->path, words(err));
+	err = check_medium(find);
+	if (err)
+		image_close(&find->image);
+	else if (find->settle)
 		settle(find, loop);
-	return 0;
+	return err;
 }
 
 /* A socket is that of an NBD server: libxl gives QEMU the same path as one, in backend/vbd3. */
@@ -127,18 +228,23 @@ static int name_socket(struct image_find *find)
 		       : -ENAMETOOLONG;
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int image_find(struct image_find *find)
 {
-	dev_t rdev, loop = 0;
+	dev_t loop = 0;
 	int err = find_path(find, &loop);
 
-	if (!err && !nbd_name_is(find->path) && S_ISSOCK(look_at(find->path, &rdev)))
+	if (!err && !nbd_name_is(find->path) && is_socket(find->path))
 		err = name_socket(find);
-	if (err) {
-		snprintf(find->why, sizeof(find->why),
-			 "no image: neither the hotplug script nor `params` names one");
-		return err;
-	}
+	if (err)
+		return say(find, err,
+			   "no image: neither the hotplug script nor `params` names one");
 	find->nbd = find->nbd || nbd_name_is(find->path);
 	return find->nbd ? 0 : open_image(find, loop);
 }

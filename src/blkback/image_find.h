@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "blkback/image.h"
+#include "medium_id.h"
 
 struct image_find {
 	/* what the toolstack and its script wrote; "" for what they did not */
@@ -18,16 +19,21 @@ struct image_find {
 	char device[32];            /* physical-device */
 	bool read_only;
 	bool settle; /* QEMU's emulated disk may have written */
+	bool any;    /* medium will do: a drive, in which it may change */
 	enum disk_cache cache;
+	bool known; /* it must be `medium` */
 	/* what was found */
 	char path[PATH_MAX];
-	bool nbd;           /* it is an NBD export of that name, and nothing is open */
-	bool unsettled;     /* what the emulated disk wrote may not be on the medium */
-	struct image image; /* open, and the caller's */
+	bool nbd;                /* it is an NBD export of that name, and nothing is open */
+	bool unsettled;          /* what the emulated disk wrote may not be on the medium */
+	struct image image;      /* open, and the caller's */
+	struct medium_id medium; /* what that is */
 	char why[PATH_MAX + 128];
 };
 
-/* 0; or -errno with `why` for the admin, and nothing is open. */
+/*
+ * 0; -ESTALE when it is another medium than `medium`; else -errno. With `why` for the admin then, and nothing is open.
+ */
 int image_find(struct image_find *find);
 
 #endif

@@ -37,6 +37,7 @@ struct vbd {
 	void (*closed)(struct vbd *vbd); /* what follows; NULL: not closing */
 	struct loop_timer patience;      /* armed while the image is asked */
 	bool waits;                      /* for the image, and the log has said so */
+	bool awaited;                    /* its ring is live and its image was not there */
 	struct disk_options options;
 	char image_name[512]; /* of an NBD export */
 	struct xentop xentop;

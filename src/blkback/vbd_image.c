@@ -149,8 +149,59 @@ static void find_image(struct slow_request *req)
 	opening->err = image_find(&opening->find);
 }
 
-static void use_found(struct vbd *vbd, struct image_find *find)
+static int write_medium(struct store *store, xs_transaction_t t, void *user)
 {
+	const struct opening *opening = user;
+	char text[MEDIUM_ID_TEXT_MAX];
+
+	medium_id_format(&opening->find.medium, text, sizeof(text));
+	return store_write(store, t, opening->vbd->dev.be_path, MEDIUM_ID_KEY, text);
+}
+
+/* Who sees it first says what it is: the hotplug script; or we, where that was not ours. */
+static void keep_medium(struct opening *opening)
+{
+	struct vbd *vbd = opening->vbd;
+	int err = opening->find.known ? 0
+				      : store_transact(vbd->dev.env->store, vbd->dev.be_path,
+						       write_medium, opening);
+
+	if (err)
+		device_log(
+			&vbd->dev, LOG_LEVEL_WARNING,
+			"cannot write which image it has, so that another would not be noticed: %s",
+			strerror(-err));
+}
+
+static void try_again(void *user)
+{
+	struct vbd *vbd = user;
+
+	vbd->dev.env->ready(&vbd->dev);
+}
+
+/*
+ * The ring is live, its journal stays, and so does the guest, which waits for the right image as it would for a disk
+ * that does not answer: closing the disk would be an error for each of its requests.
+ */
+static void await_image(struct vbd *vbd, int err, const char *why)
+{
+	if (!vbd->awaited)
+		device_reason(&vbd->dev, err, "%s; the guest waits until the right one is there",
+			      why);
+	vbd->awaited = true;
+	loop_timer_set(vbd->dev.env->loop, &vbd->patience, VBD_PATIENCE_S * 1000000000ull,
+		       try_again, vbd);
+	device_not_yet(&vbd->dev);
+}
+
+static void use_found(struct opening *opening)
+{
+	const struct image_find *find = &opening->find;
+	struct vbd *vbd = opening->vbd;
+
+	vbd->awaited = false;
+	keep_medium(opening);
 	vbd->image = find->image;
 	vbd->image.slow = vbd->slow;
 	log_image(vbd, find->path);
@@ -166,12 +217,17 @@ static void image_found(struct slow_request *req)
 	int err = opening->err;
 
 	vbd_image_answered(vbd);
+	if (err && vbd->resume) {
+		await_image(vbd, err, opening->find.why);
+		free(opening);
+		return;
+	}
 	if (err)
 		device_reason(&vbd->dev, err, "%s", opening->find.why);
 	else if (opening->find.nbd)
 		err = open_nbd(vbd, opening->find.path, opening->find.read_only);
 	else
-		use_found(vbd, &opening->find);
+		use_found(opening);
 	if (err || !opening->find.nbd) /* else nbd_opened() follows */
 		vbd_image_opened(vbd, err);
 	free(opening);
@@ -185,7 +241,7 @@ static void read_key(struct vbd *vbd, const char *key, char *buf, size_t size)
 
 static void read_keys(struct vbd *vbd, struct image_find *find)
 {
-	char mode[8];
+	char mode[8], medium[MEDIUM_ID_TEXT_MAX];
 
 	if (params_path(vbd, find->params, sizeof(find->params)))
 		*find->params = '\0';
@@ -195,6 +251,9 @@ static void read_keys(struct vbd *vbd, struct image_find *find)
 	find->read_only = *mode != 'w';
 	find->settle = !vbd->resume;
 	find->cache = vbd->options.cache;
+	find->any = vbd->cdrom;
+	find->known = !vbd_read_own(vbd, MEDIUM_ID_KEY, medium, sizeof(medium)) &&
+		      !medium_id_parse(medium, &find->medium);
 }
 
 int vbd_open_image(struct vbd *vbd)

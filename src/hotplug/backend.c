@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hotplug/backend.h"
+#include "medium_id.h"
 
 #define XENBUS_STATE_CLOSING 5
 #define XENBUS_STATE_CLOSED  6
@@ -62,6 +63,8 @@ static int write_device(struct store *store, xs_transaction_t t, const struct co
 	if (!err && w->result->physical_device_path)
 		err = store_write(store, t, dir, "physical-device-path",
 				  w->result->physical_device_path);
+	if (!err && w->result->medium_id)
+		err = store_write(store, t, dir, MEDIUM_ID_KEY, w->result->medium_id);
 	/*
 	 * The guest may have removed its own directory; writing there would bring it back and make
 	 * a frontend that is gone look as if it were there.

@@ -33,6 +33,7 @@ struct hotplug_result {
 	const char *physical_device;      /* "major:minor" in hex */
 	const char *physical_device_path; /* where it is */
 	const char *storage;              /* as in hotplug_backend_claim() */
+	const char *medium_id;            /* medium_id_format() of what was checked */
 	const char *frontend;             /* the directory for `mtu` */
 	unsigned int mtu;
 };

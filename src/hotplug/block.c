@@ -57,14 +57,17 @@ static int publish(struct store *store, const struct hotplug_request *req,
 		   const struct hotplug_target *target, const char *storage,
 		   struct hotplug_failure *failure)
 {
-	struct hotplug_result result = { .physical_device_path = target->path, .storage = storage };
-	char number[32];
+	char number[32], id[MEDIUM_ID_TEXT_MAX];
+	struct hotplug_result result = { .physical_device_path = target->path,
+					 .storage = storage,
+					 .medium_id = id };
 
 	if (target->identity.is_block) {
 		snprintf(number, sizeof(number), "%x:%x", major(target->identity.dev),
 			 minor(target->identity.dev));
 		result.physical_device = number;
 	}
+	medium_id_format(&target->medium_id, id, sizeof(id));
 	return hotplug_backend_connected(store, req, &result, failure);
 }
 

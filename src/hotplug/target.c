@@ -159,7 +159,7 @@ static int fail_to_open(struct hotplug_failure *failure, int err, const char *pa
  * written: closing a descriptor that could write makes udev probe the device again, at each attach.
  */
 static int try_open(const char *path, bool is_block, bool for_write,
-		    struct hotplug_identity *ret_identity)
+		    struct hotplug_identity *ret_identity, struct medium_id *ret_id)
 {
 	int read_only = 0;
 	struct stat st;
@@ -175,6 +175,8 @@ static int try_open(const char *path, bool is_block, bool for_write,
 		err = -errno;
 	else
 		err = identity_from_stat(&st, ret_identity);
+	if (!err)
+		err = medium_id_of(fd, ret_id);
 	if (!err && for_write && ret_identity->is_block) {
 		if (ioctl(fd, BLKROGET, &read_only) < 0)
 			err = -errno;
@@ -212,9 +214,15 @@ int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 	/* Before open(): opening a FIFO or a terminal could have effects. */
 	err = hotplug_target_identify(target.path, &target.identity);
 	if (!err)
-		err = try_open(target.path, target.identity.is_block, for_write, &target.identity);
+		err = try_open(target.path, target.identity.is_block, for_write, &target.identity,
+			       &target.medium_id);
 	if (err)
 		return fail_to_open(failure, err, path, for_write);
+	if (target.medium_id.bytes == 0)
+		return hotplug_fail(failure, -ENODATA,
+				    "%s is empty (0 bytes); correct the path in the disk line, or "
+				    "give the image its size",
+				    path);
 
 	if (strlen(target.path) >= STORE_VALUE_MAX)
 		return hotplug_fail(failure, -ENAMETOOLONG,

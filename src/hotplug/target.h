@@ -9,11 +9,13 @@
 
 #include "hotplug/failure.h"
 #include "hotplug/sharing.h"
+#include "medium_id.h"
 
 struct hotplug_target {
 	char path[PATH_MAX]; /* without symbolic links */
 	struct hotplug_identity identity;
-	bool is_held; /* a block device that somebody in this domain has to himself */
+	bool is_held;               /* a block device that somebody in this domain has to himself */
+	struct medium_id medium_id; /* for the daemon */
 	struct hotplug_medium medium; /* for whoever looks at who else uses it */
 };
 
@@ -40,8 +42,8 @@ int hotplug_target_parse(const char *type, const char *params, struct hotplug_im
 int hotplug_target_identify(const char *path, struct hotplug_identity *ret_identity);
 
 /*
- * Look at the storage itself: it exists, it is a block device or a plain file, and it can be opened
- * as `mode` wants. Takes no lock and keeps nothing open: QEMU opens the same image for the emulated
+ * Look at the storage itself: it exists, it is a block device or a plain file, it is not empty, and it can be
+ * opened as `mode` wants. Takes no lock and keeps nothing open: QEMU opens the same image for the emulated
  * disk. 0, or a negative errno with *failure filled in. Leaves the medium empty.
  */
 int hotplug_target_inspect(const char *path, enum hotplug_mode mode,

@@ -157,11 +157,82 @@ numbers_before_path() {
 	new_disk disk 8
 	dom=$(xensim-xl create guest)
 	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda hotplug=none
-	_dir=$(backend vbd "$dom" 51712)
-	xenstore-write "$_dir/physical-device" 7:63
+	_loop=$(losetup --find --show "$XENSIM_DIR/disk")
+	xenstore-write "$(backend vbd "$dom" 51712)/physical-device" "$(stat -c %t:%T "$_loop")"
 	simblk --requests=100 "$dom" 51712
 	grep -q "vbd $dom/51712: image $XENSIM_DIR/disk," "$log" || fail "another image than params names"
 	xensim-xl block-detach "$dom" xvda
+	losetup --detach "$_loop"
+	xensim-xl destroy "$dom"
+	nothing_is_held "$fds"
+}
+
+# through_loop IMAGE OPTION...: a site's own script gives the guest a loop device; params is the file "disk"
+through_loop() {
+	_image=$1
+	shift
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda hotplug=none
+	_loop=$(losetup --find --show "$@" "$XENSIM_DIR/$_image")
+	_dir=$(backend vbd "$dom" 51712)
+	xenstore-write "$_dir/physical-device" "$(stat -c %t:%T "$_loop")" "$_dir/physical-device-path" "$_loop" \
+		"$_dir/hotplug-status" connected
+	simblk --requests=100 "$dom" 51712
+	grep -q "vbd $dom/51712: image $_loop," "$log" || fail "$*: $(tail -n 3 "$log")"
+	xensim-xl destroy "$dom"
+	losetup --detach "$_loop"
+}
+
+# More or less than the whole file, or another one.
+loop_is_not_the_file() {
+	new_disk disk 8
+	new_disk another 8
+	through_loop disk --offset=1M
+	through_loop disk --sizelimit=4M
+	through_loop disk --partscan
+	through_loop another
+	nothing_is_held "$fds"
+}
+
+# The same number, another stick.
+device_swapped() {
+	new_disk disk 8
+	new_disk another 8
+	_loop=$(losetup --find --show "$XENSIM_DIR/disk")
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$_loop" xvda
+	simblk --requests=100 "$dom" 51712
+	losetup --detach "$_loop"
+	losetup "$_loop" "$XENSIM_DIR/another"
+	! simblk --requests=100 "$dom" 51712 || fail "another medium is served"
+	wait_line "$log" "vbd $dom/51712: $_loop is not what this disk was attached with"
+	cmp -n 8388608 "$XENSIM_DIR/another" /dev/zero || fail "another medium was written"
+	xensim-xl destroy "$dom"
+	losetup --detach "$_loop"
+	nothing_is_held "$fds"
+}
+
+# Whose number has become another's: the script's word counts.
+device_renumbered() {
+	new_disk disk 8
+	_loop=$(losetup --find --show "$XENSIM_DIR/disk")
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$_loop" xvda hotplug=none
+	_dir=$(backend vbd "$dom" 51712)
+	xenstore-write "$_dir/physical-device" fd:3 "$_dir/physical-device-path" "$_loop" "$_dir/hotplug-status" connected
+	! simblk --requests=100 "$dom" 51712 || fail "another device is served"
+	wait_line "$log" "vbd $dom/51712: $_loop is not what this disk was attached with (fd:3, now"
+	xensim-xl destroy "$dom"
+	losetup --detach "$_loop"
+	nothing_is_held "$fds"
+}
+
+empty_image() {
+	: >"$XENSIM_DIR/empty"
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/empty" xvda
+	! simblk "$dom" 51712 || fail "a frontend connected to nothing"
+	wait_line "$log" "cannot open the image $XENSIM_DIR/empty: it is empty"
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
 }
@@ -255,7 +326,13 @@ test_case "a disk nobody connected to is detached at once" detach_before_anybody
 test_case "a disk can go before its script reported" destroy_before_the_script_reported
 test_case "two guests and three disks do not disturb each other" two_guests_two_disks
 test_case "a read-only disk is never written" read_only_stays_unchanged
-test_case "a script that writes numbers before a path is enough" numbers_before_path
+if losetup --find >/dev/null 2>&1; then # root
+	test_case "a script that writes numbers before a path is enough" numbers_before_path
+	test_case "a loop device that is not the whole file of params is used itself" loop_is_not_the_file
+	test_case "another medium under a device's name is not served" device_swapped
+	test_case "a device whose number is not the script's is not served" device_renumbered
+fi
+test_case "an empty image is an error that says so" empty_image
 test_case "an image may grow under a guest, and shrinks without its knowing, and never below what it was told" online_growth
 test_case "what an image grew by holds data" growth_is_used
 test_case "a block device may grow under a guest" device_growth

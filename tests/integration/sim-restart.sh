@@ -126,6 +126,63 @@ resized_meanwhile() {
 	stop_daemon
 }
 
+waits_for_its_image() { wait_line "$log" "vbd $dom/51712: $XENSIM_DIR/disk is not what this disk was attached with"; }
+resumed_again() { [ "$(grep -c "vbd $dom/51712: resumed" "$log")" -gt "$1" ]; }
+
+# Renamed, restored, another stick: the guest waits, its requests stay in the journal, and the other is not touched.
+swapped_meanwhile() {
+	start_daemon
+	guest_with_disk 16
+	load_with --requests=12000 --fill --verify-all "$@"
+	kill_daemon
+	mv "$XENSIM_DIR/disk" "$XENSIM_DIR/right"
+	truncate -s 16M "$XENSIM_DIR/disk"
+	start_daemon
+	waits_for_its_image
+	xenstore-read "/local/domain/0/error/backend/vbd/$dom/51712/error" | grep -q "the guest waits" || fail "no reason in xenstore"
+	[ "$(xenstore-read "$(backend vbd "$dom" 51712)/state")" = 4 ] || fail "the guest was told"
+	cmp -n 16777216 "$XENSIM_DIR/disk" /dev/zero || fail "the other image was written"
+	! no_file '*.journal' || fail "the journal is gone"
+}
+comes_back_by_itself() {
+	swapped_meanwhile
+	mv "$XENSIM_DIR/right" "$XENSIM_DIR/disk"
+	load_is_clean
+	give_back
+}
+comes_back_by_a_restart() {
+	swapped_meanwhile --queues=2
+	stop_daemon
+	mv "$XENSIM_DIR/right" "$XENSIM_DIR/disk"
+	start_daemon
+	load_is_clean
+	give_back
+}
+destroyed_without_its_image() {
+	swapped_meanwhile
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	nothing_is_held
+	no_file_stays '*.journal'
+	stop_daemon
+}
+
+# A frontend that connects again gets what the disk was attached with; a disk that is attached again what is there.
+swapped_while_connected() {
+	start_daemon
+	guest_with_disk 16
+	simblk --requests=100 --profile=kexec "$dom" 51712
+	new_disk disk.new 16
+	mv "$XENSIM_DIR/disk.new" "$XENSIM_DIR/disk"
+	! simblk --requests=100 --profile=kexec "$dom" 51712 || fail "the other image is served"
+	waits_for_its_image
+	cmp -n 16777216 "$XENSIM_DIR/disk" /dev/zero || fail "the other image was written"
+	xensim-xl block-detach "$dom" xvda
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	simblk --requests=100 "$dom" 51712
+	give_back
+}
+
 damage() {
 	start_daemon
 	guest_with_disk 32
@@ -163,6 +220,10 @@ test_case "SIGKILL amid flushes and discards loses nothing" mixed
 test_case "queues outlive a restart with fewer workers" fewer_workers
 test_case "a guest that went while nobody looked is let go" detached_meanwhile
 test_case "an image that grew or shrank while nobody looked is announced if it is more" resized_meanwhile
+test_case "another image under the same name is never served; the right one is, with nothing lost" comes_back_by_itself
+test_case "a guest whose image is missing waits for it over a restart" comes_back_by_a_restart
+test_case "a guest whose image is missing can be destroyed" destroyed_without_its_image
+test_case "a disk has the medium that it was attached with" swapped_while_connected
 test_case "a damaged journal is an error, and the disk works again after a reconnect" damage
 test_case "a second daemon in the same directory says why it ends" second_daemon
 exit "$failed"

@@ -33,6 +33,7 @@ a_plain_file_is_connected_without_a_loop_device() {
 	expect "hotplug-status" "$(node backend/vbd/5/51712/hotplug-status)" connected
 	expect "physical-device-path" "$(node backend/vbd/5/51712/physical-device-path)" "$image"
 	expect "physical-device" "$(node backend/vbd/5/51712/physical-device)" "(none)"
+	expect_part "pvbackd-medium" "$(node backend/vbd/5/51712/pvbackd-medium)" " $(stat -c %i "$image") "
 	expect "stderr" "$(cat "$work/err")" ""
 }
 
@@ -180,6 +181,8 @@ what_cannot_be_served_is_refused_with_a_reason() {
 	guest 5 a web
 	refused /nonexistent/image w "/nonexistent/image does not exist"
 	refused vg/no-such-volume w "/dev/vg/no-such-volume does not exist"
+	: >"$work/empty"
+	refused "$work/empty" w "$work/empty is empty (0 bytes)"
 	refused "$work" w "neither a block device nor a plain file"
 	refused "qcow:$image" w "format 'qcow' is not served by pvbackd; raw, qcow2"
 	refused "$image" x "access mode 'x' is not known"

@@ -497,6 +497,7 @@ static void a_plain_file_is_a_target(void **state)
 	assert_false(target.identity.is_block);
 	assert_int_equal(target.identity.dev, st.st_dev);
 	assert_int_equal(target.identity.ino, st.st_ino);
+	assert_int_equal(target.medium_id.number, st.st_ino);
 	assert_non_null(strstr(target.path, "/image"));
 }
 
@@ -515,6 +516,9 @@ static void what_cannot_be_a_disk_says_so(void **state)
 {
 	(void)state;
 	make_file("file", "x");
+	make_file("empty", "");
+	assert_int_equal(inspect(in_dir("empty"), HOTPLUG_MODE_READ, "is empty (0 bytes)"),
+			 -ENODATA);
 	assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
 	assert_int_equal(inspect(in_dir("nothing"), HOTPLUG_MODE_READ, "does not exist"), -ENOENT);
 	assert_int_equal(inspect(in_dir("file/x"), HOTPLUG_MODE_READ, "does not exist"), -ENOTDIR);
