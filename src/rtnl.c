@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netlink/addr.h>
 #include <netlink/attr.h>
@@ -144,6 +147,7 @@ static void info_from_link(struct rtnl_link *link, struct rtnl_info *info)
 		.ifindex = rtnl_link_get_ifindex(link),
 		.master = rtnl_link_get_master(link),
 		.mtu = rtnl_link_get_mtu(link),
+		.txqueuelen = rtnl_link_get_txqlen(link),
 		.up = (rtnl_link_get_flags(link) & IFF_UP) != 0,
 	};
 	if (kind)
@@ -378,4 +382,51 @@ int rtnl_set_addr_gen_mode_none(struct rtnl *rtnl, int ifindex)
 	int err = link_change(rtnl, ifindex, edit_addr_gen_mode_none, NULL);
 
 	return err == -EAFNOSUPPORT || err == -EOPNOTSUPP ? 0 : err;
+}
+
+/* Any socket is good for it. */
+static int ask_ethtool(struct rtnl *rtnl, const char *name, void *request)
+{
+	struct ifreq ifr = { .ifr_data = request };
+
+	if (!rtnl_name_is_valid(name))
+		return -EINVAL;
+	memcpy(ifr.ifr_name, name, strlen(name) + 1);
+	return ioctl(nl_socket_get_fd(rtnl->sock), SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+}
+
+int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret_wishes)
+{
+	struct {
+		struct ethtool_gfeatures head;
+		struct ethtool_get_features_block words[RTNL_WISH_WORDS];
+	} request = { .head = { .cmd = ETHTOOL_GFEATURES, .size = RTNL_WISH_WORDS } };
+	struct rtnl_wishes wishes;
+	int err = ask_ethtool(rtnl, name, &request);
+
+	if (!err && request.head.size > RTNL_WISH_WORDS)
+		err = -EOPNOTSUPP; /* a kernel of another age */
+	if (err)
+		return err;
+	wishes.nr = request.head.size;
+	for (uint32_t i = 0; i < wishes.nr; i++) {
+		wishes.may_change[i] = request.words[i].available;
+		wishes.wanted[i] = request.words[i].requested;
+	}
+	*ret_wishes = wishes;
+	return 0;
+}
+
+int rtnl_set_wishes(struct rtnl *rtnl, const char *name, const struct rtnl_wishes *wishes)
+{
+	struct {
+		struct ethtool_sfeatures head;
+		struct ethtool_set_features_block words[RTNL_WISH_WORDS];
+	} request = { .head = { .cmd = ETHTOOL_SFEATURES, .size = wishes->nr } };
+
+	for (uint32_t i = 0; i < wishes->nr; i++) {
+		request.words[i].valid = wishes->may_change[i];
+		request.words[i].requested = wishes->wanted[i] & wishes->may_change[i];
+	}
+	return ask_ethtool(rtnl, name, &request);
 }

@@ -32,6 +32,7 @@ struct rtnl_info {
 	int ifindex;
 	int master;               /* ifindex of its bridge, 0 without one */
 	unsigned int mtu;         /* bytes */
+	unsigned int txqueuelen;  /* packets */
 	bool up;                  /* administratively up */
 	char kind[RTNL_KIND_MAX]; /* "bridge", "tun", …; "" for hardware */
 };
@@ -91,6 +92,18 @@ int rtnl_set_txqueuelen(struct rtnl *rtnl, int ifindex, unsigned int nr_packets)
 
 /* No queueing discipline in front of the driver's own queue. */
 int rtnl_set_noqueue(struct rtnl *rtnl, int ifindex);
+
+/*
+ * What its owner wants of its offloads (ethtool -K), whatever of it the driver can do now: to be read before, and set
+ * after, something that overwrites it. By name, as ethtool does it.
+ */
+#define RTNL_WISH_WORDS 4u
+struct rtnl_wishes {
+	uint32_t nr; /* words */
+	uint32_t may_change[RTNL_WISH_WORDS], wanted[RTNL_WISH_WORDS];
+};
+int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret_wishes);
+int rtnl_set_wishes(struct rtnl *rtnl, const char *name, const struct rtnl_wishes *wishes);
 
 /*
  * Make the host take no automatic IPv6 address on it. Success too where the kernel has no IPv6:

@@ -5,6 +5,7 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ static int check(int ret)
 /* One more descriptor on the interface `name`, which is created when there is none. */
 static int open_queue(const char *name, bool multi_queue, int *ret_fd)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	int err;
 
@@ -44,15 +45,40 @@ static int open_queue(const char *name, bool multi_queue, int *ret_fd)
 	return 0;
 }
 
-/* The interface remembers whether it was made for several queues; ask for what it is. */
-static int open_first(struct tap *tap, const char *name)
+static int set_attached(int fd, bool attached)
 {
-	int err = open_queue(name, tap->multi_queue, &tap->fds[0]);
+	struct ifreq ifr = { .ifr_flags = attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
 
-	if (err != -EINVAL || !tap->adopted)
+	return check(ioctl(fd, TUNSETQUEUE, &ifr));
+}
+
+/* Those beyond the first wait for a guest that wants them. */
+static int open_others(struct tap *tap, const char *name, unsigned int max_queues)
+{
+	int err = 0;
+
+	while (!err && tap->nr_fds < max_queues) {
+		err = open_queue(name, true, &tap->fds[tap->nr_fds]);
+		if (!err)
+			err = set_attached(tap->fds[tap->nr_fds++], false);
+	}
+	return err;
+}
+
+/* The interface remembers whether it was made for several queues; ask for what it is. */
+static int open_queues(struct tap *tap, const char *name, unsigned int max_queues)
+{
+	bool multi_queue = max_queues > 1;
+	int err = open_queue(name, multi_queue, &tap->fds[0]);
+
+	if (err == -EINVAL && tap->adopted) {
+		multi_queue = !multi_queue;
+		err = open_queue(name, multi_queue, &tap->fds[0]);
+	}
+	if (err)
 		return err;
-	tap->multi_queue = !tap->multi_queue;
-	return open_queue(name, tap->multi_queue, &tap->fds[0]);
+	tap->nr_fds = tap->nr_queues = 1;
+	return multi_queue ? open_others(tap, name, max_queues) : 0;
 }
 
 static int set_format(struct tap *tap)
@@ -62,8 +88,8 @@ static int set_format(struct tap *tap)
 
 	if (!err)
 		err = check(ioctl(tap->fds[0], TUNSETVNETLE, &little));
-	if (!err)
-		err = tap_set_offload(tap, 0);
+	if (!err) /* older kernels turn it on */
+		err = tap_set_carrier(tap, false);
 	return err;
 }
 
@@ -83,11 +109,19 @@ static int set_link(struct tap *tap, struct rtnl *rtnl)
 	if (!err)
 		err = rtnl_set_addr_gen_mode_none(rtnl, tap->ifindex);
 	if (!err)
-		err = tap_set_carrier(tap, false);
+		tap->queue_len = FIRST_QUEUE_LEN;
 	return err;
 }
 
-static int find_or_make(struct tap *tap, const char *name, struct rtnl *rtnl)
+static void begin(struct tap *tap)
+{
+	*tap = (struct tap){ .open = true, .steered_by = STEERED_BY_UNKNOWN };
+	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
+		tap->fds[i] = -1;
+}
+
+static int find_or_make(struct tap *tap, const char *name, unsigned int max_queues,
+			struct rtnl *rtnl)
 {
 	int err = rtnl_get_ifindex(rtnl, name, &tap->ifindex);
 
@@ -95,8 +129,7 @@ static int find_or_make(struct tap *tap, const char *name, struct rtnl *rtnl)
 	if (err && err != -ENODEV)
 		return err;
 	tap->adopted = !err;
-	tap->steered_by = tap->adopted ? STEERED_BY_UNKNOWN : TAP_STEER_NONE;
-	err = open_first(tap, name);
+	err = open_queues(tap, name, max_queues);
 	if (err)
 		return err;
 	if (!tap->adopted)
@@ -110,17 +143,14 @@ static int find_or_make(struct tap *tap, const char *name, struct rtnl *rtnl)
 	return err;
 }
 
-int tap_open(struct tap *tap, const char *name, bool multi_queue)
+int tap_open(struct tap *tap, const char *name, unsigned int max_queues)
 {
 	struct rtnl *rtnl;
-	int err;
+	int err = rtnl_new(&rtnl);
 
-	*tap = (struct tap){ .open = true, .multi_queue = multi_queue };
-	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
-		tap->fds[i] = -1;
-	err = rtnl_new(&rtnl);
+	begin(tap);
 	if (!err) {
-		err = find_or_make(tap, name, rtnl);
+		err = find_or_make(tap, name, max_queues, rtnl);
 		rtnl_free(rtnl);
 	}
 	if (err)
@@ -128,32 +158,99 @@ int tap_open(struct tap *tap, const char *name, bool multi_queue)
 	return err;
 }
 
-static void close_extra(struct tap *tap, unsigned int keep)
+/* An index is used again only when somebody asks for it; never take what is no tap. */
+static int name_of(int ifindex, char ret_name[IFNAMSIZ])
 {
-	for (unsigned int i = keep; i < TAP_MAX_QUEUES; i++) {
-		if (tap->fds[i] >= 0)
-			close(tap->fds[i]);
-		tap->fds[i] = -1;
-	}
+	struct rtnl_info info = { 0 };
+	struct rtnl *rtnl;
+	int err = rtnl_new(&rtnl);
+
+	if (err)
+		return err;
+	err = rtnl_get(rtnl, ifindex, &info);
+	rtnl_free(rtnl);
+	if (err)
+		return err;
+	return !strcmp(info.kind, "tun") && if_indextoname((unsigned int)ifindex, ret_name)
+		       ? 0
+		       : -ENODEV;
 }
 
-int tap_set_queues(struct tap *tap, unsigned int nr)
+int tap_adopt(struct tap *tap, int ifindex, unsigned int max_queues)
 {
 	char name[IFNAMSIZ];
-	int err = tap_name(tap, name);
+	int err = name_of(ifindex, name);
 
-	if (!err && nr > 1 && !tap->multi_queue)
-		err = -EOPNOTSUPP;
-	for (unsigned int i = 1; !err && i < nr; i++)
-		if (tap->fds[i] < 0)
-			err = open_queue(name, true, &tap->fds[i]);
-	close_extra(tap, err ? 1 : nr);
+	if (!err)
+		err = tap_open(tap, name, max_queues);
+	if (!err && tap->ifindex != ifindex) { /* it was renamed meanwhile */
+		tap_close(tap, !tap->adopted);
+		err = -ENODEV;
+	}
 	return err;
+}
+
+/* A queue that goes hands its number to the last one: so it is always the last that goes. */
+int tap_set_queues(struct tap *tap, unsigned int nr)
+{
+	int err = 0;
+
+	if (nr > tap->nr_fds)
+		return -EOPNOTSUPP;
+	while (!err && tap->nr_queues > nr) {
+		err = set_attached(tap->fds[tap->nr_queues - 1], false);
+		tap->nr_queues -= !err;
+	}
+	while (!err && tap->nr_queues < nr) {
+		err = set_attached(tap->fds[tap->nr_queues], true);
+		tap->nr_queues += !err;
+	}
+	return err;
+}
+
+bool tap_is_here(const struct tap *tap)
+{
+	int fd = ioctl(tap->fds[0], TUNGETDEVNETNS);
+	struct stat its, ours;
+	bool here;
+
+	if (fd < 0)
+		return errno != EPERM; /* it is where we may not look; or the kernel cannot tell */
+	here = fstat(fd, &its) < 0 || stat("/proc/self/ns/net", &ours) < 0 ||
+	       (its.st_ino == ours.st_ino && its.st_dev == ours.st_dev);
+	close(fd);
+	return here;
+}
+
+/* For a tap that is here, by its index. */
+static int open_rtnl(const struct tap *tap, struct rtnl **ret_rtnl)
+{
+	return tap_is_here(tap) ? rtnl_new(ret_rtnl) : -EXDEV;
+}
+
+/* The kernel takes what we accept for what is wanted, so that is read before and set again. */
+static int set_offload(struct tap *tap, unsigned int flags, struct rtnl *rtnl)
+{
+	struct rtnl_wishes wishes;
+	char name[IFNAMSIZ];
+	bool known = !tap_name(tap, name) && !rtnl_get_wishes(rtnl, name, &wishes);
+	int err = check(ioctl(tap->fds[0], TUNSETOFFLOAD, flags));
+
+	return err || !known ? err : rtnl_set_wishes(rtnl, name, &wishes);
 }
 
 int tap_set_offload(struct tap *tap, unsigned int flags)
 {
-	return check(ioctl(tap->fds[0], TUNSETOFFLOAD, flags));
+	struct rtnl *rtnl;
+	int err = open_rtnl(tap, &rtnl);
+
+	if (err == -EXDEV)
+		return check(ioctl(tap->fds[0], TUNSETOFFLOAD, flags));
+	if (err)
+		return err;
+	err = set_offload(tap, flags, rtnl);
+	rtnl_free(rtnl);
+	return err;
 }
 
 int tap_steer(struct tap *tap, int prog_fd)
@@ -166,14 +263,30 @@ int tap_steer(struct tap *tap, int prog_fd)
 	return err;
 }
 
+static int set_queue_len(struct tap *tap, unsigned int nr_frames, struct rtnl *rtnl)
+{
+	struct rtnl_info info;
+	int err = rtnl_get(rtnl, tap->ifindex, &info);
+
+	if (err || (tap->queue_len && info.txqueuelen != tap->queue_len))
+		return err;
+	err = rtnl_set_txqueuelen(rtnl, tap->ifindex, nr_frames);
+	if (err)
+		return err;
+	tap->queue_len = nr_frames;
+	if (tap->noted_len)
+		*tap->noted_len = nr_frames;
+	return 0;
+}
+
 int tap_set_queue_len(struct tap *tap, unsigned int nr_frames)
 {
 	struct rtnl *rtnl;
-	int err = rtnl_new(&rtnl);
+	int err = open_rtnl(tap, &rtnl);
 
 	if (err)
-		return err;
-	err = rtnl_set_txqueuelen(rtnl, tap->ifindex, nr_frames);
+		return err == -EXDEV ? 0 : err;
+	err = set_queue_len(tap, nr_frames, rtnl);
 	rtnl_free(rtnl);
 	return err;
 }
@@ -188,7 +301,7 @@ int tap_set_carrier(struct tap *tap, bool on)
 int tap_set_mtu(struct tap *tap, unsigned int mtu)
 {
 	struct rtnl *rtnl;
-	int err = rtnl_new(&rtnl);
+	int err = open_rtnl(tap, &rtnl);
 
 	if (err)
 		return err;
@@ -200,7 +313,7 @@ int tap_set_mtu(struct tap *tap, unsigned int mtu)
 int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu)
 {
 	struct rtnl *rtnl;
-	int err = rtnl_new(&rtnl);
+	int err = open_rtnl(tap, &rtnl);
 
 	if (err)
 		return err;
@@ -229,13 +342,13 @@ unsigned int tap_drain(int fd, unsigned int max)
 	return nr;
 }
 
-static void delete_interface(int ifindex)
+static void delete_interface(const struct tap *tap)
 {
 	struct rtnl *rtnl;
 
-	if (rtnl_new(&rtnl))
+	if (open_rtnl(tap, &rtnl))
 		return;
-	rtnl_delete(rtnl, ifindex);
+	rtnl_delete(rtnl, tap->ifindex);
 	rtnl_free(rtnl);
 }
 
@@ -245,7 +358,8 @@ void tap_close(struct tap *tap, bool remove)
 		return;
 	/* The last descriptor of an interface that is not persistent takes it along. */
 	if (remove && tap->fds[0] >= 0 && ioctl(tap->fds[0], TUNSETPERSIST, 0))
-		delete_interface(tap->ifindex);
-	close_extra(tap, 0);
+		delete_interface(tap);
+	for (unsigned int i = 0; i < tap->nr_fds; i++)
+		close(tap->fds[i]);
 	*tap = (struct tap){ 0 };
 }

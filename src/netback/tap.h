@@ -3,8 +3,10 @@
  * The tap interface behind a vif: it carries a struct virtio_net_hdr (10 bytes, little endian) before
  * each frame, has one file descriptor per queue, and outlives the daemon unless removed.
  *
- * Scripts rename it and change its MTU and address, so it is known by its fd and its
- * index, never by a remembered name. Silent.
+ * Scripts rename it and change its MTU and address, so it is known by its fds and its index, never by a remembered
+ * name. An admin may even move it to another network namespace: its fds still serve it, but its index, its name and
+ * all that is set through them are then those of a stranger, or of nobody (-EXDEV).
+ * What an admin has set on it stays as it is when guests come and go. Silent.
  */
 #ifndef PVB_NETBACK_TAP_H
 #define PVB_NETBACK_TAP_H
@@ -17,25 +19,35 @@
 
 struct tap {
 	bool open;               /* when not, nothing is held and the rest means nothing */
-	int fds[TAP_MAX_QUEUES]; /* owned; -1 when closed; the first lives as long as the tap */
+	int fds[TAP_MAX_QUEUES]; /* owned; -1 beyond nr_fds */
+	unsigned int nr_fds;     /* as many queues as it can have */
+	unsigned int nr_queues;  /* as it has now: those of the first fds */
 	int ifindex;             /* 0 when there is none */
-	bool multi_queue;
-	bool adopted;   /* it was there before us */
-	int steered_by; /* the program that chooses the queue of a frame, or below 0 */
+	bool adopted;            /* it was there before us */
+	int steered_by;          /* the program that chooses the queue of a frame, or below 0 */
+	uint32_t queue_len;      /* as we have set it; 0: not known */
+	uint32_t *noted_len;     /* borrowed: where to note that; NULL: nowhere */
 };
 
 /*
- * Create the tap `name`, or take over one that a previous life of the daemon left. A new one
- * has MAC fe:ff:ff:ff:ff:ff, no automatic IPv6 address, and no carrier.
+ * Create the tap `name`, or take over one that a previous life of the daemon left; for `max_queues`
+ * (1..TAP_MAX_QUEUES), or fewer if it was made for fewer, with one queue now. It has no carrier. A new one
+ * has MAC fe:ff:ff:ff:ff:ff and no automatic IPv6 address.
  * 0, or -errno with nothing open: -EBUSY when another process holds it, -EINVAL when the name is
  * some other interface's, -ENOENT without /dev/net/tun.
  */
-int tap_open(struct tap *tap, const char *name, bool multi_queue);
+int tap_open(struct tap *tap, const char *name, unsigned int max_queues);
 
-/* Have exactly `nr` queues open (1..TAP_MAX_QUEUES). 0 or -errno with one queue left open. */
+/* Take over the one with that index, whatever its name is now. As above; -ENODEV when it is not there, or no tap. */
+int tap_adopt(struct tap *tap, int ifindex, unsigned int max_queues);
+
+/* Have exactly `nr` queues (1..nr_fds). 0 or -errno: -EOPNOTSUPP when it cannot have so many. */
 int tap_set_queues(struct tap *tap, unsigned int nr);
 
-/* What the kernel may leave undone in frames that we read (TUN_F_*). 0 or -errno. */
+/*
+ * What the kernel may leave undone in frames that we read (TUN_F_*), but for what an admin has turned off (ethtool -K).
+ * 0 or -errno.
+ */
 int tap_set_offload(struct tap *tap, unsigned int flags);
 
 /*
@@ -45,15 +57,21 @@ int tap_set_offload(struct tap *tap, unsigned int flags);
 #define TAP_STEER_NONE (-1)
 int tap_steer(struct tap *tap, int prog_fd);
 
-/* How many frames may wait in the kernel, per queue, for a guest that takes none. */
+/*
+ * How many frames may wait in the kernel, per queue, for a guest that takes none. Nothing is done (and 0 returned) when
+ * somebody else has set that, or the tap is not here.
+ */
 int tap_set_queue_len(struct tap *tap, unsigned int nr_frames);
 
 int tap_set_carrier(struct tap *tap, bool on);
 int tap_set_mtu(struct tap *tap, unsigned int mtu);
 int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu);
 
-/* The name it has now. 0 or -errno. */
+/* The name it has now, wherever it is. 0 or -errno. */
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ]);
+
+/* Whether it is in our network namespace. */
+bool tap_is_here(const struct tap *tap);
 
 /* Throw away what waits to be read on a queue; at most `max` frames. Returns how many. */
 unsigned int tap_drain(int fd, unsigned int max);

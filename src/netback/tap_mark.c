@@ -1,76 +1,77 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdbool.h>
-#include <string.h>
+#include <errno.h>
 
 #include "log.h"
 #include "mapfile.h"
-#include "netback/tap.h"
 #include "netback/tap_mark.h"
-#include "rtnl.h"
 
 #define SUFFIX ".tap"
 
-struct mark {
-	int32_t ifindex;
-};
-
-int tap_mark(const struct vif_id *id, int ifindex)
+static int open_left(const struct vif_id *id, struct tap_mark **ret)
 {
 	char path[PATH_MAX];
 	void *mark;
 	int err = vif_file_path(id, SUFFIX, path);
 
 	if (!err)
-		err = mapfile_create(path, sizeof(struct mark), &mark);
-	if (err)
-		return err;
-	*(struct mark *)mark = (struct mark){ .ifindex = ifindex };
-	mapfile_unmap(mark, sizeof(struct mark));
-	return 0;
+		err = mapfile_open(path, sizeof(**ret), &mark);
+	if (!err)
+		*ret = mark;
+	return err;
 }
 
-void tap_unmark(const struct vif_id *id)
-{
-	vif_file_forget(id, SUFFIX);
-}
-
-static int read_mark(const struct vif_id *id)
+/* What cannot be read tells of no tap. */
+int tap_mark_open(const struct vif_id *id, struct tap_mark **ret)
 {
 	char path[PATH_MAX];
-	int ifindex = 0;
 	void *mark;
-
-	if (vif_file_path(id, SUFFIX, path) || mapfile_open(path, sizeof(struct mark), &mark))
-		return 0;
-	ifindex = ((const struct mark *)mark)->ifindex;
-	mapfile_unmap(mark, sizeof(struct mark));
-	return ifindex;
-}
-
-/* An index is used again only after a reboot, and then the runtime directory is empty. */
-static bool is_tap(int ifindex)
-{
-	struct rtnl_info info = { 0 };
-	struct rtnl *rtnl;
 	int err;
 
-	if (ifindex <= 0 || rtnl_new(&rtnl))
-		return false;
-	err = rtnl_get(rtnl, ifindex, &info);
-	rtnl_free(rtnl);
-	return !err && !strcmp(info.kind, "tun");
+	if (open_left(id, ret) == 0)
+		return 0;
+	err = vif_file_path(id, SUFFIX, path);
+	if (!err)
+		err = mapfile_create(path, sizeof(**ret), &mark);
+	if (!err)
+		*ret = mark;
+	return err;
+}
+
+struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, bool remove)
+{
+	vif_file_close(mark, sizeof(*mark), id, SUFFIX, remove);
+	return NULL;
+}
+
+int tap_mark_adopt(const struct tap_mark *mark, struct tap *tap, unsigned int max_queues)
+{
+	int err = mark->ifindex > 0 ? tap_adopt(tap, mark->ifindex, max_queues) : -ENODEV;
+
+	if (!err)
+		tap->queue_len = mark->queue_len;
+	return err;
+}
+
+void tap_mark_note(struct tap_mark *mark, struct tap *tap)
+{
+	mark->ifindex = tap->ifindex;
+	mark->queue_len = tap->queue_len;
+	tap->noted_len = &mark->queue_len;
 }
 
 void tap_mark_remove(const char *dir, uint32_t domid, uint32_t devid)
 {
-	int ifindex = read_mark(&(struct vif_id){ dir, domid, devid });
+	struct vif_id id = { dir, domid, devid };
+	struct tap_mark *mark;
 	char name[IFNAMSIZ];
 	struct tap tap;
 
-	if (!is_tap(ifindex) || !if_indextoname((unsigned int)ifindex, name))
+	if (open_left(&id, &mark))
 		return;
-	if (tap_open(&tap, name, true) == 0) {
-		log_info("%s is removed: its vif went while no pvbackd ran", name);
+	if (tap_mark_adopt(mark, &tap, 1) == 0) {
+		if (tap_name(&tap, name) == 0)
+			log_info("%s is removed: its vif went while no pvbackd ran", name);
 		tap_close(&tap, true);
 	}
+	tap_mark_close(mark, &id, false);
 }

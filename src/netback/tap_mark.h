@@ -1,18 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A note below the runtime directory for each tap that we made: a tap outlives the daemon, and the
- * next one has to know which are ours when their vifs went away in between. Control thread only.
+ * next one has to find it under another name, and to know which are ours when their vifs went away in between. Control
+ * thread only.
  */
 #ifndef PVB_NETBACK_TAP_MARK_H
 #define PVB_NETBACK_TAP_MARK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "netback/tap.h"
 #include "netback/vif_file.h"
 
-/* Note the interface of a vif, by its index: scripts rename it. 0 or -errno. */
-int tap_mark(const struct vif_id *id, int ifindex);
-void tap_unmark(const struct vif_id *id);
+/* A file mapping: what is stored here is there for the next daemon. */
+struct tap_mark {
+	int32_t ifindex;    /* 0: none yet */
+	uint32_t queue_len; /* as we have set it; 0: not known */
+};
+
+/* Take up what an earlier life left, or begin with zeros. 0 with *ret for tap_mark_close(), or -errno. */
+int tap_mark_open(const struct vif_id *id, struct tap_mark **ret);
+/* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
+struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, bool remove);
+
+/* Take over the tap that the mark tells of. 0; -ENODEV when there is none; else as tap_open(). */
+int tap_mark_adopt(const struct tap_mark *mark, struct tap *tap, unsigned int max_queues);
+/* Note this one from now on; the mark has to outlive it. */
+void tap_mark_note(struct tap_mark *mark, struct tap *tap);
 
 /* Remove the tap that a note tells of; the note stays. For leftover.h: before any tap is opened. */
 void tap_mark_remove(const char *dir, uint32_t domid, uint32_t devid);

@@ -24,6 +24,7 @@
 struct vif {
 	struct device dev; /* first */
 	struct tap tap;
+	struct tap_mark *mark;      /* owned; NULL when it could not be had */
 	struct tap_share tap_share; /* while there are queues */
 	struct vif_shared shared;
 	struct vif_limits limits;
@@ -63,27 +64,6 @@ static void read_mtu(struct vif *vif)
 		device_log(dev, LOG_LEVEL_WARNING, "`mtu` cannot be set: %s", strerror(-err));
 }
 
-/*
- * The scripts rename the tap to `vifname`. After a restart it is found by that, but only then: on a
- * new device an interface of that name is somebody else's.
- */
-static bool find_renamed(struct device *dev, char *name, size_t size)
-{
-	struct store *store = dev->env->store;
-	struct rtnl_info info;
-	struct rtnl *rtnl;
-	uint32_t state;
-	bool found;
-
-	if (store_read_u32(store, XBT_NULL, dev->be_path, "state", XENBUS_INIT_WAIT,
-			   XENBUS_NR_STATES, &state) ||
-	    store_read(store, XBT_NULL, dev->be_path, "vifname", name, size) || rtnl_new(&rtnl))
-		return false;
-	found = rtnl_get_by_name(rtnl, name, &info) == 0 && strcmp(info.kind, "tun") == 0;
-	rtnl_free(rtnl);
-	return found;
-}
-
 /* Under the name that the interface has now. */
 static void read_capture(struct vif *vif)
 {
@@ -107,35 +87,49 @@ static void read_own(struct vif *vif)
 	store_drop_names(dev->env->store);
 }
 
+static struct vif_id id_of(const struct vif *vif)
+{
+	return (struct vif_id){ vif->dev.env->runtime_dir, vif->dev.domid, vif->dev.devid };
+}
+
+/* Scripts and admins rename it: one that was there before us is found by its mark. */
+static int open_tap(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+	struct vif_id id = id_of(vif);
+	char name[32];
+	int err = tap_mark_open(&id, &vif->mark);
+
+	if (err)
+		device_log(dev, LOG_LEVEL_WARNING, "its tap is not noted in %s: %s",
+			   dev->env->runtime_dir, strerror(-err));
+	snprintf(name, sizeof(name), "vif%u.%u", dev->domid, dev->devid);
+	err = vif->mark ? tap_mark_adopt(vif->mark, &vif->tap, vif->max_queues) : -ENODEV;
+	if (err == -ENODEV)
+		err = strlen(name) < IFNAMSIZ ? tap_open(&vif->tap, name, vif->max_queues)
+					      : -ENAMETOOLONG;
+	if (err)
+		device_reason(dev, err, "the tap %s cannot be opened: %s", name, strerror(-err));
+	else if (vif->mark)
+		tap_mark_note(vif->mark, &vif->tap);
+	return err;
+}
+
 /* The tap must be there before the first state 2: the toolstack's script looks for it then. */
 static int vif_probe(struct device *dev)
 {
-	struct vif_id id = { dev->env->runtime_dir, dev->domid, dev->devid };
 	struct vif *vif = vif_of(dev);
-	char name[IFNAMSIZ];
 	int err;
 
 	vif_shared_init(&vif->shared);
 	vif->max_queues = device_offer_queues(dev, TAP_MAX_QUEUES);
-	if (!find_renamed(dev, name, sizeof(name)) &&
-	    snprintf(name, sizeof(name), "vif%u.%u", dev->domid, dev->devid) >= (int)sizeof(name)) {
-		device_reason(dev, -ENAMETOOLONG, "no interface can have the name vif%u.%u",
-			      dev->domid, dev->devid);
-		return -ENAMETOOLONG;
-	}
-	err = tap_open(&vif->tap, name, vif->max_queues > 1);
-	if (err) {
-		device_reason(dev, err, "the tap %s cannot be opened: %s", name, strerror(-err));
-		return err;
-	}
-	err = tap_mark(&id, vif->tap.ifindex);
+	err = open_tap(vif);
 	if (err)
-		device_log(dev, LOG_LEVEL_WARNING, "its tap is not noted in %s: %s",
-			   dev->env->runtime_dir, strerror(-err));
-	if (!vif->tap.multi_queue)
-		vif->max_queues = 1;
+		return err;
+	if (vif->max_queues > vif->tap.nr_fds)
+		vif->max_queues = vif->tap.nr_fds;
 	read_own(vif);
-	device_log(dev, LOG_LEVEL_DEBUG, "tap %s %s", name,
+	device_log(dev, LOG_LEVEL_DEBUG, "its tap is %s",
 		   vif->tap.adopted ? "taken over" : "created");
 	return 0;
 }
@@ -256,7 +250,8 @@ static void init_ctrl(struct vif *vif, bool resume)
 static void forget_queues(struct vif *vif)
 {
 	vif_steer_stop(&vif->steer, vif->dev.suspending);
-	tap_set_queues(&vif->tap, 1);
+	if (!vif->dev.suspending)
+		tap_set_queues(&vif->tap, 1);
 	free(vif->queues);
 	vif->queues = NULL;
 	free(vif->ctrl);
@@ -329,6 +324,20 @@ static void note_mtu(struct vif *vif)
 		   mtu);
 }
 
+static void note_place(struct vif *vif)
+{
+	char name[IFNAMSIZ] = "";
+
+	if (tap_is_here(&vif->tap))
+		return;
+	tap_name(&vif->tap, name);
+	device_log(&vif->dev, LOG_LEVEL_WARNING,
+		   "its interface %s is in another network namespace: it is served, but what "
+		   "pvbackd cannot see there is not told to the guest (MTU) and stays as it is "
+		   "(length of the queue)",
+		   name);
+}
+
 /* What has to answer when it is started or stopped. */
 static unsigned int count_parts(const struct vif *vif)
 {
@@ -353,6 +362,7 @@ static int vif_attach(struct device *dev, bool resume)
 		return err;
 	}
 	note_mtu(vif);
+	note_place(vif);
 	atomic_store(&vif->shared.headroom, vif->front.headroom);
 	vif->nr_waiting = count_parts(vif);
 	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
@@ -461,7 +471,8 @@ static void part_stopped(struct vif *vif)
 		return;
 	}
 	forget_queues(vif);
-	set_carrier(vif);
+	if (!vif->dev.suspending)
+		set_carrier(vif);
 	device_detached(&vif->dev);
 }
 
@@ -552,6 +563,8 @@ static int write_mtu(struct store *store, xs_transaction_t t, void *user)
 	uint32_t now;
 	int err = tap_get_mtu(&vif->tap, &mtu);
 
+	if (err == -EXDEV) /* nobody can ask there */
+		return 0;
 	if (err || (store_read_u32(store, t, vif->dev.fe_path, "mtu", 0, UINT32_MAX, &now) == 0 &&
 		    now == mtu))
 		return err;
@@ -571,15 +584,15 @@ static void vif_online(struct device *dev)
 
 static void vif_done(struct device *dev, bool removed)
 {
-	struct vif_id id = { dev->env->runtime_dir, dev->domid, dev->devid };
 	struct vif *vif = vif_of(dev);
+	struct vif_id id = id_of(vif);
 
 	vif_guard_done(&vif->guard);
 	vif_capture_done(&vif->capture, !removed);
 	tap_close(&vif->tap, removed);
+	vif->mark = tap_mark_close(vif->mark, &id, removed);
 	vif_shared_done(&vif->shared);
 	if (removed) {
-		tap_unmark(&id);
 		vif_undo_forget(&id);
 		vif_kept_forget(&id);
 	}

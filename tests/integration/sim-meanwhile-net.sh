@@ -127,8 +127,7 @@ renamed_tap() {
 	busy_nic "" --kinds=udp4
 	stop_peer
 	ip link set "vif$dom.0" down
-	ip link set "vif$dom.0" name mynic
-	xenstore-write "$(backend vif "$dom" 0)/vifname" mynic
+	ip link set "vif$dom.0" name mynic # nobody tells us
 	kill_daemon
 	start_daemon
 	ip link show mynic >/dev/null || fail "it is not there any more"
@@ -142,6 +141,36 @@ renamed_tap() {
 	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
 	start_daemon
 	! ip link show mynic >/dev/null 2>&1 || fail "the renamed tap is left behind"
+	end
+}
+
+# By the words of ip link, which says NO-CARRIER only of an interface that is up.
+has_no_carrier() { ip -o link show "$1" | grep -q NO-CARRIER; }
+
+no_guest_no_carrier() {
+	start_daemon
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0
+	ip link set "vif$dom.0" up
+	for _signal in TERM KILL; do
+		kill -"$_signal" "$daemon"
+		wait "$daemon" || :
+		start_daemon
+		own_state_is 2
+		has_no_carrier "vif$dom.0" || fail "$(ip -o link show "vif$dom.0")"
+	done
+	end
+}
+
+# The guest closed while nobody was there to take the carrier away.
+closed_no_carrier() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	both_end
+	xenstore-write "$(xenstore-read "$(backend vif "$dom" 0)/frontend")/state" 6
+	start_daemon
+	own_state_is 6
+	has_no_carrier "vif$dom.0" || fail "$(ip -o link show "vif$dom.0")"
 	end
 }
 
@@ -300,6 +329,8 @@ test_case "the frontend's features are known again" features
 test_case "a rate that was changed meanwhile holds" rate
 test_case "a tap stays in its bridge, and lives on without it" tap_stays_in_its_bridge
 test_case "a renamed tap is found again, and removed if its vif is gone" renamed_tap
+test_case "no guest, no carrier, whenever the daemon has started" no_guest_no_carrier
+test_case "a guest that closed meanwhile leaves no carrier" closed_no_carrier
 test_case "a tap that is gone is an error that says so" tap_gone
 test_case "a vif that was forced off leaves no tap" vif_gone
 test_case "a vif that is forced off before a starting daemon watches leaves no tap" vif_goes_early

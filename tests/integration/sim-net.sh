@@ -54,6 +54,64 @@ plain() {
 	end_guest
 }
 
+# As seen by the admin, without what a guest's coming and going may change, and without counters.
+as_admin_left_it() {
+	ip -d link show "vif$dom.0" | sed 's/<[^>]*>//; s/ state [A-Za-z]* / /g; s/numtxqueues.*//'
+	ip addr show "vif$dom.0" | grep inet
+	ip link show "vif$dom.0" up
+	tc qdisc show dev "vif$dom.0"
+}
+
+admins_settings_stay() {
+	guest_with_nic
+	stop_peer
+	for _queues in 1 4; do
+		start_peer
+		simnet --frames=50 --queues="$_queues" "$dom" 0 || fail "simnet"
+		stop_peer
+		ip link set "vif$dom.0" mtu 2000 txqueuelen 77 alias "the web server's"
+		ip addr replace 192.0.2.1/24 dev "vif$dom.0"
+		tc qdisc replace dev "vif$dom.0" root pfifo limit 55
+		as_admin_left_it >"$XENSIM_DIR/as_left" 2>&1
+		grep -q "qlen 77" "$XENSIM_DIR/as_left" || fail "not set: $(cat "$XENSIM_DIR/as_left")"
+		start_peer
+		simnet --frames=50 --queues=4 "$dom" 0 || fail "simnet"
+		stop_peer
+		as_admin_left_it >"$XENSIM_DIR/as_is" 2>&1
+		diff "$XENSIM_DIR/as_left" "$XENSIM_DIR/as_is" || fail "another guest, another interface"
+	done
+	start_peer
+	end_guest
+}
+
+# Before the guest connects, with an interface here that has its index now.
+in_another_namespace() {
+	dom=$(xensim-xl create guest)
+	xensim-xl network-attach "$dom" 0
+	unshare -n sleep 1000 &
+	_ns=$!
+	until_true 5000 is_elsewhere "$_ns" || fail "no namespace"
+	_index=$(cat "/sys/class/net/vif$dom.0/ifindex" 2>/dev/null || ip -o link show "vif$dom.0" | cut -d : -f 1)
+	ip link set "vif$dom.0" netns "$_ns"
+	ip link add name victim index "$_index" mtu 1234 type veth
+	ip link set victim txqueuelen 99
+	begin "$XENSIM_DIR/peer" nsenter -t "$_ns" -n simpeer "vif$dom.0"
+	peer=$!
+	wait_line "$XENSIM_DIR/peer" ready
+	simnet --queues=4 --kinds=udp4,gso4 "$dom" 0 || fail "simnet"
+	wait_line "$log" "vif $dom/0: its interface vif$dom.0 is in another network namespace: it is served"
+	ip -o link show victim | grep -q "mtu 1234 .* qlen 99" || fail "a stranger is changed: $(ip -o link show victim)"
+	stop_peer
+	xensim-xl destroy "$dom"
+	until_true 5000 is_gone_from "$_ns" || fail "it is left there"
+	ip link show victim >/dev/null || fail "a stranger is removed"
+	ip link del victim
+	kill "$_ns"
+	nothing_is_held "$fds"
+}
+is_elsewhere() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+is_gone_from() { ! nsenter -t "$1" -n ip link show "vif$dom.0" >/dev/null 2>&1; }
+
 # The host fills checksums in before it sends: nothing may be blank or worse.
 host_without_offload() {
 	dom=$(xensim-xl create guest)
@@ -145,6 +203,8 @@ test_case "one frame at a time is never stuck" one_by_one
 test_case "jumbo frames pass" jumbo
 test_case "a plain load is timed" plain
 test_case "a host without offloads is served" host_without_offload
+test_case "what an admin has set on the interface outlives its guests" admins_settings_stay
+test_case "a tap in another namespace is served with a warning, and no stranger is touched" in_another_namespace
 test_case "a detach under load is clean" detach_under_load
 test_case "a destroy under load leaves neither zombie nor tap" destroy_under_load
 test_case "a domain that dies without a word leaves no zombie" death_outside_the_toolstack

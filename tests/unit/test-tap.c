@@ -2,8 +2,10 @@
 /* The tap behind a vif, on the real kernel, in a network namespace of its own. Needs root. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -61,7 +63,7 @@ static int teardown(void **state)
 static void new_tap_is_as_scripts_and_bridges_expect(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_false(tap.adopted);
 	assert_string_equal(attribute("vif7.0", "address"), "fe:ff:ff:ff:ff:ff");
 	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "256");
@@ -78,7 +80,7 @@ static void no_qdisc_holds_memory(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", TAP_MAX_QUEUES), 0);
 	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
 
 	f = popen("ip -o link show vif7.0", "re");
@@ -97,7 +99,7 @@ static void no_address_appears_on_it_by_itself(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_int_equal(tap_set_carrier(&tap, true), 0);
 	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
 	f = fopen("/proc/net/if_inet6", "re");
@@ -112,31 +114,31 @@ static void it_outlives_us_and_is_taken_over(void **state)
 	int ifindex;
 
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", TAP_MAX_QUEUES), 0);
 	ifindex = tap.ifindex;
 	assert_int_equal(tap_set_mtu(&tap, 9000), 0);
 	tap_close(&tap, false);
 	assert_true(exists("vif7.0"));
 	/* Also by a daemon with another number of workers. */
-	for (int multi_queue = 0; multi_queue < 2; multi_queue++) {
-		assert_int_equal(tap_open(&tap, "vif7.0", multi_queue), 0);
+	for (unsigned int max_queues = 1; max_queues < 4; max_queues++) {
+		assert_int_equal(tap_open(&tap, "vif7.0", max_queues), 0);
 		assert_true(tap.adopted);
-		assert_true(tap.multi_queue);
+		assert_int_equal(tap.nr_fds, max_queues);
 		assert_int_equal(tap.ifindex, ifindex);
 		assert_string_equal(attribute("vif7.0", "mtu"), "9000");
 		tap_close(&tap, false);
 	}
-	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", TAP_MAX_QUEUES), 0);
 }
 
 static void removal_takes_the_interface_along(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	tap_close(&tap, true);
 	assert_false(exists("vif7.0"));
 	tap_close(&tap, true); /* twice is fine */
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 }
 
 static void a_script_may_rename_it(void **state)
@@ -144,7 +146,7 @@ static void a_script_may_rename_it(void **state)
 	char name[IFNAMSIZ];
 
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", TAP_MAX_QUEUES), 0);
 	assert_int_equal(rtnl_rename(rtnl, tap.ifindex, "mail0"), 0);
 	assert_int_equal(tap_name(&tap, name), 0);
 	assert_string_equal(name, "mail0");
@@ -155,24 +157,41 @@ static void a_script_may_rename_it(void **state)
 	assert_false(exists("mail0"));
 }
 
+/* As the kernel has it: the first ones, and no others. */
+static unsigned int attached_queues(void)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < tap.nr_fds; i++) {
+		struct ifreq ifr = { 0 };
+
+		assert_int_equal(ioctl(tap.fds[i], TUNGETIFF, &ifr), 0);
+		if (ifr.ifr_flags & IFF_DETACH_QUEUE)
+			continue;
+		assert_int_equal(i, nr);
+		nr++;
+	}
+	return nr;
+}
+
 static void queues_come_and_go(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", true), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", TAP_MAX_QUEUES), 0);
 	assert_int_equal(tap_set_queues(&tap, TAP_MAX_QUEUES), 0);
-	for (unsigned int i = 0; i < TAP_MAX_QUEUES; i++)
-		assert_true(tap.fds[i] >= 0);
+	assert_int_equal(attached_queues(), TAP_MAX_QUEUES);
 	assert_int_equal(tap_set_queues(&tap, 2), 0);
-	assert_true(tap.fds[1] >= 0);
-	assert_int_equal(tap.fds[2], -1);
+	assert_int_equal(attached_queues(), 2);
 	assert_int_equal(tap_set_queues(&tap, 1), 0);
-	assert_int_equal(tap.fds[1], -1);
+	assert_int_equal(attached_queues(), 1);
+	assert_int_equal(tap_set_queues(&tap, 3), 0);
+	assert_int_equal(attached_queues(), 3);
 }
 
 static void one_queue_stays_one_queue(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_int_equal(tap_set_queues(&tap, 1), 0);
 	assert_int_equal(tap_set_queues(&tap, 2), -EOPNOTSUPP);
 	assert_true(tap.fds[0] >= 0);
@@ -181,7 +200,7 @@ static void one_queue_stays_one_queue(void **state)
 static void somebody_elses_interface_is_not_taken(void **state)
 {
 	(void)state;
-	assert_int_not_equal(tap_open(&tap, "lo", false), 0);
+	assert_int_not_equal(tap_open(&tap, "lo", 1), 0);
 	assert_false(tap.open);
 	assert_true(exists("lo"));
 }
@@ -189,11 +208,97 @@ static void somebody_elses_interface_is_not_taken(void **state)
 static void offloads_follow_the_frontend(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_int_equal(tap_set_offload(&tap, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), 0);
 	assert_int_equal(tap_set_offload(&tap, TUN_F_CSUM), 0);
 	assert_int_equal(tap_set_offload(&tap, 0), 0);
 	assert_int_equal(tap_set_offload(&tap, TUN_F_TSO4), -EINVAL);
+}
+
+/* As ethtool -K does it; `command`: ETHTOOL_G… or ETHTOOL_S… */
+static uint32_t ethtool(uint32_t command, uint32_t value)
+{
+	struct ethtool_value request = { .cmd = command, .data = value };
+	struct ifreq ifr = { .ifr_name = "vif7.0", .ifr_data = (void *)&request };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(ioctl(fd, SIOCETHTOOL, &ifr), 0);
+	close(fd);
+	return request.data;
+}
+
+/* Before the first guest, while there is none, and while there is one; over a restart, and for each guest. */
+static void what_an_admin_turned_off_stays_off(void **state)
+{
+	const unsigned int all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
+	assert_int_equal(ethtool(ETHTOOL_GTXCSUM, 0), 0); /* no guest accepts it yet */
+	ethtool(ETHTOOL_STSO, 0);
+	assert_int_equal(tap_set_offload(&tap, all), 0);
+	assert_int_equal(ethtool(ETHTOOL_GTSO, 0), 0);
+	assert_int_equal(ethtool(ETHTOOL_GTXCSUM, 0), 1);
+	ethtool(ETHTOOL_STXCSUM, 0);
+	for (int restart = 0; restart < 2; restart++) {
+		assert_int_equal(tap_set_offload(&tap, 0), 0);
+		assert_int_equal(tap_set_offload(&tap, all), 0);
+		assert_int_equal(ethtool(ETHTOOL_GTSO, 0), 0);
+		assert_int_equal(ethtool(ETHTOOL_GTXCSUM, 0), 0);
+		tap_close(&tap, false);
+		assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
+	}
+	/* And what he turns on is on for who accepts it. */
+	ethtool(ETHTOOL_STXCSUM, 1);
+	ethtool(ETHTOOL_STSO, 1);
+	assert_int_equal(tap_set_offload(&tap, TUN_F_CSUM), 0);
+	assert_int_equal(ethtool(ETHTOOL_GTXCSUM, 0), 1);
+	assert_int_equal(ethtool(ETHTOOL_GTSO, 0), 0);
+	assert_int_equal(tap_set_offload(&tap, all), 0);
+	assert_int_equal(ethtool(ETHTOOL_GTSO, 0), 1);
+}
+
+static void it_is_found_by_its_index(void **state)
+{
+	char name[IFNAMSIZ];
+	int ifindex;
+
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", 2), 0);
+	ifindex = tap.ifindex;
+	assert_int_equal(rtnl_rename(rtnl, ifindex, "mail0"), 0);
+	tap_close(&tap, false);
+	assert_int_equal(tap_adopt(&tap, ifindex, 2), 0);
+	assert_true(tap.adopted);
+	assert_int_equal(tap_name(&tap, name), 0);
+	assert_string_equal(name, "mail0");
+	tap_close(&tap, true);
+	assert_int_equal(tap_adopt(&tap, ifindex, 2), -ENODEV);
+	assert_false(tap.open);
+	assert_int_equal(rtnl_get_ifindex(rtnl, "lo", &ifindex), 0);
+	assert_int_equal(tap_adopt(&tap, ifindex, 2), -ENODEV);
+}
+
+static void it_comes_back_without_a_carrier(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", 2), 0);
+	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
+	assert_int_equal(tap_set_carrier(&tap, true), 0);
+	assert_int_equal(tap_set_queues(&tap, 2), 0);
+	tap_close(&tap, false);
+	assert_int_equal(tap_open(&tap, "vif7.0", 2), 0);
+	assert_string_equal(attribute("vif7.0", "carrier"), "0");
+}
+
+static void a_length_that_an_admin_has_set_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
+	assert_int_equal(tap_set_queue_len(&tap, 1000), 0);
+	assert_int_equal(rtnl_set_txqueuelen(rtnl, tap.ifindex, 77), 0);
+	assert_int_equal(tap_set_queue_len(&tap, 256), 0);
+	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "77");
 }
 
 static void send_from_host(unsigned int nr)
@@ -213,7 +318,7 @@ static void send_from_host(unsigned int nr)
 static void queue_is_short_when_frames_are_large(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "256");
 	assert_int_equal(tap_set_queue_len(&tap, 1000), 0);
 	assert_string_equal(attribute("vif7.0", "tx_queue_len"), "1000");
@@ -224,7 +329,7 @@ static void queue_is_short_when_frames_are_large(void **state)
 static void drain_throws_away_what_waits(void **state)
 {
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_int_equal(tap_set_carrier(&tap, true), 0);
 	assert_int_equal(rtnl_set_up(rtnl, tap.ifindex), 0);
 	assert_int_equal(tap_drain(tap.fds[0], 10), 0);
@@ -240,7 +345,7 @@ static void writing_while_it_is_down_fails_with_eio(void **state)
 	uint8_t frame[sizeof(struct virtio_net_hdr) + 60] = { 0 };
 
 	(void)state;
-	assert_int_equal(tap_open(&tap, "vif7.0", false), 0);
+	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	assert_int_equal(write(tap.fds[0], frame, sizeof(frame)), -1);
 	assert_int_equal(errno, EIO);
 }
@@ -276,6 +381,10 @@ int main(void)
 		cmocka_unit_test_teardown(somebody_elses_interface_is_not_taken, teardown),
 		cmocka_unit_test_teardown(offloads_follow_the_frontend, teardown),
 		cmocka_unit_test_teardown(queue_is_short_when_frames_are_large, teardown),
+		cmocka_unit_test_teardown(what_an_admin_turned_off_stays_off, teardown),
+		cmocka_unit_test_teardown(it_is_found_by_its_index, teardown),
+		cmocka_unit_test_teardown(it_comes_back_without_a_carrier, teardown),
+		cmocka_unit_test_teardown(a_length_that_an_admin_has_set_stays, teardown),
 		cmocka_unit_test_teardown(drain_throws_away_what_waits, teardown),
 		cmocka_unit_test_teardown(writing_while_it_is_down_fails_with_eio, teardown),
 	};
