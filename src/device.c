@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "keys.h"
 #include "reason.h"
 
 /* More steps than any walk through the states takes; the rest waits for the next event. */
@@ -30,6 +31,36 @@ void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	say(dev, level, fmt, ap);
 	va_end(ap);
+}
+
+/* Remembers it; false when it was, or there is no room for more. */
+static bool is_new_slip(struct device *dev, const char *name)
+{
+	size_t used = strlen(dev->slips);
+	char word[64];
+	int n = snprintf(word, sizeof(word), " %s ", name);
+
+	if ((size_t)n >= sizeof(dev->slips) - used || strstr(dev->slips, word))
+		return false;
+	memcpy(dev->slips + used, word, (size_t)n + 1);
+	return true;
+}
+
+void device_say_slip(struct device *dev, const struct key *keys, const char *name)
+{
+	const struct key *meant = keys_meant(keys, name);
+
+	if (meant && is_new_slip(dev, name))
+		device_log(dev, LOG_LEVEL_WARNING, "its key `%s` means nothing; is it `%s`?", name,
+			   meant->name);
+}
+
+void device_say_slips(struct device *dev, const struct key *keys)
+{
+	const char *name;
+
+	for (unsigned int i = 0; (name = store_held_name(dev->env->store, i)); i++)
+		device_say_slip(dev, keys, name);
 }
 
 /* Our own error directory, and hotplug-error while a script may still read it. */

@@ -18,6 +18,7 @@
 
 struct device;
 struct disk_options;
+struct key;
 struct slow;
 struct vif_options;
 struct worker;
@@ -125,6 +126,7 @@ struct device {
 	enum xenbus_state logged; /* last state told to the log */
 	struct log_limit talk;    /* for what is normal */
 	struct log_limit trouble; /* for warnings and errors */
+	char slips[96];           /* mistyped keys that the log has named, each between spaces */
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };
@@ -159,6 +161,13 @@ void device_watch_front(struct device *dev, const char *key, bool on);
  * ours, with more of them, has offered, for its frontend may be using them.
  */
 unsigned int device_offer_queues(const struct device *dev, unsigned int most);
+
+/*
+ * Name a key of our own directory that nobody knows and that looks like one of `keys`, with that one, once. The
+ * other: all such keys, while the store holds the directory's names.
+ */
+void device_say_slip(struct device *dev, const struct key *keys, const char *name);
+void device_say_slips(struct device *dev, const struct key *keys);
 
 /* Log with the device's prefix, limited. */
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -59,6 +60,57 @@ int keys_set(const struct key *keys, void *values, const char *name, const char 
 	const struct key *key = keys_find(keys, name);
 
 	return key ? key->parse(key, text, (char *)values + key->at) : -ENOENT;
+}
+
+void key_copy(const struct key *key, const void *from, void *to)
+{
+	memcpy((char *)to + key->at, (const char *)from + key->at, key->size);
+}
+
+#define NAME_MAX_LEN 32u
+
+static bool same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static unsigned int least(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters one must add, leave out, change, or put in the next one's place. */
+static unsigned int slips(const char *a, const char *b)
+{
+	unsigned int rows[3][NAME_MAX_LEN + 1];
+	size_t len = strlen(b);
+
+	for (unsigned int k = 0; k <= len; k++)
+		rows[0][k] = k;
+	for (unsigned int i = 1; a[i - 1]; i++) {
+		unsigned int *now = rows[i % 3], *last = rows[(i + 2) % 3];
+
+		now[0] = i;
+		for (unsigned int k = 1; k <= len; k++) {
+			now[k] = least(last[k - 1] + !same(a[i - 1], b[k - 1]),
+				       least(last[k], now[k - 1]) + 1);
+			if (i > 1 && k > 1 && same(a[i - 1], b[k - 2]) && same(a[i - 2], b[k - 1]))
+				now[k] = least(now[k], rows[(i + 1) % 3][k - 2] + 1);
+		}
+	}
+	return rows[strlen(a) % 3][len];
+}
+
+const struct key *keys_meant(const struct key *keys, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len < 3 || len > NAME_MAX_LEN || keys_find(keys, name))
+		return NULL;
+	for (; keys->name; keys++)
+		if (slips(name, keys->name) <= (len < 8 ? 1 : 2) || !strncmp(name, keys->name, len))
+			return keys;
+	return NULL;
 }
 
 static void list_words(const struct key *key, char *buf, size_t size)

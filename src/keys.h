@@ -16,7 +16,7 @@ struct key {
 	const char *name; /* NULL ends a table */
 	/* 0, or -errno with *ret untouched. */
 	int (*parse)(const struct key *key, const char *text, void *ret);
-	size_t at;                /* where its value is in the struct that the table is for */
+	size_t at, size;          /* where its value is in the struct that the table is for */
 	uint64_t min, max;        /* of a number; of a text `max` is the size of its buffer */
 	const char *const *words; /* of a choice; NULL-terminated, the value is the index */
 	const char
@@ -39,6 +39,15 @@ const struct key *keys_find(const struct key *keys, const char *name);
 
 /* Set one in `values`. 0; -ENOENT when there is no such option; else -errno with nothing changed. */
 int keys_set(const struct key *keys, void *values, const char *name, const char *text);
+
+/* Give it the value that it has in another such struct. For a table that says the sizes. */
+void key_copy(const struct key *key, const void *from, void *to);
+
+/*
+ * The option that somebody who wrote `name` may have meant: a slip of the finger away (two in a long
+ * name), or one that begins like that. NULL when there is none, or `name` is one itself.
+ */
+const struct key *keys_meant(const struct key *keys, const char *name);
 
 /* What values it takes, for somebody who wrote another: "a number from 1 to 64". */
 void key_allowed(const struct key *key, char *buf, size_t size);

@@ -26,6 +26,17 @@ static int parse_number(const char *text, char end, uint64_t *ret, const char **
 	return 0;
 }
 
+/* The same limit in 32 bits each; one that is neither nothing nor none stays so. */
+static void scale(uint64_t *amount, uint64_t *usecs)
+{
+	if (*amount == 0 || *usecs == 0)
+		*amount = *usecs = 0;
+	while (*amount > UINT32_MAX || *usecs > UINT32_MAX) {
+		*amount = *amount > 1 ? *amount / 2 : 1;
+		*usecs = *usecs > 1 ? *usecs / 2 : 1;
+	}
+}
+
 int rate_parse(const char *text, uint32_t *ret_amount, uint32_t *ret_usecs)
 {
 	uint64_t amount, usecs;
@@ -33,8 +44,7 @@ int rate_parse(const char *text, uint32_t *ret_amount, uint32_t *ret_usecs)
 
 	if (parse_number(text, ',', &amount, &at) || parse_number(at + 1, '\0', &usecs, &at))
 		return -EINVAL;
-	if (amount > UINT32_MAX || usecs > UINT32_MAX)
-		amount = usecs = 0;
+	scale(&amount, &usecs);
 	*ret_amount = (uint32_t)amount;
 	*ret_usecs = (uint32_t)usecs;
 	return 0;

@@ -27,8 +27,8 @@ struct rate {
 void rate_set(struct rate *rate, uint32_t amount, uint32_t usecs);
 
 /*
- * Parse "AMOUNT,USECS", as xl writes a NIC's `rate` key. 0 with both set, or -EINVAL. More than
- * fits in 32 bits is no limit that a device could reach: both become 0.
+ * Parse "AMOUNT,USECS", as xl writes a NIC's `rate` key. 0 with both set, or -EINVAL. What does not fit in
+ * 32 bits becomes the same limit in smaller numbers.
  */
 int rate_parse(const char *text, uint32_t *ret_amount, uint32_t *ret_usecs);
 

@@ -66,6 +66,11 @@ void store_drop_names(struct store *store)
 	store->names = NULL;
 }
 
+const char *store_held_name(const struct store *store, unsigned int index)
+{
+	return store->names && index < store->nr_names ? store->names[index] : NULL;
+}
+
 static bool is_known_missing(const struct store *store, xs_transaction_t t, const char *dir,
 			     const char *key)
 {

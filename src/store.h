@@ -45,6 +45,8 @@ void store_close(struct store *store);
  */
 void store_hold_names(struct store *store, const char *dir);
 void store_drop_names(struct store *store); /* idempotent */
+/* One of the names that are held, from 0 on; NULL after the last. */
+const char *store_held_name(const struct store *store, unsigned int index);
 
 /*
  * Read DIR/KEY as text. 0 with a NUL-terminated copy in buf; -ENOENT when there is

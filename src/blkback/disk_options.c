@@ -19,7 +19,9 @@ static const char *const error_policies[] = {
 	[DISK_ERRORS_REPORT] = "report", [DISK_ERRORS_STALL] = "stall", NULL
 };
 
-#define AT(field_)     .at = offsetof(struct disk_options, field_)
+#define AT(field_)                                                                                 \
+	.at = offsetof(struct disk_options, field_),                                               \
+	.size = sizeof(((struct disk_options *)NULL)->field_)
 #define AMOUNT(field_) .parse = key_amount, .max = AMOUNT_MAX, AT(field_)
 
 const struct key disk_keys[] = {

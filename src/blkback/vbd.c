@@ -29,6 +29,7 @@ static int vbd_probe(struct device *dev)
 	vbd->max_queues = device_offer_queues(dev, VBD_MAX_QUEUES);
 	vbd->rates.packets.min_burst = 1;
 	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
+	vbd->options = *dev->env->disk;
 	vbd_read_options(vbd);
 	vbd->slow = slow_new(0);
 	return vbd->slow ? 0 : -ENOMEM;

@@ -42,6 +42,7 @@ struct vbd {
 	char image_name[512]; /* of an NBD export */
 	struct xentop xentop;
 	struct rate_pair rates;
+	bool leaving; /* the toolstack wants it gone; the guest may refuse */
 	bool cdrom;
 	bool removable;
 	bool discard;             /* the toolstack does not forbid it */

@@ -85,7 +85,7 @@ void vbd_io_failed(struct vbd_io *io, long result)
 	int err = mendable(io, result);
 
 	q->stats.io_errors++;
-	if (!err || !q->tuning.stall)
+	if (!err || !q->tuning.stall || q->unbound)
 		vbd_io_finish(io, BLKIF_ERROR);
 	else if (!q->stopping)
 		vbd_stall(io, err);
@@ -436,11 +436,14 @@ static void may_go(void *user)
 static bool pay(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
-	uint64_t wait_ns;
+	uint64_t wait_ns = 0;
 
-	if (io->paid || q->stopping || !rate_pair_is_set(q->rates))
+	if (io->paid || q->stopping)
 		return true;
-	wait_ns = rate_pair_take(q->rates, 1, io->bytes, loop_now_ns());
+	if (q->unbound)
+		q->unbound--;
+	else if (rate_pair_is_set(q->rates))
+		wait_ns = rate_pair_take(q->rates, 1, io->bytes, loop_now_ns());
 	io->paid = wait_ns == 0;
 	if (io->paid)
 		return true;

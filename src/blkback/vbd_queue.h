@@ -110,6 +110,7 @@ struct vbd_queue_stats {
 /* What may change while the rings are attached. */
 struct vbd_tuning {
 	bool stall;       /* hold what the medium fails; else report it */
+	bool leaving;     /* the disk is to go, if the guest closes it */
 	uint64_t poll_ns; /* look for more so long before going to sleep */
 };
 
@@ -165,6 +166,8 @@ struct vbd_queue {
 	struct vbd_io *ios;         /* owned; one per slot */
 	struct vbd_io_list in[VBD_NR_STATES];
 	struct vbd_tuning tuning;
+	uint32_t
+		unbound; /* requests that are neither throttled nor held, lest the guest cannot close */
 	struct loop_timer throttle; /* armed: the next one may go when it fires */
 	uint64_t poll_until;
 	bool moved;             /* in this pass: a request was taken or answered */

@@ -70,11 +70,23 @@ struct tune_order {
 	bool retry;
 };
 
+/*
+ * The disk is to go, and what is on its way must come to an end first: all that the ring holds, and as much
+ * again that may wait behind it in the guest. A guest that refuses has its limits again after that.
+ */
+static void let_go(struct vbd_queue *q)
+{
+	q->unbound = 2 * q->ring.nr_slots;
+	retry_all(q);
+}
+
 static void run_tune(struct loop_task *task)
 {
 	struct tune_order *order = (struct tune_order *)(void *)task;
 	struct vbd_queue *q = order->q;
 
+	if (order->tuning.leaving && !q->tuning.leaving)
+		let_go(q);
 	q->tuning = order->tuning;
 	if (order->retry)
 		retry_all(q);

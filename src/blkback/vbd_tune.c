@@ -26,43 +26,37 @@ static void read_kind(struct vbd *vbd)
 	vbd->removable = !vbd_read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
 }
 
-/* A disk that is to go holds nothing back: the guest could not close it. */
-static void let_go(struct vbd *vbd)
-{
-	bool online = true;
-
-	store_read_flag(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, "online", true, &online);
-	if (online)
-		return;
-	vbd->options.errors = DISK_ERRORS_REPORT;
-	vbd->options.iops = vbd->options.bps = 0;
-}
-
-/* A value that is wrong is said, with what is allowed, and left out. */
+/* A value that is wrong is said, with what is allowed, and leaves in force what was. */
 static void read_option(struct vbd *vbd, const struct key *key)
 {
-	char value[64], allowed[200];
+	char value[64] = "too long", allowed[200];
+	int err = store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key->name, value,
+			     sizeof(value));
 
-	if (store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key->name, value,
-		       sizeof(value)) ||
-	    !keys_set(disk_keys, &vbd->options, key->name, value))
+	if (err == -ENOENT)
+		key_copy(key, vbd->dev.env->disk, &vbd->options);
+	else if (!err)
+		err = keys_set(disk_keys, &vbd->options, key->name, value);
+	if (!err || err == -ENOENT)
 		return;
 	key_allowed(key, allowed, sizeof(allowed));
 	device_log(&vbd->dev, LOG_LEVEL_WARNING,
-		   "its key `%s` cannot be `%s` and is left out: it takes %s", key->name, value,
-		   allowed);
+		   "its key `%s` cannot be `%s`, and what was in force stays: it takes %s",
+		   key->name, value, allowed);
 }
 
 void vbd_read_options(struct vbd *vbd)
 {
 	struct store *store = vbd->dev.env->store;
+	bool online = true;
 
 	store_hold_names(store, vbd->dev.be_path);
 	read_kind(vbd);
-	vbd->options = *vbd->dev.env->disk;
 	for (const struct key *key = disk_keys; key->name; key++)
 		read_option(vbd, key);
-	let_go(vbd);
+	store_read_flag(store, XBT_NULL, vbd->dev.be_path, "online", true, &online);
+	vbd->leaving = !online;
+	device_say_slips(&vbd->dev, disk_keys);
 	store_drop_names(store);
 	set_rate(&vbd->rates.packets, vbd->options.iops, vbd->options.iops_burst);
 	set_rate(&vbd->rates.bytes, vbd->options.bps, vbd->options.bps_burst);
@@ -71,6 +65,7 @@ void vbd_read_options(struct vbd *vbd)
 struct vbd_tuning vbd_tuning(const struct vbd *vbd)
 {
 	return (struct vbd_tuning){ .stall = vbd->options.errors == DISK_ERRORS_STALL,
+				    .leaving = vbd->leaving,
 				    .poll_ns = vbd->options.poll_us * 1000ull };
 }
 
@@ -144,5 +139,7 @@ void vbd_changed(struct device *dev, const char *key)
 	} else if (!strcmp(key, "online") || keys_find(disk_keys, key)) {
 		vbd_read_options(vbd);
 		tune(vbd, false);
+	} else {
+		device_say_slip(dev, disk_keys, key);
 	}
 }

@@ -84,6 +84,7 @@ static void read_own(struct vif *vif)
 	vif_limits_read(&vif->limits, dev);
 	vif_guard_read(&vif->guard, dev);
 	read_capture(vif);
+	device_say_slips(dev, vif_own_keys);
 	store_drop_names(dev->env->store);
 }
 
@@ -182,6 +183,7 @@ static void vif_changed(struct device *dev, const char *key)
 		vif_guard_read(&vif_of(dev)->guard, dev);
 	if (vif_capture_reads(key))
 		read_capture(vif_of(dev));
+	device_say_slip(dev, vif_own_keys, key);
 }
 
 static void vif_front_changed(struct device *dev)

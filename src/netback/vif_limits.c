@@ -27,6 +27,7 @@ void vif_limits_init(struct vif_limits *limits)
 	*limits = (struct vif_limits){ .tx = none, .rx = none };
 }
 
+/* A value that cannot be read leaves in force what was. */
 static void read_one(struct vif_limits *limits, struct device *dev, size_t i)
 {
 	struct rate *rate = (struct rate *)(void *)((char *)limits + keys[i].at);
@@ -37,10 +38,12 @@ static void read_one(struct vif_limits *limits, struct device *dev, size_t i)
 
 	if (!err)
 		err = rate_parse(text, &amount, &usecs);
-	if (err && err != -ENOENT)
-		device_log(dev, LOG_LEVEL_WARNING, "`%s` is not %s,MICROSECONDS: no limit",
-			   keys[i].key, keys[i].unit);
-	rate_set(rate, amount, usecs);
+	if (!err || err == -ENOENT)
+		rate_set(rate, amount, usecs);
+	else
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "`%s` is not %s,MICROSECONDS: what was in force stays", keys[i].key,
+			   keys[i].unit);
 }
 
 void vif_limits_read(struct vif_limits *limits, struct device *dev)

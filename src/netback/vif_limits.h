@@ -15,8 +15,8 @@ struct vif_limits {
 void vif_limits_init(struct vif_limits *limits);
 
 /*
- * Read `rate`, `rate-rx`, `packet-rate` and `packet-rate-rx` of the vif's own directory. What cannot be
- * read limits nothing, and the log says so.
+ * Read `rate`, `rate-rx`, `packet-rate` and `packet-rate-rx` of the vif's own directory. One that cannot be
+ * read leaves in force what was, and the log says so.
  */
 void vif_limits_read(struct vif_limits *limits, struct device *dev);
 

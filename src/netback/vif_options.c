@@ -63,3 +63,9 @@ const struct key vif_keys[] = {
 	  .help = "write captures of NICs into DIR (default: the runtime-dir)" },
 	{ 0 },
 };
+
+const struct key vif_own_keys[] = {
+	{ .name = "antispoof" },   { .name = "pcap" },           { .name = "pcap-filter" },
+	{ .name = "quirks" },      { .name = "rate" },           { .name = "rate-rx" },
+	{ .name = "packet-rate" }, { .name = "packet-rate-rx" }, { 0 },
+};

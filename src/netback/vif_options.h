@@ -24,5 +24,7 @@ struct vif_options {
 
 extern const struct vif_options vif_options_default;
 extern const struct key vif_keys[]; /* of struct vif_options */
+/* What an admin may write in a NIC's backend directory: the names only. */
+extern const struct key vif_own_keys[];
 
 #endif

@@ -54,6 +54,9 @@ by_default() {
 	guest_with_disk 16
 	took_at_least 490 --requests=120
 	xensim-xl destroy "$dom"
+	disk_with iops lots
+	took_at_least 490 --requests=120
+	xensim-xl destroy "$dom"
 	disk_with iops 0
 	begin "$XENSIM_DIR/load" simblk --requests=120 --hold "$dom" 51712
 	load=$!
@@ -94,10 +97,51 @@ detached() {
 	give_back
 }
 
+# times_throttled: so far; it grows with every request that has to wait
+times_throttled() {
+	kill -USR1 "$daemon"
+	sed -n "s,.*dump: vbd $dom/51712/0 .* throttled=\([0-9]*\).*,\1,p" "$log" | tail -n 1
+}
+throttled_more_than() { [ "$(times_throttled)" -gt "$1" ]; }
+
+# One a second, whatever becomes of it: it is still in force when yet another request has to wait.
+held_back() {
+	begin "$XENSIM_DIR/load" simblk --requests=1000000 --mix=1:0:0:0 "$@" "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 10000 throttled || fail "not throttled"
+}
+still_held_back() {
+	_times=$(times_throttled)
+	until_true 10000 throttled_more_than "$((_times + 1))" || fail "not throttled any more: $(cat "$XENSIM_DIR/load")"
+	kill -9 "$load"
+	wait "$load" || :
+	give_back
+}
 nonsense() {
-	disk_with iops lots
-	simblk --requests=300 "$dom" 51712
-	grep -q "vbd $dom/51712: its key .iops. cannot be .lots. and is left out" "$log" || fail "no word of it"
+	disk_with iops 1 iops-burst 1
+	held_back
+	set_key iops lots
+	wait_line "$log" "vbd $dom/51712: its key .iops. cannot be .lots., and what was in force stays"
+	set_key iops "$(printf '%080d' 7)"
+	wait_line "$log" "vbd $dom/51712: its key .iops. cannot be .too long."
+	still_held_back
+}
+refused() {
+	disk_with iops 1 iops-burst 1
+	held_back --in-use
+	! xensim-xl block-detach "$dom" xvda || fail "the guest gave it away"
+	still_held_back
+}
+slips() {
+	disk_with iop 5 bsp 6 iops_burst 7 Cache-Mode none poll 1 maker me
+	simblk --requests=100 "$dom" 51712
+	simblk --requests=100 "$dom" 51712
+	for _slip in iop:iops bsp:bps iops_burst:iops-burst Cache-Mode:cache-mode poll:poll-time; do
+		_line="vbd $dom/51712: its key .${_slip%:*}. means nothing; is it .${_slip#*:}.?"
+		[ "$(grep -c "$_line" "$log")" = 1 ] || fail "$_slip: $(grep -c "$_line" "$log") times"
+	done
+	[ "$(grep -c "vbd $dom/51712: .* means nothing" "$log")" = 5 ] || fail "$(grep "means nothing" "$log")"
 	give_back
 }
 
@@ -165,7 +209,9 @@ test_case "all queues of a disk share its limit" requests_of_all_queues
 test_case "so many bytes a second, and a burst of them" bytes
 test_case "a limit may be changed and taken away under a guest" live
 test_case "a throttled disk is detached at once" detached
-test_case "an option that makes no sense is left out, with a word" nonsense
+test_case "a value that makes no sense leaves in force what was, with a word" nonsense
+test_case "a limit outlives a detach that the guest refuses" refused
+test_case "a key that looks like a mistyped option is named, once" slips
 test_case "cache-mode decides how the image is opened" cached
 test_case "a disk that is polled needs few notifications" polled
 test_case "info says what kind of disk it is" info

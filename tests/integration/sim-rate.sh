@@ -97,12 +97,27 @@ one_bucket_for_all_queues() {
 	end_load
 }
 
-bad_keys_limit_nothing() {
-	guest_with_nic be.packet-rate=fast rate=1
+bad_keys() {
+	guest_with_nic be.packet-rate=fast be.ratte=5 rate=1
 	simnet --frames=100 "$dom" 0
 	end_guest
-	grep -q "packet-rate. is not PACKETS,MICROSECONDS: no limit" "$log" || fail "the log does not say so"
+	grep -q "packet-rate. is not PACKETS,MICROSECONDS: what was in force stays" "$log" || fail "the log does not say so"
+	[ "$(grep -c "its key .ratte. means nothing; is it .rate.?" "$log")" = 1 ] || fail "nothing of ratte"
 }
+
+bad_change() {
+	guest_with_nic be.packet-rate="$slow"
+	sends 200
+	until_true 20000 total_grew tx_throttled 0 || fail "nothing waits"
+	_words=$(grep -c "packet-rate. is not" "$log")
+	key packet-rate fast
+	until_true 20000 said_more_than "$_words" || fail "the log does not say so"
+	total_is tx_packets 20 || fail "$(total tx_packets) packets passed"
+	key packet-rate 5000000000,3600000000
+	wait_line "$XENSIM_DIR/load" holding
+	end_load
+}
+said_more_than() { [ "$(grep -c "packet-rate. is not" "$log")" -gt "$1" ]; }
 
 start_daemon --workers=4
 count_fds
@@ -111,5 +126,6 @@ test_case "bytes from the guest wait until the limit is lifted" bytes_from_the_g
 test_case "packets to the guest wait until the limit is lifted" packets_to_the_guest
 test_case "bytes to the guest wait until the limit is lifted" bytes_to_the_guest
 test_case "all queues of a vif share one limit" one_bucket_for_all_queues
-test_case "keys that cannot be read limit nothing" bad_keys_limit_nothing
+test_case "keys that cannot be read are said, and those that look like ours" bad_keys
+test_case "a change that cannot be read leaves the limit in force" bad_change
 finish

@@ -112,6 +112,75 @@ static void every_option_says_what_it_takes(void **state)
 	CHECK(!strcmp(allowed, "a number from 0 to 100000"));
 }
 
+static bool means(const char *name, const char *meant)
+{
+	const struct key *key = keys_meant(disk_keys, name);
+
+	return meant ? key && !strcmp(key->name, meant) : !key;
+}
+
+static void a_slip_of_the_finger_is_understood(void **state)
+{
+	/* What toolstacks and we ourselves write beside the options. */
+	static const char *const others[] = { "frontend",
+					      "frontend-id",
+					      "online",
+					      "state",
+					      "params",
+					      "type",
+					      "mode",
+					      "dev",
+					      "removable",
+					      "bootable",
+					      "device-type",
+					      "discard-enable",
+					      "script",
+					      "info",
+					      "hotplug-status",
+					      "hotplug-error",
+					      "physical-device",
+					      "physical-device-path",
+					      "sectors",
+					      "sector-size",
+					      "physical-sector-size",
+					      "feature-persistent",
+					      "feature-barrier",
+					      "feature-discard",
+					      "stalled",
+					      "retry",
+					      "max-ring-page-order",
+					      "max-ring-pages",
+					      "trusted",
+					      "multi-queue-max-queues",
+					      "kthread-pid",
+					      "handle",
+					      "direct-io-safe",
+					      "trace",
+					      "iops",
+					      "bps" };
+
+	(void)state;
+	CHECK(means("iop", "iops") && means("iopss", "iops") && means("ipos", "iops"));
+	CHECK(means("bsp", "bps") && means("BPS", "bps") && means("iops_burst", "iops-burst"));
+	CHECK(means("cache", "cache-mode") && means("eror-polcy", "error-policy"));
+	CHECK(means("a-name-that-is-much-longer-than-any-option-of-ours", NULL) && means("", NULL));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		CHECK(means(others[i], NULL));
+}
+
+static void an_option_may_be_copied_alone(void **state)
+{
+	struct disk_options from = disk_options_default, to = { .bps = 3 };
+
+	(void)state;
+	from.iops = 7;
+	from.bps = 9;
+	key_copy(keys_find(disk_keys, "iops"), &from, &to);
+	CHECK(to.iops == 7 && to.bps == 3);
+	for (const struct key *key = disk_keys; key->name; key++)
+		CHECK(key->size > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +188,8 @@ int main(void)
 		cmocka_unit_test(rates_have_their_burst),
 		cmocka_unit_test(nonsense_changes_nothing),
 		cmocka_unit_test(every_option_says_what_it_takes),
+		cmocka_unit_test(a_slip_of_the_finger_is_understood),
+		cmocka_unit_test(an_option_may_be_copied_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,14 +42,23 @@ static void what_xl_writes_is_understood(void **state)
 	assert_int_equal(bytes, 0);
 }
 
-static void more_than_any_nic_is_no_limit(void **state)
+static void what_is_too_large_for_32_bits_is_the_same_limit_in_smaller_numbers(void **state)
 {
 	uint32_t bytes, usecs;
 
 	(void)state;
-	assert_int_equal(rate_parse("4294967296,50000", &bytes, &usecs), 0);
-	assert_int_equal(bytes, 0);
-	assert_int_equal(usecs, 0);
+	assert_int_equal(rate_parse("5000000000,10000000", &bytes, &usecs), 0);
+	assert_int_equal(bytes, 2500000000u);
+	assert_int_equal(usecs, 5000000);
+	assert_int_equal(rate_parse("1000,10000000000", &bytes, &usecs), 0);
+	assert_int_equal(bytes, 250);
+	assert_int_equal(usecs, 2500000000u);
+	assert_int_equal(rate_parse("1099511627776,1", &bytes, &usecs), 0);
+	assert_true(bytes > 0 && usecs == 1);
+	assert_int_equal(rate_parse("1,1099511627776", &bytes, &usecs), 0);
+	assert_true(bytes == 1 && usecs > 0);
+	assert_int_equal(rate_parse("0,1099511627776", &bytes, &usecs), 0);
+	assert_true(bytes == 0 && usecs == 0);
 }
 
 static void anything_else_is_refused(void **state)
@@ -254,7 +263,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_xl_writes_is_understood),
-		cmocka_unit_test(more_than_any_nic_is_no_limit),
+		cmocka_unit_test(
+			what_is_too_large_for_32_bits_is_the_same_limit_in_smaller_numbers),
 		cmocka_unit_test(anything_else_is_refused),
 		cmocka_unit_test(without_a_limit_everything_goes),
 		cmocka_unit_test(a_burst_goes_at_once_and_no_more),
