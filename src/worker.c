@@ -16,14 +16,21 @@ void queue_mark(struct queue *queue)
 	if (queue->dirty || !queue->worker)
 		return;
 	queue->dirty = true;
+	queue->worker->nr_dirty[queue->ops->plane]++;
 	TAILQ_INSERT_TAIL(&queue->worker->dirty, queue, dirty_link);
+}
+
+static void unmark(struct queue *queue)
+{
+	queue->dirty = false;
+	queue->worker->nr_dirty[queue->ops->plane]--;
 }
 
 void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops)
 {
 	queue->ops = ops;
 	queue->worker = worker;
-	queue->dirty = false;
+	queue->dirty = queue->hungry = false;
 	LIST_INSERT_HEAD(&worker->queues, queue, link);
 }
 
@@ -31,9 +38,10 @@ void worker_detach(struct queue *queue)
 {
 	if (!queue->worker)
 		return;
-	if (queue->dirty)
+	if (queue->dirty) {
 		TAILQ_REMOVE(&queue->worker->dirty, queue, dirty_link);
-	queue->dirty = false;
+		unmark(queue);
+	}
 	LIST_REMOVE(queue, link);
 	queue->worker = NULL;
 }
@@ -172,6 +180,24 @@ static void copy_and_act(struct worker *worker)
 	} while (grant_batch_waits(&worker->copies));
 }
 
+/* Those that found no room come first, in their order, and so all have their turn in the end. */
+static void begin_pass(struct worker *worker)
+{
+	TAILQ_HEAD(, queue) fed = TAILQ_HEAD_INITIALIZER(fed);
+	struct queue *queue, *next;
+
+	for (queue = TAILQ_FIRST(&worker->dirty); queue; queue = next) {
+		next = TAILQ_NEXT(queue, dirty_link);
+		if (!queue->hungry) {
+			TAILQ_REMOVE(&worker->dirty, queue, dirty_link);
+			TAILQ_INSERT_TAIL(&fed, queue, dirty_link);
+		}
+		queue->hungry = false;
+	}
+	TAILQ_CONCAT(&worker->dirty, &fed, dirty_link);
+	grant_batch_reset(&worker->copies);
+}
+
 static bool pass(void *user)
 {
 	struct worker *worker = user;
@@ -181,7 +207,7 @@ static bool pass(void *user)
 	if (TAILQ_EMPTY(&worker->dirty))
 		goto unmask;
 
-	grant_batch_reset(&worker->copies);
+	begin_pass(worker);
 	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
 		queue->ops->take(queue);
 	copy_and_act(worker);
@@ -199,7 +225,7 @@ static bool pass(void *user)
 	for (queue = TAILQ_FIRST(&batch); queue; queue = next) {
 		next = TAILQ_NEXT(queue, dirty_link);
 		TAILQ_REMOVE(&batch, queue, dirty_link);
-		queue->dirty = false;
+		unmark(queue);
 		if (queue->ops->answer(queue))
 			queue_mark(queue);
 	}

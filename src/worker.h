@@ -34,11 +34,14 @@
 struct queue;
 struct worker;
 
+enum plane_kind { PLANE_BLK, PLANE_NET, PLANE_NR };
+
 /*
  * A queue may become dirty in the middle of a pass, so each callback must be fine with
  * nothing to do and without the ones before it. None may detach a queue: post a task.
  */
 struct queue_ops {
+	enum plane_kind plane;
 	void (*take)(struct queue *queue);
 	void (*act)(struct queue *queue);
 	void (*give)(struct queue *queue);
@@ -55,6 +58,7 @@ struct queue {
 	TAILQ_ENTRY(queue) dirty_link;
 	LIST_ENTRY(queue) link;
 	bool dirty;
+	bool hungry; /* set by it: it found no room left in this pass, and so has its turn first in the next */
 };
 
 /* What one kind of queue keeps per worker (block: the aio context and buffers). */
@@ -63,8 +67,6 @@ struct plane {
 	void (*close)(void *ctx);
 	void (*submit)(void *ctx); /* after every act(); may be NULL */
 };
-
-enum plane_kind { PLANE_BLK, PLANE_NET, PLANE_NR };
 
 struct worker_port {
 	struct queue *queue; /* borrowed */
@@ -78,7 +80,8 @@ struct worker {
 	xengnttab_handle *xgt; /* owned */
 	xenevtchn_handle *xce; /* owned */
 	struct grant_batch copies;
-	void *plane_ctx[PLANE_NR]; /* owned through plane->close */
+	uint32_t nr_dirty[PLANE_NR]; /* queues in this pass, which share what the plane has */
+	void *plane_ctx[PLANE_NR];   /* owned through plane->close */
 	unsigned int index;
 	/* the rest is private to worker.c */
 	const struct plane *planes[PLANE_NR];

@@ -349,6 +349,7 @@ static void dump(struct queue *queue, FILE *out)
 }
 
 const struct queue_ops vbd_queue_ops = {
+	.plane = PLANE_BLK,
 	.take = take,
 	.act = act,
 	.give = give,

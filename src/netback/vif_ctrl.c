@@ -157,6 +157,7 @@ static void ctrl_dump(struct queue *queue, FILE *out)
 }
 
 static const struct queue_ops ctrl_ops = {
+	.plane = PLANE_NET,
 	.take = ctrl_take,
 	.act = ctrl_act,
 	.give = ctrl_give,

@@ -96,6 +96,13 @@ static void put_extras(struct vif_queue *q, const struct offload_plan *plan,
 		put_extra(q, xdp_extra(q->rx.headroom), --left);
 }
 
+static void keep_pages(struct vif_queue *q, uint32_t len)
+{
+	uint32_t nr = vif_pool_keep_rx(q->pool, len);
+
+	q->rx.pages_left -= nr < q->rx.pages_left ? nr : q->rx.pages_left;
+}
+
 void vif_emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct offload_plan *plan,
 	      enum netif_gso_type gso_type)
 {
@@ -119,7 +126,7 @@ void vif_emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct of
 		at += part;
 	}
 	vif_emit_capture(q, frame, len, NULL);
-	vif_pool_keep_rx(q->pool, q->rx.headroom + len);
+	keep_pages(q, q->rx.headroom + len);
 	if (gso_type != NETIF_GSO_NONE)
 		q->stats.rx_gso++;
 }

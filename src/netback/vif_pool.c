@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "netback/vif_pool.h"
 
 #define POOL_PAGES 1024u
+static_assert(POOL_FRAME_PAGES >= NETIF_MAX_SLOTS, "a share is enough for a frame from a guest");
 #define POOL_BYTES ((size_t)POOL_PAGES * NETIF_PAGE_SIZE)
 
 struct vif_pool *vif_pool_new(void)
@@ -38,6 +40,13 @@ void vif_pool_reset(struct vif_pool *pool)
 	pool->rx_used = 0;
 }
 
+uint32_t vif_pool_share(uint32_t nr_queues)
+{
+	uint32_t share = POOL_PAGES / nr_queues;
+
+	return share > POOL_FRAME_PAGES ? share : POOL_FRAME_PAGES;
+}
+
 uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr)
 {
 	uint8_t *at = pool->pages + (size_t)pool->tx_used * NETIF_PAGE_SIZE;
@@ -55,7 +64,10 @@ uint8_t *vif_pool_peek_rx(struct vif_pool *pool, uint32_t nr)
 	return pool->pages + (size_t)pool->rx_used * NETIF_PAGE_SIZE;
 }
 
-void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len)
+uint32_t vif_pool_keep_rx(struct vif_pool *pool, uint32_t len)
 {
-	pool->rx_used += netif_rx_count_slots(len, 0);
+	uint32_t nr = netif_rx_count_slots(len, 0);
+
+	pool->rx_used += nr;
+	return nr;
 }

@@ -31,14 +31,20 @@ struct vif_pool *vif_pool_free(struct vif_pool *pool);
 /* All pages are free again. */
 void vif_pool_reset(struct vif_pool *pool);
 
+/*
+ * Pages that each of `nr_queues` queues (1 or more) may use in one pass and direction, so that none takes what the
+ * others need. A frame from a guest always fits; one towards a guest may go beyond.
+ */
+uint32_t vif_pool_share(uint32_t nr_queues);
+
 /* `nr` adjacent pages for a frame from a guest, or NULL when this pass has used all. */
 uint8_t *vif_pool_take_tx(struct vif_pool *pool, uint32_t nr);
 
 /*
  * Room for `nr` of the largest frames towards a guest, one behind the other, or NULL when this pass has used all; then, to keep
- * the pages that `len` bytes there, with any headroom, really fill.
+ * the pages that `len` bytes there, with any headroom, really fill. Returns how many.
  */
 uint8_t *vif_pool_peek_rx(struct vif_pool *pool, uint32_t nr);
-void vif_pool_keep_rx(struct vif_pool *pool, uint32_t len);
+uint32_t vif_pool_keep_rx(struct vif_pool *pool, uint32_t len);
 
 #endif

@@ -75,6 +75,7 @@ static void queue_dump(struct queue *queue, FILE *out)
 }
 
 static const struct queue_ops queue_ops = {
+	.plane = PLANE_NET,
 	.take = queue_take,
 	.act = queue_act,
 	.give = queue_give,

@@ -53,6 +53,7 @@ struct vif_tx {
 	uint32_t
 		nr_acted; /* of these have been sent on: act is called again when a disk copies twice */
 	uint32_t nr_segments; /* that these may become */
+	uint32_t pages_left;  /* of the queue's share of the pool in this pass */
 	bool more;            /* left in the ring because the pass was full */
 	bool throttled;       /* left in the ring because of the rate limit */
 	struct loop_timer timer;
@@ -80,11 +81,12 @@ struct vif_rx {
 	struct ring ring;
 	uint32_t available; /* slots posted and not used, as of the last look */
 	uint32_t nr_slots;
-	bool ready;   /* the tap has, or may have, frames */
-	bool deaf;    /* it does not tell of new ones */
-	bool more;    /* the pass was full */
-	bool starved; /* too few slots */
-	bool stalled; /* for so long that the carrier is off */
+	uint32_t pages_left; /* as in vif_tx */
+	bool ready;          /* the tap has, or may have, frames */
+	bool deaf;           /* it does not tell of new ones */
+	bool more;           /* the pass was full */
+	bool starved;        /* too few slots */
+	bool stalled;        /* for so long that the carrier is off */
 	bool timer_due;
 	uint64_t starved_since_ns;
 	struct loop_timer timer;

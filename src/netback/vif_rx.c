@@ -195,16 +195,17 @@ static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
 	q->rx.hold.plan = *plan;
 }
 
-/* Room in the pool for a frame, behind its headroom; NULL when this pass has used all. */
+/* Room in the pool for a frame, behind its headroom; NULL when it has to wait for another pass. */
 static uint8_t *peek_room(struct vif_queue *q)
 {
-	uint8_t *room = vif_pool_peek_rx(q->pool, 1);
+	uint8_t *room = NULL;
 
-	if (!room) {
-		q->rx.more = true;
-		return NULL;
+	if (q->rx.pages_left) {
+		room = vif_pool_peek_rx(q->pool, 1);
+		q->queue.hungry |= !room;
 	}
-	return room + q->rx.headroom;
+	q->rx.more |= !room;
+	return room ? room + q->rx.headroom : NULL;
 }
 
 /* Room in the guest and in the pool for the next piece of what is held, or NULL. */
@@ -382,7 +383,7 @@ static uint32_t read_behind(struct vif_queue *q, uint32_t max, struct virtio_net
 		return len;
 	}
 	flush_merge(q);
-	*room = peek_room(q);
+	*room = vif_pool_peek_rx(q->pool, 1) + q->rx.headroom; /* as merge_max() has seen */
 	if (len > head_len)
 		memmove(*room + head_len, behind, len - head_len);
 	memcpy(*room, head, len < head_len ? len : head_len);
@@ -466,6 +467,7 @@ static void read_frames(struct vif_queue *q)
 void vif_rx_give(struct vif_queue *q)
 {
 	q->rx.more = false;
+	q->rx.pages_left = vif_pool_share(q->worker->nr_dirty[PLANE_NET]);
 	q->rx.headroom = atomic_load(&q->shared->headroom);
 	vif_shared_get_hash(q->shared, &q->rx.hash_generation, &q->rx.hash);
 	if (ring_peek(&q->rx.ring, &q->rx.available)) {

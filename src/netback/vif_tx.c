@@ -66,6 +66,20 @@ static void trace_taken(struct vif_queue *q, const struct netif_tx_packet *packe
 	      (int)packet->gso_type, packet->gso_size);
 }
 
+/* NULL when the frame has to wait for another pass. */
+static uint8_t *take_pages(struct vif_queue *q, uint32_t nr)
+{
+	uint8_t *pages = NULL;
+
+	if (nr <= q->tx.pages_left) {
+		pages = vif_pool_take_tx(q->pool, nr);
+		q->queue.hungry |= !pages;
+	}
+	q->tx.more |= !pages;
+	q->tx.pages_left -= pages ? nr : 0;
+	return pages;
+}
+
 /* Returns the ring slots that were consumed; 0 when the packet must wait or the ring is broken. */
 static uint32_t take_packet(struct vif_queue *q, uint32_t waiting)
 {
@@ -78,11 +92,9 @@ static uint32_t take_packet(struct vif_queue *q, uint32_t waiting)
 		return 0;
 	}
 	if (p->packet.kind == NETIF_TX_FRAME) {
-		p->pages = vif_pool_take_tx(q->pool, p->packet.nr_slots);
-		if (!p->pages) {
-			q->tx.more = true;
+		p->pages = take_pages(q, p->packet.nr_slots);
+		if (!p->pages)
 			return 0;
-		}
 		wire = offload_on_wire(p->packet.gso_type, p->packet.gso_size, p->packet.total);
 		if (!rate_allows(q, wire))
 			return 0;
@@ -102,6 +114,7 @@ void vif_tx_take(struct vif_queue *q)
 
 	q->tx.more = false;
 	q->tx.throttled = false;
+	q->tx.pages_left = vif_pool_share(q->worker->nr_dirty[PLANE_NET]);
 	if (ring_peek(&q->tx.ring, &waiting)) {
 		vif_queue_break(q, -EPROTO, "impossible request index in the transmit ring");
 		return;

@@ -23,12 +23,16 @@
 #include "netback/vif_queue.h"
 #include "netframes.h"
 
-#define PAGES    700
+#define PAGES    800
 #define TX_PAGE  600
 #define RX_PAGE  601
 #define TX_PORT  11
 #define RX_PORT  12
 #define NO_GRANT 5000
+/* Other queues of the same worker, see below: their rings are in the pages behind. */
+#define MAX_RIVALS 60
+#define RIVAL_PAGE 610
+#define RIVAL_PORT 20
 
 /* --- the hypervisor --- */
 
@@ -39,6 +43,8 @@ static int event_fd[2]; /* [0] is the worker's */
 static unsigned int notified[16], nr_copy_calls;
 static unsigned int nr_ops; /* what the kernel makes of the copies: one for each local page */
 static uint64_t clock_offset_ns;
+
+static void rival_reacts(uint32_t index);
 
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
@@ -186,7 +192,10 @@ int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
 int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
 {
 	(void)xce;
-	notified[port]++;
+	if (port < RIVAL_PORT)
+		notified[port]++;
+	else
+		rival_reacts(port - RIVAL_PORT);
 	return 0;
 }
 
@@ -1962,6 +1971,202 @@ static void vanished_interface_stops_the_queue(void **state)
 	tap = -1;
 }
 
+/* --- neighbours that never have enough --- */
+
+struct rival {
+	struct vif_queue q;
+	int tap;
+	uint32_t tx_prod, rx_prod;
+};
+
+static struct rival *rivals; /* of the test; NULL: there are none */
+static uint32_t nr_rivals;
+static bool rivals_send;
+static uint8_t large[80000]; /* what the host sends to them */
+static uint32_t large_len;
+
+static uint8_t *rival_ring(uint32_t index, bool tx)
+{
+	return pages[RIVAL_PAGE + 2 * index + (tx ? 0 : 1)];
+}
+
+/* All of its ring, in frames of as many slots as one may have. */
+static void rival_sends(uint32_t index)
+{
+	struct rival *rival = &rivals[index];
+	uint8_t *ring = rival_ring(index, true);
+	uint32_t room = 256 - (rival->tx_prod - get32(ring + 8));
+
+	for (uint32_t i = 0; i < room; i++) {
+		bool last = i % NETIF_MAX_SLOTS == NETIF_MAX_SLOTS - 1 || i + 1 == room;
+		struct netif_tx_request req = { .size = i % NETIF_MAX_SLOTS ? 0 : 60,
+						.flags = last ? 0 : NETIF_TX_MORE_DATA };
+
+		memcpy(ring + 64 + (rival->tx_prod++ % 256) * 12, &req, sizeof(req));
+	}
+	put32(ring, rival->tx_prod);
+	put32(ring + 12, get32(ring + 8) + 1);
+}
+
+/* Slots for two large frames; and there are always more of those. */
+static void rival_receives(uint32_t index)
+{
+	struct rival *rival = &rivals[index];
+	uint8_t *ring = rival_ring(index, false);
+
+	for (; rival->rx_prod - get32(ring + 8) < 40; rival->rx_prod++)
+		memset(ring + 64 + (rival->rx_prod % 256) * 8, 0, 8);
+	put32(ring, rival->rx_prod);
+	put32(ring + 12, get32(ring + 8) + 1);
+	while (send(rival->tap, large, large_len, 0) > 0)
+		;
+}
+
+/* At once, while it is being served: before the backend looks whether there is more. */
+static void rival_reacts(uint32_t index)
+{
+	if (rivals_send)
+		rival_sends(index);
+	else
+		rival_receives(index);
+}
+
+static void make_rival(uint32_t index)
+{
+	struct rival *rival = &rivals[index];
+	int fds[2];
+
+	make_ring(RIVAL_PAGE + 2 * index);
+	make_ring(RIVAL_PAGE + 2 * index + 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	rival->tap = fds[1];
+	rival->q = *q;
+	rival->q.fd = fds[0];
+	rival->q.queue = (struct queue){ 0 };
+	rival->q.front =
+		(struct vif_front_queue){ RIVAL_PAGE + 2 * index, RIVAL_PAGE + 2 * index + 1,
+					  RIVAL_PORT + index, 0 };
+	vif_queue_start(&rival->q);
+}
+
+/* Start `nr` of them; q is the victim. */
+static void make_rivals(uint32_t nr, bool send)
+{
+	vif_queue_stop(q); /* so that they can be made like it */
+	settle();
+	nr_started = nr_stopped = 0;
+	rivals = calloc(nr, sizeof(*rivals));
+	nr_rivals = nr;
+	rivals_send = send;
+	for (uint32_t i = 0; i < nr; i++)
+		make_rival(i);
+	vif_queue_start(q);
+	settle();
+	assert_int_equal(nr_started, nr + 1);
+	for (uint32_t i = 0; i < nr; i++) {
+		rival_reacts(i);
+		event(RIVAL_PORT + i);
+	}
+}
+
+static void drop_rivals(void)
+{
+	for (uint32_t i = 0; i < nr_rivals; i++)
+		vif_queue_stop(&rivals[i].q);
+	settle();
+	for (uint32_t i = 0; i < nr_rivals; i++) {
+		close(rivals[i].q.fd);
+		close(rivals[i].tap);
+	}
+	free(rivals);
+	rivals = NULL;
+	nr_stopped = 0;
+}
+
+static void host_takes_from_rivals(void)
+{
+	for (uint32_t i = 0; i < nr_rivals; i++)
+		while (recv(rivals[i].tap, got, sizeof(got), 0) > 0)
+			;
+}
+
+/* Its ring is full again and again, too, of the least frames there are. */
+static void victim_sends(void)
+{
+	for (; tx_prod - get32(pages[TX_PAGE] + 8) < 256;)
+		tx_slot(0, 0, 0, 60, 0);
+	put32(pages[TX_PAGE], tx_prod);
+	event(TX_PORT);
+}
+
+static void check_share_of_sending(uint32_t nr)
+{
+	uint64_t others = 0;
+
+	make_rivals(nr, true);
+	for (int i = 0; i < 200; i++) {
+		victim_sends();
+		one_pass();
+		host_counts();
+		host_takes_from_rivals();
+	}
+	for (uint32_t i = 0; i < nr; i++)
+		others += rivals[i].q.stats.tx_packets;
+	assert_true(others > 100);
+	assert_true(q->stats.tx_packets * nr >= others);
+	drop_rivals();
+}
+
+static void neighbours_that_always_send_leave_a_queue_its_share(void **state)
+{
+	(void)state;
+	check_share_of_sending(4);
+}
+
+static void more_neighbours_than_there_are_shares_take_turns(void **state)
+{
+	(void)state;
+	check_share_of_sending(MAX_RIVALS);
+}
+
+static void make_large(void)
+{
+	struct spec s = { .tcp = true, .payload = 65000 };
+	struct built b = build_offloaded(large + sizeof(struct virtio_net_hdr), &s);
+	struct virtio_net_hdr hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				      .csum_start = htole16((uint16_t)b.l4),
+				      .csum_offset = htole16(16),
+				      .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				      .gso_size = htole16(1448) };
+
+	memcpy(large, &hdr, sizeof(hdr));
+	large_len = (uint32_t)sizeof(hdr) + b.len;
+}
+
+static void neighbours_that_always_receive_leave_a_queue_its_share(void **state)
+{
+	struct spec s = { .payload = 100 };
+	struct built b = build_blank(frame, &s);
+	uint32_t served = 0;
+
+	(void)state;
+	make_large();
+	make_rivals(40, false);
+	for (int i = 0; i < 100; i++) {
+		struct received r;
+
+		rx_post(rx_seen + 256 - rx_prod);
+		host_writes(&s, &b, false, 0);
+		one_pass();
+		while (guest_receives(&r))
+			served++;
+	}
+	/* At least one pass in four. */
+	assert_true(rivals[0].q.stats.rx_packets > 100);
+	assert_true(served >= 25);
+	drop_rivals();
+}
+
 #define WITH(test, set_up) cmocka_unit_test_setup_teardown(test, set_up, teardown)
 
 int main(void)
@@ -2030,6 +2235,9 @@ int main(void)
 		cmocka_unit_test(resumed_ring_goes_on_where_it_was),
 		cmocka_unit_test(frames_for_an_earlier_guest_are_not_delivered),
 		WITH(vanished_interface_stops_the_queue, setup),
+		WITH(neighbours_that_always_send_leave_a_queue_its_share, setup),
+		WITH(more_neighbours_than_there_are_shares_take_turns, setup),
+		WITH(neighbours_that_always_receive_leave_a_queue_its_share, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
