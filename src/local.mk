@@ -9,6 +9,7 @@ noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
 	src/aio_ring.c src/aio_ring.h \
 	src/device.c src/device.h \
+	src/front.c src/front.h \
 	src/grant.c src/grant.h \
 	src/keys.c src/keys.h \
 	src/leftover.c src/leftover.h \

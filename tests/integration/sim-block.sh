@@ -38,7 +38,7 @@ odd_pages() {
 	_dir=/local/domain/$dom/device/vbd/51712
 	xenstore-write "$_dir/num-ring-pages" 3 "$_dir/ring-ref0" 8 "$_dir/ring-ref1" 9 "$_dir/ring-ref2" 10 \
 		"$_dir/event-channel" 1 "$_dir/state" 3
-	wait_line "$log" "the frontend's key .num-ring-pages. is not what the protocol allows"
+	wait_line "$log" "the frontend's key .num-ring-pages. is no power of two"
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
 }

@@ -68,6 +68,18 @@ void store_drop_names(struct store *store)
 	(void)store;
 }
 
+int store_read(struct store *store, xs_transaction_t t, const char *dir, const char *key, char *buf,
+	       size_t size)
+{
+	const char *text = find(dir, key);
+
+	(void)store;
+	(void)t;
+	if (!text)
+		return -ENOENT;
+	return snprintf(buf, size, "%s", text) < (int)size ? 0 : -E2BIG;
+}
+
 bool store_exists(struct store *store, xs_transaction_t t, const char *dir, const char *key)
 {
 	(void)store;
