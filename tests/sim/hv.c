@@ -322,17 +322,19 @@ static bool is_stopped(pid_t pid)
 }
 
 /*
- * A vCPU is never stopped within a hypercall: hold the machine's lock until all have
- * stopped, so that none of them holds it meanwhile.
+ * A vCPU is never stopped within a hypercall: hold the locks that one may take, the machine's and the
+ * domain's own, until all have stopped.
  */
-static void dom_stop(struct hv *hv, uint32_t domid)
+static void dom_stop(struct hv *hv, uint32_t domid, struct sim_dom *dom)
 {
 	sim_lock(&hv->shm->lock);
+	sim_lock(&dom->lock);
 	dom_signal(hv, domid, SIGSTOP);
 	for (struct hv_client *c = hv->clients; c; c = c->next)
 		if (!c->dead && c->id && c->is_vcpu && c->domid == domid && c->pid != getpid())
 			while (!is_stopped(c->pid))
 				sched_yield();
+	sim_unlock(&dom->lock);
 	sim_unlock(&hv->shm->lock);
 }
 
@@ -370,7 +372,7 @@ static int dom_shutdown(struct hv *hv, uint32_t domid, uint32_t reason)
 
 	if (!d || !domid || d->state != SIM_DOM_ALIVE || reason > 0xff)
 		return -ESRCH;
-	dom_stop(hv, domid);
+	dom_stop(hv, domid, d);
 	d->shutdown_reason = reason;
 	d->shutdown = true;
 	if (hv->xs)
@@ -386,7 +388,7 @@ static int dom_pause(struct hv *hv, uint32_t domid, bool pause)
 		return -ESRCH;
 	d->paused = pause;
 	if (pause)
-		dom_stop(hv, domid);
+		dom_stop(hv, domid, d);
 	else
 		dom_signal(hv, domid, SIGCONT);
 	return 0;
