@@ -10,14 +10,22 @@
 
 #define MAX_BYTES (1u << 20) /* no version has had more */
 
-_Static_assert(sizeof(struct blk_segment) == 8, "journal versions 1, 2");
+_Static_assert(sizeof(struct blk_segment) == 8, "journal versions 1 to 3");
 _Static_assert(offsetof(struct journal_header, ring) == 48, "journal version 1");
-_Static_assert(sizeof(struct journal_header) == 56, "journal version 2");
-_Static_assert(sizeof(struct journal_entry) == 136, "journal versions 1, 2");
+_Static_assert(offsetof(struct journal_header, flush_failed) == 56, "journal version 2");
+_Static_assert(sizeof(struct journal_header) == 64, "journal version 3");
+_Static_assert(sizeof(struct journal_entry) == 136, "journal versions 1 to 3");
 
 static size_t header_bytes(uint32_t version)
 {
-	return version == 1 ? offsetof(struct journal_header, ring) : sizeof(struct journal_header);
+	switch (version) {
+	case 1:
+		return offsetof(struct journal_header, ring);
+	case 2:
+		return offsetof(struct journal_header, flush_failed);
+	default:
+		return sizeof(struct journal_header);
+	}
 }
 
 /* Whatever a build might lay out otherwise under the same version number. */
@@ -310,6 +318,29 @@ void journal_release(struct journal_entry *entry)
 {
 	store(&entry->state, JOURNAL_FREE);
 	entry->sum = 0;
+}
+
+void journal_flush_failed(struct journal *journal, bool failed)
+{
+	if (journal->header->version >= 3)
+		store(&journal->header->flush_failed, failed);
+}
+
+bool journal_left_flush_failed(const struct journal_id *id)
+{
+	const struct journal_header *header;
+	char path[sizeof(((struct journal *)0)->path)];
+	size_t bytes;
+	void *addr;
+	bool failed;
+
+	if (path_of(id, path, sizeof(path)) || mapfile_open_any(path, MAX_BYTES, &addr, &bytes))
+		return false;
+	header = addr;
+	failed = bytes >= header_bytes(3) && header->magic == JOURNAL_MAGIC &&
+		 header->version >= 3 && header->flush_failed;
+	mapfile_unmap(addr, bytes);
+	return failed;
 }
 
 bool journal_exists(const struct journal_id *id)

@@ -37,11 +37,11 @@
 #define JOURNAL_MAX_ENTRIES 512u                  /* slots of the largest ring */
 
 /*
- * Version 1 ends its header with rsp_next. It is read, and carried on as it is, for as long as its
- * ring lives; new journals are of JOURNAL_VERSION. A build that writes the older one, to try an
+ * Version 1 ends its header with rsp_next, version 2 with sum. They are read, and carried on as they are, for as
+ * long as their ring lives; new journals are of JOURNAL_VERSION. A build that writes the older one, to try an
  * upgrade: make CPPFLAGS=-DJOURNAL_VERSION=1
  */
-#define JOURNAL_NEWEST 2u
+#define JOURNAL_NEWEST 3u
 #ifndef JOURNAL_VERSION
 #define JOURNAL_VERSION JOURNAL_NEWEST
 #endif
@@ -75,6 +75,9 @@ struct journal_header {
 	/* from version 2 on */
 	uint32_t ring; /* journal_id.ring */
 	uint32_t sum;  /* over what never changes: all but the three indices above */
+	/* from version 3 on */
+	uint32_t flush_failed; /* and no admin has said go; see vbd_stall.c */
+	uint32_t zero;
 };
 
 struct journal {
@@ -125,6 +128,11 @@ void journal_answer(struct journal_entry *entry);
 void journal_published(struct journal *journal, uint32_t rsp_prod);
 /* Step 5. */
 void journal_release(struct journal_entry *entry);
+
+/* Before the failure is answered; and when it is forgiven. Nothing where the version has no place for it. */
+void journal_flush_failed(struct journal *journal, bool failed);
+/* Whether one was left that says so. Only dir, domid, devid and queue of `id` matter. */
+bool journal_left_flush_failed(const struct journal_id *id);
 
 /* Whether there is one, whatever is in it. Only dir, domid, devid and queue of `id` matter. */
 bool journal_exists(const struct journal_id *id);

@@ -203,7 +203,7 @@ static void flush_done(struct nbd_link *link, struct image_request *req)
 	if (link->keep.header)
 		nbd_keep_drop(&link->keep, req->nbd.mark);
 	link->lost = false;
-	req->done(req, lost ? -EIO : 0);
+	req->done(req, lost ? -EREMOTEIO : 0); /* nothing that an admin could mend */
 }
 
 static void discard_done(struct nbd_link *link, struct image_request *req)

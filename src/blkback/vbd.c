@@ -195,6 +195,18 @@ void vbd_forget_journals(const struct vbd *vbd)
 	}
 }
 
+bool vbd_left_flush_failed(const struct vbd *vbd)
+{
+	bool failed = false;
+
+	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++) {
+		struct journal_id id = journal_of(vbd, i);
+
+		failed = failed || journal_left_flush_failed(&id);
+	}
+	return failed;
+}
+
 static bool vbd_left(struct device *dev)
 {
 	struct journal_id id = journal_of(vbd_of(dev), 0);

@@ -57,9 +57,10 @@ struct vbd {
 	unsigned int nr_resizing; /* queues that have not yet heard of the new size */
 	struct loop_tick size_tick;
 	struct vbd_size size;
-	int stall_err;     /* the last one, positive */
-	bool changed_late; /* an option, while the rings were on their way */
-	bool plain;        /* second attempt: one queue, one page */
+	int stall_err;             /* the last one, positive */
+	_Atomic bool flush_failed; /* of any ring, in this attach, and no admin has said go */
+	bool changed_late;         /* an option, while the rings were on their way */
+	bool plain;                /* second attempt: one queue, one page */
 };
 
 /* What the frontend asked for, checked. */
@@ -101,7 +102,12 @@ struct vbd_tuning vbd_tuning(const struct vbd *vbd);
 void vbd_queue_stalled(struct vbd_queue *q, int err);
 /* Nothing is held any more. */
 void vbd_unstall(struct vbd *vbd);
+void vbd_queue_flush_failed(struct vbd_queue *q, int err);
+/* Whether a flush failed in an earlier connection or life. */
+void vbd_find_flush_failed(struct vbd *vbd);
 void vbd_changed(struct device *dev, const char *key);
+/* vbd.c: whether the journals that an earlier life left tell of a failed flush. */
+bool vbd_left_flush_failed(const struct vbd *vbd);
 /* What an earlier life left in flight is of no use any more. */
 void vbd_forget_journals(const struct vbd *vbd);
 

@@ -183,6 +183,8 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->broken = queue_broken;
 	q->resized = vbd_resize_queue_done;
 	q->stalled = vbd_queue_stalled;
+	q->refuses = &vbd->flush_failed;
+	q->flush_failed = vbd_queue_flush_failed;
 }
 
 /*
@@ -263,6 +265,7 @@ int vbd_attach(struct device *dev, bool resume)
 		vbd_forget_journals(vbd);
 	}
 	vbd_unstall(vbd);
+	vbd_find_flush_failed(vbd);
 	return vbd_open_image(vbd);
 }
 

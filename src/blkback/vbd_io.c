@@ -83,16 +83,24 @@ void vbd_io_failed(struct vbd_io *io, long result)
 {
 	struct vbd_queue *q = io->queue;
 	int err = mendable(io, result);
+	bool hold = err && q->tuning.stall && !q->unbound;
 
 	q->stats.io_errors++;
-	if (!err || !q->tuning.stall || q->unbound)
-		vbd_io_finish(io, BLKIF_ERROR);
-	else if (!q->stopping)
+	if (hold && !q->stopping)
 		vbd_stall(io, err);
-	else if (q->keep_journal)
+	else if (hold && q->keep_journal)
 		vbd_io_abandon(io);
 	else
-		vbd_io_finish(io, BLKIF_ERROR);
+		vbd_io_answer_failed(io, result < 0 ? (int)result : -EIO);
+}
+
+void vbd_io_answer_failed(struct vbd_io *io, int err)
+{
+	uint8_t op = io->entry->req.op;
+
+	if (op == BLKIF_FLUSH || op == BLKIF_BARRIER)
+		vbd_flush_failed(io, err);
+	vbd_io_finish(io, BLKIF_ERROR);
 }
 
 static bool moves_data_in(const struct vbd_io *io)
@@ -456,6 +464,10 @@ bool vbd_io_advance(struct vbd_io *io)
 {
 	const struct blk_request *req = &io->entry->req;
 
+	if (vbd_is_refused(io)) {
+		vbd_io_finish(io, BLKIF_ERROR);
+		return true;
+	}
 	if (!io->segments && req->op != BLKIF_DISCARD) {
 		if (!find_buffer(io, &io->page, PAGE))
 			return false;

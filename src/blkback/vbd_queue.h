@@ -135,7 +135,9 @@ struct vbd_queue {
 	struct rate_pair *rates;   /* borrowed; of all the disk's rings: requests are its packets */
 	const char *runtime_dir;   /* borrowed */
 	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
-	bool discard;                /* offered to this frontend */
+	_Atomic bool
+		*refuses; /* borrowed; of all the disk's rings: all but reads; see vbd_stall.c */
+	bool discard;     /* offered to this frontend */
 	struct trace_id id;
 	unsigned int trace;
 	struct vbd_queue_setup setup;
@@ -146,8 +148,10 @@ struct vbd_queue {
 	void (*broken)(struct vbd_queue *q, int err);
 	void (*resized)(struct vbd_queue *q);
 	void (*stalled)(struct vbd_queue *q, int err);
+	void (*flush_failed)(struct vbd_queue *q, int err);
 	struct loop_task order, report, alarm, size_order, size_report, stall_report;
-	_Atomic int stall_err; /* not yet reported; 0 when it is */
+	struct loop_task flush_report;
+	_Atomic int stall_err, flush_err; /* not yet reported; 0 when it is */
 	uint64_t new_sectors;
 	int result;
 	bool keep_journal;
@@ -237,6 +241,8 @@ void vbd_io_given(struct vbd_io *io);
 void vbd_io_finish(struct vbd_io *io, enum blkif_status status);
 /* The medium could not do it: `result` is -errno, or too few bytes. */
 void vbd_io_failed(struct vbd_io *io, long result);
+/* And it is not to be held, or no longer. */
+void vbd_io_answer_failed(struct vbd_io *io, int err);
 /* Give back its memory and its blocks. */
 void vbd_io_release(struct vbd_io *io);
 /* Give them back, and begin anew. */
@@ -266,6 +272,12 @@ bool vbd_place_fits(const struct vbd_io *io);
 bool vbd_place_hold(struct vbd_io *io);
 void vbd_place_end(struct vbd_io *io);
 
+/*
+ * vbd_stall.c: a flush or barrier is to be answered with an error; and whether this request is one of those that fail
+ * from then on.
+ */
+void vbd_flush_failed(struct vbd_io *io, int err);
+bool vbd_is_refused(const struct vbd_io *io);
 /* vbd_stall.c: hold a request that failed by `err`; what to do with those held when the queue stops. */
 void vbd_stall(struct vbd_io *io, int err);
 void vbd_stall_stop(struct vbd_queue *q);

@@ -4,8 +4,13 @@
  * and said so. They wait without buffers and begin anew: the frontend's pages stay granted as long as
  * they are not answered. Whoever comes after them goes on: perhaps only writes fail, or only new blocks.
  * A daemon that is stopped leaves them in the journal, and the next one tries them again.
+ *
+ * And what follows when a flush or barrier is answered with an error. Linux' blkfront then turns flushing off, and tells
+ * its file system that an empty flush has succeeded: nobody would ever hear of what was lost. So all that is not a read
+ * fails from then on, on all rings of the disk, until it is attached again or an admin says go.
  */
 #include <stdatomic.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "blkback/vbd_queue.h"
@@ -57,8 +62,38 @@ void vbd_stall_stop(struct vbd_queue *q)
 		if (q->keep_journal)
 			vbd_io_abandon(io);
 		else
-			vbd_io_finish(io, BLKIF_ERROR);
+			vbd_io_answer_failed(io, -EIO);
 	}
+}
+
+/* --- a failed flush --- */
+
+static void report_flush(struct loop_task *task)
+{
+	struct vbd_queue *q = (struct vbd_queue *)(void *)((char *)task - offsetof(struct vbd_queue,
+										   flush_report));
+
+	q->flush_failed(q, atomic_exchange(&q->flush_err, 0));
+}
+
+void vbd_flush_failed(struct vbd_io *io, int err)
+{
+	struct vbd_queue *q = io->queue;
+	int none = 0;
+
+	trace(q->trace, TRACE_BLK, &q->id, "flush-failed id=%llu result=%d",
+	      (unsigned long long)io->entry->req.id, err);
+	journal_flush_failed(&q->journal, true);
+	if (atomic_exchange(q->refuses, true) ||
+	    !atomic_compare_exchange_strong(&q->flush_err, &none, err))
+		return;
+	q->flush_report.run = report_flush;
+	loop_post(q->control, &q->flush_report);
+}
+
+bool vbd_is_refused(const struct vbd_io *io)
+{
+	return atomic_load(io->queue->refuses) && io->entry->req.op != BLKIF_READ;
 }
 
 /* --- the control thread's word --- */
@@ -88,6 +123,7 @@ static void run_tune(struct loop_task *task)
 	if (order->tuning.leaving && !q->tuning.leaving)
 		let_go(q);
 	q->tuning = order->tuning;
+	journal_flush_failed(&q->journal, atomic_load(q->refuses));
 	if (order->retry)
 		retry_all(q);
 	queue_mark(&q->queue);

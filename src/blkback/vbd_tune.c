@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What an admin says about one disk in its backend directory, and what the disk says back there. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "blkback/vbd.h"
@@ -112,6 +113,62 @@ void vbd_unstall(struct vbd *vbd)
 		store_remove(store, XBT_NULL, vbd->dev.be_path, "stalled");
 }
 
+/* --- a failed flush --- */
+
+#define FLUSH_KEY "flush-failed"
+
+struct flush_note {
+	struct vbd *vbd;
+	int err;
+};
+
+static int write_flush_failed(struct store *store, xs_transaction_t t, void *user)
+{
+	const struct flush_note *note = user;
+
+	return store_write(store, t, note->vbd->dev.be_path, FLUSH_KEY, strerror(-note->err));
+}
+
+static void note_flush_failed(struct vbd *vbd, int err)
+{
+	struct flush_note note = { .vbd = vbd, .err = err };
+
+	device_log(&vbd->dev, LOG_LEVEL_ERROR,
+		   "a flush failed: %s. What the guest had written may be lost: all but reads "
+		   "fails until the "
+		   "disk is attached again, or an admin says go: xenstore-write "
+		   "/local/domain/%u/%s/retry 1",
+		   strerror(-err), vbd->dev.env->store->domid, vbd->dev.be_path);
+	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_flush_failed, &note);
+}
+
+void vbd_queue_flush_failed(struct vbd_queue *q, int err)
+{
+	note_flush_failed(q->owner, err);
+}
+
+void vbd_find_flush_failed(struct vbd *vbd)
+{
+	struct store *store = vbd->dev.env->store;
+
+	if (store_exists(store, XBT_NULL, vbd->dev.be_path, FLUSH_KEY))
+		vbd->flush_failed = true;
+	else if (vbd->resume && vbd_left_flush_failed(vbd) &&
+		 !atomic_exchange(&vbd->flush_failed, true))
+		note_flush_failed(vbd, -EIO);
+}
+
+static void forgive_flush(struct vbd *vbd)
+{
+	struct store *store = vbd->dev.env->store;
+
+	if (store_exists(store, XBT_NULL, vbd->dev.be_path, FLUSH_KEY))
+		store_remove(store, XBT_NULL, vbd->dev.be_path, FLUSH_KEY);
+	vbd->flush_failed = false;
+}
+
+/* --- the admin says go --- */
+
 static void retry(struct vbd *vbd)
 {
 	struct store *store = vbd->dev.env->store;
@@ -120,8 +177,11 @@ static void retry(struct vbd *vbd)
 		return; /* the echo of what follows */
 	store_remove(store, XBT_NULL, vbd->dev.be_path, "retry");
 	vbd_unstall(vbd);
+	forgive_flush(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "what was held is tried again");
 	tune(vbd, true);
+	if (vbd->awaited)
+		vbd->dev.env->ready(&vbd->dev);
 }
 
 /* --- the watch --- */
@@ -132,6 +192,8 @@ void vbd_changed(struct device *dev, const char *key)
 	struct vbd *vbd = vbd_of(dev);
 
 	vbd->changed_late |= dev->activity == DEVICE_ATTACHING;
+	if (dev->activity == DEVICE_IDLE && !strcmp(key, "retry"))
+		retry(vbd);
 	if (dev->activity != DEVICE_ATTACHED)
 		return;
 	if (!strcmp(key, "retry")) {

@@ -217,6 +217,115 @@ destroyed() {
 	stop_daemon
 }
 
+writes() { simblk --requests=50 --mix=0:1:0:0 "$@" "$dom" 51712 >"$XENSIM_DIR/load"; }
+reads() { simblk --requests=50 --mix=1:0:0:0 "$dom" 51712; }
+failed_flush() { [ "$(key flush-failed)" = "Input/output error" ]; }
+forgiven() { ! key flush-failed >/dev/null; }
+says_go() {
+	set_key retry 1
+	until_true 10000 forgiven || fail "the word of the admin is not heard"
+}
+
+# flush_fails OPTION...: on a disk of a guest, which then connects again; it is mended before that
+flush_fails() {
+	touch "$XENSIM_FAULTS/eflush"
+	! simblk --requests=500 "$@" "$dom" 51712 >"$XENSIM_DIR/load" || fail "no error: $(cat "$XENSIM_DIR/load")"
+	until_true 10000 failed_flush || fail "the key says: $(key flush-failed)"
+	rm "$XENSIM_FAULTS/eflush"
+	[ "$(grep -c "vbd $dom/51712: a flush failed: Input/output error" "$log")" = 1 ] || fail "not said once"
+}
+
+# Linux' blkfront calls a flush that failed a success, and flushes no more: it must notice by its next write.
+writes_fail_after_a_flush() {
+	start_daemon --workers=2
+	for _mix in "--mix=0:50:50:0" "--mix=0:50:50:0 --queues=2 --ring-order=1" "--ops=wb"; do
+		guest_with_disk 16
+		# shellcheck disable=SC2086
+		flush_fails $_mix
+		! writes || fail "writes go on: $(cat "$XENSIM_DIR/load")"
+		reads
+		says_go
+		simblk --requests=500 --verify-all --mix=0:50:50:0 "$dom" 51712
+		xensim-xl destroy "$dom"
+	done
+	nothing_is_held
+	stop_daemon
+}
+
+# On all rings, at once, without a word of the medium.
+one_ring_for_all() {
+	start_daemon --workers=2 --trace-rings=blk
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load.load" simblk --requests=400 --mix=0:50:50:0 --queues=2 --again "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load.load" holding
+	touch "$XENSIM_FAULTS/eflush"
+	kill -USR1 "$load"
+	until_true 10000 another_round load 1 || fail "$(cat "$XENSIM_DIR/load.load")"
+	rm "$XENSIM_FAULTS/eflush"
+	_asked=$(asked_of_the_medium)
+	kill -USR1 "$load"
+	until_true 10000 another_round load 2 || fail "$(cat "$XENSIM_DIR/load.load")"
+	[ "$(asked_of_the_medium)" = "$_asked" ] || fail "the medium was asked again"
+	says_go
+	kill -USR1 "$load"
+	until_true 10000 another_round load 3 || fail "$(cat "$XENSIM_DIR/load.load")"
+	[ "$(asked_of_the_medium)" -gt "$_asked" ] || fail "the medium was not asked"
+	kill -9 "$load"
+	wait "$load" || :
+	give_back
+}
+asked_of_the_medium() { grep -c " done op=" "$log" || :; }
+
+# Also when the daemon dies before it could write the key, and while nobody is connected.
+remembered() {
+	start_daemon
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load" simblk --requests=100 --mix=0:50:50:0 --again "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	touch "$XENSIM_FAULTS/eflush"
+	kill -USR1 "$load"
+	until_true 10000 failed_flush || fail "$(cat "$XENSIM_DIR/load")"
+	rm "$XENSIM_FAULTS/eflush"
+	kill_daemon
+	xenstore-rm "$(backend vbd "$dom" 51712)/flush-failed"
+	start_daemon
+	until_true 10000 failed_flush || fail "forgotten over a restart"
+	kill -9 "$load"
+	wait "$load" || :
+	! writes --profile=kexec || fail "forgotten at a reconnect"
+	kill_daemon
+	start_daemon
+	! writes --profile=kexec || fail "forgotten over another restart"
+	xensim-xl block-detach "$dom" xvda --force
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	writes || fail "a disk that is attached again: $(cat "$XENSIM_DIR/load")"
+	give_back
+}
+
+# What the page cache lost is gone; a device that failed to flush may do it later.
+flush_under_stall() {
+	start_daemon
+	guest_with_disk 16
+	set_key error-policy stall
+	set_key cache-mode writeback
+	flush_fails --mix=0:50:50:0
+	not_stalled || fail "held"
+	! writes || fail "writes go on: $(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	if [ "$mix" != 45:45:0:10 ]; then # direct
+		faulty_load eflush --mix=0:50:50:0
+		until_true 10000 stalled_by "Input/output error" || fail "not stalled"
+		mend
+		load_is_clean
+		forgiven || fail "a flush failed"
+		xensim-xl destroy "$dom"
+	fi
+	nothing_is_held
+	stop_daemon
+}
+
 # two_guests: one with an image called slow, one with an image called fast; both are connected and wait
 two_guests() {
 	start_daemon --workers=1
@@ -320,6 +429,10 @@ test_case "SIGKILL while requests wait loses none" killed
 test_case "a clean stop while requests wait loses none" stopped
 test_case "a disk that waits can be detached" detached
 test_case "a guest whose disk waits can be destroyed" destroyed
+test_case "after a failed flush or barrier all but reads fails, until an admin says go" writes_fail_after_a_flush
+test_case "one ring's failed flush is that of all the disk's rings" one_ring_for_all
+test_case "a failed flush is remembered until the disk is attached again" remembered
+test_case "a failed flush is held where it can be done later, and never where data is lost" flush_under_stall
 test_case "an image that does not say its size holds up nobody" no_answer
 test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing

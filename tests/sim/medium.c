@@ -6,7 +6,7 @@
  * at multiples of N, and says EINVAL to the rest.
  * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
  * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
- * as by a kernel that cannot find the pages behind a mapped grant. While there is a file DIR/hang-NAME, no call
+ * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
  * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
  * through.
  */
@@ -160,6 +160,8 @@ static int verdict(const struct iocb *iocb)
 		return -EIO;
 	if (has_fault("ecanceled"))
 		return -ECANCELED;
+	if (op == IO_CMD_FDSYNC && has_fault("eflush"))
+		return -EIO;
 	if ((op == IO_CMD_PWRITE || op == IO_CMD_PWRITEV) && has_fault("enospc"))
 		return -ENOSPC;
 	if (in_pieces && has_fault("efault"))

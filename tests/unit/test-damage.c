@@ -124,6 +124,7 @@ static void broken(struct vbd_queue *q, int err)
 }
 
 static struct rate_pair no_limit;
+static _Atomic bool refuses;
 
 static int attach(bool resume, bool keep)
 {
@@ -132,6 +133,7 @@ static int attach(bool resume, bool keep)
 		.control = control,
 		.image = &image,
 		.rates = &no_limit,
+		.refuses = &refuses,
 		.runtime_dir = dir,
 		.discard = true,
 		.id = { .kind = "vbd", .domid = domid, .devid = DEVID },

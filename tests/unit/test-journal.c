@@ -313,8 +313,8 @@ static void what_others_may_write_is_not_believed(void **state)
 
 /* --- versions --- */
 
-/* As version 1 wrote it: no `ring`, no `sum`, and the shape of that. */
-static void write_version_1(void)
+/* As an older version wrote it, with a shorter header and the shape of that. */
+static void write_version(uint32_t version, size_t bytes, uint32_t shape, uint32_t sum)
 {
 	struct journal_header header;
 	uint8_t *entries = (uint8_t *)journal.entries;
@@ -323,13 +323,24 @@ static void write_version_1(void)
 	some_in_flight();
 	header = *journal.header;
 	entries = memcpy(malloc(size), journal.entries, size);
-	header.version = 1;
-	header.shape = 0xc6f6d0ee;
+	header.version = version;
+	header.shape = shape;
+	header.sum = sum;
 	journal_close(&journal, false);
-	patch(0, &header, 48);
-	patch(48, entries, size);
-	patch((off_t)(48 + size), NULL, 0);
+	patch(0, &header, bytes);
+	patch((off_t)bytes, entries, size);
+	patch((off_t)(bytes + size), NULL, 0);
 	free(entries);
+}
+
+static void write_version_1(void)
+{
+	write_version(1, 48, 0xc6f6d0ee, 0);
+}
+
+static void write_version_2(void)
+{
+	write_version(2, 56, 0xc1501a36, 0x913fd834);
 }
 
 static void an_older_journal_is_read_and_carried_on(void **state)
@@ -341,6 +352,36 @@ static void an_older_journal_is_read_and_carried_on(void **state)
 	CHECK(look_again(BASE + 4) == 17);
 	CHECK(journal.entries[order[16]].req.id == 20);
 	CHECK(journal.header->version == 1); /* for as long as its ring lives */
+	write_version_2();
+	CHECK(is_the_truth(look_again(BASE + 4)));
+	take(31, 20);
+	CHECK(look_again(BASE + 4) == 17);
+	CHECK(journal.header->version == 2);
+}
+
+static void a_failed_flush_is_remembered_until_it_is_forgiven(void **state)
+{
+	(void)state;
+	fresh();
+	CHECK(!journal_left_flush_failed(&id));
+	journal_flush_failed(&journal, true);
+	CHECK(look_again(BASE) == 0);
+	CHECK(journal_left_flush_failed(&id));
+	journal_flush_failed(&journal, false);
+	CHECK(!journal_left_flush_failed(&id));
+	journal_close(&journal, true);
+	CHECK(!journal_left_flush_failed(&id));
+}
+
+/* An older version has no place for it: no entry is written over. */
+static void an_older_journal_does_not_remember_a_failed_flush(void **state)
+{
+	(void)state;
+	write_version_2();
+	CHECK(is_the_truth(look_again(BASE + 4)));
+	journal_flush_failed(&journal, true);
+	CHECK(!journal_left_flush_failed(&id));
+	CHECK(look_again(BASE + 4) == 16);
 }
 
 static void a_journal_of_the_future_is_refused_as_such(void **state)
@@ -417,6 +458,8 @@ int main(void)
 		cmocka_unit_test(a_planted_link_is_not_followed),
 		cmocka_unit_test(what_others_may_write_is_not_believed),
 		cmocka_unit_test(an_older_journal_is_read_and_carried_on),
+		cmocka_unit_test(a_failed_flush_is_remembered_until_it_is_forgiven),
+		cmocka_unit_test(an_older_journal_does_not_remember_a_failed_flush),
 		cmocka_unit_test(a_journal_of_the_future_is_refused_as_such),
 		cmocka_unit_test(a_journal_of_another_ring_is_refused),
 		cmocka_unit_test(dying_while_it_is_made_leaves_the_old_one_or_none),

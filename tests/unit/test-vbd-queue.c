@@ -232,7 +232,8 @@ static char dir[] = "/tmp/test-vbd-queue-XXXXXX";
 static struct rate_pair no_limit;
 static unsigned int nr_attached, nr_detached;
 static bool one_disk; /* that both rings are of */
-static bool stalls;   /* what the medium fails is held */
+static _Atomic bool refuses;
+static bool stalls; /* what the medium fails is held */
 
 static void attached(struct vbd_queue *q, int err)
 {
@@ -248,6 +249,11 @@ static void detached(struct vbd_queue *q)
 }
 
 static void stalled(struct vbd_queue *q, int err)
+{
+	(void)q, (void)err;
+}
+
+static void flush_failed(struct vbd_queue *q, int err)
 {
 	(void)q, (void)err;
 }
@@ -294,6 +300,8 @@ static void attach(unsigned int ring)
 
 	*q = (struct vbd_queue){ .owner = one_disk ? queues : q,
 				 .stalled = stalled,
+				 .flush_failed = flush_failed,
+				 .refuses = &refuses,
 				 .worker = &worker,
 				 .control = worker.loop,
 				 .image = &medium,
