@@ -8,6 +8,7 @@
 
 #include "device.h"
 #include "keys.h"
+#include "owner.h"
 #include "reason.h"
 
 /* More steps than any walk through the states takes; the rest waits for the next event. */
@@ -98,6 +99,60 @@ void device_broken(struct device *dev, int err, const char *why)
 	dev->env->ready(dev);
 }
 
+/* --- whose it is --- */
+
+/* Not in xenstore: that is for whom it belongs to. */
+static void leave_to(struct device *dev, enum owner owner, const char *dir)
+{
+	dev->foreign = true;
+	if (owner == OWNER_ALIVE)
+		device_log(dev, LOG_LEVEL_INFO, "is served by the pvbackd of %s; left alone", dir);
+	else if (owner == OWNER_STOPPED)
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "belongs to the pvbackd of %s, which has its journal and does not run; "
+			   "start that one again, or detach the device; left alone",
+			   dir);
+	else
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "another backend serves it (no pvbackd has put its name there); left "
+			   "alone. To leave it all of this kind, see `serve` in pvbackd.conf(5)");
+}
+
+/* -EBUSY when it is another's, after the log was told. */
+static int claim(struct store *store, xs_transaction_t t, struct device *dev, enum xenbus_state own)
+{
+	const char *dir = dev->env->runtime_dir;
+	char other[STORE_VALUE_MAX];
+	enum owner owner;
+	int err = owner_read(store, t, dev->be_path, dir, &owner, other);
+
+	if (err || owner == OWNER_US)
+		return err;
+	if (!(owner == OWNER_NOBODY && dev->owned) &&
+	    !owner_may_take(owner, own, dev->ops->known(dev),
+			    store_exists(store, t, dev->be_path, "multi-queue-max-queues"))) {
+		leave_to(dev, owner, other);
+		return -EBUSY;
+	}
+	return owner_write(store, t, dev->be_path, dir);
+}
+
+static int claim_first(struct store *store, xs_transaction_t t, void *user)
+{
+	struct device *dev = user;
+
+	return claim(store, t, dev, dev->seen.own);
+}
+
+/* Before anything is made for it: what another has, it has too. */
+static int own(struct device *dev)
+{
+	int err = dev->owned ? 0 : store_transact(dev->env->store, dev->be_path, claim_first, dev);
+
+	dev->owned = !err;
+	return err;
+}
+
 /* --- writing states --- */
 
 struct state_write {
@@ -117,7 +172,9 @@ static int write_state(struct store *store, xs_transaction_t t, void *user)
 		return err;
 	if (now != (uint32_t)w->expected)
 		return -ESTALE;
-	err = w->keys ? w->keys(w->dev, t) : 0;
+	err = claim(store, t, w->dev, w->expected);
+	if (!err && w->keys)
+		err = w->keys(w->dev, t);
 	if (err)
 		return err;
 	return store_writef(store, t, w->dev->be_path, "state", "%d", (int)w->state);
@@ -135,7 +192,9 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 		dev->unread |= DEVICE_KEY_STATE;
 	else
 		dev->seen.own = to;
-	if (err && err != -ESTALE && err != -ENOENT)
+	if (dev->foreign)
+		dev->env->ready(dev); /* it was taken from us */
+	else if (err && err != -ESTALE && err != -ENOENT)
 		device_log(dev, LOG_LEVEL_ERROR, "writing state %s failed: %s",
 			   xenbus_state_name(to), strerror(-err));
 	if (!err)
@@ -416,6 +475,8 @@ static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 {
 	const char *module = strcmp(dev->ops->kind, "vif") ? "xen-blkback" : "xen-netback";
 
+	if (dev->foreign)
+		start_detach(dev);
 	if (dev->foreign || !is_the_kernels(dev, view->own))
 		return dev->foreign;
 	dev->foreign = true;
@@ -469,6 +530,8 @@ static int step_once(struct device *dev)
 	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
 		return 1;
 	if (view.own != XENBUS_MISSING && !dev->probed) {
+		if (own(dev))
+			return 1;
 		probe(dev);
 		if (look(dev, &view))
 			return 1;

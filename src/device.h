@@ -64,6 +64,8 @@ struct device_ops {
 	int (*publish)(struct device *dev, xs_transaction_t t);
 	/* Stop the queues; device_detached() follows from the control loop, always. */
 	void (*detach)(struct device *dev);
+	/* Whether an earlier life of ours left files about it in the runtime directory. */
+	bool (*known)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
 	bool (*left)(struct device *dev);
 	/* A key of our own directory changed (rate, ...). May be NULL. */
@@ -102,6 +104,7 @@ struct device {
 	char fe_path[STORE_PATH_MAX]; /* checked to belong to domid */
 	char name[32];                /* "vbd 7/51712", for the log */
 	enum device_activity activity;
+	bool owned; /* owner.h: by us */
 	bool probed;
 	bool unusable;       /* probe failed: never connects */
 	bool script_failed;  /* and the log has said so */

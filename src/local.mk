@@ -19,6 +19,7 @@ libpvb_a_SOURCES = \
 	src/mapfile.c src/mapfile.h \
 	src/medium_id.c src/medium_id.h \
 	src/nbd_name.c src/nbd_name.h \
+	src/owner.c src/owner.h \
 	src/parse.c src/parse.h \
 	src/rate.c src/rate.h \
 	src/reason.c src/reason.h \

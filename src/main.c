@@ -52,6 +52,8 @@ struct daemon {
 
 static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_ops,
 						  &vif_device_ops, NULL };
+/* Those of them that `serve` has left. */
+static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 
@@ -180,6 +182,21 @@ static int take_lock(int fd)
 	return -EBUSY;
 }
 
+/* The name under which other daemons know it, too: owner.h. */
+static int name_runtime_dir(struct daemon *daemon)
+{
+	char *dir = daemon->options.runtime_dir;
+	char path[PATH_MAX];
+
+	if (!realpath(dir, path) || strlen(path) >= STORE_VALUE_MAX) {
+		log_error("%s cannot be the runtime directory: %s", dir,
+			  strerror(strlen(dir) >= STORE_VALUE_MAX ? ENAMETOOLONG : errno));
+		return -ENAMETOOLONG;
+	}
+	strcpy(dir, path);
+	return 0;
+}
+
 static int take_runtime_dir(struct daemon *daemon)
 {
 	const char *dir = daemon->options.runtime_dir;
@@ -190,6 +207,8 @@ static int take_runtime_dir(struct daemon *daemon)
 		log_error("cannot make %s: %s", dir, strerror(errno));
 		return -errno;
 	}
+	if (name_runtime_dir(daemon))
+		return -EINVAL;
 	if (stat(dir, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
 		log_error("%s must belong to the user that pvbackd runs as, and nobody else may "
 			  "write to it: what it holds is trusted",
@@ -284,6 +303,16 @@ static void sweep(const struct device_env *env)
 		reason_sweep(env->store, (*ops)->kind);
 }
 
+static void choose_kinds(unsigned int serve)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; kinds[i]; i++)
+		if (serve & 1u << i)
+			served[nr++] = kinds[i];
+	served[nr] = NULL;
+}
+
 static int start_registry(struct daemon *daemon)
 {
 	daemon->asker = slow_new(ASKER_PATIENCE_NS);
@@ -301,7 +330,8 @@ static int start_registry(struct daemon *daemon)
 		.looked = sweep,
 	};
 	sweep(&daemon->env);
-	daemon->registry = registry_new(&daemon->env, kinds);
+	choose_kinds(daemon->options.serve);
+	daemon->registry = registry_new(&daemon->env, served);
 	if (daemon->registry)
 		return 0;
 	log_error("cannot watch for devices: %s", strerror(errno));

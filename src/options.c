@@ -28,6 +28,34 @@ static int parse_trace(const struct key *key, const char *text, void *ret)
 	return 0;
 }
 
+static unsigned int serve_bit(const char *word, size_t len)
+{
+	static const char *const kinds[] = { "vbd", "vbd3", "vif" };
+
+	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strlen(kinds[i]) == len && !strncmp(kinds[i], word, len))
+			return 1u << i;
+	return 0;
+}
+
+static int parse_serve(const struct key *key, const char *text, void *ret)
+{
+	unsigned int serve = 0;
+
+	(void)key;
+	do {
+		size_t len = strcspn(text, ",");
+		unsigned int bit = serve_bit(text, len);
+
+		if (!bit)
+			return -EINVAL;
+		serve |= bit;
+		text += len;
+	} while (*text++);
+	*(unsigned int *)ret = serve;
+	return 0;
+}
+
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 
 static const struct key daemon_keys[] = {
@@ -52,6 +80,12 @@ static const struct key daemon_keys[] = {
 	  .words = log_levels,
 	  .value = "LEVEL",
 	  .help = "error, warning, info (default) or debug" },
+	{ .name = "serve",
+	  .parse = parse_serve,
+	  .at = offsetof(struct options, serve),
+	  .allowed = "a list of vbd, vbd3 and vif",
+	  .value = "LIST",
+	  .help = "serve only these of vbd, vbd3 and vif (default: all)" },
 	{ .name = "runtime-dir",
 	  .parse = key_text,
 	  .at = offsetof(struct options, runtime_dir),
@@ -272,6 +306,7 @@ static enum options_result apply_argv(int argc, char *const *argv, const struct 
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
 {
 	struct options options = { .log_level = LOG_LEVEL_INFO,
+				   .serve = SERVE_ALL,
 				   .runtime_dir = DEFAULT_RUNTIME_DIR,
 				   .disk = disk_options_default,
 				   .vif = vif_options_default };

@@ -18,10 +18,14 @@ struct trace_choice {
 	char filter[128];
 };
 
+/* Bits of `serve`: the kinds of devices, in the order of main.c's table. */
+enum { SERVE_VBD = 1, SERVE_VBD3 = 2, SERVE_VIF = 4, SERVE_ALL = 7 };
+
 struct options {
 	uint32_t nr_workers; /* 0: one per CPU, at most four */
 	enum log_level log_level;
 	struct trace_choice trace;
+	unsigned int serve; /* which kinds of devices; the others are left to somebody else */
 	char runtime_dir[PATH_MAX];
 	struct disk_options disk; /* for disks and NICs that say nothing else */
 	struct vif_options vif;

@@ -13,23 +13,12 @@
 
 #include "hotplug/host.h"
 #include "hotplug/medium.h"
+#include "owner.h"
 
 int hotplug_host_check_daemon(const char *runtime_dir, struct hotplug_failure *failure)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char path[PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/lock", runtime_dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0) {
-		/* Sees locks of both fcntl families: a process's own and open-file ones. */
-		if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-			lock.l_type = F_UNLCK;
-		close(fd);
-		if (lock.l_type != F_UNLCK)
-			return 0;
-	}
+	if (owner_lives(runtime_dir))
+		return 0;
 	return hotplug_fail(failure, -ESRCH,
 			    "pvbackd is not running; start it with systemctl start pvbackd");
 }

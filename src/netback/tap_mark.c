@@ -20,6 +20,18 @@ static int open_left(const struct vif_id *id, struct tap_mark **ret)
 	return err;
 }
 
+bool tap_mark_exists(const struct vif_id *id)
+{
+	struct tap_mark *mark;
+	bool noted;
+
+	if (open_left(id, &mark))
+		return false;
+	noted = mark->ifindex > 0;
+	mapfile_unmap(mark, sizeof(*mark));
+	return noted;
+}
+
 /* What cannot be read tells of no tap. */
 int tap_mark_open(const struct vif_id *id, struct tap_mark **ret)
 {

@@ -24,6 +24,9 @@ int tap_mark_open(const struct vif_id *id, struct tap_mark **ret);
 /* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
 struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, bool remove);
 
+/* Whether there is one that tells of a tap, of this life or an earlier one. */
+bool tap_mark_exists(const struct vif_id *id);
+
 /* Take over the tap that the mark tells of. 0; -ENODEV when there is none; else as tap_open(). */
 int tap_mark_adopt(const struct tap_mark *mark, struct tap *tap, unsigned int max_queues);
 /* Note this one from now on; the mark has to outlive it. */

@@ -135,6 +135,13 @@ static int vif_probe(struct device *dev)
 	return 0;
 }
 
+static bool vif_known(struct device *dev)
+{
+	const struct vif_id id = { dev->env->runtime_dir, dev->domid, dev->devid };
+
+	return tap_mark_exists(&id);
+}
+
 static int vif_advertise(struct device *dev, xs_transaction_t t)
 {
 	static const struct {
@@ -612,5 +619,6 @@ const struct device_ops vif_device_ops = {
 	.changed = vif_changed,
 	.front_changed = vif_front_changed,
 	.reconfigure = vif_reconfigure,
+	.known = vif_known,
 	.done = vif_done,
 };

@@ -84,6 +84,12 @@ static int toy_probe(struct device *dev)
 	return 0;
 }
 
+static bool toy_known(struct device *dev)
+{
+	(void)dev;
+	return true;
+}
+
 static int toy_advertise(struct device *dev, xs_transaction_t t)
 {
 	HOLDS(!toy_of(dev)->attached);
@@ -148,6 +154,7 @@ static const struct device_ops toy_ops = {
 	.attach = toy_attach,
 	.publish = toy_publish,
 	.detach = toy_detach,
+	.known = toy_known,
 	.done = toy_done,
 };
 

@@ -321,6 +321,25 @@ domain_gone() {
 	stop_daemon
 }
 
+# Another daemon with a runtime directory of its own, while ours runs and while it does not.
+second_daemon() {
+	busy_nic ""
+	for _words in "is served by" "belongs to"; do
+		begin "$XENSIM_DIR/other" "$PVBACKD" --runtime-dir="$XENSIM_DIR/second"
+		_other=$!
+		wait_line "$XENSIM_DIR/other" "vif $dom/0: $_words the pvbackd of $XENSIM_DIR/run.*left alone"
+		[ "$_words" = "belongs to" ] || frames_flow
+		kill "$_other"
+		wait "$_other" || fail "the other left with status $?"
+		! no_tap || fail "the tap is gone"
+		[ "$_words" = "belongs to" ] || stop_daemon
+	done
+	start_daemon
+	frames_flow
+	enough
+	end
+}
+
 test_case "SIGKILL loses no frame of the guest and keeps their order" small
 test_case "SIGKILL never publishes half a frame" in_pieces
 test_case "SIGKILL amid large frames tears none" large
@@ -342,4 +361,5 @@ test_case "a guest that crashed is let go" crashed
 test_case "a guest that rebooted finds its NIC, and its old tap is gone" rebooted
 test_case "a NIC that is being detached is detached in time" detached
 test_case "a domain that is gone is let go" domain_gone
+test_case "a second daemon leaves a NIC and its tap alone" second_daemon
 exit "$failed"

@@ -166,6 +166,7 @@ tests_integration_like_unit_SOURCES = tests/integration/like-unit.c
 
 # The built daemon, unmodified, on the simulated machine; the longest first, so that a parallel run ends soon.
 sim_tests = \
+	tests/integration/sim-owner.sh \
 	tests/integration/sim-restart.sh \
 	tests/integration/sim-walk.sh \
 	tests/integration/sim-walk-net.sh \
