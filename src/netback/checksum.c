@@ -79,10 +79,21 @@ void checksum_write_ipv4(uint8_t *ip, uint32_t header_len)
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
+/* What is in place is right but for the length. */
+static void change_pseudo(uint8_t *head, const struct frame *frame, uint32_t len)
+{
+	uint8_t *at = head + frame->l4_offset + csum_offset(frame);
+	uint16_t sum;
+
+	memcpy(&sum, at, sizeof(sum));
+	sum = checksum_fold((uint64_t)sum + htonl(len) + (uint32_t)~htonl(frame->l4_len));
+	memcpy(at, &sum, sizeof(sum));
+}
+
 void checksum_write_len(uint8_t *head, struct frame *frame, uint32_t len)
 {
 	uint8_t *ip = head + frame->l3_offset;
-	uint32_t ip_len = len - frame->l3_offset;
+	uint32_t ip_len = len - frame->l3_offset, l4_len = len - frame->l4_offset;
 
 	if (frame->l3 == FRAME_IPV6) {
 		frame_put16(ip + 4, (uint16_t)(ip_len - 40));
@@ -90,6 +101,9 @@ void checksum_write_len(uint8_t *head, struct frame *frame, uint32_t len)
 		frame_put16(ip + 2, (uint16_t)ip_len);
 		checksum_write_ipv4(ip, (ip[0] & 15u) * 4u);
 	}
-	frame->l4_len = len - frame->l4_offset;
-	checksum_write_pseudo(head, frame);
+	if (frame->other_addrs)
+		change_pseudo(head, frame, l4_len);
+	frame->l4_len = l4_len;
+	if (!frame->other_addrs)
+		checksum_write_pseudo(head, frame);
 }

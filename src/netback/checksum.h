@@ -35,7 +35,8 @@ void checksum_finish(uint8_t *frame, uint32_t len, uint32_t start, uint32_t offs
 
 /*
  * Have the headers say that the frame has `len` bytes: IP's length with IPv4's checksum, frame->l4_len, and the
- * pseudo-header sum as checksum_write_pseudo().
+ * pseudo-header sum as checksum_write_pseudo(). With frame->other_addrs only the length is changed, in
+ * the sum that is there (RFC 8200, 8.1; RFC 9293, 3.1).
  */
 void checksum_write_len(uint8_t *head, struct frame *frame, uint32_t len);
 

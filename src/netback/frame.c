@@ -15,6 +15,9 @@ enum {
 	PROTO_AH = 51,
 	PROTO_DSTOPTS = 60
 };
+/* Of IPv4, and of IPv6's destination options (RFC 6275, 6.3). */
+enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_LSRR = 131, OPTION_SSRR = 137 };
+enum { OPTION_PAD1 = 0, OPTION_HOME_ADDRESS = 201 };
 
 #define MAX_IPV6_HEADERS 8u
 
@@ -59,6 +62,18 @@ static int set_end(struct walk *walk, uint32_t end, bool gso)
 	return walk->end > walk->len ? -EINVAL : 0;
 }
 
+static bool has_source_route(const uint8_t *options, uint32_t len)
+{
+	for (uint32_t at = 0; at < len && options[at] != OPTION_END;) {
+		if (options[at] == OPTION_LSRR || options[at] == OPTION_SSRR)
+			return true;
+		at += options[at] == OPTION_NOP || at + 1 == len || !options[at + 1]
+			      ? 1
+			      : options[at + 1];
+	}
+	return false;
+}
+
 static int skip_ipv4(struct walk *walk, bool gso, struct frame *frame)
 {
 	const uint8_t *ip = walk->head + walk->at;
@@ -76,9 +91,20 @@ static int skip_ipv4(struct walk *walk, bool gso, struct frame *frame)
 		return -EINVAL;
 	frame->l3 = FRAME_IPV4;
 	frame->ip_proto = ip[9];
+	frame->other_addrs = has_source_route(ip + IPV4_LEN, header_len - IPV4_LEN);
 	frame->fragment = frame_get16(ip + 6) & 0x3fff; /* more fragments, or an offset */
 	walk->at += header_len;
 	return 0;
+}
+
+static bool has_home_address(const uint8_t *options, uint32_t len)
+{
+	for (uint32_t at = 0; at + 1 < len;) {
+		if (options[at] == OPTION_HOME_ADDRESS)
+			return true;
+		at += options[at] == OPTION_PAD1 ? 1 : options[at + 1] + 2u;
+	}
+	return false;
 }
 
 /* One extension header: 1 when it was skipped, 0 when `proto` is none, -EINVAL. */
@@ -100,6 +126,9 @@ static int skip_extension(struct walk *walk, struct frame *frame, uint8_t *proto
 	}
 	if (!has(walk, ext_len))
 		return -EINVAL;
+	if (*proto == PROTO_ROUTING ||
+	    (*proto == PROTO_DSTOPTS && has_home_address(ext + 2, ext_len - 2)))
+		frame->other_addrs = true;
 	*proto = ext[0];
 	walk->at += ext_len;
 	return 1;

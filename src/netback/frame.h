@@ -38,6 +38,8 @@ struct frame {
 	uint32_t l4_len;         /* likewise: transport header and payload, without padding */
 	bool tagged;
 	bool fragment;
+	/* The pseudo-header has an address from behind the IP header: a final destination, a home address. */
+	bool other_addrs;
 };
 
 /*

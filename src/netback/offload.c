@@ -73,8 +73,9 @@ static void set_needs_csum(struct virtio_net_hdr *hdr, uint8_t *head, const stru
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	hdr->csum_start = htole16(frame->l4_offset);
 	hdr->csum_offset = htole16(csum_offset(frame));
-	/* Cheap, and then a guest's mistake in it cannot matter. */
-	checksum_write_pseudo(head, frame);
+	/* Cheap, and then a guest's mistake in it cannot matter; but where other addresses count, it knows. */
+	if (!frame->other_addrs)
+		checksum_write_pseudo(head, frame);
 }
 
 static int csum_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
@@ -130,10 +131,10 @@ int offload_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 
 /* --- to the guest --- */
 
-/* The frontend looks for IPv4 or IPv6 right behind the Ethernet header. */
+/* The frontend looks for IPv4 or IPv6 right behind the Ethernet header, and may write the pseudo-header's sum anew. */
 static bool takes_blank(const struct offload_accept *accept, const struct frame *frame)
 {
-	if (frame->tagged || frame->l4 == FRAME_L4_OTHER)
+	if (frame->tagged || frame->other_addrs || frame->l4 == FRAME_L4_OTHER)
 		return false;
 	return frame->l3 == FRAME_IPV4 ? accept->csum_v4 : accept->csum_v6;
 }

@@ -353,6 +353,56 @@ static void blank_checksum_becomes_needs_csum_in_every_shape(void **state)
 	}
 }
 
+/* Where the addresses of the pseudo-header are not those of the IP header: behind 20 or 40 bytes, or more. */
+static const struct {
+	bool v6;
+	uint8_t proto; /* of the extension header */
+	uint8_t behind[24];
+} detours[] = {
+	{ false, 0, { 131, 7, 4, 10, 9, 9, 9, 0 } },
+	{ false, 0, { 1, 137, 7, 4, 10, 9, 9, 9 } },
+	{ false, 0, { 148, 4, 0, 0, 131, 3, 4, 0 } },
+	{ true, 43, { 6, 2, 4, 1, 0, 0, 0, 0, 0xfd } },
+	{ true, 43, { 6, 2, 2, 0, 0, 0, 0, 0, 0xfd } },
+	{ true, 60, { 6, 2, 0, 1, 0, 0, 201, 16, 0xfd } },
+};
+#define NR_DETOURS (sizeof(detours) / sizeof(detours[0]))
+
+/* A large or small TCP frame on such a way, and what its sender alone knows in the checksum's place. */
+static struct built build_detour(size_t i, uint32_t payload, uint16_t sum)
+{
+	struct spec s = { .tcp = true, .v6 = detours[i].v6, .payload = payload };
+	struct built b;
+
+	s.nr_ip_options = s.v6 ? 3 : 2;
+	b = build_blank(frame, &s);
+	memcpy(frame + b.l3 + (s.v6 ? 40 : 20), detours[i].behind, s.v6 ? 24 : 8);
+	if (s.v6)
+		frame[b.l3 + 6] = detours[i].proto;
+	put16(frame + csum_at(&s, &b), sum);
+	return b;
+}
+
+static void pseudo_header_of_another_address_is_the_guests(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NR_DETOURS; i++)
+		for (unsigned int gso = 0; gso < 2; gso++) {
+			struct built b = build_detour(i, 3000, 0xbeef);
+			struct netif_tx_packet packet = packet_of(&b);
+			struct virtio_net_hdr hdr;
+
+			packet.csum_blank = true;
+			if (gso)
+				packet.gso_type = detours[i].v6 ? NETIF_GSO_TCPV6 : NETIF_GSO_TCPV4;
+			packet.gso_size = 1448;
+			assert_int_equal(offload_from_guest(&packet, frame, &hdr), 0);
+			assert_int_equal(hdr.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+			assert_int_equal(le16toh(hdr.csum_start), b.l4);
+			assert_int_equal(get16(frame + b.l4 + 16), 0xbeef);
+		}
+}
+
 static void validated_data_is_passed_on_untouched(void **state)
 {
 	struct spec s = { .payload = 10 };
@@ -545,6 +595,51 @@ static struct virtio_net_hdr hdr_of(const struct spec *s, const struct built *b,
 		hdr.hdr_len = htole16((uint16_t)b->data);
 	}
 	return hdr;
+}
+
+/* No frontend has to know where such a frame is bound for: we finish what the kernel began. */
+static void pseudo_header_of_another_address_is_kept_for_the_guest(void **state)
+{
+	const struct offload_accept accept = { true, true, true, true, true };
+
+	(void)state;
+	for (size_t i = 0; i < NR_DETOURS; i++) {
+		struct built b = build_detour(i, 1000, 0xbeef);
+		struct spec s = { .tcp = true, .v6 = detours[i].v6 };
+		struct virtio_net_hdr hdr = hdr_of(&s, &b, 0);
+		struct offload_plan plan;
+
+		offload_to_guest(&hdr, &accept, frame, b.len, &plan);
+		assert_int_equal(plan.action, OFFLOAD_PASS);
+		assert_int_equal(plan.flags, NETIF_RX_DATA_VALIDATED);
+		/* All of it, with the sum that was in its own place, is as if that place were blank. */
+		assert_int_equal(plain_sum(0xbeef, frame + b.l4, b.len - b.l4), 0xffff);
+	}
+}
+
+static void segments_to_another_address_differ_in_length_only(void **state)
+{
+	const struct offload_accept accept = { true, true, true, true, true };
+
+	(void)state;
+	for (size_t i = 0; i < NR_DETOURS; i++) {
+		uint32_t sent = 20 + 3000, segment = 20 + 1448;
+		struct built b = build_detour(
+			i, 3000,
+			(uint16_t)plain_sum(0x1234,
+					    (uint8_t[]){ (uint8_t)(sent >> 8), (uint8_t)sent }, 2));
+		struct spec s = { .tcp = true, .v6 = detours[i].v6 };
+		struct virtio_net_hdr hdr = hdr_of(&s, &b, 1448);
+		struct offload_plan plan;
+		uint32_t len;
+
+		offload_to_guest(&hdr, &accept, frame, b.len, &plan);
+		assert_int_equal(plan.action, OFFLOAD_SEGMENT);
+		segment_build(&plan.segments, frame, 0, out);
+		len = segment_len(&plan.segments, 0);
+		assert_int_equal(len - b.l4, segment);
+		assert_int_equal(plain_sum(0x1234 + segment, out + b.l4, segment), 0xffff);
+	}
 }
 
 static void blank_checksum_passes_or_is_finished(void **state)
@@ -774,6 +869,9 @@ int main(void)
 		cmocka_unit_test(large_frame_of_too_many_segments_is_refused),
 		cmocka_unit_test(large_frame_to_everybody_is_refused),
 		cmocka_unit_test(large_frame_counts_as_what_it_becomes),
+		cmocka_unit_test(pseudo_header_of_another_address_is_the_guests),
+		cmocka_unit_test(pseudo_header_of_another_address_is_kept_for_the_guest),
+		cmocka_unit_test(segments_to_another_address_differ_in_length_only),
 		cmocka_unit_test(blank_checksum_passes_or_is_finished),
 		cmocka_unit_test(families_are_accepted_separately),
 		cmocka_unit_test(inner_checksum_of_a_tunnel_is_finished),
