@@ -348,6 +348,8 @@ enum filter_verdict filter_check(const struct filter *filter, const uint8_t *hea
 	w.readable = len < FRAME_HEAD_MAX ? len : FRAME_HEAD_MAX;
 	if (!filter->want)
 		return FILTER_PASS;
+	if (wants(&w, FILTER_WANT_SILENCE))
+		return FILTER_RULES;
 	if (wants(&w, FILTER_WANT_MAC) && !is_own_mac(&w, head + 6))
 		return FILTER_MAC;
 	if (!skip_tags(&w, &type))
@@ -366,8 +368,9 @@ enum filter_verdict filter_check(const struct filter *filter, const uint8_t *hea
 
 const char *filter_verdict_name(enum filter_verdict verdict)
 {
-	static const char *const names[FILTER_NR] = { "pass", "mac", "type", "arp", "ipv4",
-						      "ipv6", "nd",  "dhcp", "ra",  "header" };
+	static const char *const names[FILTER_NR] = { "pass", "mac",    "type", "arp",
+						      "ipv4", "ipv6",   "nd",   "dhcp",
+						      "ra",   "header", "rules" };
 
 	return names[verdict];
 }

@@ -21,6 +21,7 @@ enum filter_want {
 	FILTER_WANT_DHCP = 4, /* it is no DHCP server */
 	FILTER_WANT_RA = 8,   /* it is no IPv6 router */
 	FILTER_WANT_ALL = 15,
+	FILTER_WANT_SILENCE = 16, /* it sends nothing at all */
 };
 
 /* Why not. The order is that of the counters in vif_stats.h. */
@@ -35,6 +36,7 @@ enum filter_verdict {
 	FILTER_DHCP,   /* what only a DHCP server or relay sends */
 	FILTER_RA,     /* what only a router sends */
 	FILTER_HEADER, /* headers that cannot be followed to their end */
+	FILTER_RULES,  /* the rules cannot be read */
 	FILTER_NR,
 };
 

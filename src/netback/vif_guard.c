@@ -11,8 +11,7 @@ struct vif_guard_rules {
 	struct vif_guard_rules *older;
 };
 
-/* A MAC of zeros sends nothing. */
-static const struct filter deny = { .want = FILTER_WANT_ALL };
+static const struct filter deny = { .want = FILTER_WANT_SILENCE };
 
 static int read_key(struct device *dev, const char *key, char *buf, size_t size)
 {

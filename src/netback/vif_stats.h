@@ -37,6 +37,7 @@
 	X(tx_refused_dhcp)   /* as a DHCP server */                                                \
 	X(tx_refused_ra)     /* as an IPv6 router */                                               \
 	X(tx_refused_header) /* headers without an end */                                          \
+	X(tx_refused_rules)  /* the rules cannot be read: nothing passes */                        \
 	X(tx_drop_tap_down)  /* the interface is down */                                           \
 	X(tx_drop_tap_busy)  /* the host takes no more at the moment */                            \
 	X(tx_drop_tap_error) /* any other refusal */                                               \

@@ -294,6 +294,7 @@ static bool refuse(struct vif_queue *q, struct vif_tx_packet *p, const uint8_t *
 		[FILTER_DHCP] = &q->stats.tx_refused_dhcp,
 		[FILTER_RA] = &q->stats.tx_refused_ra,
 		[FILTER_HEADER] = &q->stats.tx_refused_header,
+		[FILTER_RULES] = &q->stats.tx_refused_rules,
 	};
 
 	if (verdict != FILTER_PASS)

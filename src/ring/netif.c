@@ -10,6 +10,10 @@ _Static_assert(sizeof(struct netif_tx_response) == 4, "tx response");
 _Static_assert(sizeof(struct netif_rx_request) == NETIF_RX_SLOT_SIZE, "rx slot");
 _Static_assert(sizeof(struct netif_rx_response) == NETIF_RX_SLOT_SIZE, "rx response");
 _Static_assert(sizeof(struct netif_extra) == 8, "extra");
+/* One that is shorter would leave bytes that the guest sees as they were. */
+_Static_assert(sizeof(((struct netif_extra *)0)->gso) == 6, "all of the body");
+_Static_assert(sizeof(((struct netif_extra *)0)->hash) == 6, "all of the body");
+_Static_assert(sizeof(((struct netif_extra *)0)->xdp) == 6, "all of the body");
 _Static_assert(offsetof(struct netif_tx_request, size) == 10, "tx size");
 _Static_assert(offsetof(struct netif_rx_request, gref) == 4, "rx gref");
 _Static_assert(offsetof(struct netif_rx_response, status) == 6, "rx status");

@@ -107,6 +107,7 @@ struct netif_extra {
 		} hash;
 		struct {
 			uint16_t headroom;
+			uint16_t pad[2]; /* as long as the others: the guest sees all of it */
 		} xdp;
 		uint8_t body[6];
 	};

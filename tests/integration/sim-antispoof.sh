@@ -82,7 +82,7 @@ rules_change_under_load() {
 	key ip 10.99.0.3
 	until_true 20000 count_grew tx_refused_ipv4 100 || fail "a new ip= has no effect"
 	key ip "not an address"
-	until_true 20000 count_grew tx_refused_mac 100 || fail "a bad ip= lets frames pass"
+	until_true 20000 count_grew tx_refused_rules 100 || fail "a bad ip= lets frames pass"
 	grep -q 'antispoof: .ip. is no list' "$log" || fail "the log does not say so"
 	_sent=$(counter tx_packets)
 	key antispoof off
@@ -92,6 +92,39 @@ rules_change_under_load() {
 	kill "$peer" 2>/dev/null || :
 	wait "$peer" || :
 	nothing_is_held "$fds"
+}
+
+passes_nothing() { # NAME VALUE: of a key, however long it is looked at
+	_refused=$(counter tx_refused_rules)
+	until_true 20000 count_grew tx_refused_rules "$((_refused + 100))" || fail "$1 is not heeded"
+	_sent=$(counter tx_packets)
+	_refused=$(counter tx_refused_rules)
+	until_true 20000 count_grew tx_refused_rules "$((_refused + 100))" || fail "$1 is forgotten"
+	counter_is tx_packets "$_sent"
+}
+
+rules_that_cannot_be_read_let_nothing_pass() {
+	start_daemon
+	attach "$own" be.antispoof=on
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simnet --frames=400000000 --blind "$dom" 0
+	_load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 20000 count_grew tx_packets 100
+	key antispoof "mac, ipp"
+	passes_nothing "a bad antispoof="
+	grep -q "antispoof. is not on, off or a list" "$log" || fail "the log does not say so"
+	stop_daemon
+	start_daemon
+	passes_nothing "a bad antispoof= after a restart"
+	counter_is tx_packets 0
+	key antispoof mac,ip
+	until_true 20000 count_grew tx_packets 100 || fail "good rules have no effect again"
+	xensim-xl destroy "$dom"
+	wait "$_load" || :
+	kill "$peer" 2>/dev/null || :
+	wait "$peer" || :
+	stop_daemon
 }
 
 the_daemons_default_holds() {
@@ -116,6 +149,8 @@ test_case "nothing is refused by default" off_is_off
 test_case "without ip= any address may be used" without_ip_only_the_mac_counts
 test_case "rules change under load" rules_change_under_load
 stop_daemon
+daemon=$$ # the next case starts its own
+test_case "rules that cannot be read let nothing pass, now and after a restart" rules_that_cannot_be_read_let_nothing_pass
 start_daemon --antispoof=ip
 test_case "a default holds for vifs without a key" the_daemons_default_holds
 test_case "a key wins over the default" a_key_wins_over_the_default

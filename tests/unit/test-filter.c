@@ -387,6 +387,20 @@ static void without_an_address_a_guest_may_ask_dhcp(void **state)
 	expect(FILTER_IPV4);
 }
 
+/* Not even from an address of zeros, or to ask for one. */
+static void a_guest_whose_rules_cannot_be_read_sends_nothing(void **state)
+{
+	(void)state;
+	rules = (struct filter){ .want = FILTER_WANT_SILENCE };
+	ipv4("0.0.0.0", 17, 0, 8);
+	ports(68, 67);
+	memset(frame + 6, 0, 6);
+	expect(FILTER_RULES);
+	ethernet(0x88b5);
+	memset(frame + 6, 0, 6);
+	expect(FILTER_RULES);
+}
+
 static void broken_ipv4_is_refused(void **state)
 {
 	(void)state;
@@ -697,6 +711,7 @@ int main(void)
 		cmocka_unit_test_setup(strange_arp_is_refused, setup),
 		cmocka_unit_test_setup(a_foreign_ipv4_address_is_refused, setup),
 		cmocka_unit_test_setup(without_an_address_a_guest_may_ask_dhcp, setup),
+		cmocka_unit_test_setup(a_guest_whose_rules_cannot_be_read_sends_nothing, setup),
 		cmocka_unit_test_setup(broken_ipv4_is_refused, setup),
 		cmocka_unit_test_setup(a_guest_is_no_dhcp_server, setup),
 		cmocka_unit_test_setup(ports_are_not_read_from_the_padding, setup),
