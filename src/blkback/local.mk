@@ -33,6 +33,7 @@ blkback_tests = \
 	tests/unit/test-blocks \
 	tests/unit/test-disk-options \
 	tests/unit/test-kept \
+	tests/unit/test-slow \
 	tests/unit/test-vbd-queue
 check_PROGRAMS += $(blkback_tests)
 TESTS += $(blkback_tests)
@@ -44,6 +45,10 @@ tests_unit_test_blocks_LDADD = $(UNIT_LIBS)
 tests_unit_test_disk_options_SOURCES = tests/unit/test-disk-options.c tests/unit/unit.h
 tests_unit_test_disk_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_disk_options_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_slow_SOURCES = tests/unit/test-slow.c tests/unit/unit.h
+tests_unit_test_slow_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_slow_LDADD = $(UNIT_LIBS)
 
 # These are their own hypervisors.
 tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h

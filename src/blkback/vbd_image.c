@@ -96,20 +96,25 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 
 /* --- a medium that does not answer --- */
 
-static void say_waits(void *user)
+void vbd_image_late(struct vbd *vbd)
 {
-	struct vbd *vbd = user;
-
+	if (vbd->waits)
+		return;
 	vbd->waits = true;
 	device_log(&vbd->dev, LOG_LEVEL_WARNING,
 		   "its image has not answered for %u s: this disk waits for it, others do not",
 		   VBD_PATIENCE_S);
 }
 
-void vbd_image_late(struct vbd *vbd)
+static void too_late(void *user)
 {
-	if (!vbd->waits)
-		say_waits(vbd);
+	vbd_image_late(user);
+}
+
+static void expect_answer(struct vbd *vbd)
+{
+	loop_timer_set(vbd->dev.env->loop, &vbd->patience, VBD_PATIENCE_S * 1000000000ull, too_late,
+		       vbd);
 }
 
 void vbd_image_answered(struct vbd *vbd)
@@ -128,8 +133,7 @@ static int ask(struct vbd *vbd, struct slow_request *req)
 	req->home = vbd->dev.env->loop;
 	err = slow_run(vbd->slow, req);
 	if (!err)
-		loop_timer_set(vbd->dev.env->loop, &vbd->patience, VBD_PATIENCE_S * 1000000000ull,
-			       say_waits, vbd);
+		expect_answer(vbd);
 	return err;
 }
 
@@ -306,8 +310,10 @@ static void close_done(struct slow_request *req)
 void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd))
 {
 	vbd->closed = then;
-	if (vbd->size.asked)
-		return; /* vbd_resize.c comes back */
+	if (vbd->size.asked) {
+		expect_answer(vbd); /* vbd_resize.c comes back */
+		return;
+	}
 	vbd->closing.work = close_work;
 	vbd->closing.done = close_done;
 	if (vbd->image.ops && !ask(vbd, &vbd->closing))

@@ -147,7 +147,9 @@ swapped_meanwhile() {
 comes_back_by_itself() {
 	swapped_meanwhile
 	mv "$XENSIM_DIR/right" "$XENSIM_DIR/disk"
+	xenstore-write "$(backend vbd "$dom" 51712)/retry" 1
 	load_is_clean
+	! xenstore-exists "/local/domain/0/error/backend/vbd/$dom/51712/error" || fail "the reason is left"
 	give_back
 }
 comes_back_by_a_restart() {

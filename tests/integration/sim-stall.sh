@@ -400,6 +400,7 @@ no_closing() {
 	until_true 10000 stat_is 1 1 || fail "its ring is still attached"
 	goes_on fast
 	others_come_and_go
+	wait_line "$log" "vbd $slow/51712: its image has not answered for 5 s"
 	rm "$XENSIM_FAULTS/hang-slow"
 	wait "$_detach" || fail "not detached: $(cat "$XENSIM_DIR/detach")"
 	two_guests_go
