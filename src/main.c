@@ -21,6 +21,7 @@
 #include "leftover.h"
 #include "log.h"
 #include "log_journal.h"
+#include "netback/tap_keeper.h"
 #include "netback/vif.h"
 #include "netback/vif_file.h"
 #include "options.h"
@@ -362,6 +363,8 @@ static int start(struct daemon *daemon)
 	if (!err)
 		err = take_runtime_dir(daemon);
 	if (!err)
+		tap_keeper_start(daemon->options.runtime_dir);
+	if (!err)
 		err = open_store(daemon);
 	if (!err)
 		err = start_workers(daemon);
@@ -375,6 +378,7 @@ static int start(struct daemon *daemon)
 static void stop(struct daemon *daemon)
 {
 	registry_free(daemon->registry);
+	tap_keeper_stop();
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
 		worker_close(&daemon->workers[i]);
 	slow_free(daemon->asker);

@@ -17,6 +17,7 @@ libpvb_a_SOURCES += \
 	src/netback/steer.c src/netback/steer.h \
 	src/netback/tap.c src/netback/tap.h \
 	src/netback/tap_batch.c src/netback/tap_batch.h \
+	src/netback/tap_keeper.c src/netback/tap_keeper.h \
 	src/netback/tap_mark.c src/netback/tap_mark.h \
 	src/netback/vif.c src/netback/vif.h \
 	src/netback/vif_ctrl.c src/netback/vif_ctrl.h \

@@ -190,24 +190,6 @@ int tap_adopt(struct tap *tap, int ifindex, unsigned int max_queues)
 	return err;
 }
 
-/* A queue that goes hands its number to the last one: so it is always the last that goes. */
-int tap_set_queues(struct tap *tap, unsigned int nr)
-{
-	int err = 0;
-
-	if (nr > tap->nr_fds)
-		return -EOPNOTSUPP;
-	while (!err && tap->nr_queues > nr) {
-		err = set_attached(tap->fds[tap->nr_queues - 1], false);
-		tap->nr_queues -= !err;
-	}
-	while (!err && tap->nr_queues < nr) {
-		err = set_attached(tap->fds[tap->nr_queues], true);
-		tap->nr_queues += !err;
-	}
-	return err;
-}
-
 bool tap_is_here(const struct tap *tap)
 {
 	int fd = ioctl(tap->fds[0], TUNGETDEVNETNS);
@@ -226,6 +208,70 @@ bool tap_is_here(const struct tap *tap)
 static int open_rtnl(const struct tap *tap, struct rtnl **ret_rtnl)
 {
 	return tap_is_here(tap) ? rtnl_new(ret_rtnl) : -EXDEV;
+}
+
+/* Which queues are attached, and what else the tap tells of itself. */
+static int look_at_fds(struct tap *tap, struct ifreq *ret_ifr)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < tap->nr_fds; i++) {
+		*ret_ifr = (struct ifreq){ 0 };
+		err = check(ioctl(tap->fds[i], TUNGETIFF, ret_ifr));
+		if (!err && !(ret_ifr->ifr_flags & IFF_DETACH_QUEUE))
+			tap->nr_queues = i + 1;
+	}
+	return err;
+}
+
+/* A daemon with more workers offers more queues; where its name is nobody knows which one it would open. */
+static int take_place(struct tap *tap, const struct ifreq *ifr, unsigned int max_queues)
+{
+	struct rtnl *rtnl;
+	int err = open_rtnl(tap, &rtnl);
+
+	if (err)
+		return err == -EXDEV ? 0 : err;
+	err = rtnl_get_ifindex(rtnl, ifr->ifr_name, &tap->ifindex);
+	rtnl_free(rtnl);
+	return err || !(ifr->ifr_flags & IFF_MULTI_QUEUE)
+		       ? err
+		       : open_others(tap, ifr->ifr_name, max_queues);
+}
+
+int tap_take(struct tap *tap, const int *fds, unsigned int nr_fds, unsigned int max_queues)
+{
+	struct ifreq ifr;
+	int err;
+
+	begin(tap);
+	tap->adopted = true;
+	memcpy(tap->fds, fds, nr_fds * sizeof(fds[0]));
+	tap->nr_fds = nr_fds;
+	err = look_at_fds(tap, &ifr);
+	if (!err)
+		err = take_place(tap, &ifr, max_queues);
+	if (err)
+		tap_close(tap, false);
+	return err;
+}
+
+/* A queue that goes hands its number to the last one: so it is always the last that goes. */
+int tap_set_queues(struct tap *tap, unsigned int nr)
+{
+	int err = 0;
+
+	if (nr > tap->nr_fds)
+		return -EOPNOTSUPP;
+	while (!err && tap->nr_queues > nr) {
+		err = set_attached(tap->fds[tap->nr_queues - 1], false);
+		tap->nr_queues -= !err;
+	}
+	while (!err && tap->nr_queues < nr) {
+		err = set_attached(tap->fds[tap->nr_queues], true);
+		tap->nr_queues += !err;
+	}
+	return err;
 }
 
 /* The kernel takes what we accept for what is wanted, so that is read before and set again. */

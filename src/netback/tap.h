@@ -41,6 +41,12 @@ int tap_open(struct tap *tap, const char *name, unsigned int max_queues);
 /* Take over the one with that index, whatever its name is now. As above; -ENODEV when it is not there, or no tap. */
 int tap_adopt(struct tap *tap, int ifindex, unsigned int max_queues);
 
+/*
+ * Take over these descriptors (owned from now on, also when this fails) of one that a previous life of the daemon left, with
+ * its carrier, its queues and its place as they are. As above; -EBADFD when the tap is gone.
+ */
+int tap_take(struct tap *tap, const int *fds, unsigned int nr_fds, unsigned int max_queues);
+
 /* Have exactly `nr` queues (1..nr_fds). 0 or -errno: -EOPNOTSUPP when it cannot have so many. */
 int tap_set_queues(struct tap *tap, unsigned int nr);
 

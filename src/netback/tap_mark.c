@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "mapfile.h"
+#include "netback/tap_keeper.h"
 #include "netback/tap_mark.h"
 
 #define SUFFIX ".tap"
@@ -55,13 +56,21 @@ struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, 
 	return NULL;
 }
 
-int tap_mark_adopt(const struct tap_mark *mark, struct tap *tap, unsigned int max_queues)
+int tap_mark_adopt(const struct tap_mark *mark, const struct vif_id *id, struct tap *tap,
+		   unsigned int max_queues)
 {
-	int err = mark->ifindex > 0 ? tap_adopt(tap, mark->ifindex, max_queues) : -ENODEV;
+	int fds[TAP_MAX_QUEUES];
+	unsigned int nr_fds = tap_keeper_take(id, fds);
+	int err = nr_fds ? tap_take(tap, fds, nr_fds, max_queues) : -ENODEV;
 
-	if (!err)
-		tap->queue_len = mark->queue_len;
-	return err;
+	if (err && mark->ifindex > 0)
+		err = tap_adopt(tap, mark->ifindex, max_queues);
+	if (err)
+		return err;
+	if (!tap->ifindex) /* it is in another namespace now */
+		tap->ifindex = mark->ifindex;
+	tap->queue_len = mark->queue_len;
+	return 0;
 }
 
 void tap_mark_note(struct tap_mark *mark, struct tap *tap)
@@ -80,10 +89,11 @@ void tap_mark_remove(const char *dir, uint32_t domid, uint32_t devid)
 
 	if (open_left(&id, &mark))
 		return;
-	if (tap_mark_adopt(mark, &tap, 1) == 0) {
+	if (tap_mark_adopt(mark, &id, &tap, 1) == 0) {
 		if (tap_name(&tap, name) == 0)
 			log_info("%s is removed: its vif went while no pvbackd ran", name);
 		tap_close(&tap, true);
 	}
+	tap_keeper_drop(&id);
 	tap_mark_close(mark, &id, false);
 }

@@ -27,8 +27,12 @@ struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, 
 /* Whether there is one that tells of a tap, of this life or an earlier one. */
 bool tap_mark_exists(const struct vif_id *id);
 
-/* Take over the tap that the mark tells of. 0; -ENODEV when there is none; else as tap_open(). */
-int tap_mark_adopt(const struct tap_mark *mark, struct tap *tap, unsigned int max_queues);
+/*
+ * Take over the vif's tap: by the descriptors that the keeper has, else by the index that the mark tells. 0; -ENODEV when
+ * there is none; else as tap_open().
+ */
+int tap_mark_adopt(const struct tap_mark *mark, const struct vif_id *id, struct tap *tap,
+		   unsigned int max_queues);
 /* Note this one from now on; the mark has to outlive it. */
 void tap_mark_note(struct tap_mark *mark, struct tap *tap);
 

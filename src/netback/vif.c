@@ -15,6 +15,7 @@
 #include "netback/vif_quirks.h"
 #include "netback/vif_steer.h"
 #include "netback/tap.h"
+#include "netback/tap_keeper.h"
 #include "netback/tap_mark.h"
 #include "netback/tap_share.h"
 #include "netback/vif.h"
@@ -88,6 +89,16 @@ static void read_own(struct vif *vif)
 	store_drop_names(dev->env->store);
 }
 
+static void set_carrier(struct vif *vif)
+{
+	bool on = vif->queues && !vif->refused_err && vif->nr_stalled == 0;
+	int err = tap_set_carrier(&vif->tap, on);
+
+	if (err)
+		device_log(&vif->dev, LOG_LEVEL_WARNING, "carrier cannot be set: %s",
+			   strerror(-err));
+}
+
 static struct vif_id id_of(const struct vif *vif)
 {
 	return (struct vif_id){ vif->dev.env->runtime_dir, vif->dev.domid, vif->dev.devid };
@@ -105,15 +116,34 @@ static int open_tap(struct vif *vif)
 		device_log(dev, LOG_LEVEL_WARNING, "its tap is not noted in %s: %s",
 			   dev->env->runtime_dir, strerror(-err));
 	snprintf(name, sizeof(name), "vif%u.%u", dev->domid, dev->devid);
-	err = vif->mark ? tap_mark_adopt(vif->mark, &vif->tap, vif->max_queues) : -ENODEV;
+	err = vif->mark ? tap_mark_adopt(vif->mark, &id, &vif->tap, vif->max_queues) : -ENODEV;
 	if (err == -ENODEV)
 		err = strlen(name) < IFNAMSIZ ? tap_open(&vif->tap, name, vif->max_queues)
 					      : -ENAMETOOLONG;
 	if (err)
 		device_reason(dev, err, "the tap %s cannot be opened: %s", name, strerror(-err));
-	else if (vif->mark)
+	if (err)
+		return err;
+	if (vif->mark)
 		tap_mark_note(vif->mark, &vif->tap);
-	return err;
+	tap_keeper_keep(&id, &vif->tap);
+	return 0;
+}
+
+static bool is_live(struct device *dev, const char *dir, enum xenbus_state first)
+{
+	uint32_t state;
+	int err = store_read_u32(dev->env->store, XBT_NULL, dir, "state", first, XENBUS_NR_STATES,
+				 &state);
+
+	return !err && state != XENBUS_CLOSING && state != XENBUS_CLOSED;
+}
+
+/* By an earlier life of ours, and its frontend has not left it since. */
+static bool is_connected(struct device *dev)
+{
+	return is_live(dev, dev->be_path, XENBUS_CONNECTED) &&
+	       is_live(dev, dev->fe_path, XENBUS_INITIALISED);
 }
 
 /* The tap must be there before the first state 2: the toolstack's script looks for it then. */
@@ -129,6 +159,8 @@ static int vif_probe(struct device *dev)
 		return err;
 	if (vif->max_queues > vif->tap.nr_fds)
 		vif->max_queues = vif->tap.nr_fds;
+	if (!is_connected(dev))
+		set_carrier(vif);
 	read_own(vif);
 	device_log(dev, LOG_LEVEL_DEBUG, "its tap is %s",
 		   vif->tap.adopted ? "taken over" : "created");
@@ -394,16 +426,6 @@ static void stop_queues(struct vif *vif)
 	}
 }
 
-static void set_carrier(struct vif *vif)
-{
-	bool on = vif->queues && !vif->refused_err && vif->nr_stalled == 0;
-	int err = tap_set_carrier(&vif->tap, on);
-
-	if (err)
-		device_log(&vif->dev, LOG_LEVEL_WARNING, "carrier cannot be set: %s",
-			   strerror(-err));
-}
-
 /* The first one that could not be attached has the words for all. */
 static void fail_attach(struct vif *vif)
 {
@@ -599,6 +621,8 @@ static void vif_done(struct device *dev, bool removed)
 	vif_guard_done(&vif->guard);
 	vif_capture_done(&vif->capture, !removed);
 	tap_close(&vif->tap, removed);
+	if (removed || !dev->suspending) /* without a guest there is no carrier to be lost */
+		tap_keeper_drop(&id);
 	vif->mark = tap_mark_close(vif->mark, &id, removed);
 	vif_shared_done(&vif->shared);
 	if (removed) {

@@ -147,6 +147,65 @@ renamed_tap() {
 # By the words of ip link, which says NO-CARRIER only of an interface that is up.
 has_no_carrier() { ip -o link show "$1" | grep -q NO-CARRIER; }
 
+# How often its carrier has come or gone: "transns" in ip's words.
+carrier_changes() { ip -s -s link show "vif$dom.0" | sed -n '/transns/{n;p;}' | awk '{ print $NF }'; }
+
+carrier_stays_on() {
+	busy_nic "" --queues=4 --kinds=udp4
+	frames_flow
+	_changes=$(carrier_changes)
+	[ -n "$_changes" ] || fail "ip does not tell"
+	for _signal in TERM KILL; do
+		kill -"$_signal" "$daemon"
+		wait "$daemon" || :
+		! has_no_carrier "vif$dom.0" || fail "no carrier while no daemon runs"
+		start_daemon
+		frames_flow
+	done
+	[ "$(carrier_changes)" = "$_changes" ] || fail "the carrier went and came"
+	enough
+	end
+	until_true 5000 no_process || fail "left behind: $(pgrep -a -f "runtime-dir=$XENSIM_DIR/run")"
+}
+no_process() { ! pgrep -f "runtime-dir=$XENSIM_DIR/run" >/dev/null; }
+
+# Nobody can find it there by a name or an index.
+moved_tap() {
+	busy_nic "" --kinds=udp4
+	stop_peer
+	unshare -n sleep 1000 &
+	_ns=$!
+	until_true 5000 is_elsewhere "$_ns" || fail "no namespace"
+	ip link set "vif$dom.0" netns "$_ns"
+	kill_daemon
+	start_daemon
+	begin "$XENSIM_DIR/peer" nsenter -t "$_ns" -n simpeer "vif$dom.0"
+	peer=$!
+	frames_flow
+	grep -q "vif $dom/0: its interface vif$dom.0 is in another network namespace" "$log" || fail "no warning"
+	kill_daemon
+	both_end
+	xenstore-rm "$(backend vif "$dom" 0)"
+	start_daemon
+	until_true 5000 is_gone_from "$_ns" || fail "it is left there"
+	kill "$_ns"
+	end
+}
+is_elsewhere() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+is_gone_from() { ! nsenter -t "$1" -n ip link show "vif$dom.0" >/dev/null 2>&1; }
+
+# What held the taps went with the daemon: a restart is a cable that is unplugged, and no more.
+no_keeper() {
+	busy_nic "" --queues=4 --kinds=udp4
+	pkill -9 -f "runtime-dir=$XENSIM_DIR/run"
+	wait "$daemon" || :
+	has_no_carrier "vif$dom.0" || fail "it is still held"
+	start_daemon
+	frames_flow
+	enough
+	end
+}
+
 no_guest_no_carrier() {
 	start_daemon
 	dom=$(xensim-xl create guest)
@@ -348,6 +407,9 @@ test_case "the frontend's features are known again" features
 test_case "a rate that was changed meanwhile holds" rate
 test_case "a tap stays in its bridge, and lives on without it" tap_stays_in_its_bridge
 test_case "a renamed tap is found again, and removed if its vif is gone" renamed_tap
+test_case "a restart takes no carrier from a connected guest" carrier_stays_on
+test_case "a tap in another namespace is served after a restart, too, and removed there" moved_tap
+test_case "without what holds the taps a restart costs the carrier, and no more" no_keeper
 test_case "no guest, no carrier, whenever the daemon has started" no_guest_no_carrier
 test_case "a guest that closed meanwhile leaves no carrier" closed_no_carrier
 test_case "a tap that is gone is an error that says so" tap_gone
