@@ -15,6 +15,7 @@ unit_tests = \
 	tests/unit/test-loop \
 	tests/unit/test-trace \
 	tests/unit/test-bufpool \
+	tests/unit/test-bufshare \
 	tests/unit/test-journal \
 	tests/unit/test-leftover \
 	tests/unit/test-medium-id \
@@ -47,6 +48,10 @@ tests_unit_test_loop_LDADD = $(UNIT_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/unit.h
 tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_trace_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_bufshare_SOURCES = tests/unit/test-bufshare.c tests/unit/unit.h
+tests_unit_test_bufshare_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bufshare_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_bufpool_SOURCES = tests/unit/test-bufpool.c tests/unit/unit.h
 tests_unit_test_bufpool_CFLAGS = $(UNIT_CFLAGS)

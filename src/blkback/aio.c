@@ -10,16 +10,28 @@
 #include "blkback/aio.h"
 #include "log.h"
 
-#define MAX_IN_KERNEL 1024
+#define MAX_IN_KERNEL SLOTS_ALL
 #define SUBMIT_BATCH  256
 #define ARENA_BYTES   ((size_t)64 << 20)
+
+/* What a ring has no slot for waits behind those that it has in the kernel: at least one, which comes back. */
+static void let_go(struct aio *aio, struct aio_client *client)
+{
+	struct aio_request *req;
+
+	while ((req = STAILQ_FIRST(&client->behind)) && slots_take(&aio->slots, &client->slots)) {
+		STAILQ_REMOVE_HEAD(&client->behind, link);
+		STAILQ_INSERT_TAIL(&aio->todo, req, link);
+	}
+}
 
 static void queue_request(struct aio *aio, struct aio_request *req, aio_fn done)
 {
 	io_set_eventfd(&req->iocb, aio->event_fd);
 	req->iocb.data = req;
 	req->done = done;
-	STAILQ_INSERT_TAIL(&aio->todo, req, link);
+	STAILQ_INSERT_TAIL(&req->client->behind, req, link);
+	let_go(aio, req->client);
 }
 
 void aio_read(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
@@ -56,41 +68,44 @@ void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done)
 	queue_request(aio, req, done);
 }
 
-/* --- buffers --- */
+/* --- rings --- */
 
-void *aio_get_buffer(struct aio *aio, size_t bytes, struct aio_waiter *waiter)
+int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue)
 {
-	void *buf = bufpool_get(aio->buffers, bytes);
+	*client = (struct aio_client){ .queue = queue };
+	STAILQ_INIT(&client->behind);
+	slots_join(&aio->slots, &client->slots);
+	return bufshare_open(&client->buffers, aio->buffers);
+}
 
-	if (!buf && !waiter->waiting) {
-		waiter->waiting = true;
-		TAILQ_INSERT_TAIL(&aio->waiters, waiter, link);
-	}
+void aio_leave(struct aio *aio, struct aio_client *client)
+{
+	slots_leave(&aio->slots, &client->slots);
+	bufshare_close(&client->buffers);
+}
+
+void *aio_get_buffer(struct aio_client *client, size_t bytes)
+{
+	void *buf = bufshare_get(&client->buffers, bytes);
+
+	client->waiting = !buf;
 	return buf;
 }
 
-void aio_forget_waiter(struct aio *aio, struct aio_waiter *waiter)
+void aio_put_buffer(struct aio_client *client, void *buf, size_t bytes)
 {
-	if (waiter->waiting)
-		TAILQ_REMOVE(&aio->waiters, waiter, link);
-	waiter->waiting = false;
-}
-
-void aio_put_buffer(struct aio *aio, void *buf, size_t bytes)
-{
-	struct aio_waiter *waiter;
-
-	bufpool_put(aio->buffers, buf, bytes);
-	while ((waiter = TAILQ_FIRST(&aio->waiters))) {
-		aio_forget_waiter(aio, waiter);
-		queue_mark(waiter->queue);
-	}
+	bufshare_put(&client->buffers, buf, bytes);
+	if (client->waiting)
+		queue_mark(client->queue);
+	client->waiting = false;
 }
 
 /* --- submit and reap --- */
 
-static void finish(struct aio_request *req, long result)
+static void finish(struct aio *aio, struct aio_request *req, long result)
 {
+	slots_put(&aio->slots, &req->client->slots);
+	let_go(aio, req->client);
 	req->done(req, result);
 }
 
@@ -100,7 +115,7 @@ static void fail_first(struct aio *aio, long err)
 	struct aio_request *req = STAILQ_FIRST(&aio->todo);
 
 	STAILQ_REMOVE_HEAD(&aio->todo, link);
-	finish(req, err);
+	finish(aio, req, err);
 }
 
 static unsigned int gather(struct aio *aio, struct iocb **batch)
@@ -149,7 +164,7 @@ static void reap(struct aio *aio)
 
 	while (aio->nr_in_kernel && aio_ring_take(aio->ctx, &event)) {
 		aio->nr_in_kernel--;
-		finish(event.data, (long)event.res);
+		finish(aio, event.data, (long)event.res);
 	}
 }
 
@@ -224,7 +239,6 @@ static int aio_open(struct worker *worker, void **ret_ctx)
 	aio->worker = worker;
 	aio->event_fd = -1;
 	STAILQ_INIT(&aio->todo);
-	TAILQ_INIT(&aio->waiters);
 	err = aio_setup(aio);
 	if (err) {
 		aio_close(aio);

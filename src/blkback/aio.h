@@ -12,9 +12,10 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
-#include "blkback/bufpool.h"
+#include "blkback/bufshare.h"
 #include "blkback/kept.h"
 #include "blkback/share.h"
+#include "blkback/slots.h"
 #include "worker.h"
 
 struct aio_request;
@@ -24,16 +25,21 @@ typedef void (*aio_fn)(struct aio_request *req, long result);
 
 /* Embedded in whatever waits for it. */
 struct aio_request {
-	struct iocb iocb; /* first: the kernel hands its address back */
+	struct iocb iocb;          /* first: the kernel hands its address back */
+	struct aio_client *client; /* borrowed: whose it is; set once */
 	STAILQ_ENTRY(aio_request) link;
 	aio_fn done;
 };
 
-/* A queue that found no buffer, or no room in the kernel's context. */
-struct aio_waiter {
-	TAILQ_ENTRY(aio_waiter) link;
+STAILQ_HEAD(aio_requests, aio_request);
+
+/* A ring, and what it has of what the worker's rings share. */
+struct aio_client {
 	struct queue *queue; /* borrowed */
-	bool waiting;
+	struct bufshare buffers;
+	struct slots_share slots;
+	struct aio_requests behind; /* those for which it has no slot; what comes back makes room */
+	bool waiting; /* for a buffer: one of its own comes back first, and marks the queue */
 };
 
 struct aio {
@@ -45,8 +51,8 @@ struct aio {
 	io_context_t ctx;
 	int event_fd;
 	struct loop_watch *watch;
-	STAILQ_HEAD(, aio_request) todo;
-	TAILQ_HEAD(, aio_waiter) waiters;
+	struct slots slots;
+	struct aio_requests todo;
 	unsigned int nr_in_kernel;
 	uint64_t nr_submits, nr_requests;
 };
@@ -66,10 +72,13 @@ void aio_writev(struct aio *aio, struct aio_request *req, int fd, const struct i
 		uint32_t nr_vec, uint64_t offset, aio_fn done);
 void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done);
 
-/* A buffer; NULL puts the waiter on the list that is woken when one comes back. */
-void *aio_get_buffer(struct aio *aio, size_t bytes, struct aio_waiter *waiter);
-void aio_put_buffer(struct aio *aio, void *buf, size_t bytes);
-/* Take a waiter off the list; idempotent. */
-void aio_forget_waiter(struct aio *aio, struct aio_waiter *waiter);
+/* A ring comes. 0 or -ENOMEM. */
+int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue);
+/* It goes, and has nothing out. Idempotent; fine for one that is zero. */
+void aio_leave(struct aio *aio, struct aio_client *client);
+
+/* A buffer; NULL when the queue has to wait, and is marked when it is worth another try. */
+void *aio_get_buffer(struct aio_client *client, size_t bytes);
+void aio_put_buffer(struct aio_client *client, void *buf, size_t bytes);
 
 #endif

@@ -165,7 +165,7 @@ void *bufpool_get(struct bufpool *pool, size_t bytes)
 	}
 	if (index == NO_PAGE)
 		return NULL;
-	pool->used += (size_t)1 << (PAGE_SHIFT + order);
+	pool->used += bufpool_run(bytes);
 	return pool->arena + ((size_t)index << PAGE_SHIFT);
 }
 
@@ -175,11 +175,28 @@ void bufpool_put(struct bufpool *pool, void *buf, size_t bytes)
 	unsigned int order = order_of(bytes);
 	struct hot_runs *hot = &pool->hot[order];
 
-	pool->used -= (size_t)1 << (PAGE_SHIFT + order);
+	pool->used -= bufpool_run(bytes);
 	if (hot->nr < HOT_RUNS)
 		hot->index[hot->nr++] = index;
 	else
 		merge_run(pool, index, order);
+}
+
+size_t bufpool_run(size_t bytes)
+{
+	return (size_t)1 << (PAGE_SHIFT + order_of(bytes));
+}
+
+size_t bufpool_left(const struct bufpool *pool)
+{
+	return pool->bytes - pool->used;
+}
+
+bool bufpool_has(const struct bufpool *pool, const void *buf)
+{
+	const uint8_t *at = buf;
+
+	return at >= pool->arena && at < pool->arena + pool->bytes;
 }
 
 size_t bufpool_used(const struct bufpool *pool)

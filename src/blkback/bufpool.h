@@ -7,6 +7,7 @@
 #ifndef PVB_BUFPOOL_H
 #define PVB_BUFPOOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,12 @@ struct bufpool *bufpool_free(struct bufpool *pool);
 void *bufpool_get(struct bufpool *pool, size_t bytes);
 /* Give a run back, with the `bytes` it was asked for. */
 void bufpool_put(struct bufpool *pool, void *buf, size_t bytes);
+
+/* What a run for so many bytes takes of the arena; and what is left of that, perhaps in pieces. */
+size_t bufpool_run(size_t bytes);
+size_t bufpool_left(const struct bufpool *pool);
+/* Whether a run is of this arena. */
+bool bufpool_has(const struct bufpool *pool, const void *buf);
 
 /* Bytes handed out, for dumps and tests. */
 size_t bufpool_used(const struct bufpool *pool);

@@ -3,6 +3,7 @@ libpvb_a_SOURCES += \
 	src/blkback/aio.c src/blkback/aio.h \
 	src/blkback/blocks.c src/blkback/blocks.h \
 	src/blkback/bufpool.c src/blkback/bufpool.h \
+	src/blkback/bufshare.c src/blkback/bufshare.h \
 	src/blkback/disk_options.c src/blkback/disk_options.h \
 	src/blkback/image.c src/blkback/image.h \
 	src/blkback/image_find.c src/blkback/image_find.h \
@@ -13,6 +14,7 @@ libpvb_a_SOURCES += \
 	src/blkback/nbd_fence.c src/blkback/nbd_fence.h \
 	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
 	src/blkback/share.c src/blkback/share.h \
+	src/blkback/slots.h \
 	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \

@@ -8,8 +8,6 @@
 /* What an operation consists of, in this order; has_step() says which it has. */
 enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
 
-#define PAGE GRANT_PAGE_SIZE
-
 /* The slot that was used last is used again first, still in the cache. */
 void vbd_io_move(struct vbd_io *io, enum vbd_state state)
 {
@@ -33,16 +31,9 @@ void vbd_io_finish(struct vbd_io *io, enum blkif_status status)
 
 void vbd_io_release(struct vbd_io *io)
 {
-	struct aio *aio = io->queue->aio;
-
 	vbd_place_end(io);
-	if (io->page)
-		aio_put_buffer(aio, io->page, PAGE);
-	if (io->buf) {
-		aio_put_buffer(aio, io->buf, io->buf_bytes);
-		io->queue->bytes_held -= io->buf_bytes;
-	}
-	io->page = NULL;
+	if (io->buf)
+		aio_put_buffer(&io->queue->client, io->buf, io->buf_bytes);
 	io->buf = NULL;
 	io->segments = NULL;
 	vbd_blocks_end(io);
@@ -405,32 +396,17 @@ void vbd_io_ready(struct vbd_io *io)
 
 /* --- forward --- */
 
-static bool find_buffer(struct vbd_io *io, uint8_t **buf, uint32_t bytes)
-{
-	*buf = aio_get_buffer(io->queue->aio, bytes, &io->queue->waiter);
-	if (!*buf)
-		io->queue->stats.starved++;
-	return *buf != NULL;
-}
-
 /* In the guest's own pages, or in a buffer. */
 static bool find_place(struct vbd_io *io)
 {
 	vbd_blocks_span(io);
-	if (vbd_place_fits(io)) {
-		uint8_t *page;
-
-		if (!find_buffer(io, &page, PAGE))
-			return false;
-		io->vec = (struct iovec *)(void *)page;
-		if (vbd_place_hold(io))
-			return true;
-	}
-	if (!find_buffer(io, &io->buf, io->span))
-		return false;
+	if (vbd_place_fits(io) && vbd_place_hold(io))
+		return true;
+	io->buf = aio_get_buffer(&io->queue->client, io->span);
 	io->buf_bytes = io->span;
-	io->queue->bytes_held += io->span;
-	return true;
+	if (!io->buf)
+		io->queue->stats.starved++;
+	return io->buf != NULL;
 }
 
 static void may_go(void *user)
@@ -469,8 +445,6 @@ bool vbd_io_advance(struct vbd_io *io)
 		return true;
 	}
 	if (!io->segments && req->op != BLKIF_DISCARD) {
-		if (!find_buffer(io, &io->page, PAGE))
-			return false;
 		fetch_segments(io);
 		return true;
 	}

@@ -4,7 +4,6 @@
 
 #include "blkback/vbd_queue.h"
 
-#define AWAY_BYTES ((uint64_t)4 << 20)
 /* Requests of a ring in each step of a pass, so that one deep ring does not hold up the others. */
 #define BUDGET 32u
 
@@ -111,14 +110,10 @@ static void fail_ring(struct vbd_queue *q)
 	loop_post(q->control, &q->alarm);
 }
 
-/*
- * An image that may be away holds few of the buffers that all disks share; and while it is, one request
- * waits for it, and the rest in the ring.
- */
+/* While an image is away one request waits for it, and the rest in the ring. */
 static bool image_takes(const struct vbd_queue *q)
 {
-	return q->in[VBD_SUBMITTED].nr == 0 || !q->image->ops->away ||
-	       (q->bytes_held < AWAY_BYTES && !image_is_away(q->image));
+	return q->in[VBD_SUBMITTED].nr == 0 || !image_is_away(q->image);
 }
 
 static bool may_take(const struct vbd_queue *q)
@@ -296,7 +291,7 @@ static bool answer(struct queue *queue)
 	}
 	if (q->in[VBD_READY].nr || q->in[VBD_FETCHED].nr)
 		return true;
-	if ((barrier_is_next(q) || q->in[VBD_WAITING].nr) && !q->waiter.waiting &&
+	if ((barrier_is_next(q) || q->in[VBD_WAITING].nr) && !q->client.waiting &&
 	    !q->throttle.armed)
 		return true; /* its turn has come */
 	if (!may_take(q))

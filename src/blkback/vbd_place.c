@@ -36,6 +36,7 @@ static bool hold_segment(struct vbd_io *io, const struct blk_segment *segment)
 
 bool vbd_place_hold(struct vbd_io *io)
 {
+	io->vec = io->vec_page;
 	for (unsigned int i = 0; i < io->entry->req.nr_segments; i++) {
 		if (!hold_segment(io, &io->segments[i])) {
 			vbd_place_end(io);
@@ -53,7 +54,6 @@ void vbd_place_end(struct vbd_io *io)
 		return;
 	for (uint32_t i = 0; i < io->nr_vec; i++)
 		kept_let_go(&io->queue->kept, io->segments[i].ref);
-	aio_put_buffer(io->queue->aio, io->vec, GRANT_PAGE_SIZE);
 	io->vec = NULL;
 	io->nr_vec = 0;
 }

@@ -2,36 +2,67 @@
 /* A queue's coming and going, on its worker; the pass itself is in vbd_pass.c. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "blkback/vbd_queue.h"
 
 #define queue_of(task_, member_)                                                                   \
 	((struct vbd_queue *)(void *)((char *)(task_)-offsetof(struct vbd_queue, member_)))
 
+/*
+ * A page for the segments of each request, and one for the pieces of its data: not of the buffers, of which a
+ * request that has one of them would still need another.
+ */
+static size_t pages_size(const struct vbd_queue *q)
+{
+	return (size_t)q->ring.nr_slots * 2 * GRANT_PAGE_SIZE;
+}
+
+static int map_pages(struct vbd_queue *q)
+{
+	void *pages = mmap(NULL, pages_size(q), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (pages == MAP_FAILED)
+		return -ENOMEM;
+	q->pages = pages;
+	return 0;
+}
+
 /* Undo attach, from any half-way point. */
 static void release(struct vbd_queue *q)
 {
 	loop_timer_cancel(&q->throttle);
 	if (q->aio)
-		aio_forget_waiter(q->aio, &q->waiter);
+		aio_leave(q->aio, &q->client);
 	worker_unbind(q->worker, &q->port);
 	worker_detach(&q->queue);
 	loop_tick_remove(&q->kept_tick);
 	kept_done(&q->kept);
 	grant_unmap(q->worker->xgt, &q->map);
-	q->ring = (struct ring){ 0 };
 	journal_close(&q->journal, !q->keep_journal);
 	free(q->ios);
 	q->ios = NULL;
+	if (q->pages)
+		munmap(q->pages, pages_size(q));
+	q->pages = NULL;
+	q->ring = (struct ring){ 0 };
 }
 
 static int make_pool(struct vbd_queue *q)
 {
+	uint8_t *page;
+
 	q->ios = calloc(q->ring.nr_slots, sizeof(q->ios[0]));
-	if (!q->ios)
+	if (!q->ios || map_pages(q))
 		return -ENOMEM;
+	page = q->pages;
 	for (uint32_t i = 0; i < q->ring.nr_slots; i++) {
 		q->ios[i].queue = q;
+		q->ios[i].image.aio.client = &q->client;
+		q->ios[i].page = page;
+		q->ios[i].vec_page = (struct iovec *)(void *)(page + GRANT_PAGE_SIZE);
+		page += 2 * GRANT_PAGE_SIZE;
 		q->ios[i].entry = &q->journal.entries[i];
 		TAILQ_INSERT_TAIL(&q->in[VBD_IDLE].ios, &q->ios[i], link);
 	}
@@ -129,6 +160,9 @@ static int attach(struct vbd_queue *q)
 	kept_init(&q->kept, q->worker->xgt, q->id.domid, q->setup.max_kept, &q->aio->kept);
 	if (q->setup.max_kept)
 		loop_tick_add(q->worker->loop, &q->kept_tick, age_kept, q);
+	err = aio_join(q->aio, &q->client, &q->queue);
+	if (err)
+		return err;
 	err = open_journal(q);
 	if (err)
 		return err;
@@ -148,7 +182,6 @@ static void run_attach(struct loop_task *task)
 	struct vbd_queue *q = queue_of(task, order);
 
 	q->aio = q->worker->plane_ctx[PLANE_BLK];
-	q->waiter = (struct aio_waiter){ .queue = &q->queue };
 	for (unsigned int state = 0; state < VBD_NR_STATES; state++)
 		TAILQ_INIT(&q->in[state].ios);
 	q->tuning = q->setup.tuning;

@@ -71,7 +71,8 @@ struct vbd_io {
 	struct vbd_queue *queue;            /* borrowed */
 	struct journal_entry *entry;        /* borrowed: the checked request */
 	const struct blk_segment *segments; /* the entry's, or in `page`; NULL while not read */
-	uint8_t *page;                      /* one page for indirect segments, or NULL */
+	uint8_t *page;                      /* borrowed: its own, for indirect segments */
+	struct iovec *vec_page;             /* borrowed: likewise, for `vec` */
 	uint8_t *buf;                       /* its data, or NULL */
 	uint32_t buf_bytes;                 /* what it was asked for */
 	struct iovec *vec;                  /* its data as it lies in the guest's pages, or NULL */
@@ -158,7 +159,7 @@ struct vbd_queue {
 
 	/* the worker's */
 	struct aio *aio; /* borrowed */
-	struct aio_waiter waiter;
+	struct aio_client client;
 	struct ring ring;
 	struct grant_map map;
 	struct worker_port port;
@@ -168,6 +169,7 @@ struct vbd_queue {
 	bool copies_only;           /* the kernel takes no data from or to what is kept mapped */
 	struct loop_tick kept_tick; /* when the frontend agreed to persistent grants */
 	struct vbd_io *ios;         /* owned; one per slot */
+	uint8_t *pages;             /* owned; two per slot, memory only once they are used */
 	struct vbd_io_list in[VBD_NR_STATES];
 	struct vbd_tuning tuning;
 	uint32_t
@@ -175,7 +177,6 @@ struct vbd_queue {
 	struct loop_timer throttle; /* armed: the next one may go when it fires */
 	uint64_t poll_until;
 	bool moved;             /* in this pass: a request was taken or answered */
-	uint64_t bytes_held;    /* of the worker's buffers */
 	bool stopping;          /* takes nothing more; ends when nothing is in flight */
 	bool failed;            /* impossible ring */
 	bool drained;           /* the worker was told */
@@ -266,7 +267,7 @@ void vbd_blocks_end(struct vbd_io *io);
 
 /*
  * vbd_place.c: data that need not be copied. Whether this request's could be; hold the pages and list their
- * pieces in io->vec, which is a page (false: let it be copied); let them go, idempotent.
+ * pieces in io->vec (false: let it be copied); let them go, idempotent.
  */
 bool vbd_place_fits(const struct vbd_io *io);
 bool vbd_place_hold(struct vbd_io *io);

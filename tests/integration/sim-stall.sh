@@ -417,6 +417,48 @@ no_discard() {
 	two_guests_go
 }
 
+# swallowed NR SIMBLK-OPTION...: a guest whose image takes requests and never answers
+swallowed() {
+	_nr=$1
+	shift
+	new_disk "dead$_nr" 256
+	_dead=$(xensim-xl create "dead$_nr" "$_memory")
+	xensim-xl block-attach "$_dead" "$XENSIM_DIR/dead$_nr" xvda
+	touch "$XENSIM_FAULTS/swallow-dead$_nr"
+	begin "$XENSIM_DIR/dead$_nr.load" simblk --requests=1000000 --mix=1:0:0:0 --ring-order=4 --depth=512 "$@" "$_dead" 51712
+	dead_loads="$dead_loads $!"
+	dead="$dead $_dead"
+	wait_line "$XENSIM_DIR/dead$_nr.load" connected
+}
+# What all rings of the worker have taken, when no more comes.
+taken() {
+	kill -USR1 "$daemon"
+	sed -n 's/.*dump: vbd .* ring .* in_flight=\([0-9]*\).*/\1/p' "$log" | tail -n 5 | tr '\n' ' '
+}
+took_all_they_can() { _was=$(taken); sleep 0.1; [ "$_was" = "$(taken)" ]; }
+never_answers() {
+	start_daemon --workers=1
+	dead='' dead_loads='' _memory=28000 # pages
+	swallowed 1 --plain=8
+	swallowed 2 --plain=8
+	swallowed 3 --plain=136 --segs=17
+	swallowed 4 --plain=136 --segs=17
+	until_true 10000 took_all_they_can || fail "they still take"
+	guest_with_disk 64
+	simblk --requests=400 --segs=256 --depth=32 --odd --verify-all "$dom" 51712
+	simblk --requests=3000 --mix=50:50:0:0 --verify-all "$dom" 51712
+	kill_daemon
+	rm "$XENSIM_FAULTS"/*
+	start_daemon
+	# shellcheck disable=SC2086 # several
+	kill -9 $dead_loads
+	for _dead in $dead "$dom"; do
+		xensim-xl destroy "$_dead"
+	done
+	nothing_is_held
+	stop_daemon
+}
+
 test_case "data that the kernel cannot move where it lies is copied" pages_out_of_reach
 test_case "without space requests wait, and go on when an admin says so" no_space
 test_case "an image that fails altogether is waited for" no_medium
@@ -438,4 +480,5 @@ test_case "an image that does not say its size holds up nobody" no_answer
 test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
 test_case "discards that hang hold up no other disk's" no_discard
+test_case "images that never answer leave the other disks of their worker buffers and requests" never_answers
 exit "$failed"

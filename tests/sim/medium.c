@@ -8,7 +8,7 @@
  * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
  * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
  * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
- * through.
+ * through. While there is DIR/swallow-NAME those are taken and never answered.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -49,29 +49,41 @@ static bool has_fault(const char *name)
 
 /* --- calls that do not come back --- */
 
-static void wait_for_path(const char *path)
+/* Whether there is a fault for the file of this name. */
+static bool path_has(const char *fault, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char name[300];
 
-	snprintf(name, sizeof(name), "hang-%.255s", slash ? slash + 1 : path);
-	while (has_fault(name))
-		usleep(10000);
+	snprintf(name, sizeof(name), "%s-%.255s", fault, slash ? slash + 1 : path);
+	return has_fault(name);
 }
 
-static void wait_for(int fd)
+static bool fd_has(const char *fault, int fd)
 {
 	char link[64], path[4096];
 	ssize_t n;
 
 	if (!getenv("XENSIM_FAULTS"))
-		return;
+		return false;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	if (n < 0)
-		return;
+		return false;
 	path[n] = '\0';
-	wait_for_path(path);
+	return path_has(fault, path);
+}
+
+static void wait_for_path(const char *path)
+{
+	while (path_has("hang", path))
+		usleep(10000);
+}
+
+static void wait_for(int fd)
+{
+	while (fd_has("hang", fd))
+		usleep(10000);
 }
 
 #define NEXT(name) *(void **)&next = dlsym(RTLD_NEXT, name)
@@ -173,6 +185,11 @@ static int verdict(const struct iocb *iocb)
 		       : -EINVAL;
 }
 
+static bool is_swallowed(const struct iocb *iocb)
+{
+	return fd_has("swallow", iocb->aio_fildes);
+}
+
 /* The kernel takes what stands before the first that it refuses, and says why when that is the first. */
 int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 {
@@ -181,7 +198,9 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 
 	if (!next)
 		NEXT("io_submit");
-	while (fine < nr && verdict(iocbs[fine]) == 0)
+	if (nr > 0 && is_swallowed(iocbs[0]))
+		return 1;
+	while (fine < nr && !is_swallowed(iocbs[fine]) && verdict(iocbs[fine]) == 0)
 		fine++;
 	return fine == 0 && nr > 0 ? verdict(iocbs[0]) : next(ctx, fine, iocbs);
 }

@@ -210,7 +210,6 @@ static void end_of_pass(void *ctx)
 static int plane_open(struct worker *worker, void **ret_ctx)
 {
 	the_aio = (struct aio){ .buffers = bufpool_new((size_t)64 << 20), .worker = worker };
-	TAILQ_INIT(&the_aio.waiters);
 	*ret_ctx = &the_aio;
 	return the_aio.buffers ? 0 : -ENOMEM;
 }
