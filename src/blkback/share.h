@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker's disks leave each other of the medium (of its buffers: bufshare.h). A medium serves in some order of its own what it
- * was given, so whoever has hundreds of requests in flight makes one that has few wait behind them. A
+ * What a worker's disks leave each other of the medium; bufshare.h has the buffers. A medium serves in some
+ * order of its own what it was given, so whoever has hundreds of requests in flight makes one that has few
+ * wait behind them. A
  * disk that has all it wants with few in flight asks the others to have no more than SHARE_REQUESTS in
  * each ring, a little less than one of one page holds; they go on so for SHARE_WINDOW requests of the
  * worker's.

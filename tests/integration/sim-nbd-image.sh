@@ -334,13 +334,13 @@ stopped_while_silent() {
 	stop_daemon
 }
 
-# server_with_gate: a write of 0x41 at 0 waits in the server while there is the file "gate".
+# server_with_gate OPTION...: a write of 0x41 at 0 waits in the server while there is the file "gate".
 server_with_gate() {
-	rm -f "$sock"
+	rm -f "$XENSIM_DIR/taken" "$XENSIM_DIR/nbdkit.pid"
 	D=$XENSIM_DIR
 	export D
 	# shellcheck disable=SC2016 # the server's shell expands it
-	nbdkit --exit-with-parent -f -U "$sock" eval thread_model='echo parallel' get_size='echo 16777216' \
+	nbdkit --exit-with-parent -f -P "$D/nbdkit.pid" "$@" eval thread_model='echo parallel' get_size='echo 16777216' \
 		can_write='exit 0' can_flush='exit 0' flush='exit 0' \
 		pread='dd if=$D/disk skip=$4 count=$3 iflag=skip_bytes,count_bytes 2>/dev/null' \
 		pwrite='cat >$D/w.$$; if [ "$(head -c 1 $D/w.$$)" = A ]; then
@@ -348,39 +348,64 @@ server_with_gate() {
 			dd if=$D/w.$$ of=$D/disk seek=$4 oflag=seek_bytes conv=notrunc 2>/dev/null; rm $D/w.$$' \
 		2>>"$XENSIM_DIR/nbdkit" &
 	server=$!
-	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
+	until_true 10000 listens_or_ended && test -e "$XENSIM_DIR/nbdkit.pid"
 }
+listens_or_ended() { test -e "$XENSIM_DIR/nbdkit.pid" || ! kill -0 "$server" 2>/dev/null; }
 
-# One write is in the server when the daemon dies; the guest's next one of the same place is newer.
-late_write() {
-	command -v qemu-io >/dev/null || return 0
-	start_daemon
+# The guest writes 0x41, 0x42 and flushes; the daemon dies when the server has the first one.
+killed_amid_a_write() { # NAME
 	new_disk disk 16
-	touch "$XENSIM_DIR/gate"
-	server_with_gate
 	dom=$(xensim-xl create guest)
-	xensim-xl block-attach "$dom" "nbd:unix:$sock" xvda
+	xensim-xl block-attach "$dom" "$1" xvda
 	rm -f "$XENSIM_DIR/front"
 	load_with --depth=4 --nbd="$XENSIM_DIR/front"
 	until_true 10000 test -S "$XENSIM_DIR/front" || fail "no frontend"
 	begin "$XENSIM_DIR/io" qemu-io -f raw -t writeback -c "write -P 0x41 0 4k" -c "write -P 0x42 0 4k" \
 		-c flush -c "read -P 0x42 0 4k" "nbd:unix:$XENSIM_DIR/front"
-	_io=$!
+	io=$!
 	until_true 10000 test -e "$XENSIM_DIR/taken" || fail "the server has no write"
 	kill_daemon
 	start_daemon
-	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away (an earlier connection is not over)"
-	! grep "^wrote" "$XENSIM_DIR/io" || fail "a write was answered before the old one had ended"
-	rm "$XENSIM_DIR/gate"
-	wait "$_io" || fail "$(cat "$XENSIM_DIR/io")"
-	qemu-io -r -f raw -c "read -P 0x42 0 4k" "$XENSIM_DIR/disk" >"$XENSIM_DIR/io"
-	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
+}
+end_of_gate() {
+	rm -f "$XENSIM_DIR/gate"
+	wait "$io" || fail "$(cat "$XENSIM_DIR/io")"
 	kill "$load"
 	wait "$load" || :
 	xensim-xl destroy "$dom"
 	nothing_is_held
 	kill_server
 	stop_daemon
+}
+
+# One write is in the server when the daemon dies; the guest's next one of the same place is newer.
+late_write() {
+	command -v qemu-io >/dev/null || return 0
+	start_daemon
+	touch "$XENSIM_DIR/gate"
+	rm -f "$sock"
+	server_with_gate -U "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
+	killed_amid_a_write "nbd:unix:$sock"
+	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away (an earlier connection is not over)"
+	! grep "^wrote" "$XENSIM_DIR/io" || fail "a write was answered before the old one had ended"
+	end_of_gate
+	qemu-io -r -f raw -c "read -P 0x42 0 4k" "$XENSIM_DIR/disk" >"$XENSIM_DIR/io"
+	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
+}
+
+# By TCP nobody can tell: the log says so.
+late_write_by_tcp() {
+	command -v qemu-io >/dev/null || return 0
+	start_daemon
+	touch "$XENSIM_DIR/gate"
+	_port=20000
+	until server_with_gate -i 127.0.0.1 -p "$_port"; do # somebody has that port
+		_port=$((_port + 1))
+		[ "$_port" -lt 20100 ] || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
+	done
+	killed_amid_a_write "nbd://127.0.0.1:$_port"
+	wait_line "$log" "vbd $dom/51712: the server may still execute what the last pvbackd had sent"
+	end_of_gate
 }
 
 start_daemon --nbd-timeout=20
@@ -406,6 +431,7 @@ test_case "a server and a daemon that die together lose nothing" both_die
 test_case "a daemon stopped while the server is away loses nothing" stopped_while_away
 test_case "a server that stays away is an error after the time-out" away_for_too_long
 test_case "what the server still executes of a killed daemon's comes before anything new" late_write
+test_case "a server by TCP may still execute such a request, and the log says so" late_write_by_tcp
 command -v qemu-nbd >/dev/null || exit "$failed"
 start_server=qemu_server
 test_case "a server that is silent for a while is away, once, and nothing is lost" silent_for_a_while
