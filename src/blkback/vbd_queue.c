@@ -9,6 +9,8 @@
 #define queue_of(task_, member_)                                                                   \
 	((struct vbd_queue *)(void *)((char *)(task_)-offsetof(struct vbd_queue, member_)))
 
+_Static_assert(IMAGE_BYTES_MAX <= BUFPOOL_MAX_BYTES, "a buffer holds the largest request");
+
 /*
  * A page for the segments of each request, and one for the pieces of its data: not of the buffers, of which a
  * request that has one of them would still need another.
