@@ -260,6 +260,12 @@ destroyed_while_away() {
 	nothing_is_held "$fds"
 }
 
+no_retry() { ! xenstore-read "$(backend vbd "$dom" 51712)/retry" 2>/dev/null; }
+go_on_after_a_failed_flush() {
+	xenstore-write "$(backend vbd "$dom" 51712)/retry" 1
+	until_true 10000 no_retry || fail "the daemon does not hear"
+}
+
 away_for_too_long() {
 	start_daemon --nbd-timeout=1
 	guest_on_nbd 16 "nbd:unix:$sock"
@@ -271,6 +277,7 @@ away_for_too_long() {
 	! wait "$load" || fail "the guest saw no error"
 	grep -q "errors=[1-9].* protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 	server
+	go_on_after_a_failed_flush
 	simblk --requests=100 --profile=kexec "$dom" 51712
 	xensim-xl destroy "$dom" # the old kernel never closes
 	nothing_is_held
