@@ -35,10 +35,11 @@ struct offload_wire offload_on_wire(enum netif_gso_type type, uint32_t gso_size,
 	uint32_t headers = type == NETIF_GSO_TCPV6 ? 86 : 66;
 	struct offload_wire wire = { .packets = 1, .bytes = len };
 
-	if (type == NETIF_GSO_NONE || gso_size == 0 || len <= headers + gso_size ||
-	    len - headers > gso_size * OFFLOAD_MAX_SEGMENTS)
+	if (type == NETIF_GSO_NONE || gso_size == 0 || len <= headers + gso_size)
 		return wire;
 	wire.packets = (len - headers + gso_size - 1) / gso_size;
+	if (wire.packets > OFFLOAD_MAX_SEGMENTS)
+		wire.packets = OFFLOAD_MAX_SEGMENTS;
 	wire.bytes += (wire.packets - 1) * headers;
 	return wire;
 }

@@ -40,8 +40,8 @@ struct offload_wire {
 
 /*
  * For a frame of `len` bytes with this segment size, if `type` is set; before its headers are looked at, so they
- * are taken for those of an untagged frame with TCP's time stamps. More segments than OFFLOAD_MAX_SEGMENTS, which
- * nobody cuts, are one packet.
+ * are taken for those of an untagged frame with TCP's time stamps. At most OFFLOAD_MAX_SEGMENTS packets: a guest may
+ * not send more, and what others sent is not so large with so small segments.
  */
 struct offload_wire offload_on_wire(enum netif_gso_type type, uint32_t gso_size, uint32_t len);
 

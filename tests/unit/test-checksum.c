@@ -566,8 +566,8 @@ static void large_frame_counts_as_what_it_becomes(void **state)
 		{ NETIF_GSO_TCPV4, 1448, 66 + 45 * 1448, 45, 45 * (66 + 1448) },
 		{ NETIF_GSO_TCPV6, 1428, 86 + 45 * 1428, 45, 45 * (86 + 1428) },
 		{ NETIF_GSO_TCPV4, 100, 66 + 139 * 100, 139, 139 * 166 },
-		{ NETIF_GSO_TCPV4, 1, 65535, 1, 65535 }, /* is refused */
-		{ NETIF_GSO_TCPV4, 10, 20, 1, 20 },      /* no headers at all */
+		{ NETIF_GSO_TCPV4, 1, 65535, 139, 65535 + 138 * 66 }, /* is refused */
+		{ NETIF_GSO_TCPV4, 10, 20, 1, 20 },                   /* no headers at all */
 		{ NETIF_GSO_TCPV4, 0, 65535, 1, 65535 },
 	};
 
