@@ -455,6 +455,34 @@ a_dead_image_of_another_guest_blocks_nobody() {
 	expect "exit code beside one of another script" "$rc" 0
 }
 
+# A qemu-nbd that comes to nothing, and not before it is told so.
+a_slow_server_keeps_no_other_disk_waiting() {
+	guest 5 a web
+	guest 6 b db
+	mkdir -p "$work/slow"
+	mkfifo "$work/go"
+	printf '#!/bin/sh\nread -r go <%s\nexit 1\n' "$work/go" >"$work/slow/qemu-nbd"
+	chmod +x "$work/slow/qemu-nbd"
+	truncate -s 1M "$work/other"
+	disk 5 51712 "qcow2:$image" w
+	PATH=$work/slow:$PATH XENBUS_PATH=backend/vbd/5/51712 "$work/bin/block-pvbackd" add 2>/dev/null 8>&- 9>&- &
+	slow=$!
+	until xenstore-exists backend/vbd/5/51712/pvbackd-storage; do
+		sleep 0.02
+	done
+	disk 6 51712 "$work/other" w
+	script 6 51712 add
+	expect "exit code of another disk" "$rc" 0
+	disk 6 51728 "$image" w
+	script 6 51728 add
+	expect "exit code of the same disk" "$rc" 1
+	expect "hotplug-status of another disk" "$(node backend/vbd/5/51712/hotplug-status)" "(none)"
+	echo >"$work/go"
+	wait "$slow" && expect "exit code without a server" 0 1
+	script 6 51728 add
+	expect "exit code of the same disk then" "$rc" 0
+}
+
 ones_own_dead_image_is_said_in_time() {
 	guest 5 a web
 	disk 5 51712 "$image" w
@@ -491,5 +519,6 @@ run_test what_is_swapped_to_is_not_given_away
 run_test what_device_mapper_is_made_of_is_not_given_to_a_writer
 run_test what_is_mounted_elsewhere_is_not_given_to_a_writer
 run_test a_dead_image_of_another_guest_blocks_nobody
+run_test a_slow_server_keeps_no_other_disk_waiting
 run_test ones_own_dead_image_is_said_in_time
 finish
