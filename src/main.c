@@ -34,7 +34,8 @@
 enum { EXIT_USAGE = 2 };
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
 
-#define ASKER_PATIENCE_NS 500000000ull /* so at the next second's questions it has gone on */
+#define STOP_NS           2000000000ull /* for what is in flight to be answered */
+#define ASKER_PATIENCE_NS 500000000ull  /* so at the next second's questions it has gone on */
 
 struct daemon {
 	struct options options;
@@ -47,6 +48,7 @@ struct daemon {
 	struct registry *registry;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
+	struct loop_timer stop_timer; /* armed when we were told to stop */
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
@@ -119,6 +121,19 @@ static void dump_all(struct daemon *daemon)
 	}
 }
 
+/*
+ * A medium that does not answer may do so for ever. What is not answered is in the journals, as after a kill; and
+ * nothing is freed, for threads wait in it.
+ */
+static void stop_anyway(void *user)
+{
+	const struct daemon *daemon = user;
+
+	registry_say_busy(daemon->registry);
+	log_stop();
+	_exit(EXIT_SUCCESS);
+}
+
 static void signal_came(void *user, uint32_t events)
 {
 	struct daemon *daemon = user;
@@ -140,6 +155,7 @@ static void signal_came(void *user, uint32_t events)
 	log_info("stopping; the guests keep their devices and wait");
 	sd_notify(0, "STOPPING=1");
 	registry_stop(daemon->registry);
+	loop_timer_set(daemon->loop, &daemon->stop_timer, STOP_NS, stop_anyway, daemon);
 }
 
 /* --- start --- */

@@ -440,6 +440,17 @@ void registry_stop(struct registry *registry)
 		mark(registry, dev);
 }
 
+void registry_say_busy(struct registry *registry)
+{
+	struct device *dev;
+
+	for_each_device(registry, dev)
+		if (dev->activity != DEVICE_IDLE)
+			device_log(dev, LOG_LEVEL_WARNING,
+				   "its requests have not come to an end: the next daemon does "
+				   "them again");
+}
+
 void registry_dump(struct registry *registry, FILE *out)
 {
 	static const char *const activity[] = { "idle", "attaching", "attached", "detaching" };

@@ -25,6 +25,9 @@ struct registry *registry_free(struct registry *registry);
 /* Detach all devices without a word to the guests, then quit the control loop. */
 void registry_stop(struct registry *registry);
 
+/* A warning for each device that has not let go yet. */
+void registry_say_busy(struct registry *registry);
+
 /* One line per device, for SIGUSR1. */
 void registry_dump(struct registry *registry, FILE *out);
 

@@ -459,6 +459,24 @@ never_answers() {
 	stop_daemon
 }
 
+is_gone() { ! kill -0 "$daemon" 2>/dev/null; }
+
+# What it had is in the journal, as after a kill.
+no_end() {
+	two_guests 50:50:0:0
+	touch "$XENSIM_FAULTS/hang-slow"
+	wait_line "$log" "vbd $slow/51712: its image has not answered for 5 s"
+	kill -TERM "$daemon"
+	until_true 20000 is_gone || fail "it waits for the image"
+	wait "$daemon" || fail "it left with status $?"
+	grep -q "vbd $slow/51712: its requests have not come to an end" "$log" || fail "nothing says why"
+	rm "$XENSIM_FAULTS/hang-slow"
+	start_daemon --workers=1
+	goes_on slow
+	goes_on fast
+	two_guests_go
+}
+
 test_case "data that the kernel cannot move where it lies is copied" pages_out_of_reach
 test_case "without space requests wait, and go on when an admin says so" no_space
 test_case "an image that fails altogether is waited for" no_medium
@@ -479,6 +497,7 @@ test_case "a failed flush is held where it can be done later, and never where da
 test_case "an image that does not say its size holds up nobody" no_answer
 test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
+test_case "the daemon ends, whatever does not answer" no_end
 test_case "discards that hang hold up no other disk's" no_discard
 test_case "images that never answer leave the other disks of their worker buffers and requests" never_answers
 exit "$failed"
