@@ -144,13 +144,13 @@ static int claim_first(struct store *store, xs_transaction_t t, void *user)
 	return claim(store, t, dev, dev->seen.own);
 }
 
-/* Before anything is made for it: what another has, it has too. */
+/* Before anything is made for it: what another has, it has too. 0; 1 when it is another's; -errno. */
 static int own(struct device *dev)
 {
 	int err = dev->owned ? 0 : store_transact(dev->env->store, dev->be_path, claim_first, dev);
 
 	dev->owned = !err;
-	return err;
+	return dev->foreign ? 1 : err;
 }
 
 /* --- writing states --- */
