@@ -13,6 +13,10 @@
 
 /* More steps than any walk through the states takes; the rest waits for the next event. */
 #define MAX_STEPS 8
+/* A tenth of a second, and twice as long each time; the sixth that fails is an error, the ninth and later wait 26 s. */
+#define RETRY_NS             (100ull * 1000000ull)
+#define RETRY_MAX_SHIFT      8u
+#define RETRIES_BEFORE_ERROR 5u
 
 /* --- words for the admin --- */
 
@@ -194,9 +198,6 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 		dev->seen.own = to;
 	if (dev->foreign)
 		dev->env->ready(dev); /* it was taken from us */
-	else if (err && err != -ESTALE && err != -ENOENT)
-		device_log(dev, LOG_LEVEL_ERROR, "writing state %s failed: %s",
-			   xenbus_state_name(to), strerror(-err));
 	if (!err)
 		dev->advanced = true;
 	if (!err && to == XENBUS_CONNECTED)
@@ -220,7 +221,7 @@ static int read_state(struct device *dev, const char *dir, enum xenbus_state *re
 	int err = store_read_u32(dev->env->store, XBT_NULL, dir, "state", 0, XENBUS_NR_STATES - 1,
 				 &state);
 
-	if (err && err != -ENOENT && err != -EACCES && err != -EINVAL && err != -ERANGE)
+	if (!store_is_answer(err))
 		return err;
 	*ret_state = (enum xenbus_state)state;
 	return 0;
@@ -327,25 +328,29 @@ static int read_identity(struct device *dev)
 	return err;
 }
 
-/* `route`: "f" for the state, "k" for other keys; see the registry. */
-static void watch_key(struct device *dev, const char *route, const char *key, bool on)
+/* `route`: "f" for the state, "k" for other keys; see the registry. 0 or -errno. */
+static int watch_key(struct device *dev, const char *route, const char *key, bool on)
 {
 	char path[STORE_PATH_MAX], token[48];
 
 	if (!*dev->fe_path ||
 	    snprintf(path, sizeof(path), "%s/%s", dev->fe_path, key) >= (int)sizeof(path))
-		return;
+		return 0;
 	snprintf(token, sizeof(token), "%s/%s/%u/%u", route, dev->ops->kind, dev->domid,
 		 dev->devid);
 	if (on)
-		xs_watch(dev->env->store->watches, path, token);
-	else
-		xs_unwatch(dev->env->store->watches, path, token);
+		return store_watch(dev->env->store, path, token);
+	store_unwatch(dev->env->store, path, token);
+	return 0;
 }
 
 void device_watch_front(struct device *dev, const char *key, bool on)
 {
-	watch_key(dev, "k", key, on);
+	int err = watch_key(dev, "k", key, on);
+
+	if (err)
+		device_log(dev, LOG_LEVEL_WARNING, "changes of its key %s are not heard of: %s",
+			   key, strerror(-err));
 }
 
 unsigned int device_offer_queues(const struct device *dev, unsigned int most)
@@ -358,20 +363,33 @@ unsigned int device_offer_queues(const struct device *dev, unsigned int most)
 	return before > nr ? before : nr;
 }
 
-/* Once per device: who is it, and what must exist before the toolstack's script runs. */
-static void probe(struct device *dev)
+/*
+ * Once per device: who is it, and what must exist before the toolstack's script runs. -errno when xenstore
+ * does not say who.
+ */
+static int probe(struct device *dev)
 {
 	int err = read_identity(dev);
 
+	if (!store_is_answer(err))
+		return err;
 	dev->probed = true;
 	if (err)
 		device_reason(dev, err,
 			      "its `frontend` or `frontend-id` key is missing, wrong or too long");
-	else
-		watch_key(dev, "f", "state", true);
 	if (!err)
 		err = dev->ops->probe(dev);
 	dev->unusable = err != 0;
+	return 0;
+}
+
+/* An event comes at once, so nothing is missed between an earlier look and this. */
+static int watch_front_state(struct device *dev)
+{
+	int err = dev->watching ? 0 : watch_key(dev, "f", "state", true);
+
+	dev->watching = !err;
+	return err;
 }
 
 static void start_attach(struct device *dev, bool resume)
@@ -519,9 +537,10 @@ static int step_once(struct device *dev)
 {
 	struct xenbus_view view;
 	enum xenbus_action action;
+	int err = look(dev, &view);
 
-	if (look(dev, &view))
-		return 1;
+	if (err)
+		return err;
 	if (is_replaced(dev, &view)) {
 		dev->replaced = true;
 		return act(dev, XENBUS_DO_FORGET, view.own);
@@ -529,12 +548,18 @@ static int step_once(struct device *dev)
 	dev->advanced = dev->advanced || view.own > XENBUS_INITIALISING;
 	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
 		return 1;
-	if (view.own != XENBUS_MISSING && !dev->probed) {
-		if (own(dev))
-			return 1;
-		probe(dev);
-		if (look(dev, &view))
-			return 1;
+	if (view.own != XENBUS_MISSING && !dev->probed)
+		err = own(dev);
+	if (err)
+		return err;
+	if (view.own != XENBUS_MISSING && (!dev->probed || !dev->watching)) {
+		err = dev->probed ? 0 : probe(dev);
+		if (!err)
+			err = watch_front_state(dev);
+		if (!err)
+			err = look(dev, &view);
+		if (err)
+			return err;
 	}
 	if (view.own == XENBUS_INIT_WAIT && !view.plugged)
 		note_script(dev);
@@ -550,20 +575,66 @@ static int step_once(struct device *dev)
 	return act(dev, action, view.own);
 }
 
-void device_step(struct device *dev)
+/* 0, or -errno when xenstore did not do what it was asked. */
+static int walk(struct device *dev)
 {
+	int ret = 0;
+
 	if (dev->front_changed && dev->ops->front_changed)
 		dev->ops->front_changed(dev);
 	dev->front_changed = false;
-	for (unsigned int i = 0; i < MAX_STEPS; i++) {
-		int ret;
-
+	for (unsigned int i = 0; i < MAX_STEPS && (ret == 0 || ret == -ESTALE); i++) {
 		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING)
-			return;
+			return 0;
 		ret = step_once(dev);
-		if (ret && ret != -ESTALE)
-			return;
 	}
+	if (ret > 0 || ret == -ESTALE || ret == -ENOENT || dev->foreign)
+		return 0;
+	return ret;
+}
+
+static void again(void *user)
+{
+	struct device *dev = user;
+
+	device_unread(dev, DEVICE_KEYS);
+	dev->front_changed = true;
+	dev->env->ready(dev);
+}
+
+/* No event will tell when it would go: xenstored is out of memory, a quota is used up, others are always faster. */
+static void retry_later(struct device *dev, int err)
+{
+	unsigned int shift = dev->nr_retries < RETRY_MAX_SHIFT ? dev->nr_retries : RETRY_MAX_SHIFT;
+
+	if (dev->nr_retries == 0)
+		device_log(dev, LOG_LEVEL_WARNING, "xenstore refuses: %s; trying again",
+			   strerror(-err));
+	if (dev->nr_retries == RETRIES_BEFORE_ERROR)
+		device_reason(dev, err,
+			      "xenstore has refused for some seconds: %s; the device waits for it",
+			      strerror(-err));
+	dev->nr_retries++;
+	loop_timer_set(dev->env->loop, &dev->retry, RETRY_NS << shift, again, dev);
+}
+
+void device_step(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	int err;
+
+	store_trouble(store); /* was another's */
+	err = walk(dev);
+	if (!err)
+		err = store_trouble(store);
+	if (store->lost)
+		return; /* and so is what we know: the daemon starts anew */
+	if (err) {
+		retry_later(dev, err);
+		return;
+	}
+	loop_timer_cancel(&dev->retry);
+	dev->nr_retries = 0;
 }
 
 bool device_suspend(struct device *dev)
@@ -600,10 +671,11 @@ struct device *device_free(struct device *dev)
 {
 	if (!dev)
 		return NULL;
-	if (dev->probed) {
+	loop_timer_cancel(&dev->retry);
+	if (dev->watching)
 		watch_key(dev, "f", "state", false);
+	if (dev->probed)
 		dev->ops->done(dev, dev->gone);
-	}
 	if (dev->gone)
 		reason_clear(dev->env->store, dev->be_path);
 	if (dev->gone && dev->probed)

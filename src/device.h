@@ -12,6 +12,7 @@
 #include <xenstore.h>
 
 #include "log.h"
+#include "loop.h"
 #include "store.h"
 #include "trace.h"
 #include "xenbus.h"
@@ -53,7 +54,7 @@ struct device_ops {
 	/*
 	 * Read and check the frontend's keys, prepare, and hand the queues to workers. When 0 is
 	 * returned device_attached() follows, later, from the control loop. On -errno it has called
-	 * device_fail() or device_reason() with the words for the admin, and nothing is attached.
+	 * device_reason() with the words for the admin, and nothing is attached.
 	 * `resume`: the ring is live, from a previous life of this daemon.
 	 */
 	int (*attach)(struct device *dev, bool resume);
@@ -120,6 +121,7 @@ struct device {
 	bool replaced;       /* ... and another one stands in its place */
 	bool pending;        /* to be looked at */
 	bool front_changed;  /* a watched key of the frontend did */
+	bool watching;       /* the frontend's state */
 	unsigned int unread; /* enum device_key: not read since they changed */
 	struct {
 		enum xenbus_state own, front;
@@ -130,6 +132,8 @@ struct device {
 	struct log_limit talk;    /* for what is normal */
 	struct log_limit trouble; /* for warnings and errors */
 	char slips[96];           /* mistyped keys that the log has named, each between spaces */
+	struct loop_timer retry;  /* of what xenstore would not do */
+	unsigned int nr_retries;  /* in a row */
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };

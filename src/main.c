@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,7 @@
 
 enum { EXIT_USAGE = 2 };
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
+enum { STORE_TRIES = 50 }; /* a fifth of a second each */
 
 #define STOP_NS           2000000000ull /* for what is in flight to be answered */
 #define ASKER_PATIENCE_NS 500000000ull  /* so at the next second's questions it has gone on */
@@ -298,14 +301,32 @@ static void warn_of_kernel_backends(void)
 			  "unload it (modprobe -r xen-netback) and block it, see pvbackd(8)");
 }
 
+/* Whether we were told to stop, within a little time. For as long as the loop does not run. */
+static bool told_to_stop(void)
+{
+	const struct timespec while_ns = { .tv_nsec = 200 * 1000 * 1000 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return sigtimedwait(&set, NULL, &while_ns) > 0;
+}
+
+/* It may be about to start, or to come back: without systemd nobody else would try again. */
 static int open_store(struct daemon *daemon)
 {
 	int err = store_open(&daemon->store);
 
 	if (err)
 		log_error("cannot reach xenstore: %s; pvbackd must run in Dom0 (or a driver "
-			  "domain) of a Xen host, after xenstored",
-			  strerror(-err));
+			  "domain) of a Xen host, after xenstored; trying for %u s",
+			  strerror(-err), STORE_TRIES / 5);
+	for (unsigned int i = 0; i < STORE_TRIES && err; i++) {
+		if (told_to_stop())
+			return -EINTR;
+		err = store_open(&daemon->store);
+	}
 	return err;
 }
 
@@ -355,13 +376,31 @@ static int start_registry(struct daemon *daemon)
 	return -EIO;
 }
 
+/* On the watchdog's thread: the control thread waits for xenstored, and hears no signal. The guests' requests are in journals. */
+static void stop_without_xenstored(void)
+{
+	sigset_t set;
+
+	if (sigpending(&set) < 0 || !(sigismember(&set, SIGTERM) || sigismember(&set, SIGINT)))
+		return;
+	log_info("stopping, without xenstored; the guests keep their devices and wait");
+	log_stop();
+	_exit(EXIT_SUCCESS);
+}
+
 static int start_watchdog(struct daemon *daemon)
 {
-	int err;
+	const struct watchdog_setup setup = {
+		.control = daemon->loop,
+		.workers = daemon->workers,
+		.nr_workers = daemon->nr_workers,
+		.store = &daemon->store,
+		.held_up = stop_without_xenstored,
+	};
+	int err = watchdog_start(&setup, &daemon->watchdog);
 
-	daemon->watchdog = watchdog_start(daemon->loop, daemon->workers, daemon->nr_workers, &err);
 	if (err)
-		log_error("systemd's watchdog cannot be fed: %s", strerror(-err));
+		log_error("the watchdog's thread cannot be started: %s", strerror(-err));
 	return err;
 }
 
@@ -381,13 +420,13 @@ static int start(struct daemon *daemon)
 	if (!err)
 		tap_keeper_start(daemon->options.runtime_dir);
 	if (!err)
-		err = open_store(daemon);
-	if (!err)
 		err = start_workers(daemon);
 	if (!err)
-		err = start_registry(daemon);
-	if (!err)
 		err = start_watchdog(daemon);
+	if (!err)
+		err = open_store(daemon);
+	if (!err)
+		err = start_registry(daemon);
 	return err;
 }
 
@@ -420,14 +459,27 @@ static int serve(struct daemon *daemon)
 		sd_notify(0, "READY=1");
 		err = loop_run(daemon->loop);
 	}
+	if (!err && daemon->store.lost)
+		err = -ENOTCONN;
 	stop(daemon);
 	log_stop();
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	return err;
+}
+
+/*
+ * A connection to xenstored is for life: without it no watch is left, and what was read is of no worth. The next life
+ * takes the rings up as after any restart, and needs nobody who restarts it.
+ */
+static void start_anew(char **argv)
+{
+	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv)
 {
 	struct daemon daemon = { .signal_fd = -1, .lock_fd = -1 };
+	int err;
 
 	if (log_journal_is_stderr())
 		log_set_sink(log_journal_send);
@@ -440,5 +492,8 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_set_level(daemon.options.log_level);
-	return serve(&daemon);
+	err = serve(&daemon);
+	if (err == -ENOTCONN)
+		start_anew(argv);
+	return err && err != -EINTR ? EXIT_FAILURE : EXIT_SUCCESS;
 }

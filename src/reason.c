@@ -25,21 +25,24 @@ void reason_write(struct store *store, const char *be_path, int err, const char 
 static bool is_empty(struct store *store, xs_transaction_t t, const char *path)
 {
 	unsigned int nr;
-	char **names = xs_directory(store->xs, t, path, &nr);
-	bool empty = names && nr == 0;
+	char **names;
 
+	if (store_list(store, t, path, &names, &nr))
+		return false;
 	free(names);
-	return empty;
+	return nr == 0;
 }
 
 static int remove_upwards(struct store *store, xs_transaction_t t, void *user)
 {
 	char path[STORE_PATH_MAX];
+	int err;
 
 	path_of(user, path);
 	do {
-		if (!xs_rm(store->xs, t, path))
-			return errno ? -errno : -EIO;
+		err = store_remove(store, t, "", path);
+		if (err)
+			return err;
 		*strrchr(path, '/') = '\0';
 	} while (strcmp(path, TOP) && is_empty(store, t, path));
 	return 0;
@@ -58,9 +61,11 @@ static void sweep_domain(struct store *store, const char *dir)
 {
 	char path[STORE_PATH_MAX];
 	unsigned int nr;
-	char **names = xs_directory(store->xs, XBT_NULL, dir, &nr);
+	char **names;
 
-	for (unsigned int i = 0; names && i < nr; i++)
+	if (store_list(store, XBT_NULL, dir, &names, &nr))
+		return;
+	for (unsigned int i = 0; i < nr; i++)
 		if (snprintf(path, sizeof(path), "%s/%s", dir + strlen(TOP "/"), names[i]) <
 			    (int)sizeof(path) &&
 		    store_is_gone(store, path, "state"))
@@ -75,8 +80,9 @@ void reason_sweep(struct store *store, const char *kind)
 	char **names;
 
 	snprintf(dir, sizeof(dir), TOP "/backend/%s", kind);
-	names = xs_directory(store->xs, XBT_NULL, dir, &nr);
-	for (unsigned int i = 0; names && i < nr; i++)
+	if (store_list(store, XBT_NULL, dir, &names, &nr))
+		return;
+	for (unsigned int i = 0; i < nr; i++)
 		if (snprintf(path, sizeof(path), "%s/%s", dir, names[i]) < (int)sizeof(path))
 			sweep_domain(store, path);
 	free(names);

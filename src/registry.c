@@ -12,15 +12,19 @@
 
 #define DEVICE_BUCKETS 256u
 #define RELEASE_TOKEN  "release"
+#define SCAN_AGAIN_NS  1000000000ull
 
 struct registry {
 	struct device_env *env;                /* borrowed */
 	const struct device_ops *const *kinds; /* borrowed */
 	xc_interface *xc;                      /* owned */
-	struct loop_watch *watch;              /* owned by the loop */
+	struct loop_watch *watch;              /* owned by the loop, as these */
+	struct loop_watch *loss_watches[2];
 	LIST_HEAD(, device) devices[DEVICE_BUCKETS];
 	TAILQ_HEAD(, device) pending;
 	unsigned int unscanned; /* a bit for each kind whose devices have not been asked for yet */
+	struct loop_timer scan_timer;
+	struct log_limit scan_limit;
 	bool check_domains;
 	bool looked; /* at all that were there at the start */
 	bool stopping;
@@ -83,8 +87,7 @@ static bool all_idle(struct registry *registry)
 /* Xen tells a driver domain nothing of others; xenstored knows which domains there are. */
 static bool is_unknown_to_xenstore(struct registry *registry, uint32_t domid)
 {
-	errno = 0;
-	return !xs_is_domain_introduced(registry->env->store->xs, domid) && errno == 0;
+	return store_knows_domain(registry->env->store, domid) == 0;
 }
 
 /* A dying domain stays a zombie while we hold its pages, and nothing in xenstore tells us. */
@@ -146,16 +149,36 @@ static const char *scan_id(const char *text, uint32_t *ret)
 	return *text ? text + 1 : text;
 }
 
+static void scan_again(void *user);
+
+/* A scan that xenstored did not answer in full: no event will tell of what it left out. */
+static void scan_failed(struct registry *registry, int err)
+{
+	if (log_allow(&registry->scan_limit, "xenstore"))
+		log_warning("the devices cannot be listed: %s; trying again", strerror(-err));
+	loop_timer_set(registry->env->loop, &registry->scan_timer, SCAN_AGAIN_NS, scan_again,
+		       registry);
+}
+
+static void list(struct registry *registry, const char *path, char ***ret_names,
+		 unsigned int *ret_nr)
+{
+	int err = store_list(registry->env->store, XBT_NULL, path, ret_names, ret_nr);
+
+	if (err && err != -ENOENT)
+		scan_failed(registry, err);
+}
+
 static void scan_domain(struct registry *registry, const struct device_ops *ops, uint32_t domid)
 {
 	char path[64];
-	unsigned int nr;
-	char **names;
+	unsigned int nr = 0;
+	char **names = NULL;
 	uint32_t devid;
 
 	snprintf(path, sizeof(path), "backend/%s/%u", ops->kind, domid);
-	names = xs_directory(registry->env->store->xs, XBT_NULL, path, &nr);
-	for (unsigned int i = 0; names && i < nr; i++)
+	list(registry, path, &names, &nr);
+	for (unsigned int i = 0; i < nr; i++)
 		if (scan_id(names[i], &devid))
 			touch(registry, ops, domid, devid, DEVICE_KEYS);
 	free(names);
@@ -173,13 +196,13 @@ static unsigned int bit_of(const struct registry *registry, const struct device_
 static void scan_kind(struct registry *registry, const struct device_ops *ops)
 {
 	char path[64];
-	unsigned int nr;
-	char **names;
+	unsigned int nr = 0;
+	char **names = NULL;
 	uint32_t domid;
 
 	snprintf(path, sizeof(path), "backend/%s", ops->kind);
-	names = xs_directory(registry->env->store->xs, XBT_NULL, path, &nr);
-	for (unsigned int i = 0; names && i < nr; i++)
+	list(registry, path, &names, &nr);
+	for (unsigned int i = 0; i < nr; i++)
 		if (scan_id(names[i], &domid))
 			scan_domain(registry, ops, domid);
 	free(names);
@@ -197,6 +220,16 @@ static void mark_known(struct registry *registry, const struct device_ops *ops,
 			device_unread(dev, DEVICE_KEYS);
 			mark(registry, dev);
 		}
+}
+
+static void scan_again(void *user)
+{
+	struct registry *registry = user;
+
+	for (unsigned int i = 0; registry->kinds[i]; i++) {
+		mark_known(registry, registry->kinds[i], NULL);
+		scan_kind(registry, registry->kinds[i]);
+	}
 }
 
 /* What a change of a key in our directory means for the next step; 0: nothing, most are our own echoes. */
@@ -273,12 +306,32 @@ static void tell_looked(struct registry *registry)
 		registry->env->looked(registry->env);
 }
 
+static void stop_hearing(struct registry *registry)
+{
+	struct loop *loop = registry->env->loop;
+
+	registry->watch = loop_remove(loop, registry->watch);
+	for (unsigned int i = 0; i < 2; i++)
+		registry->loss_watches[i] = loop_remove(loop, registry->loss_watches[i]);
+}
+
+/* What we knew of xenstore is worth nothing now. The rings are let go of as when we are told to stop. */
+static void notice_loss(struct registry *registry)
+{
+	if (registry->stopping || !registry->env->store->lost)
+		return;
+	log_error("the connection to xenstored is lost: starting anew, the guests wait meanwhile");
+	stop_hearing(registry);
+	registry_stop(registry);
+}
+
 /* Runs once per turn of the control loop, after all events of that turn were noted. */
 static bool work(void *user)
 {
 	struct registry *registry = user;
 	struct device *dev;
 
+	notice_loss(registry);
 	if (registry->check_domains)
 		check_domains(registry);
 	while ((dev = TAILQ_FIRST(&registry->pending))) {
@@ -295,7 +348,7 @@ static bool work(void *user)
 		tell_looked(registry);
 	if (registry->stopping && all_idle(registry))
 		loop_quit(registry->env->loop);
-	return false;
+	return registry->env->store->lost && !registry->stopping; /* noticed in the next turn */
 }
 
 /* --- events --- */
@@ -360,31 +413,60 @@ static void store_events(void *user, uint32_t events)
 	char **event;
 
 	(void)events;
-	while ((event = xs_check_watch(registry->env->store->watches))) {
+	while ((event = store_next_event(registry->env->store))) {
 		route(registry, event[XS_WATCH_PATH], event[XS_WATCH_TOKEN]);
 		free(event);
 	}
 }
 
+static void connection_ended(void *user, uint32_t events)
+{
+	struct registry *registry = user;
+
+	(void)events;
+	registry->env->store->lost = true;
+}
+
 /* --- life --- */
+
+static int hear(struct registry *registry)
+{
+	struct device_env *env = registry->env;
+	const int *sockets = store_sockets(env->store);
+
+	registry->watch =
+		loop_add(env->loop, store_events_fd(env->store), EPOLLIN, store_events, registry);
+	if (!registry->watch)
+		return -errno;
+	for (unsigned int i = 0; i < 2; i++) {
+		if (sockets[i] < 0)
+			continue;
+		registry->loss_watches[i] = loop_add(env->loop, sockets[i], EPOLLRDHUP | EPOLLET,
+						     connection_ended, registry);
+		if (!registry->loss_watches[i])
+			return -errno;
+	}
+	return 0;
+}
 
 static int watch_all(struct registry *registry)
 {
-	struct xs_handle *xs = registry->env->store->watches;
+	struct store *store = registry->env->store;
+	int err;
 
 	for (unsigned int i = 0; registry->kinds[i]; i++) {
 		char path[64], token[32];
 
 		snprintf(path, sizeof(path), "backend/%s", registry->kinds[i]->kind);
 		snprintf(token, sizeof(token), "b/%s", registry->kinds[i]->kind);
-		if (!xs_watch(xs, path, token))
-			return -errno;
+		err = store_watch(store, path, token);
+		if (err)
+			return err;
 		registry->unscanned |= 1u << i;
 	}
 	/* A driver domain may be refused this one; it then learns of a guest's end from the toolstack. */
-	if (!xs_watch(xs, "@releaseDomain", RELEASE_TOKEN) && registry->env->store->domid == 0)
-		return -errno;
-	return 0;
+	err = store_watch(store, "@releaseDomain", RELEASE_TOKEN);
+	return store->domid == 0 ? err : 0;
 }
 
 struct registry *registry_new(struct device_env *env, const struct device_ops *const *kinds)
@@ -402,9 +484,7 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 		goto fail;
 	if (store_open_watches(env->store))
 		goto fail;
-	registry->watch = loop_add(env->loop, xs_fileno(env->store->watches), EPOLLIN, store_events,
-				   registry);
-	if (!registry->watch || watch_all(registry))
+	if (hear(registry) || watch_all(registry))
 		goto fail;
 	loop_set_pass(env->loop, work, registry);
 	return registry;
@@ -421,7 +501,8 @@ struct registry *registry_free(struct registry *registry)
 	for (unsigned int i = 0; i < DEVICE_BUCKETS; i++)
 		while (!LIST_EMPTY(&registry->devices[i]))
 			forget(LIST_FIRST(&registry->devices[i]));
-	loop_remove(registry->env->loop, registry->watch);
+	loop_timer_cancel(&registry->scan_timer);
+	stop_hearing(registry);
 	store_close_watches(registry->env->store);
 	if (registry->xc)
 		xc_interface_close(registry->xc);

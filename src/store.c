@@ -1,20 +1,119 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "loop.h"
 #include "parse.h"
 #include "store.h"
 
 #define MAX_CONFLICTS 100
 
+/* libxenstore's words for a connection that the other side has ended: no answer of xenstored's is one of these. */
+static bool is_loss(int err)
+{
+	return err == EBADF || err == EPIPE || err == ECONNRESET || err == ENOTCONN;
+}
+
+int store_trouble(struct store *store)
+{
+	int trouble = store->trouble;
+
+	store->trouble = 0;
+	return trouble;
+}
+
+bool store_is_answer(int err)
+{
+	return !err || err == -ENOENT || err == -EACCES || err == -EINVAL || err == -ERANGE ||
+	       err == -E2BIG;
+}
+
+static void begin(struct store *store)
+{
+	store->asked_ns = loop_lately_ns();
+	errno = 0;
+}
+
+static void end(struct store *store, bool failed)
+{
+	store->asked_ns = 0;
+	if (!failed)
+		return;
+	if (is_loss(errno))
+		store->lost = true;
+	if (errno != ENOENT && errno != EACCES && errno != EINVAL && errno != EAGAIN &&
+	    !store->trouble)
+		store->trouble = -errno;
+}
+
+/* Every call that xenstored answers goes through here. errno is the call's. */
+#define ask(store_, call_)                                                                         \
+	({                                                                                         \
+		begin(store_);                                                                     \
+		__typeof__(call_) ret_ = (call_);                                                  \
+		end(store_, !ret_);                                                                \
+		ret_;                                                                              \
+	})
+
+static int failure(void)
+{
+	return errno ? -errno : -EIO;
+}
+
+/* The descriptor that the next call will get. */
+static int next_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+static bool is_unix_stream(int fd)
+{
+	int domain, type;
+	socklen_t size = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+/* libxenstore keeps its socket to itself. */
+static struct xs_handle *connect_to(struct store *store, int *ret_socket)
+{
+	int fd = next_fd();
+	struct xs_handle *xs = ask(store, xs_open(0));
+
+	*ret_socket = xs && is_unix_stream(fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	return xs;
+}
+
+static void disconnect(struct xs_handle **xs, int *socket)
+{
+	if (*xs && *socket >= 0)
+		close(*socket);
+	if (*xs)
+		xs_close(*xs);
+	*xs = NULL;
+}
+
 int store_open(struct store *store)
 {
-	*store = (struct store){ .xs = xs_open(0) };
+	store->watches = NULL;
+	store->names = NULL;
+	store->trouble = 0;
+	store->sockets[1] = -1;
+	store->xs = connect_to(store, &store->sockets[0]);
+	store->lost = false;
 	if (!store->xs)
-		return errno ? -errno : -EIO;
+		return failure();
 	if (store_read_u32(store, XBT_NULL, "", "domid", 0, 0x7fef, &store->domid))
 		store->domid = 0; /* Dom0 need not have the node */
 	return 0;
@@ -23,24 +122,75 @@ int store_open(struct store *store)
 int store_open_watches(struct store *store)
 {
 	/* Not XS_UNWATCH_FILTER: with it libxenstore 4.17 leaks each event that it throws away. */
-	store->watches = xs_open(0);
-	return store->watches ? 0 : errno ? -errno : -EIO;
+	store->watches = connect_to(store, &store->sockets[1]);
+	return store->watches ? 0 : failure();
 }
 
 void store_close_watches(struct store *store)
 {
-	if (store->watches)
-		xs_close(store->watches);
-	store->watches = NULL;
+	disconnect(&store->watches, &store->sockets[1]);
 }
 
 void store_close(struct store *store)
 {
 	store_drop_names(store);
 	store_close_watches(store);
-	if (store->xs)
-		xs_close(store->xs);
-	store->xs = NULL;
+	disconnect(&store->xs, &store->sockets[0]);
+}
+
+const int *store_sockets(const struct store *store)
+{
+	return store->sockets;
+}
+
+/* --- watches --- */
+
+int store_watch(struct store *store, const char *path, const char *token)
+{
+	if (ask(store, xs_watch(store->watches, path, token)) || errno == EEXIST)
+		return 0;
+	return failure();
+}
+
+void store_unwatch(struct store *store, const char *path, const char *token)
+{
+	(void)ask(store, xs_unwatch(store->watches, path, token)); /* there was none, then */
+}
+
+char **store_next_event(struct store *store)
+{
+	char **event;
+
+	errno = 0;
+	event = xs_check_watch(store->watches);
+	if (!event && errno != EAGAIN)
+		store->lost = true;
+	return event;
+}
+
+int store_events_fd(struct store *store)
+{
+	return xs_fileno(store->watches);
+}
+
+/* --- questions --- */
+
+int store_list(struct store *store, xs_transaction_t t, const char *dir, char ***ret_names,
+	       unsigned int *ret_nr)
+{
+	char **names = ask(store, xs_directory(store->xs, t, dir, ret_nr));
+
+	if (!names)
+		return failure();
+	*ret_names = names;
+	return 0;
+}
+
+int store_knows_domain(struct store *store, uint32_t domid)
+{
+	if (ask(store, xs_is_domain_introduced(store->xs, domid)))
+		return 1;
+	return -errno;
 }
 
 /* DIR/KEY; an empty DIR is our own home. */
@@ -56,7 +206,8 @@ static int join(char *path, const char *dir, const char *key)
 void store_hold_names(struct store *store, const char *dir)
 {
 	store_drop_names(store);
-	store->names = xs_directory(store->xs, XBT_NULL, dir, &store->nr_names);
+	if (store_list(store, XBT_NULL, dir, &store->names, &store->nr_names))
+		return;
 	store->names_of = dir;
 }
 
@@ -92,7 +243,7 @@ static char *fetch(struct store *store, xs_transaction_t t, const char *dir, con
 	int err = is_known_missing(store, t, dir, key) ? -ENOENT : join(path, dir, key);
 
 	errno = -err;
-	return err ? NULL : xs_read(store->xs, t, path, ret_len);
+	return err ? NULL : ask(store, xs_read(store->xs, t, path, ret_len));
 }
 
 static bool is_plain_text(const char *text, unsigned int len)
@@ -122,7 +273,7 @@ int store_read(struct store *store, xs_transaction_t t, const char *dir, const c
 	int err;
 
 	if (!value)
-		return errno ? -errno : -EIO;
+		return errno == E2BIG ? -EIO : failure(); /* its quota is not our value's length */
 	err = copy_value(value, len, buf, size);
 	free(value);
 	return err;
@@ -175,9 +326,9 @@ int store_write(struct store *store, xs_transaction_t t, const char *dir, const 
 
 	if (err)
 		return err;
-	if (!xs_write(store->xs, t, path, value, (unsigned int)strlen(value)))
-		return errno ? -errno : -EIO;
-	return 0;
+	return ask(store, xs_write(store->xs, t, path, value, (unsigned int)strlen(value)))
+		       ? 0
+		       : failure();
 }
 
 int store_writef(struct store *store, xs_transaction_t t, const char *dir, const char *key,
@@ -202,22 +353,20 @@ int store_remove(struct store *store, xs_transaction_t t, const char *dir, const
 
 	if (err)
 		return err;
-	if (!xs_rm(store->xs, t, path))
-		return errno ? -errno : -EIO;
-	return 0;
+	return ask(store, xs_rm(store->xs, t, path)) ? 0 : failure();
 }
 
 /* One try: -EAGAIN when somebody else changed what we read. */
 static int transact_once(struct store *store, const char *dir, store_fn fn, void *user)
 {
-	xs_transaction_t t = xs_transaction_start(store->xs);
+	xs_transaction_t t = ask(store, xs_transaction_start(store->xs));
 	int err;
 
 	if (t == XBT_NULL)
 		return errno ? -errno : -EIO;
 	err = !dir || store_exists(store, t, dir, "state") ? fn(store, t, user) : -ENOENT;
-	if (!xs_transaction_end(store->xs, t, err != 0) && !err)
-		err = errno ? -errno : -EIO;
+	if (!ask(store, xs_transaction_end(store->xs, t, err != 0)) && !err)
+		err = failure();
 	return err;
 }
 

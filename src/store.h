@@ -2,7 +2,7 @@
 /*
  * Xenstore helpers: typed, bounded reads and writes that never bring back a
  * directory which the toolstack has removed. Control thread only: each call is
- * a round trip. Silent: the caller knows what a failure means.
+ * a round trip, and takes as long as xenstored takes. Silent: the caller knows what a failure means.
  */
 #ifndef PVB_STORE_H
 #define PVB_STORE_H
@@ -25,6 +25,12 @@ struct store {
 	struct xs_handle *xs;      /* owned; for all but watches */
 	struct xs_handle *watches; /* owned; for nothing else; NULL until opened */
 	uint32_t domid;            /* our own domain */
+	int sockets
+		[2]; /* owned: duplicates of the two connections' own, or -1; see store_sockets() */
+	bool lost;   /* a connection has ended: every call fails from now on */
+	int trouble; /* private: see store_trouble() */
+	_Atomic uint64_t
+		asked_ns; /* when the call under way began; 0: none is. Any thread may read it */
 	/* private to store.c: see store_hold_names() */
 	char **names; /* owned */
 	unsigned int nr_names;
@@ -37,6 +43,35 @@ int store_open(struct store *store);
 int store_open_watches(struct store *store);
 void store_close_watches(struct store *store); /* idempotent */
 void store_close(struct store *store);
+
+/*
+ * What kept xenstored from doing what it was asked since the last call of this: -ENOMEM, -ENOSPC (a quota) and the
+ * like, of the first such call; 0 when there was none. Conflicts are none, nor is what tells of a node.
+ */
+int store_trouble(struct store *store);
+/* Whether 0 or a failure to read tells of the node: there is none, it is not for us, it holds nonsense. */
+bool store_is_answer(int err);
+
+/* Hear of changes at and below PATH: 0 or -errno. Events come with `token`, one at once. */
+int store_watch(struct store *store, const char *path, const char *token);
+void store_unwatch(struct store *store, const char *path, const char *token);
+/*
+ * The next event as libxenstore gives it (path, token; the caller frees it); NULL when there is none now, or
+ * the connection has ended. Readable when there may be one: store_events_fd().
+ */
+char **store_next_event(struct store *store);
+int store_events_fd(struct store *store);
+/*
+ * libxenstore tells nobody that a connection has ended. These say so by EPOLLRDHUP; do not read them. -1: there is
+ * nothing that could end (a driver domain's device). Whoever hears it sets `lost`.
+ */
+const int *store_sockets(const struct store *store);
+
+/* The names in DIR, which the caller frees: 0, or -errno (-ENOENT: there is no such node). */
+int store_list(struct store *store, xs_transaction_t t, const char *dir, char ***ret_names,
+	       unsigned int *ret_nr);
+/* Whether xenstored knows that domain: 1 or 0, or -errno. */
+int store_knows_domain(struct store *store, uint32_t domid);
 
 /*
  * For whoever reads many keys of which most are not there: until the names are dropped, a key of DIR

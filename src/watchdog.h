@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * systemd's watchdog, fed only when every worker has answered: a daemon with one
- * hung worker is as bad as a dead one, and is restarted like one. Control thread only.
+ * A small thread that looks whether the others live. Systemd's watchdog is fed while every worker and the
+ * control thread turn their loops: a daemon with one hung worker is as bad as a dead one, and is restarted like
+ * one. But xenstored may be slow, and while the control thread waits for it the rings are served: so that counts as
+ * life, and is said.
  */
 #ifndef PVB_WATCHDOG_H
 #define PVB_WATCHDOG_H
 
 #include "loop.h"
+#include "store.h"
 #include "worker.h"
 
 struct watchdog;
 
-/*
- * Feed the watchdog that systemd asked for in the environment. NULL when it asked for none
- * (*ret_err is 0 then) or on failure. `workers` is borrowed; stop it before they are closed.
- */
-struct watchdog *watchdog_start(struct loop *loop, struct worker *workers, unsigned int nr_workers,
-				int *ret_err);
-/* For its test: feed every `interval_ns`, by `feed` instead of systemd's socket. */
-struct watchdog *watchdog_new(struct loop *loop, struct worker *workers, unsigned int nr_workers,
-			      uint64_t interval_ns, void (*feed)(void));
-/* Every worker has ended its loop or will never run again. NULL is fine; returns NULL. */
+struct watchdog_setup {
+	struct loop *control; /* borrowed, as all of them */
+	struct worker *workers;
+	unsigned int nr_workers;
+	const struct store *store; /* of which only what any thread may read is looked at */
+	/* On the watchdog's thread, each second while the control thread waits for xenstored. May be NULL. */
+	void (*held_up)(void);
+};
+
+/* Start it; systemd is fed if it asked for that in the environment. 0 or -errno. */
+int watchdog_start(const struct watchdog_setup *setup, struct watchdog **ret_watchdog);
+/* Every other loop has ended or will never run again. NULL is fine; returns NULL. */
 struct watchdog *watchdog_free(struct watchdog *watchdog);
 
 #endif

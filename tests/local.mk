@@ -72,6 +72,7 @@ tests_unit_test_medium_id_LDADD = $(UNIT_LIBS)
 tests_unit_test_nbd_fence_SOURCES = tests/unit/test-nbd-fence.c tests/unit/unit.h
 tests_unit_test_nbd_fence_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nbd_fence_LDADD = $(UNIT_LIBS)
+
 tests_unit_test_log_SOURCES = tests/unit/test-log.c tests/unit/unit.h
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_LIBS)

@@ -223,10 +223,11 @@ static int check_entry(struct walk *walk, uint32_t domid, uint32_t devid)
 /* The children of `dir`; NULL with *ret_nr 0 and *ret_err 0 if it is not there (any more). */
 static char **list(struct walk *walk, const char *dir, unsigned int *ret_nr, int *ret_err)
 {
-	char **names = xs_directory(walk->store->xs, XBT_NULL, dir, ret_nr);
+	char **names = NULL;
+	int err = store_list(walk->store, XBT_NULL, dir, &names, ret_nr);
 
-	*ret_err = names || errno == ENOENT ? 0 : -errno;
-	if (!names)
+	*ret_err = err == -ENOENT ? 0 : err;
+	if (err)
 		*ret_nr = 0;
 	return names;
 }

@@ -39,6 +39,132 @@ stuck_log() {
 	kill -9 "$reader"
 }
 
+# begin_proxy: $proxy stands between the daemons that start from now on and xenstored.
+begin_proxy() {
+	real=$XENSTORED_PATH
+	begin "$XENSIM_DIR/proxy" "$build/tests/integration/slow-xenstored" "$XENSIM_DIR/px" "$real"
+	proxy=$!
+	wait_line "$XENSIM_DIR/proxy" ready
+}
+
+rounds_are() { [ "$(grep -c holding "$XENSIM_DIR/load")" -ge "$1" ]; }
+
+# load_begins: a guest that does its round of requests again at each SIGUSR1
+load_begins() {
+	guest_with_disk 8
+	begin "$XENSIM_DIR/load" simblk --again --requests=100 --depth=4 --verify-all --span=256 "$dom" 51712
+	load=$!
+	until_true 20000 rounds_are 1 || fail "no load: $(cat "$XENSIM_DIR/load")"
+}
+
+load_goes_on() {
+	_rounds=$(grep -c holding "$XENSIM_DIR/load")
+	kill -USR1 "$load"
+	until_true 20000 rounds_are $((_rounds + 1)) || fail "the guest waits: $(cat "$XENSIM_DIR/load")"
+}
+
+load_ends() {
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || fail "the guest: $(cat "$XENSIM_DIR/load")"
+	grep -q " errors=0 .*bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "the guest: $(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+}
+
+attach_another() { # in the background, as $attach
+	begin "$XENSIM_DIR/attach" xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvdb
+	attach=$!
+}
+
+# The watchdog's limit is less than what makes a warning.
+slow_xenstored() {
+	begin_proxy
+	begin "$log" env XENSTORED_PATH="$XENSIM_DIR/px" "$build/tests/integration/like-systemd" "$XENSIM_DIR/notify" \
+		$((1200 * ${XENSIM_SLOW:-1})) "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=2
+	daemon=$!
+	wait_line "$log" "READY=1"
+	load_begins
+	kill -USR1 "$proxy"
+	attach_another
+	wait_line "$log" "xenstored has not answered for"
+	load_goes_on
+	kill -USR2 "$proxy"
+	wait_line "$log" "xenstored answers again, after"
+	wait "$attach" || fail "$(cat "$XENSIM_DIR/attach")"
+	! grep -q "it hangs, and is killed" "$log" || fail "killed by its watchdog"
+	kill -USR1 "$proxy"
+	xensim-xl block-detach "$dom" xvdb >"$XENSIM_DIR/detach" 2>&1 &
+	detach=$!
+	until_true 20000 two_silences || fail "no second silence"
+	stop_daemon
+	grep -q "stopping, without xenstored" "$log" || fail "it did not say so"
+	kill -USR2 "$proxy"
+	start_daemon
+	wait "$detach" || fail "$(cat "$XENSIM_DIR/detach")"
+	load_goes_on
+	load_ends
+	stop_daemon
+	kill "$proxy"
+}
+two_silences() { [ "$(grep -c "xenstored has not answered for" "$log")" -ge 2 ]; }
+
+serves_again() { [ "$(grep -c " serves with " "$log")" -ge "$1" ]; }
+
+replaced_xenstored() {
+	begin_proxy
+	: >"$log"
+	XENSTORED_PATH=$XENSIM_DIR/px
+	start_daemon --workers=2
+	XENSTORED_PATH=$real
+	load_begins
+	kill -HUP "$proxy"
+	until_true 20000 serves_again 2 || fail "it is not back"
+	grep -q "the connection to xenstored is lost" "$log" || fail "it did not say so"
+	load_goes_on
+	attach_another
+	wait "$attach" || fail "$(cat "$XENSIM_DIR/attach")"
+	xensim-xl block-detach "$dom" xvdb
+	kill "$proxy" # and it takes a while until there is another one
+	wait_line "$log" "cannot reach xenstore: .*; trying for"
+	begin_proxy
+	until_true 20000 serves_again 3 || fail "it is not back after a while"
+	load_goes_on
+	load_ends
+	stop_daemon
+	kill "$proxy"
+}
+
+# refusal CALL ERRNO WORDS: each use fails from now on, until WORDS are in the log; then the device comes up after all.
+refusal() {
+	: >"$log"
+	xensim-xl fail "$1:1+:$2"
+	attach_another
+	wait_line "$log" "$3"
+	xensim-xl fail none
+	wait "$attach" || fail "$1 $2: $(cat "$XENSIM_DIR/attach")"
+	simblk --requests=50 "$dom" 51728 >/dev/null
+	xensim-xl block-detach "$dom" xvdb
+}
+
+refusing_xenstored() {
+	preload=$XENSIM_BUILD/lib/xensim-faults.so
+	XENSIM_FAIL=later
+	export XENSIM_FAIL
+	start_daemon --workers=2
+	preload=
+	unset XENSIM_FAIL
+	load_begins
+	refusal xs_transaction_end EAGAIN "vbd $dom/51728: xenstore refuses: Resource temporarily unavailable"
+	refusal xs_write ENOSPC "vbd $dom/51728: xenstore has refused for some seconds: No space left"
+	refusal xs_watch ENOMEM "vbd $dom/51728: xenstore refuses: Cannot allocate memory"
+	refusal xs_read E2BIG "vbd $dom/51728: xenstore refuses: Input/output error"
+	load_goes_on
+	load_ends
+	stop_daemon
+}
+
 test_case "SIGHUP and SIGUSR2 do not end it" harmless_signals
 test_case "a log that nobody reads stops neither rings nor control, and what was lost is counted" stuck_log
+test_case "while xenstored does not answer rings are served, the watchdog is fed, and SIGTERM is heard" slow_xenstored
+test_case "a connection to xenstored that ends costs no request, and devices come and go again" replaced_xenstored
+test_case "what xenstored refuses is said, and done when it no longer does" refusing_xenstored
 exit "$failed"

@@ -24,6 +24,7 @@ struct fault {
 	char call[48];
 	unsigned int at;   /* which use fails, from 1 */
 	unsigned int used; /* so far */
+	bool on;           /* and all after it */
 	int err;
 };
 
@@ -56,9 +57,11 @@ static void faults_parse(const char *spec)
 	nr_faults = 0;
 	while (rest && (item = strsep(&rest, ",")) && nr_faults < MAX_FAULTS) {
 		struct fault *f = &faults[nr_faults];
-		char err[16] = "EIO";
+		char err[16] = "EIO", *plus = strchr(item, '+');
 
-		*f = (struct fault){ 0 };
+		*f = (struct fault){ .on = plus != NULL };
+		if (plus)
+			memmove(plus, plus + 1, strlen(plus));
 		if (sscanf(item, "%47[^:]:%u:%15s", f->call, &f->at, err) < 2)
 			continue;
 		f->err = errno_parse(err);
@@ -112,8 +115,10 @@ static int count_use(const char *call)
 	for (unsigned int i = 0; i < nr_faults; i++) {
 		struct fault *f = &faults[i];
 
-		if (strcmp(f->call, call) || ++f->used != f->at)
+		if (strcmp(f->call, call) || ++f->used < f->at || (!f->on && f->used > f->at))
 			continue;
+		if (f->used > f->at)
+			return f->err; /* that is known */
 		fprintf(stderr, "xensim: use %u of %s %s on purpose\n", f->at, call,
 			f->err == HANG   ? "hangs"
 			: f->err == STOP ? "stops"

@@ -4,7 +4,7 @@
  *
  * $XENSIM_FAIL is "call:i[:errno]", several separated by commas: the i-th use
  * (from 1) of the call fails, with EIO unless an errno is given by number or
- * name. "later" among them: then what `xensim-xl fail` orders while the program
+ * name; the i-th and all after it with "i+". "later" among them: then what `xensim-xl fail` orders while the program
  * runs, counted from then on.
  */
 #ifndef SIM_FAIL_H

@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <xenstore.h>
 
 #include "fail.h"
 
@@ -275,4 +276,38 @@ ssize_t recv(int fd, void *buf, size_t n, int flags)
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
 	return fd_fails(fd, FD_NETLINK, "netlink.recv") ? -1 : REAL(recvmsg)(fd, message, flags);
+}
+
+/* --- libxenstore: NULL or false, with errno --- */
+
+void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *len)
+{
+	return fails("xs_read") ? NULL : REAL(xs_read)(h, t, path, len);
+}
+
+char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *num)
+{
+	return fails("xs_directory") ? NULL : REAL(xs_directory)(h, t, path, num);
+}
+
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
+	      unsigned int len)
+{
+	return !fails("xs_write") && REAL(xs_write)(h, t, path, data, len);
+}
+
+bool xs_watch(struct xs_handle *h, const char *path, const char *token)
+{
+	return !fails("xs_watch") && REAL(xs_watch)(h, path, token);
+}
+
+/* One that fails has ended all the same. */
+bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
+{
+	int err = sim_fail("xs_transaction_end");
+	bool done = REAL(xs_transaction_end)(h, t, abort || err);
+
+	if (err)
+		errno = err;
+	return done && !err;
 }
