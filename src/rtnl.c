@@ -397,9 +397,10 @@ static int ask_ethtool(struct rtnl *rtnl, const char *name, void *request)
 
 int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret_wishes)
 {
-	struct {
+	union {
 		struct ethtool_gfeatures head;
-		struct ethtool_get_features_block words[RTNL_WISH_WORDS];
+		char room[sizeof(struct ethtool_gfeatures) +
+			  RTNL_WISH_WORDS * sizeof(struct ethtool_get_features_block)];
 	} request = { .head = { .cmd = ETHTOOL_GFEATURES, .size = RTNL_WISH_WORDS } };
 	struct rtnl_wishes wishes;
 	int err = ask_ethtool(rtnl, name, &request);
@@ -410,8 +411,8 @@ int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret
 		return err;
 	wishes.nr = request.head.size;
 	for (uint32_t i = 0; i < wishes.nr; i++) {
-		wishes.may_change[i] = request.words[i].available;
-		wishes.wanted[i] = request.words[i].requested;
+		wishes.may_change[i] = request.head.features[i].available;
+		wishes.wanted[i] = request.head.features[i].requested;
 	}
 	*ret_wishes = wishes;
 	return 0;
@@ -419,14 +420,15 @@ int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret
 
 int rtnl_set_wishes(struct rtnl *rtnl, const char *name, const struct rtnl_wishes *wishes)
 {
-	struct {
+	union {
 		struct ethtool_sfeatures head;
-		struct ethtool_set_features_block words[RTNL_WISH_WORDS];
+		char room[sizeof(struct ethtool_sfeatures) +
+			  RTNL_WISH_WORDS * sizeof(struct ethtool_set_features_block)];
 	} request = { .head = { .cmd = ETHTOOL_SFEATURES, .size = wishes->nr } };
 
 	for (uint32_t i = 0; i < wishes->nr; i++) {
-		request.words[i].valid = wishes->may_change[i];
-		request.words[i].requested = wishes->wanted[i] & wishes->may_change[i];
+		request.head.features[i].valid = wishes->may_change[i];
+		request.head.features[i].requested = wishes->wanted[i] & wishes->may_change[i];
 	}
 	return ask_ethtool(rtnl, name, &request);
 }
