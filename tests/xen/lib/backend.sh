@@ -16,10 +16,19 @@ backend_start() {
 		modprobe -i -a xen-blkback xen-netback
 		return
 	fi
-	"$BACKEND" "$@" >>"$LOG/pvbackd.log" 2>&1 &
+	backend_run "$@" >>"$LOG/pvbackd.log" 2>&1 &
 	echo $! >"$PIDFILE"
 	nap 0.5
 	backend_runs || { last_line "$LOG/pvbackd.log"; return 1; }
+}
+
+# backend_run [OPTION...]: in the place of this shell, without the guests' consoles that it has open
+backend_run() {
+	local fd
+	for fd in "${CONSOLE_FD[@]}"; do
+		exec {fd}<&-
+	done
+	exec "$BACKEND" "$@"
 }
 
 # backend_stop: by SIGTERM; says how it ended

@@ -74,6 +74,18 @@ guest_attach() {
 	CONSOLE_TTY[$1]=$(xenstore-read "/local/domain/$id/console/tty") || return
 }
 
+# guest_moved NAME [LOG]: finds the way to its console when it has another domain, restored or migrated. The log's name is
+# what that domain was called at first.
+guest_moved() {
+	wait_for 30 guest_attach "$1" || return
+	# shellcheck disable=SC1083
+	if [ $# -gt 1 ]; then
+		exec {CONSOLE_FD[$1]}<&-
+		exec {CONSOLE_FD[$1]}<"/lab/log/console/guest-$2.log"
+	fi
+	guest_run "$1" true
+}
+
 # console_until NAME SECONDS TEXT: reads its console until a line is TEXT; lines of the answer to
 # request $REQUEST are printed
 console_until() {
