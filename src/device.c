@@ -416,6 +416,17 @@ static bool start_detach(struct device *dev)
 	return true;
 }
 
+void device_halt(struct device *dev, bool halted)
+{
+	if (atomic_exchange(&dev->halted, halted) == halted)
+		return;
+	if (dev->probed && !dev->dead)
+		device_log(dev, LOG_LEVEL_INFO, "its domain %s",
+			   halted ? "has shut down: nothing more is taken from it" : "runs again");
+	if (dev->activity == DEVICE_ATTACHED)
+		dev->ops->halt(dev);
+}
+
 static void resumed(struct device *dev)
 {
 	dev->logged = XENBUS_CONNECTED;
@@ -429,6 +440,8 @@ void device_attached(struct device *dev, int err)
 		dev->broken = true;
 	else if (dev->resuming)
 		resumed(dev);
+	if (!err)
+		dev->ops->halt(dev); /* it may have changed on the way */
 	dev->env->ready(dev);
 }
 

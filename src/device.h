@@ -6,6 +6,7 @@
 #ifndef PVB_DEVICE_H
 #define PVB_DEVICE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -65,6 +66,8 @@ struct device_ops {
 	int (*publish)(struct device *dev, xs_transaction_t t);
 	/* Stop the queues; device_detached() follows from the control loop, always. */
 	void (*detach)(struct device *dev);
+	/* dev->halted has changed while queues are attached: have each of them notice. */
+	void (*halt)(struct device *dev);
 	/* Whether an earlier life of ours left files about it in the runtime directory. */
 	bool (*known)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
@@ -115,6 +118,7 @@ struct device {
 	bool foreign;        /* a kernel driver or another party serves it */
 	bool broken;         /* until the frontend has closed */
 	bool dead;           /* domain dying */
+	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
 	bool suspending;     /* the daemon stops, the frontend stays connected */
 	bool gone;           /* directory vanished: free when idle */
 	bool advanced;       /* its state was once beyond 1, whoever wrote that */
@@ -186,6 +190,8 @@ struct device *device_new(const struct device_ops *ops, const struct device_env 
 			  uint32_t domid, uint32_t devid);
 /* Keys may have changed: read them before the next step. */
 void device_unread(struct device *dev, unsigned int keys);
+/* Its domain has shut down, or runs again. */
+void device_halt(struct device *dev, bool halted);
 /* Look at what changed in xenstore and take the next step(s). */
 void device_step(struct device *dev);
 /* Release a device that is idle. */

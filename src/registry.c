@@ -10,9 +10,11 @@
 #include "parse.h"
 #include "registry.h"
 
-#define DEVICE_BUCKETS 256u
-#define RELEASE_TOKEN  "release"
-#define SCAN_AGAIN_NS  1000000000ull
+#define DEVICE_BUCKETS      256u
+#define RELEASE_TOKEN       "release"
+#define SCAN_AGAIN_NS       1000000000ull
+#define HALTED_LOOK_NS      (10u * 1000u * 1000u)
+#define LAST_HALTED_LOOK_NS (500u * 1000u * 1000u)
 
 struct registry {
 	struct device_env *env;                /* borrowed */
@@ -26,7 +28,9 @@ struct registry {
 	struct loop_timer scan_timer;
 	struct log_limit scan_limit;
 	bool check_domains;
-	bool looked; /* at all that were there at the start */
+	struct loop_timer halted_timer; /* armed while some domain has shut down */
+	uint64_t halted_look_ns;        /* and then looked at after so long */
+	bool looked;                    /* at all that were there at the start */
 	bool stopping;
 };
 
@@ -90,18 +94,65 @@ static bool is_unknown_to_xenstore(struct registry *registry, uint32_t domid)
 	return store_knows_domain(registry->env->store, domid) == 0;
 }
 
-/* A dying domain stays a zombie while we hold its pages, and nothing in xenstore tells us. */
-static bool domain_is_dead(struct registry *registry, uint32_t domid)
+enum domain_life { DOMAIN_RUNS, DOMAIN_HALTED, DOMAIN_DEAD };
+
+/*
+ * A dying domain stays a zombie while we hold its pages, and nothing in xenstore tells us. One that has
+ * shut down is there as well: to be looked at, to be destroyed, or to run again when its suspend came to
+ * nothing. No answer is no proof of any change. A driver domain hears of a domain's end only.
+ */
+static enum domain_life look_at_domain(struct registry *registry, const struct device *dev)
 {
 	xc_domaininfo_t info;
 	int nr;
 
 	if (registry->env->store->domid != 0)
-		return is_unknown_to_xenstore(registry, domid);
-	nr = xc_domain_getinfolist(registry->xc, domid, 1, &info);
+		return is_unknown_to_xenstore(registry, dev->domid) ? DOMAIN_DEAD : DOMAIN_RUNS;
+	nr = xc_domain_getinfolist(registry->xc, dev->domid, 1, &info);
 	if (nr < 0)
-		return false; /* no answer is no proof */
-	return nr == 0 || info.domain != domid || (info.flags & XEN_DOMINF_dying);
+		return atomic_load(&dev->halted) ? DOMAIN_HALTED : DOMAIN_RUNS;
+	if (nr == 0 || info.domain != dev->domid || (info.flags & XEN_DOMINF_dying))
+		return DOMAIN_DEAD;
+	return info.flags & XEN_DOMINF_shutdown ? DOMAIN_HALTED : DOMAIN_RUNS;
+}
+
+static void look_at_halted(void *user);
+
+/* Nobody tells when a domain that had shut down runs again. */
+static void note_life(struct registry *registry, struct device *dev)
+{
+	enum domain_life life = look_at_domain(registry, dev);
+
+	dev->dead = life == DOMAIN_DEAD;
+	device_halt(dev, life != DOMAIN_RUNS);
+	if (life == DOMAIN_HALTED)
+		loop_timer_set(registry->env->loop, &registry->halted_timer,
+			       registry->halted_look_ns, look_at_halted, registry);
+}
+
+static void check_device(struct registry *registry, struct device *dev)
+{
+	if (dev->dead)
+		return;
+	note_life(registry, dev);
+	if (!dev->dead)
+		return;
+	device_unread(dev, DEVICE_KEYS); /* its nodes may have gone without a word */
+	mark(registry, dev);
+}
+
+/* A suspend that comes to nothing does so soon; a domain that crashed may be kept for days. */
+static void look_at_halted(void *user)
+{
+	struct registry *registry = user;
+	struct device *dev;
+
+	registry->halted_look_ns *= 2;
+	if (registry->halted_look_ns > LAST_HALTED_LOOK_NS)
+		registry->halted_look_ns = LAST_HALTED_LOOK_NS;
+	for_each_device(registry, dev)
+		if (atomic_load(&dev->halted))
+			check_device(registry, dev);
 }
 
 static void check_domains(struct registry *registry)
@@ -109,13 +160,9 @@ static void check_domains(struct registry *registry)
 	struct device *dev;
 
 	registry->check_domains = false;
-	for_each_device(registry, dev) {
-		if (dev->dead || !domain_is_dead(registry, dev->domid))
-			continue;
-		dev->dead = true;
-		device_unread(dev, DEVICE_KEYS); /* its nodes may have gone without a word */
-		mark(registry, dev);
-	}
+	registry->halted_look_ns = HALTED_LOOK_NS;
+	for_each_device(registry, dev)
+		check_device(registry, dev);
 }
 
 /* --- finding devices --- */
@@ -132,7 +179,7 @@ static void touch(struct registry *registry, const struct device_ops *ops, uint3
 			return;
 		}
 		LIST_INSERT_HEAD(&registry->devices[bucket_of(domid, devid)], dev, link);
-		dev->dead = domain_is_dead(registry, domid); /* while we were away, perhaps */
+		note_life(registry, dev); /* it may have shut down, or died, while we were away */
 	}
 	device_unread(dev, keys);
 	mark(registry, dev);
@@ -476,6 +523,7 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 	if (!registry)
 		return NULL;
 	registry->env = env;
+	registry->halted_look_ns = HALTED_LOOK_NS;
 	registry->kinds = kinds;
 	TAILQ_INIT(&registry->pending);
 	env->ready = ready;
@@ -502,6 +550,7 @@ struct registry *registry_free(struct registry *registry)
 		while (!LIST_EMPTY(&registry->devices[i]))
 			forget(LIST_FIRST(&registry->devices[i]));
 	loop_timer_cancel(&registry->scan_timer);
+	loop_timer_cancel(&registry->halted_timer);
 	stop_hearing(registry);
 	store_close_watches(registry->env->store);
 	if (registry->xc)
@@ -541,5 +590,7 @@ void registry_dump(struct registry *registry, FILE *out)
 		fprintf(out, "%s state=%s rings=%s%s%s%s\n", dev->name,
 			xenbus_state_name(dev->logged), activity[dev->activity],
 			dev->broken ? " broken" : "", dev->foreign ? " foreign" : "",
-			dev->dead ? " dead" : "");
+			dev->dead                   ? " dead"
+			: atomic_load(&dev->halted) ? " halted"
+						    : "");
 }

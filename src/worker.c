@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,11 +27,62 @@ static void unmark(struct queue *queue)
 	queue->worker->nr_dirty[queue->ops->plane]--;
 }
 
+/* --- halted --- */
+
+static bool domain_is_halted(const struct queue *queue)
+{
+	return queue->domain_halted && atomic_load(queue->domain_halted);
+}
+
+static void set_halted(struct queue *queue, bool halted)
+{
+	if (queue->halted == halted)
+		return;
+	queue->halted = halted;
+	if (queue->ops->halt)
+		queue->ops->halt(queue, halted);
+}
+
+void queue_halt(struct queue *queue)
+{
+	set_halted(queue, true);
+}
+
+static void run_halt_changed(struct loop_task *task)
+{
+	struct queue *queue =
+		(struct queue *)(void *)((char *)task - offsetof(struct queue, halt_task));
+
+	atomic_store(&queue->halt_posted, false);
+	set_halted(queue, domain_is_halted(queue));
+	queue_mark(queue); /* an event may have come and gone meanwhile */
+}
+
+void queue_halt_changed(struct queue *queue, struct worker *worker)
+{
+	if (atomic_exchange(&queue->halt_posted, true))
+		return;
+	queue->halt_task.run = run_halt_changed;
+	loop_post(worker->loop, &queue->halt_task);
+}
+
+/* That it is halted counts from the next pass on; that it goes on is told by a task, in the order of tasks. */
+static void take(struct queue *queue)
+{
+	if (domain_is_halted(queue))
+		queue_halt(queue);
+	if (!queue->halted)
+		queue->ops->take(queue);
+}
+
+/* --- queues --- */
+
 void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops)
 {
 	queue->ops = ops;
 	queue->worker = worker;
 	queue->dirty = queue->hungry = false;
+	queue->halted = domain_is_halted(queue);
 	LIST_INSERT_HEAD(&worker->queues, queue, link);
 }
 
@@ -209,7 +261,7 @@ static bool pass(void *user)
 
 	begin_pass(worker);
 	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
-		queue->ops->take(queue);
+		take(queue);
 	copy_and_act(worker);
 	for (unsigned int i = 0; i < PLANE_NR; i++)
 		if (worker->planes[i] && worker->planes[i]->submit)

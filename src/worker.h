@@ -17,10 +17,15 @@
  * Only then are the event channels of queues with nothing left to do unmasked:
  * an event that comes meanwhile stays pending, so nothing is lost and a storming
  * guest costs one wake-up per pass (XSA-332).
+ *
+ * A domain that has shut down may go on elsewhere, with other data on its disks. So its queues are halted:
+ * nothing is taken from them, and what was taken and has not left us stays where it is. If the domain
+ * runs again after all they go on from there.
  */
 #ifndef PVB_WORKER_H
 #define PVB_WORKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,11 +47,13 @@ enum plane_kind { PLANE_BLK, PLANE_NET, PLANE_NR };
  */
 struct queue_ops {
 	enum plane_kind plane;
-	void (*take)(struct queue *queue);
+	void (*take)(struct queue *queue); /* not while the queue is halted */
 	void (*act)(struct queue *queue);
 	void (*give)(struct queue *queue);
 	/* True when there is more to do now; the ports stay masked meanwhile. */
 	bool (*answer)(struct queue *queue);
+	/* It was halted, or goes on; between passes, or at the beginning of one. May be NULL. */
+	void (*halt)(struct queue *queue, bool halted);
 	/* Write indices and counters for SIGUSR1, as one or more whole lines. */
 	void (*dump)(struct queue *queue, FILE *out);
 };
@@ -59,6 +66,10 @@ struct queue {
 	LIST_ENTRY(queue) link;
 	bool dirty;
 	bool hungry; /* set by it: it found no room left in this pass, and so has its turn first in the next */
+	const atomic_bool *domain_halted; /* borrowed, the control thread's; NULL: never */
+	bool halted;                      /* as of the last look at it, or for good */
+	struct loop_task halt_task;
+	atomic_bool halt_posted;
 };
 
 /* What one kind of queue keeps per worker (block: the aio context and buffers). */
@@ -103,6 +114,9 @@ int worker_start(struct worker *worker);
 /* Stop the thread and release everything; every queue must have been detached. Idempotent. */
 void worker_close(struct worker *worker);
 
+/* Control thread: *queue->domain_halted has changed. For a queue that is attached to `worker`. */
+void queue_halt_changed(struct queue *queue, struct worker *worker);
+
 /* --- below: only from the worker's own thread (a task, or a queue's callback) --- */
 
 void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops);
@@ -111,6 +125,9 @@ void worker_detach(struct queue *queue);
 
 /* Make the queue part of the next pass. */
 void queue_mark(struct queue *queue);
+
+/* Halt it, whatever its domain does: it will be detached. Idempotent. */
+void queue_halt(struct queue *queue);
 
 /*
  * Bind the frontend's event channel; events on it mark `queue`.

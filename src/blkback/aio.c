@@ -34,6 +34,29 @@ static void queue_request(struct aio *aio, struct aio_request *req, aio_fn done)
 	let_go(aio, req->client);
 }
 
+static bool withdraw(struct aio_requests *from, struct aio_request *req)
+{
+	struct aio_request *at;
+
+	STAILQ_FOREACH(at, from, link)
+		if (at == req)
+			break;
+	if (at)
+		STAILQ_REMOVE(from, req, aio_request, link);
+	return at != NULL;
+}
+
+bool aio_recall(struct aio *aio, struct aio_request *req)
+{
+	if (withdraw(&req->client->behind, req))
+		return true;
+	if (!withdraw(&aio->todo, req))
+		return false;
+	slots_put(&aio->slots, &req->client->slots);
+	let_go(aio, req->client);
+	return true;
+}
+
 void aio_read(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
 	      uint64_t offset, aio_fn done)
 {

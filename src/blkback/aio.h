@@ -72,6 +72,9 @@ void aio_writev(struct aio *aio, struct aio_request *req, int fd, const struct i
 		uint32_t nr_vec, uint64_t offset, aio_fn done);
 void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done);
 
+/* Take back what the kernel does not have yet: true, and `done` does not follow. */
+bool aio_recall(struct aio *aio, struct aio_request *req);
+
 /* A ring comes. 0 or -ENOMEM. */
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue);
 /* It goes, and has nothing out. Idempotent; fine for one that is zero. */

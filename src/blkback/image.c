@@ -257,6 +257,15 @@ static void file_submit(struct aio *aio, struct image_request *req)
 	}
 }
 
+static void file_recall(struct aio *aio, struct image_request *req)
+{
+	bool had = req->op == IMAGE_DISCARD ? slow_recall(req->image->slow, &req->slow)
+					    : aio_recall(aio, &req->aio);
+
+	if (had)
+		req->given_back(req);
+}
+
 /* --- life --- */
 
 static void file_close(struct image *image)
@@ -274,6 +283,7 @@ static int file_settle(const struct image *image)
 
 static const struct image_ops file_ops = {
 	.submit = file_submit,
+	.recall = file_recall,
 	.takes_pieces = true,
 	.size = file_size,
 	.settle = file_settle,

@@ -48,10 +48,11 @@ struct image_request {
 	uint64_t bytes;  /* a flush has none */
 	uint64_t offset; /* bytes; the range lies inside the medium */
 	image_fn done;
-	/* In place of done(): the medium has not done it and does not have it any more. See image_ops.stop. */
+	/* In place of done(): the medium has not done it, and does not have it any more. */
 	void (*given_back)(struct image_request *req);
 	/* the image's */
 	const struct image *image; /* borrowed */
+	bool recalled;
 	long result;
 	struct {
 		TAILQ_ENTRY(image_request) link;
@@ -62,6 +63,7 @@ struct image_request {
 		uint32_t since, sent_at;  /* submitted, and last sent: seconds of the link */
 		int error;
 		bool flushing; /* a write, done but for the flush behind it */
+		bool held;     /* waits for the server */
 	} nbd;
 };
 
@@ -73,6 +75,10 @@ struct image_ops {
 	 * `suspend`: what the next daemon needs is kept. May be NULL.
 	 */
 	void (*stop)(const struct image *image, bool suspend);
+	/* Worker thread: see image_recall(); not called for what is recalled already. */
+	void (*recall)(struct aio *aio, struct image_request *req);
+	/* Worker thread: see image_halt(). May be NULL: nothing goes to the medium that nobody submits. */
+	void (*halt)(const struct image *image, bool halted);
 	/* Worker thread: requests would only wait. May be NULL: never. */
 	bool (*away)(const struct image *image);
 	bool takes_pieces; /* each begins and ends at a multiple of the image's block in memory, too */
@@ -132,7 +138,26 @@ static inline void image_submit(struct aio *aio, const struct image *image,
 				struct image_request *req)
 {
 	req->image = image;
+	req->recalled = false;
 	image->ops->submit(aio, req);
+}
+
+/* Worker thread: a request that the medium has not begun, or comes to nothing there, is given back. */
+static inline void image_recall(struct aio *aio, struct image_request *req)
+{
+	if (!req->recalled)
+		req->image->ops->recall(aio, req);
+	req->recalled = true;
+}
+
+/*
+ * Worker thread: whoever the disk is for does not run, or does again. Meanwhile nothing goes to the medium that
+ * an earlier life of it, or of its server, left to be done again.
+ */
+static inline void image_halt(const struct image *image, bool halted)
+{
+	if (image->ops->halt)
+		image->ops->halt(image, halted);
 }
 
 static inline void image_stop(const struct image *image, bool suspend)

@@ -21,6 +21,17 @@ static void nbd_stop(const struct image *image, bool suspend)
 	nbd_link_stop(image->nbd, suspend);
 }
 
+static void nbd_recall(struct aio *aio, struct image_request *req)
+{
+	(void)aio;
+	nbd_link_recall(req->image->nbd, req);
+}
+
+static void nbd_halt(const struct image *image, bool halted)
+{
+	nbd_link_halt(image->nbd, halted);
+}
+
 static bool nbd_away(const struct image *image)
 {
 	return nbd_link_is_away(image->nbd);
@@ -47,6 +58,8 @@ static void nbd_close_link(struct image *image)
 static const struct image_ops nbd_ops = {
 	.submit = nbd_submit,
 	.stop = nbd_stop,
+	.recall = nbd_recall,
+	.halt = nbd_halt,
 	.away = nbd_away,
 	.size = nbd_size,
 	.settle = nbd_settle,

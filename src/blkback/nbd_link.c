@@ -35,6 +35,8 @@ struct nbd_link {
 	bool expired; /* away for too long: requests fail */
 	bool lost;    /* an acknowledged write could not be repeated: the next flush says so */
 	bool stopping, suspend;
+	bool halted;  /* nothing is repeated to the server */
+	bool waiting; /* connected, but halted */
 
 	uint64_t away_since;
 	bool said; /* that it is away */
@@ -93,15 +95,21 @@ static void report(struct nbd_link *link, int err, const char *why)
 
 /* --- what waits --- */
 
-/* The rings end: whoever waits need not wait any longer. */
 static void hold(struct nbd_link *link, struct image_request *req)
 {
-	if (link->stopping) {
+	if (link->stopping || req->recalled) { /* nobody waits for the server any more */
 		req->given_back(req);
 		return;
 	}
 	req->nbd.flushing = false; /* its data goes first again */
+	req->nbd.held = true;
 	TAILQ_INSERT_TAIL(&link->held, req, nbd.link);
+}
+
+static void let_go(struct nbd_link *link, struct image_request *req)
+{
+	TAILQ_REMOVE(&link->held, req, nbd.link);
+	req->nbd.held = false;
 }
 
 static struct image_request *take_held(struct nbd_link *link)
@@ -109,7 +117,7 @@ static struct image_request *take_held(struct nbd_link *link)
 	struct image_request *req = TAILQ_FIRST(&link->held);
 
 	if (req)
-		TAILQ_REMOVE(&link->held, req, nbd.link);
+		let_go(link, req);
 	return req;
 }
 
@@ -144,6 +152,10 @@ static void send_request(struct nbd_link *link, struct image_request *req)
 	uint64_t left = req->bytes - req->nbd.progress;
 	int err;
 
+	if (req->recalled) { /* before the next part of a long discard */
+		req->given_back(req);
+		return;
+	}
 	if (req->op == IMAGE_FLUSH && !link->facts.flush) {
 		req->done(req, 0); /* such a server has no cache to flush */
 		return;
@@ -163,6 +175,7 @@ void nbd_link_submit(struct nbd_link *link, struct image_request *req)
 	req->nbd.progress = 0;
 	req->nbd.flushing = false;
 	req->nbd.since = link->seconds;
+	req->nbd.held = false;
 	if (link->up)
 		send_request(link, req);
 	else if (link->expired)
@@ -255,6 +268,7 @@ static void come_up(struct nbd_link *link)
 	TAILQ_CONCAT(&todo, &link->held, nbd.link);
 	while ((req = TAILQ_FIRST(&todo))) {
 		TAILQ_REMOVE(&todo, req, nbd.link);
+		req->nbd.held = false;
 		req->nbd.progress = 0;
 		nr++;
 		send_request(link, req);
@@ -269,12 +283,28 @@ static void come_up(struct nbd_link *link)
 	link->said = false;
 }
 
+/* The server is there, and the disk can be attached; but what is kept may be older than what is there now. */
+static void wait_for_domain(struct nbd_link *link)
+{
+	free(link->replay_buf);
+	link->replay_buf = NULL;
+	link->waiting = true;
+	loop_timer_cancel(&link->limit_timer);
+	if (!link->opened)
+		report(link, 0, "");
+}
+
 static void replay_next(struct nbd_link *link)
 {
 	struct nbd_keep_record record;
-	int err = nbd_keep_next(&link->keep, &link->replay_pos, &record, link->replay_buf,
-				NBD_KEEP_LARGEST);
+	int err;
 
+	if (link->halted) {
+		wait_for_domain(link);
+		return;
+	}
+	err = nbd_keep_next(&link->keep, &link->replay_pos, &record, link->replay_buf,
+			    NBD_KEEP_LARGEST);
 	if (err == -ENOENT) {
 		come_up(link);
 		return;
@@ -314,6 +344,10 @@ static void replay_done(struct nbd_link *link, int error)
 static void replay(struct nbd_link *link)
 {
 	link->nr_replayed = 0;
+	if (link->halted) {
+		wait_for_domain(link);
+		return;
+	}
 	if (!link->keep.header || nbd_keep_is_empty(&link->keep)) {
 		come_up(link);
 		return;
@@ -421,7 +455,7 @@ static void down(void *user, const char *why)
 	nbd_conn_close(&link->conn);
 	free(link->replay_buf);
 	link->replay_buf = NULL;
-	link->up = false;
+	link->up = link->waiting = false;
 	if (!link->opened && !link->setup.resume) {
 		report(link, -ECONNREFUSED, link->why);
 		return;
@@ -456,6 +490,13 @@ static void stop_too_long(void *user)
 		nbd_conn_give_up(&link->conn, "no answer");
 }
 
+static void begin_replay(struct nbd_link *link)
+{
+	replay(link);
+	if (!nbd_conn_is_open(&link->conn))
+		try_later(link);
+}
+
 static void up(void *user, const struct nbd_facts *facts)
 {
 	struct nbd_link *link = user;
@@ -487,9 +528,7 @@ static void up(void *user, const struct nbd_facts *facts)
 	}
 	__atomic_store_n(&link->bytes, facts->bytes, __ATOMIC_RELAXED);
 	link->next_try_ns = FIRST_TRY_NS;
-	replay(link);
-	if (!nbd_conn_is_open(&link->conn))
-		try_later(link);
+	begin_replay(link);
 }
 
 static void handshake_too_long(void *user)
@@ -552,6 +591,7 @@ struct nbd_link *nbd_link_new(const struct nbd_link_setup *setup)
 	if (!link)
 		return NULL;
 	link->setup = *setup;
+	link->halted = setup->halted;
 	link->keep = (struct nbd_keep)NBD_KEEP_CLOSED;
 	link->ask_block = true;
 	link->next_try_ns = FIRST_TRY_NS;
@@ -604,4 +644,21 @@ void nbd_link_stop(struct nbd_link *link, bool suspend)
 		req->given_back(req);
 	if (link->up && !link->stop_timer.armed)
 		loop_timer_set(loop_of(link), &link->stop_timer, STOP_NS, stop_too_long, link);
+}
+
+void nbd_link_recall(struct nbd_link *link, struct image_request *req)
+{
+	if (!req->nbd.held)
+		return; /* see hold() */
+	let_go(link, req);
+	req->given_back(req);
+}
+
+void nbd_link_halt(struct nbd_link *link, bool halted)
+{
+	link->halted = halted;
+	if (halted || !link->waiting)
+		return;
+	link->waiting = false;
+	begin_replay(link);
 }

@@ -20,6 +20,7 @@ struct nbd_link_setup {
 	char image[512];     /* the name as configured, for the log */
 	char keep_path[256]; /* of the file of unflushed writes */
 	bool read_only;
+	bool halted; /* to begin with; see nbd_link_halt() */
 	bool resume; /* an earlier life of the daemon had it: wait for a server that is away */
 	uint32_t timeout_s;
 	/* In the control loop, once: 0 with the facts, or -errno with words for the admin. */
@@ -37,6 +38,8 @@ uint64_t nbd_link_bytes(const struct nbd_link *link);
 /* Worker thread: as in struct image_ops. */
 void nbd_link_submit(struct nbd_link *link, struct image_request *req);
 void nbd_link_stop(struct nbd_link *link, bool suspend);
+void nbd_link_recall(struct nbd_link *link, struct image_request *req);
+void nbd_link_halt(struct nbd_link *link, bool halted);
 bool nbd_link_is_away(const struct nbd_link *link);
 
 #endif

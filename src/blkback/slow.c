@@ -131,6 +131,20 @@ int slow_run(struct slow *slow, struct slow_request *req)
 	return err;
 }
 
+bool slow_recall(struct slow *slow, struct slow_request *req)
+{
+	struct loop_task *task;
+
+	pthread_mutex_lock(&slow->lock);
+	STAILQ_FOREACH(task, &slow->todo, link)
+		if (task == &req->task)
+			break;
+	if (task)
+		STAILQ_REMOVE(&slow->todo, task, loop_task, link);
+	pthread_mutex_unlock(&slow->lock);
+	return task != NULL;
+}
+
 struct slow *slow_new(uint64_t patience_ns)
 {
 	struct slow *slow = calloc(1, sizeof(*slow));

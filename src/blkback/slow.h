@@ -8,6 +8,8 @@
 #ifndef PVB_SLOW_H
 #define PVB_SLOW_H
 
+#include <stdbool.h>
+
 #include "loop.h"
 
 struct slow;
@@ -33,5 +35,7 @@ struct slow *slow_free(struct slow *slow);
 
 /* Any thread: 0, with `done` to follow; or -errno when there can be no thread, and nothing follows. */
 int slow_run(struct slow *slow, struct slow_request *req);
+/* Take it back, if the thread has not begun with it: true, and nothing follows. */
+bool slow_recall(struct slow *slow, struct slow_request *req);
 
 #endif

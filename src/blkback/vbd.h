@@ -119,6 +119,7 @@ void vbd_resize_queue_done(struct vbd_queue *q);
 /* vbd_attach.c: as in struct device_ops. */
 int vbd_attach(struct device *dev, bool resume);
 void vbd_detach(struct device *dev);
+void vbd_halt(struct device *dev);
 
 /* Journals, finished or not, and the unflushed writes of NBD exports. */
 extern const struct leftover vbd_leftovers[];

@@ -165,6 +165,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	if (!q->worker)
 		q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) %
 					  env->nr_workers];
+	q->queue.domain_halted = &vbd->dev.halted;
 	q->control = env->loop;
 	q->image = &vbd->image;
 	q->rates = &vbd->rates;
@@ -282,4 +283,12 @@ void vbd_detach(struct device *dev)
 		vbd->queues[i].keep_journal = dev->suspending;
 		vbd_queue_detach(&vbd->queues[i]);
 	}
+}
+
+void vbd_halt(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		queue_halt_changed(&vbd->queues[i].queue, vbd->queues[i].worker);
 }

@@ -68,6 +68,7 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 	struct nbd_link_setup setup = { .worker = home_of(vbd),
 					.control = vbd->dev.env->loop,
 					.read_only = read_only,
+					.halted = vbd->dev.halted,
 					.resume = vbd->resume,
 					.timeout_s = vbd->options.nbd_timeout_s,
 					.opened = nbd_opened,

@@ -79,7 +79,7 @@ void vbd_io_failed(struct vbd_io *io, long result)
 	q->stats.io_errors++;
 	if (hold && !q->stopping)
 		vbd_stall(io, err);
-	else if (hold && q->keep_journal)
+	else if (hold && q->queue.halted)
 		vbd_io_abandon(io);
 	else
 		vbd_io_answer_failed(io, result < 0 ? (int)result : -EIO);
@@ -110,7 +110,7 @@ static bool has_step(const struct vbd_io *io, unsigned int step)
 	return io->bytes > 0;
 }
 
-/* The medium has not done it, and does not have it any more: the rings end. */
+/* The medium has not done it, and does not have it any more: the rings halt, or end. */
 static void given_back(struct image_request *image)
 {
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
@@ -119,16 +119,18 @@ static void given_back(struct image_request *image)
 	trace(q->trace, TRACE_BLK, &q->id, "given-back id=%llu",
 	      (unsigned long long)io->entry->req.id);
 	queue_mark(&q->queue);
-	if (!q->stopping) /* another ring of the disk was told first */
+	if (q->queue.halted || !q->stopping) /* or another ring of the disk was told first */
 		vbd_io_again(io);
-	else if (q->keep_journal)
-		vbd_io_abandon(io);
 	else
 		vbd_io_failed(io, -EIO);
 }
 
 void vbd_io_submit(struct vbd_io *io, enum image_op op, image_fn done)
 {
+	if (io->queue->queue.halted) {
+		vbd_io_again(io);
+		return;
+	}
 	io->image.op = op;
 	io->image.done = done;
 	io->image.given_back = given_back;

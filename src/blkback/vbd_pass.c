@@ -172,6 +172,47 @@ static void take(struct queue *queue)
 	}
 }
 
+/* --- halted --- */
+
+/* What the medium has not begun comes back; what waits gives back what it has of buffers. */
+static void halt(struct queue *queue, bool halted)
+{
+	struct vbd_queue *q = vbd_queue_of(queue);
+	struct vbd_io *io, *next;
+
+	trace(q->trace, TRACE_BLK, &q->id, "halt halted=%d", halted);
+	image_halt(q->image, halted);
+	if (!halted)
+		return;
+	for (io = vbd_queue_first(q, VBD_SUBMITTED); io; io = next) {
+		next = TAILQ_NEXT(io, link);
+		image_recall(q->aio, &io->image);
+	}
+	for (uint32_t nr = q->in[VBD_WAITING].nr; nr; nr--)
+		vbd_io_again(vbd_queue_first(q, VBD_WAITING));
+}
+
+static void abandon_all(struct vbd_queue *q, enum vbd_state state)
+{
+	struct vbd_io *io;
+
+	while ((io = vbd_queue_first(q, state)))
+		vbd_io_abandon(io);
+}
+
+static void stand_still(struct vbd_queue *q)
+{
+	struct vbd_io *io;
+
+	while ((io = vbd_queue_first(q, VBD_READY)))
+		vbd_io_again(io);
+	if (!q->stopping)
+		return;
+	abandon_all(q, VBD_TURN);
+	abandon_all(q, VBD_WAITING);
+	abandon_all(q, VBD_HELD);
+}
+
 /* --- act, give --- */
 
 static void act(struct queue *queue)
@@ -283,6 +324,8 @@ static bool answer(struct queue *queue)
 
 	while ((io = vbd_queue_first(q, VBD_GIVING)))
 		vbd_io_given(io);
+	if (queue->halted)
+		stand_still(q);
 	if (q->in[VBD_FINISHED].nr || q->kick)
 		respond_all(q);
 	if (q->stopping && vbd_queue_in_flight(q) == 0 && !q->drained) {
@@ -291,6 +334,8 @@ static bool answer(struct queue *queue)
 	}
 	if (q->in[VBD_READY].nr || q->in[VBD_FETCHED].nr)
 		return true;
+	if (queue->halted)
+		return false; /* we are told when it goes on */
 	if ((barrier_is_next(q) || q->in[VBD_WAITING].nr) && !q->client.waiting &&
 	    !q->throttle.armed)
 		return true; /* its turn has come */
@@ -334,10 +379,11 @@ static void dump(struct queue *queue, FILE *out)
 	ring_indices(&q->ring, &at);
 	fprintf(out,
 		"vbd %u/%u/%u ring slots=%u req_prod=%u req_cons=%u req_event=%u rsp_prod=%u "
-		"rsp_filled=%u rsp_event=%u in_flight=%u%s%s\n",
+		"rsp_filled=%u rsp_event=%u in_flight=%u submitted=%u%s%s%s\n",
 		q->id.domid, q->id.devid, q->id.queue, q->ring.nr_slots, at.req_prod, at.req_cons,
 		at.req_event, at.rsp_prod, at.rsp_filled, at.rsp_event, vbd_queue_in_flight(q),
-		q->stopping ? " stopping" : "", q->failed ? " failed" : "");
+		q->in[VBD_SUBMITTED].nr, q->stopping ? " stopping" : "",
+		queue->halted ? " halted" : "", q->failed ? " failed" : "");
 	fprintf(out, "vbd %u/%u/%u count", q->id.domid, q->id.devid, q->id.queue);
 	dump_counters(q, out);
 	fputc('\n', out);
@@ -349,5 +395,6 @@ const struct queue_ops vbd_queue_ops = {
 	.act = act,
 	.give = give,
 	.answer = answer,
+	.halt = halt,
 	.dump = dump,
 };

@@ -169,6 +169,7 @@ static int attach(struct vbd_queue *q)
 	if (err)
 		return err;
 	worker_attach(q->worker, &q->queue, &vbd_queue_ops);
+	image_halt(q->image, q->queue.halted);
 	return worker_bind(q->worker, &q->port, &q->queue, q->id.domid, q->setup.port);
 }
 
@@ -238,8 +239,11 @@ static void run_stop(struct loop_task *task)
 	struct vbd_queue *q = queue_of(task, order);
 
 	q->stopping = true;
+	if (q->keep_journal)
+		queue_halt(&q->queue);
 	image_stop(q->image, q->keep_journal);
-	vbd_stall_stop(q);
+	if (!q->queue.halted)
+		vbd_stall_stop(q);
 	queue_mark(&q->queue);
 }
 

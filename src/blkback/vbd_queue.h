@@ -47,6 +47,10 @@ struct vbd_queue;
  * A request that the medium or a pass has comes back to us by itself, and then its ring is looked at again.
  * One at its TURN, WAITING, CLAIMING or HELD needs somebody else first: each is woken by what it waits for (an
  * answer, a buffer, a timer, an admin), and that may take for ever. No ring sleeps because of such a one.
+ *
+ * While the queue is halted (worker.h) nothing is SUBMITTED: whatever comes so far begins anew, without buffers
+ * and blocks, and waits. If the queue ends meanwhile it ends without those: they are in the journal, if that is
+ * kept.
  */
 enum vbd_state {
 	VBD_IDLE, /* no request, or one that is left to the journal */
@@ -191,8 +195,9 @@ extern const struct queue_ops vbd_queue_ops;
 /* Control thread: hand the queue to its worker; attached() follows. */
 void vbd_queue_attach(struct vbd_queue *q);
 /*
- * Control thread: let it finish what it took, answer it, and let go; detached() follows. For a
- * queue that is attached.
+ * Control thread: let it finish what it took, answer it, and let go; detached() follows. One whose domain
+ * is halted, or whose journal is kept for the next daemon, only waits for what the medium has, and leaves the
+ * rest undone. For a queue that is attached.
  */
 void vbd_queue_detach(struct vbd_queue *q);
 
@@ -232,7 +237,7 @@ void vbd_io_move(struct vbd_io *io, enum vbd_state state);
  * start its I/O; as far as it goes now. False when it must wait where it is.
  */
 bool vbd_io_advance(struct vbd_io *io);
-/* Hand it to the medium; `done` follows, or what is right when the medium gives it back undone. */
+/* Hand it to the medium; `done` follows. Unless it is halted, or given back: then it goes where it belongs. */
 void vbd_io_submit(struct vbd_io *io, enum image_op op, image_fn done);
 /* The copies of this pass that concern it were made. */
 void vbd_io_copied_in(struct vbd_io *io);
@@ -248,7 +253,7 @@ void vbd_io_answer_failed(struct vbd_io *io, int err);
 void vbd_io_release(struct vbd_io *io);
 /* Give them back, and begin anew. */
 void vbd_io_again(struct vbd_io *io);
-/* Leave it unanswered: the queue is stopping, and the journal has it for the next daemon. */
+/* Leave it unanswered: the queue is stopping. If there is a next daemon it has it from the journal. */
 void vbd_io_abandon(struct vbd_io *io);
 /* Go on with one that vbd_blocks_begin() held back. */
 void vbd_io_ready(struct vbd_io *io);
@@ -279,7 +284,7 @@ void vbd_place_end(struct vbd_io *io);
  */
 void vbd_flush_failed(struct vbd_io *io, int err);
 bool vbd_is_refused(const struct vbd_io *io);
-/* vbd_stall.c: hold a request that failed by `err`; what to do with those held when the queue stops. */
+/* vbd_stall.c: hold a request that failed by `err`; answer those that are held: the queue stops. */
 void vbd_stall(struct vbd_io *io, int err);
 void vbd_stall_stop(struct vbd_queue *q);
 

@@ -58,12 +58,8 @@ void vbd_stall_stop(struct vbd_queue *q)
 {
 	struct vbd_io *io;
 
-	while ((io = vbd_queue_first(q, VBD_HELD))) {
-		if (q->keep_journal)
-			vbd_io_abandon(io);
-		else
-			vbd_io_answer_failed(io, -EIO);
-	}
+	while ((io = vbd_queue_first(q, VBD_HELD)))
+		vbd_io_answer_failed(io, -EIO);
 }
 
 /* --- a failed flush --- */

@@ -246,6 +246,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	struct device *dev = &vif->dev;
 	struct vif_queue *queue = &vif->queues[index];
 
+	queue->queue.domain_halted = &dev->halted;
 	queue->worker = pick_worker(dev, index);
 	queue->control = dev->env->loop;
 	queue->shared = &vif->shared;
@@ -273,6 +274,7 @@ static void init_ctrl(struct vif *vif, bool resume)
 	struct device *dev = &vif->dev;
 	struct vif_ctrl *ctrl = vif->ctrl;
 
+	ctrl->queue.domain_halted = &dev->halted;
 	ctrl->worker = vif->queues[0].worker;
 	ctrl->control = dev->env->loop;
 	ctrl->shared = &vif->shared;
@@ -557,6 +559,16 @@ void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
 
 /* --- while connected --- */
 
+static void vif_halt(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
+		queue_halt_changed(&vif->queues[i].queue, vif->queues[i].worker);
+	if (vif->ctrl)
+		queue_halt_changed(&vif->ctrl->queue, vif->ctrl->worker);
+}
+
 /* True once every queue has seen it: what they send from now on has the new headroom. */
 static bool vif_reconfigure(struct device *dev)
 {
@@ -640,6 +652,7 @@ const struct device_ops vif_device_ops = {
 	.online = vif_online,
 	.attach = vif_attach,
 	.detach = vif_detach,
+	.halt = vif_halt,
 	.changed = vif_changed,
 	.front_changed = vif_front_changed,
 	.reconfigure = vif_reconfigure,

@@ -125,7 +125,7 @@ static bool ctrl_answer(struct queue *queue)
 {
 	struct vif_ctrl *c = ctrl_of_queue(queue);
 
-	if (c->broken)
+	if (c->broken || queue->halted)
 		return false;
 	for (uint32_t i = 0; i < c->nr_done; i++)
 		ring_put(&c->ring, &c->responses[i], sizeof(c->responses[i]));

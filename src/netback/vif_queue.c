@@ -34,7 +34,7 @@ static void queue_give(struct queue *queue)
 {
 	struct vif_queue *q = vif_queue_of(queue);
 
-	if (!q->broken)
+	if (!q->broken && !queue->halted)
 		vif_rx_give(q);
 }
 
@@ -43,10 +43,19 @@ static bool queue_answer(struct queue *queue)
 	struct vif_queue *q = vif_queue_of(queue);
 	bool more;
 
-	if (q->broken)
+	if (q->broken || queue->halted) /* then this pass has taken nothing */
 		return false;
 	more = vif_rx_answer(q);
 	return vif_tx_answer(q) || more;
+}
+
+static void queue_halts(struct queue *queue, bool halted)
+{
+	struct vif_queue *q = vif_queue_of(queue);
+
+	trace(q->trace, TRACE_RING, &q->id, "halt halted=%d", halted);
+	if (!halted && !q->broken)
+		vif_rx_go_on(q);
 }
 
 static void dump_ring(const char *name, const struct ring *ring, FILE *out)
@@ -80,6 +89,7 @@ static const struct queue_ops queue_ops = {
 	.act = queue_act,
 	.give = queue_give,
 	.answer = queue_answer,
+	.halt = queue_halts,
 	.dump = queue_dump,
 };
 

@@ -193,5 +193,7 @@ void vif_rx_close(struct vif_queue *queue);
 void vif_rx_tap_event(void *queue, uint32_t events);
 void vif_rx_give(struct vif_queue *queue);
 bool vif_rx_answer(struct vif_queue *queue);
+/* The queue goes on after it was halted. */
+void vif_rx_go_on(struct vif_queue *queue);
 
 #endif

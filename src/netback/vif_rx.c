@@ -48,10 +48,10 @@ void vif_rx_close(struct vif_queue *q)
 
 /* --- when to look at the tap; edge by edge, so a frame that waits costs no turn --- */
 
-/* Frames wait for slots, or for their turn under the vif's limit. */
+/* Frames wait for slots, for their turn under the vif's limit, or for the guest to run again. */
 static bool must_wait(const struct vif_queue *q)
 {
-	return q->rx.starved || q->rx.rate_timer.armed;
+	return q->rx.starved || q->rx.rate_timer.armed || q->queue.halted;
 }
 
 void vif_rx_tap_event(void *user, uint32_t events)
@@ -117,17 +117,33 @@ static void set_timer(struct vif_queue *q, uint64_t delay_ns)
 	loop_timer_set(q->worker->loop, &q->rx.timer, delay_ns, timer_fired, q);
 }
 
+/* How long the guest has let frames wait counts from now on. */
+static void count_wait(struct vif_queue *q)
+{
+	q->rx.starved_since_ns = loop_lately_ns();
+	set_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
+}
+
 /* Frames stay in the tap's own bounded queue until the guest posts slots. */
 static void starve(struct vif_queue *q)
 {
 	if (q->rx.starved)
 		return;
 	q->rx.starved = true;
-	q->rx.starved_since_ns = loop_lately_ns();
 	q->stats.rx_starved++;
-	set_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
+	count_wait(q);
 	trace(q->trace, TRACE_NET, &q->id, "rx-starved available=%" PRIu32 " wanted=%" PRIu32,
 	      q->rx.available, slots_wanted(q));
+}
+
+/* A guest that did not run could post no slots. */
+void vif_rx_go_on(struct vif_queue *q)
+{
+	q->rx.timer_due = false;
+	if (q->rx.starved)
+		count_wait(q);
+	else
+		listen_again(q);
 }
 
 static void recover(struct vif_queue *q)

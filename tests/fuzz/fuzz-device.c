@@ -52,6 +52,12 @@ int slow_run(struct slow *slow, struct slow_request *req)
 	return 0;
 }
 
+bool slow_recall(struct slow *slow, struct slow_request *req)
+{
+	(void)slow, (void)req;
+	return false;
+}
+
 /* --- a kind of device whose worker is the fuzzer --- */
 
 struct toy {
@@ -134,6 +140,11 @@ static void toy_detach(struct device *dev)
 	toy->waits = true;
 }
 
+static void toy_halt(struct device *dev)
+{
+	HOLDS(toy_of(dev)->attached && !toy_of(dev)->waits);
+}
+
 static void toy_done(struct device *dev, bool removed)
 {
 	struct toy *toy = toy_of(dev);
@@ -154,6 +165,7 @@ static const struct device_ops toy_ops = {
 	.attach = toy_attach,
 	.publish = toy_publish,
 	.detach = toy_detach,
+	.halt = toy_halt,
 	.known = toy_known,
 	.done = toy_done,
 };

@@ -129,6 +129,29 @@ busy_guest() {
 	wait_line "$XENSIM_DIR/load" connected
 }
 
+# A suspend that comes to nothing, again and again; it hears nothing of it, and loses no frame.
+suspended_often() {
+	guest_with_nic
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simnet --frames=1000000 --until="$XENSIM_DIR/enough" --kinds=udp4,gso4,raw --queues=2 "$dom" 0
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	for _ in 1 2 3 4 5; do
+		xensim-xl suspend "$dom"
+		until_true 20000 dump_says " halted" || fail "it goes on"
+		xensim-xl resume "$dom"
+		until_true 20000 dump_says "" || fail "it does not go on"
+	done
+	touch "$XENSIM_DIR/enough"
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	rm "$XENSIM_DIR/enough"
+	end_guest
+}
+dump_says() { # WORDS, of the vif as a whole
+	dump 2
+	grep "dump: vif $dom/0 state" "$log" | tail -n 1 | grep -q " rings=attached$1\$"
+}
+
 detach_under_load() {
 	busy_guest
 	xensim-xl network-detach "$dom" 0
@@ -205,6 +228,7 @@ test_case "a plain load is timed" plain
 test_case "a host without offloads is served" host_without_offload
 test_case "what an admin has set on the interface outlives its guests" admins_settings_stay
 test_case "a tap in another namespace is served with a warning, and no stranger is touched" in_another_namespace
+test_case "a guest whose suspend is cancelled loses no frame" suspended_often
 test_case "a detach under load is clean" detach_under_load
 test_case "a destroy under load leaves neither zombie nor tap" destroy_under_load
 test_case "a domain that dies without a word leaves no zombie" death_outside_the_toolstack

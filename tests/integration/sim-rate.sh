@@ -62,6 +62,21 @@ bytes_from_the_guest() {
 	end_load
 }
 
+# It may run on elsewhere: nothing more is sent for it, even when the limit is lifted; unless it does run again.
+packets_of_a_stopped_guest() {
+	guest_with_nic be.packet-rate="$slow"
+	sends 200
+	until_true 20000 total_grew tx_throttled 0 || fail "nothing waits"
+	xensim-xl suspend "$dom"
+	wait_line "$log" "vif $dom/0: its domain has shut down"
+	key packet-rate 0,0
+	total_is tx_packets 20 || fail "$(total tx_packets) packets passed"
+	xensim-xl resume "$dom"
+	wait_line "$XENSIM_DIR/load" holding
+	total_is tx_packets 200 || fail "$(total tx_packets) of 200 in the end"
+	end_load
+}
+
 packets_to_the_guest() {
 	guest_with_nic be.packet-rate-rx="$slow"
 	sends 200
@@ -122,6 +137,7 @@ said_more_than() { [ "$(grep -c "packet-rate. is not" "$log")" -gt "$1" ]; }
 start_daemon --workers=4
 count_fds
 test_case "packets from the guest wait until the limit is lifted" packets_from_the_guest
+test_case "packets of a guest that has shut down are not sent until it runs again" packets_of_a_stopped_guest
 test_case "bytes from the guest wait until the limit is lifted" bytes_from_the_guest
 test_case "packets to the guest wait until the limit is lifted" packets_to_the_guest
 test_case "bytes to the guest wait until the limit is lifted" bytes_to_the_guest

@@ -23,6 +23,7 @@ enum sim_op {
 	SIM_OP_DOM_CREATE,   /* nr_pages, is_hvm -> domid */
 	SIM_OP_DOM_DESTROY,  /* domid */
 	SIM_OP_DOM_SHUTDOWN, /* domid, reason */
+	SIM_OP_DOM_RESUME,   /* domid: it runs on after a shutdown */
 	SIM_OP_DOM_PAUSE,    /* domid, 1 pause or 0 unpause */
 	SIM_OP_REAP,         /* look for dying domains whose last map is gone */
 };

@@ -380,6 +380,19 @@ static int dom_shutdown(struct hv *hv, uint32_t domid, uint32_t reason)
 	return 0;
 }
 
+/* As if nothing had been; xenstored is told by who asks for it, and tells nobody. */
+static int dom_resume(struct hv *hv, uint32_t domid)
+{
+	struct sim_dom *d = sim_dom_find(hv->shm, domid);
+
+	if (!d || d->state != SIM_DOM_ALIVE || !d->shutdown)
+		return -ESRCH;
+	d->shutdown = false;
+	if (!d->paused)
+		dom_signal(hv, domid, SIGCONT);
+	return 0;
+}
+
 static int dom_pause(struct hv *hv, uint32_t domid, bool pause)
 {
 	struct sim_dom *d = sim_dom_find(hv->shm, domid);
@@ -439,6 +452,8 @@ static int client_request(struct hv_client *c, const struct sim_msg *m, uint32_t
 		return dom_destroy(c->hv, m->arg[0]);
 	case SIM_OP_DOM_SHUTDOWN:
 		return dom_shutdown(c->hv, m->arg[0], m->arg[1]);
+	case SIM_OP_DOM_RESUME:
+		return dom_resume(c->hv, m->arg[0]);
 	case SIM_OP_DOM_PAUSE:
 		return dom_pause(c->hv, m->arg[0], m->arg[1]);
 	case SIM_OP_REAP:

@@ -185,6 +185,7 @@ sim_tests = \
 	tests/integration/sim-nbd.sh \
 	tests/integration/sim-watchdog.sh \
 	tests/integration/sim-stall.sh \
+	tests/integration/sim-stopped.sh \
 	tests/integration/sim-control.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-limits.sh \

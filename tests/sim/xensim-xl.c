@@ -15,6 +15,7 @@ static const char usage[] =
 	"  destroy DOMID                    devices by force, then the domain\n"
 	"  kill DOMID                       the domain dies, xenstore is not touched\n"
 	"  crash DOMID | shutdown DOMID     the guest stops (reason crash, poweroff)\n"
+	"  suspend DOMID | resume DOMID     it stops for its suspend; that is cancelled\n"
 	"  pause DOMID | unpause DOMID      stop and continue its processes\n"
 	"  block-attach DOMID TARGET VDEV [mode=r|w] [type=disk|cdrom] [discard=0|1]\n"
 	"               [kind=vbd|vbd3] [count=N: TARGET.0, ... as VDEV, VDEV+16, ...] "
@@ -39,6 +40,16 @@ static int domain_op(struct xl *xl, int argc, char **argv, uint32_t op, uint32_t
 	if (argc != 2 || sim_parse_u32(argv[1], 1, 0x7fef, &msg.arg[0]))
 		return -EINVAL;
 	return sim_client_call(&xl->hv, &msg, NULL, NULL);
+}
+
+/* The last act of `xl save -c`, or of a migration that failed: its guest never knows. */
+static int cmd_resume(struct xl *xl, int argc, char **argv)
+{
+	int err = domain_op(xl, argc, argv, SIM_OP_DOM_RESUME, 0);
+
+	if (err)
+		return err;
+	return xs_resume_domain(xl->xs, (unsigned int)atoi(argv[1])) ? 0 : -errno;
 }
 
 static int cmd_destroy(struct xl *xl, int argc, char **argv)
@@ -135,6 +146,10 @@ static int run(struct xl *xl, int argc, char **argv)
 		return domain_op(xl, argc, argv, SIM_OP_DOM_SHUTDOWN, 3);
 	if (!strcmp(cmd, "shutdown"))
 		return domain_op(xl, argc, argv, SIM_OP_DOM_SHUTDOWN, 0);
+	if (!strcmp(cmd, "suspend"))
+		return domain_op(xl, argc, argv, SIM_OP_DOM_SHUTDOWN, 2);
+	if (!strcmp(cmd, "resume"))
+		return cmd_resume(xl, argc, argv);
 	if (!strcmp(cmd, "pause") || !strcmp(cmd, "unpause"))
 		return domain_op(xl, argc, argv, SIM_OP_DOM_PAUSE, cmd[0] == 'p');
 	if (!strcmp(cmd, "block-attach"))

@@ -154,9 +154,26 @@ static bool medium_away(const struct image *image)
 	return medium_is_away;
 }
 
-static const struct image_ops medium_ops = { .submit = medium_submit,
-					     .away = medium_away,
-					     .takes_pieces = true };
+/* It has begun with so many: the others can be had back. */
+static unsigned int begun;
+
+static void medium_recall(struct aio *aio, struct image_request *req)
+{
+	unsigned int i = 0;
+
+	(void)aio;
+	while (asked[i] != req)
+		i++;
+	if (i < begun)
+		return;
+	nr_asked--;
+	memmove(asked + i, asked + i + 1, (nr_asked - i) * sizeof(asked[0]));
+	req->given_back(req);
+}
+
+static const struct image_ops medium_ops = {
+	.submit = medium_submit, .recall = medium_recall, .away = medium_away, .takes_pieces = true
+};
 static struct image medium = {
 	.ops = &medium_ops, .fd = -1, .bytes = 1 << 20, .block = 512, .physical_block = 512
 };
@@ -167,7 +184,7 @@ static void medium_is_done(void)
 
 	nr_asked = 0;
 	for (unsigned int i = 0; i < nr; i++)
-		asked[i]->done(asked[i], (long)asked[i]->bytes);
+		asked[i]->done(asked[i], asked[i]->op == IMAGE_FLUSH ? 0 : (long)asked[i]->bytes);
 }
 
 static void medium_fails(long result)
@@ -233,6 +250,9 @@ static unsigned int nr_attached, nr_detached;
 static bool one_disk; /* that both rings are of */
 static _Atomic bool refuses;
 static bool stalls; /* what the medium fails is held */
+static bool resumes;
+static atomic_bool domain_halted;
+static struct rate_pair *rates;
 
 static void attached(struct vbd_queue *q, int err)
 {
@@ -304,14 +324,16 @@ static void attach(unsigned int ring)
 				 .worker = &worker,
 				 .control = worker.loop,
 				 .image = &medium,
-				 .rates = &no_limit,
+				 .rates = rates,
 				 .runtime_dir = dir,
 				 .id = { .kind = "vbd", .domid = 1, .devid = ring },
 				 .attached = attached,
 				 .detached = detached };
+	q->queue.domain_halted = &domain_halted;
 	q->setup.nr_pages = RING_PAGES;
 	q->setup.port = 1 + ring;
 	q->setup.tuning.stall = stalls;
+	q->setup.resume = resumes;
 	q->setup.max_kept = max_kept;
 	q->setup.max_kept_by_worker = max_kept;
 	for (uint32_t i = 0; i < RING_PAGES; i++)
@@ -326,8 +348,11 @@ static int setup(void **state)
 	(void)state;
 	memset(rings, 0, sizeof(rings));
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	rates = &no_limit;
+	domain_halted = false;
+	begun = 0;
 	CHECK(mkdtemp(dir) && worker_open(&worker, 0, planes) == 0);
-	one_disk = stalls = medium_is_away = false;
+	one_disk = stalls = resumes = medium_is_away = false;
 	asked_ref = 1000;
 	max_kept = 0;
 	nr_copied = 0;
@@ -649,6 +674,158 @@ static void any_error_of_the_medium_is_answered(void **state)
 	CHECK(word(0, 2) == 3 && queues[0].stats.io_errors == 3 && journal_is_at_rest(0));
 }
 
+/* --- a domain that has shut down --- */
+
+static void domain_halts(bool halted)
+{
+	atomic_store(&domain_halted, halted);
+	for (unsigned int i = 0; i < NR_RINGS; i++)
+		queue_halt_changed(&queues[i].queue, &worker);
+	settle();
+}
+
+/* Eight are asked, the medium has begun with five, and four more are in the ring. */
+static void halt_with_five_begun(void)
+{
+	guest_asks(0, 8);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 8);
+	begun = 5;
+	domain_halts(true);
+	CHECK(nr_asked == 5);
+	more_is_asked(12);
+	CHECK(nr_asked == 5);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 5 && nr_asked == 0);
+}
+
+static void a_halted_queue_goes_on_where_it_was(void **state)
+{
+	(void)state;
+	halt_with_five_begun();
+	domain_halts(false);
+	CHECK(nr_asked == 7 && ((struct vbd_io *)(void *)asked[0])->entry->req.id == 5);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 12 && wants_events(0) && journal_is_at_rest(0));
+}
+
+/* The teardown finds it gone, with nothing left of it. */
+static void a_halted_queue_ends_without_what_it_had_not_begun(void **state)
+{
+	(void)state;
+	halt_with_five_begun();
+	vbd_queue_detach(&queues[0]);
+	settle();
+	CHECK(nr_detached == 1 && nr_asked == 0);
+	nr_detached = 0;
+	domain_halted = false;
+	attach(0);
+	settle();
+	CHECK(nr_asked == 7 && queues[0].nr_replayed == 0); /* from the ring itself */
+	medium_is_done();
+	settle();
+}
+
+static void a_queue_that_is_attached_halted_replays_when_its_domain_runs(void **state)
+{
+	(void)state;
+	guest_asks(0, 8);
+	attach(0);
+	attach(1);
+	settle();
+	queues[0].keep_journal = true;
+	begun = 0;
+	vbd_queue_detach(&queues[0]);
+	settle();
+	CHECK(nr_detached == 1 && nr_asked == 0 && word(0, 2) == 0);
+	nr_detached = 0;
+	atomic_store(&domain_halted, true);
+	resumes = true;
+	attach(0);
+	settle();
+	CHECK(nr_asked == 0 && queues[0].nr_replayed == 8);
+	domain_halts(false);
+	CHECK(nr_asked == 8);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 8);
+}
+
+static void what_waits_for_a_limit_is_not_done_when_that_is_lifted(void **state)
+{
+	static struct rate_pair slow = { .packets.min_burst = 1 };
+
+	(void)state;
+	rate_set(&slow.packets, 1, 3600u * 1000000u);
+	rates = &slow;
+	guest_asks(1, 3);
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 1 && queues[1].throttle.armed);
+	begun = 1;
+	domain_halts(true);
+	rate_set(&slow.packets, 0, 0);
+	queue_mark(&queues[1].queue);
+	settle();
+	medium_is_done();
+	settle();
+	CHECK(word(1, 2) == 1 && nr_asked == 0);
+	vbd_queue_detach(&queues[1]);
+	settle();
+	CHECK(word(1, 2) == 1 && nr_detached == 1 && nr_asked == 0);
+	nr_detached = 0;
+	attach(1);
+	settle();
+}
+
+static void a_halted_barrier_begins_anew(void **state)
+{
+	(void)state;
+	guest_asks(0, 2);
+	rings[0][64 + 112] = 2; /* the second is a barrier */
+	attach(0);
+	attach(1);
+	settle();
+	CHECK(nr_asked == 1 && queues[0].in[VBD_TURN].nr == 1);
+	medium_is_done();
+	settle();
+	CHECK(nr_asked == 1 && asked[0]->op == IMAGE_FLUSH);
+	begun = 1;
+	domain_halts(true);
+	medium_is_done();
+	settle();
+	CHECK(nr_asked == 0 && queues[0].in[VBD_TURN].nr == 1);
+	domain_halts(false);
+	CHECK(nr_asked == 1 && asked[0]->op == IMAGE_FLUSH);
+	medium_is_done();
+	settle();
+	CHECK(nr_asked == 1 && asked[0]->op == IMAGE_WRITE);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 2);
+}
+
+/* Nor does what is held: an admin's word counts when the domain runs. */
+static void what_is_held_waits_for_the_domain_too(void **state)
+{
+	(void)state;
+	hold(2);
+	domain_halts(true);
+	vbd_queue_tune(&queues[0], &queues[0].tuning, true);
+	settle();
+	CHECK(nr_asked == 0);
+	domain_halts(false);
+	CHECK(nr_asked == 2);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -674,6 +851,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ring_that_is_all_held_goes_on_at_an_admins_word,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(any_error_of_the_medium_is_answered, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_halted_queue_goes_on_where_it_was, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_halted_queue_ends_without_what_it_had_not_begun,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_queue_that_is_attached_halted_replays_when_its_domain_runs, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			what_waits_for_a_limit_is_not_done_when_that_is_lifted, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_halted_barrier_begins_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_held_waits_for_the_domain_too, setup,
 						teardown),
 	};
 

@@ -241,6 +241,7 @@ void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
 
 static struct worker worker;
 static struct vif_queue *q;
+static atomic_bool domain_halted;
 static struct vif_kept kept;
 static struct vif_shared shared;
 static struct vif_limits limits;
@@ -303,6 +304,8 @@ static void make_queue(bool notify, struct offload_accept accept)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
 	tap = fds[1];
 	q = calloc(1, sizeof(*q));
+	domain_halted = false;
+	q->queue.domain_halted = &domain_halted;
 	q->worker = &worker;
 	q->control = worker.loop;
 	q->shared = &shared;
@@ -1894,6 +1897,75 @@ static void row_24_stalled_guest_loses_the_carrier_until_it_recovers(void **stat
 	assert_false(stalled_now);
 }
 
+/* --- a guest that has shut down --- */
+
+static void domain_halts(bool halted)
+{
+	atomic_store(&domain_halted, halted);
+	queue_halt_changed(&q->queue, &worker);
+	settle();
+}
+
+static void frames_of_a_halted_guest_wait_until_it_runs(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+	struct received r;
+
+	(void)state;
+	rx_post_and_kick(2);
+	domain_halts(true);
+	memcpy(pages[0], frame, b.len);
+	tx_slot(5, 0, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	expect_no_response();
+	assert_int_equal(host_reads(&hdr), 0);
+	host_sends(&s, &b, false, 0);
+	host_sends(&s, &b, false, 0);
+	expect_nothing_received();
+	domain_halts(false);
+	expect_response(5, NETIF_STATUS_OKAY);
+	assert_int_equal(host_reads(&hdr), b.len);
+	assert_true(guest_receives(&r));
+	assert_true(guest_receives(&r));
+	host_sends(&s, &b, false, 0);
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	tx_slot(6, 0, 0, (uint16_t)b.len, 0);
+	tx_kick();
+	expect_response(6, NETIF_STATUS_OKAY);
+	assert_int_equal(host_reads(&hdr), b.len);
+}
+
+/* It cannot post slots meanwhile: that is not counted against it. */
+static void a_halted_guest_keeps_the_carrier(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	host_sends(&s, &b, false, 0);
+	assert_true(q->rx.starved);
+	domain_halts(true);
+	for (int i = 0; i < 70; i++) {
+		pass_ms(1000);
+		settle();
+	}
+	domain_halts(false);
+	assert_int_equal(nr_stall_calls, 0);
+	assert_int_equal(q->stats.rx_drop_stalled, 0);
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	host_sends(&s, &b, false, 0);
+	for (int i = 0; i < 62; i++) {
+		pass_ms(1000);
+		settle();
+	}
+	assert_int_equal(nr_stall_calls, 1); /* as ever once it runs */
+}
+
 static int setup_silent(void **state)
 {
 	(void)state;
@@ -2280,6 +2352,8 @@ int main(void)
 		WITH(row_20_revoked_buffer_costs_its_slot_only, setup),
 		WITH(old_frames_are_given_up_and_new_ones_get_through, setup),
 		WITH(row_24_stalled_guest_loses_the_carrier_until_it_recovers, setup),
+		WITH(frames_of_a_halted_guest_wait_until_it_runs, setup),
+		WITH(a_halted_guest_keeps_the_carrier, setup),
 		WITH(silent_frontend_is_looked_at_by_the_clock, setup_silent),
 		WITH(one_event_channel_serves_both_directions, setup_single_channel),
 		WITH(pieces_of_a_stream_become_one_frame, setup),
