@@ -160,9 +160,11 @@ tests_unit_test_damage_CPPFLAGS = $(sim_unit_cppflags)
 tests_unit_test_damage_LDADD = libpvb.a $(sim_unit_ldadd) $(XEN_LIBS) $(AIO_LIBS)
 endif
 
-check_PROGRAMS += tests/integration/like-systemd tests/integration/like-unit
+check_PROGRAMS += tests/integration/like-systemd tests/integration/like-unit \
+	tests/integration/slow-xenstored
 tests_integration_like_systemd_SOURCES = tests/integration/like-systemd.c
 tests_integration_like_unit_SOURCES = tests/integration/like-unit.c
+tests_integration_slow_xenstored_SOURCES = tests/integration/slow-xenstored.c
 
 # The built daemon, unmodified, on the simulated machine; the longest first, so that a parallel run ends soon.
 sim_tests = \
@@ -216,4 +218,4 @@ EXTRA_DIST += tests/soak/sigkill.sh tests/integration/sim-faults-net.sh
 
 # The shared objects must be there before a test starts.
 $(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/like-systemd \
-	tests/integration/like-unit
+	tests/integration/like-unit tests/integration/slow-xenstored
