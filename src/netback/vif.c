@@ -289,7 +289,7 @@ static void init_ctrl(struct vif *vif, bool resume)
 	ctrl->resume = resume;
 }
 
-/* Undo prepare(); idempotent. Keeps one queue of the tap. */
+/* Undo prepare(); idempotent. Keeps one queue of the tap, without a carrier. */
 static void forget_queues(struct vif *vif)
 {
 	vif_steer_stop(&vif->steer, vif->dev.suspending);
@@ -303,6 +303,8 @@ static void forget_queues(struct vif *vif)
 	tap_share_drop(&vif->tap_share);
 	vif->refused_err = 0;
 	vif->nr_stalled = 0;
+	if (!vif->dev.suspending)
+		set_carrier(vif);
 }
 
 static unsigned int largest_frame(const struct vif *vif)
@@ -396,10 +398,10 @@ static int vif_attach(struct device *dev, bool resume)
 		device_reason(dev, err, "its network interface was removed while no pvbackd ran");
 	else
 		err = vif_front_read(dev, vif->max_queues, &vif->front);
-	if (err)
-		return err;
-	vif_front_apply_quirks(&vif->front, vif_quirks_find(&vif->dev, &vif->front));
-	err = prepare(vif, resume);
+	if (!err) {
+		vif_front_apply_quirks(&vif->front, vif_quirks_find(&vif->dev, &vif->front));
+		err = prepare(vif, resume);
+	}
 	if (err) {
 		forget_queues(vif);
 		return err;
@@ -504,8 +506,6 @@ static void part_stopped(struct vif *vif)
 		return;
 	}
 	forget_queues(vif);
-	if (!vif->dev.suspending)
-		set_carrier(vif);
 	device_detached(&vif->dev);
 }
 

@@ -233,6 +233,17 @@ closed_no_carrier() {
 	end
 }
 
+refused_no_carrier() {
+	busy_nic "" --kinds=udp4
+	kill_daemon
+	both_end # a frontend that lives would answer the 5
+	: >"$XENSIM_DIR/run/vif-$dom-0-0.ring" # damaged
+	start_daemon
+	own_state_is 5
+	has_no_carrier "vif$dom.0" || fail "$(ip -o link show "vif$dom.0")"
+	end
+}
+
 tap_gone() {
 	busy_nic "" --kinds=udp4
 	kill_daemon
@@ -412,6 +423,7 @@ test_case "a tap in another namespace is served after a restart, too, and remove
 test_case "without what holds the taps a restart costs the carrier, and no more" no_keeper
 test_case "no guest, no carrier, whenever the daemon has started" no_guest_no_carrier
 test_case "a guest that closed meanwhile leaves no carrier" closed_no_carrier
+test_case "a guest that cannot be taken up again leaves no carrier" refused_no_carrier
 test_case "a tap that is gone is an error that says so" tap_gone
 test_case "a vif that was forced off leaves no tap" vif_gone
 test_case "a vif that is forced off before a starting daemon watches leaves no tap" vif_goes_early

@@ -175,6 +175,9 @@ steers_as_installed() {
 	start_daemon --workers=8
 	grep -q "^Seccomp:.*2" "/proc/$daemon/status" || fail "it runs unrestricted"
 	check_hash_queues_strictly
+	! grep "no process to hold their taps" "$log" || fail "nothing holds the taps"
+	kill_daemon
+	start_daemon --workers=8 # what holds the taps does not hold the lock
 	stop_daemon
 }
 check_hash_queues_strictly() {
