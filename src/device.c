@@ -650,6 +650,19 @@ void device_step(struct device *dev)
 	dev->nr_retries = 0;
 }
 
+void device_ask_flow(struct device *dev)
+{
+	dev->stuck = dev->activity == DEVICE_ATTACHED && dev->ops->ask_flow;
+	if (dev->stuck)
+		dev->ops->ask_flow(dev);
+}
+
+void device_flowed(struct device *dev)
+{
+	dev->stuck = false;
+	dev->env->ready(dev);
+}
+
 bool device_suspend(struct device *dev)
 {
 	if (dev->activity == DEVICE_IDLE)

@@ -70,6 +70,11 @@ struct device_ops {
 	void (*halt)(struct device *dev);
 	/* Whether an earlier life of ours left files about it in the runtime directory. */
 	bool (*known)(struct device *dev);
+	/*
+	 * device_flowed() follows when the medium has given back all that it has now, from the control loop; never when
+	 * it does not. The rings are served on. NULL: nothing can hold them up.
+	 */
+	void (*ask_flow)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
 	bool (*left)(struct device *dev);
 	/* A key of our own directory changed (rate, ...). May be NULL. */
@@ -119,6 +124,7 @@ struct device {
 	bool broken;         /* until the frontend has closed */
 	bool dead;           /* domain dying */
 	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
+	bool stuck;          /* at our end: its medium has not given back what it has, so far */
 	bool suspending;     /* the daemon stops, the frontend stays connected */
 	bool gone;           /* directory vanished: free when idle */
 	bool advanced;       /* its state was once beyond 1, whoever wrote that */
@@ -151,6 +157,8 @@ void device_attached(struct device *dev, int err);
  * env->ready() is called or xenstore changes. Control thread.
  */
 void device_not_yet(struct device *dev);
+/* What ask_flow() waited for. Control thread. */
+void device_flowed(struct device *dev);
 /* The end of detach(). Control thread. */
 void device_detached(struct device *dev);
 
@@ -196,6 +204,8 @@ void device_halt(struct device *dev, bool halted);
 void device_step(struct device *dev);
 /* Release a device that is idle. */
 struct device *device_free(struct device *dev);
+/* Before we end: does its medium give back what it has? dev->stuck until it did; then env->ready() tells. */
+void device_ask_flow(struct device *dev);
 /*
  * Detach without touching xenstore: the daemon stops, the guests go on waiting. True when the
  * device is idle already; else env->ready() tells when it is.

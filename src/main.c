@@ -37,8 +37,7 @@ enum { EXIT_USAGE = 2 };
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
 enum { STORE_TRIES = 50 }; /* a fifth of a second each */
 
-#define STOP_NS           2000000000ull /* for what is in flight to be answered */
-#define ASKER_PATIENCE_NS 500000000ull  /* so at the next second's questions it has gone on */
+#define ASKER_PATIENCE_NS 500000000ull /* so at the next second's questions it has gone on */
 
 struct daemon {
 	struct options options;
@@ -51,7 +50,6 @@ struct daemon {
 	struct registry *registry;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
-	struct loop_timer stop_timer; /* armed when we were told to stop */
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
@@ -124,19 +122,6 @@ static void dump_all(struct daemon *daemon)
 	}
 }
 
-/*
- * A medium that does not answer may do so for ever. What is not answered is in the journals, as after a kill; and
- * nothing is freed, for threads wait in it.
- */
-static void stop_anyway(void *user)
-{
-	const struct daemon *daemon = user;
-
-	registry_say_busy(daemon->registry);
-	log_stop();
-	_exit(EXIT_SUCCESS);
-}
-
 static void signal_came(void *user, uint32_t events)
 {
 	struct daemon *daemon = user;
@@ -158,7 +143,6 @@ static void signal_came(void *user, uint32_t events)
 	log_info("stopping; the guests keep their devices and wait");
 	sd_notify(0, "STOPPING=1");
 	registry_stop(daemon->registry);
-	loop_timer_set(daemon->loop, &daemon->stop_timer, STOP_NS, stop_anyway, daemon);
 }
 
 /* --- start --- */
@@ -452,6 +436,7 @@ static void stop(struct daemon *daemon)
 static int serve(struct daemon *daemon)
 {
 	int err = start(daemon);
+	bool left;
 
 	if (!err) {
 		warn_of_kernel_backends();
@@ -461,8 +446,12 @@ static int serve(struct daemon *daemon)
 	}
 	if (!err && daemon->store.lost)
 		err = -ENOTCONN;
-	stop(daemon);
+	left = daemon->registry && registry_leaves_any(daemon->registry);
+	if (!left)
+		stop(daemon);
 	log_stop();
+	if (left && err != -ENOTCONN) /* no thread can be waited for */
+		_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
 	return err;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +16,8 @@
 #define SCAN_AGAIN_NS       1000000000ull
 #define HALTED_LOOK_NS      (10u * 1000u * 1000u)
 #define LAST_HALTED_LOOK_NS (500u * 1000u * 1000u)
+#define ASK_NS              2000000000ull
+#define DETACH_NS           1000000000ull
 
 struct registry {
 	struct device_env *env;                /* borrowed */
@@ -28,10 +31,12 @@ struct registry {
 	struct loop_timer scan_timer;
 	struct log_limit scan_limit;
 	bool check_domains;
-	struct loop_timer halted_timer; /* armed while some domain has shut down */
-	uint64_t halted_look_ns;        /* and then looked at after so long */
-	bool looked;                    /* at all that were there at the start */
-	bool stopping;
+	struct loop_timer halted_timer;            /* armed while some domain has shut down */
+	uint64_t halted_look_ns;                   /* and then looked at after so long */
+	bool looked;                               /* at all that were there at the start */
+	enum { SERVING, ASKING, DETACHING } phase; /* the last two: we are to end */
+	struct loop_timer patience;
+	unsigned int nr_open; /* in the phase: devices that are stuck so far, or not idle */
 };
 
 /* `ready` comes without a user pointer: there is one registry in a daemon. */
@@ -76,16 +81,6 @@ static void forget(struct device *dev)
 {
 	LIST_REMOVE(dev, link);
 	device_free(dev);
-}
-
-static bool all_idle(struct registry *registry)
-{
-	struct device *dev;
-
-	for_each_device(registry, dev)
-		if (dev->activity != DEVICE_IDLE)
-			return false;
-	return true;
 }
 
 /* Xen tells a driver domain nothing of others; xenstored knows which domains there are. */
@@ -365,11 +360,88 @@ static void stop_hearing(struct registry *registry)
 /* What we knew of xenstore is worth nothing now. The rings are let go of as when we are told to stop. */
 static void notice_loss(struct registry *registry)
 {
-	if (registry->stopping || !registry->env->store->lost)
+	if (registry->phase != SERVING || !registry->env->store->lost)
 		return;
 	log_error("the connection to xenstored is lost: starting anew, the guests wait meanwhile");
 	stop_hearing(registry);
 	registry_stop(registry);
+}
+
+/* --- the end --- */
+
+static unsigned int count_stuck(struct registry *registry)
+{
+	struct device *dev;
+	unsigned int nr = 0;
+
+	for_each_device(registry, dev)
+		nr += dev->stuck;
+	return nr;
+}
+
+static unsigned int count_detaching(struct registry *registry)
+{
+	struct device *dev;
+	unsigned int nr = 0;
+
+	for_each_device(registry, dev)
+		nr += !dev->stuck && dev->activity != DEVICE_IDLE;
+	return nr;
+}
+
+static void quit(void *user)
+{
+	struct registry *registry = user;
+
+	loop_timer_cancel(&registry->patience);
+	loop_quit(registry->env->loop);
+}
+
+/* Those that are stuck keep their rings, which the next daemon takes up as if we had been killed. */
+static void detach_all(void *user)
+{
+	struct registry *registry = user;
+	struct device *dev;
+
+	registry->phase = DETACHING;
+	for_each_device(registry, dev)
+		if (!dev->stuck)
+			mark(registry, dev);
+	registry->nr_open = UINT_MAX;
+}
+
+/* Something has ended, perhaps what we wait for. Progress earns new patience. */
+static void go_on_ending(struct registry *registry)
+{
+	bool asking = registry->phase == ASKING;
+	unsigned int nr = asking ? count_stuck(registry) : count_detaching(registry);
+
+	if (nr && nr < registry->nr_open)
+		loop_timer_set(registry->env->loop, &registry->patience,
+			       asking ? ASK_NS : DETACH_NS, asking ? detach_all : quit, registry);
+	registry->nr_open = nr;
+	if (nr)
+		return;
+	if (asking)
+		detach_all(registry);
+	else
+		quit(registry);
+}
+
+static void end(struct registry *registry)
+{
+	struct device *dev;
+
+	if (registry->phase == ASKING)
+		go_on_ending(registry);
+	while (registry->phase == DETACHING && (dev = TAILQ_FIRST(&registry->pending))) {
+		TAILQ_REMOVE(&registry->pending, dev, pending_link);
+		dev->pending = false;
+		if (!dev->stuck)
+			device_suspend(dev);
+	}
+	if (registry->phase == DETACHING)
+		go_on_ending(registry);
 }
 
 /* Runs once per turn of the control loop, after all events of that turn were noted. */
@@ -379,23 +451,22 @@ static bool work(void *user)
 	struct device *dev;
 
 	notice_loss(registry);
+	if (registry->phase != SERVING) {
+		end(registry);
+		return false;
+	}
 	if (registry->check_domains)
 		check_domains(registry);
-	while ((dev = TAILQ_FIRST(&registry->pending))) {
+	while (!registry->env->store->lost && (dev = TAILQ_FIRST(&registry->pending))) {
 		TAILQ_REMOVE(&registry->pending, dev, pending_link);
 		dev->pending = false;
-		if (registry->stopping)
-			device_suspend(dev);
-		else
-			device_step(dev);
+		device_step(dev);
 		if (dev->gone && dev->activity == DEVICE_IDLE && !dev->pending)
 			let_go(registry, dev);
 	}
 	if (!registry->looked && !registry->unscanned)
 		tell_looked(registry);
-	if (registry->stopping && all_idle(registry))
-		loop_quit(registry->env->loop);
-	return registry->env->store->lost && !registry->stopping; /* noticed in the next turn */
+	return registry->env->store->lost; /* noticed in the next turn */
 }
 
 /* --- events --- */
@@ -551,6 +622,7 @@ struct registry *registry_free(struct registry *registry)
 			forget(LIST_FIRST(&registry->devices[i]));
 	loop_timer_cancel(&registry->scan_timer);
 	loop_timer_cancel(&registry->halted_timer);
+	loop_timer_cancel(&registry->patience);
 	stop_hearing(registry);
 	store_close_watches(registry->env->store);
 	if (registry->xc)
@@ -565,20 +637,27 @@ void registry_stop(struct registry *registry)
 {
 	struct device *dev;
 
-	registry->stopping = true;
+	if (registry->phase != SERVING)
+		return;
+	registry->phase = ASKING;
+	registry->nr_open = UINT_MAX;
 	for_each_device(registry, dev)
-		mark(registry, dev);
+		device_ask_flow(dev);
 }
 
-void registry_say_busy(struct registry *registry)
+bool registry_leaves_any(struct registry *registry)
 {
 	struct device *dev;
+	bool any = false;
 
-	for_each_device(registry, dev)
-		if (dev->activity != DEVICE_IDLE)
-			device_log(dev, LOG_LEVEL_WARNING,
-				   "its requests have not come to an end: the next daemon does "
-				   "them again");
+	for_each_device(registry, dev) {
+		if (dev->activity == DEVICE_IDLE)
+			continue;
+		any = true;
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "its requests have not come to an end: the next daemon does them again");
+	}
+	return any;
 }
 
 void registry_dump(struct registry *registry, FILE *out)

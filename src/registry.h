@@ -22,11 +22,14 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 /* Every device must be idle (registry_stop). NULL is fine. */
 struct registry *registry_free(struct registry *registry);
 
-/* Detach all devices without a word to the guests, then quit the control loop. */
+/*
+ * Detach all devices without a word to the guests, then quit the control loop. Devices that a medium holds up are not
+ * waited for: until 2 s have passed without one that gives back what it has, all rings are served on; then
+ * the others are detached, which may take until 1 s has passed without one that is.
+ */
 void registry_stop(struct registry *registry);
-
-/* A warning for each device that has not let go yet. */
-void registry_say_busy(struct registry *registry);
+/* After that: name the devices that are still attached. True when there are any; nothing can be freed then. */
+bool registry_leaves_any(struct registry *registry);
 
 /* One line per device, for SIGUSR1. */
 void registry_dump(struct registry *registry, FILE *out);

@@ -48,8 +48,9 @@ struct vbd {
 	bool discard;             /* the toolstack does not forbid it */
 	struct vbd_queue *queues; /* owned array; NULL when nothing is attached */
 	unsigned int nr_queues;
-	unsigned int max_queues; /* what we offer */
-	unsigned int nr_reports; /* still expected from workers */
+	unsigned int max_queues;  /* what we offer */
+	unsigned int nr_reports;  /* still expected from workers */
+	unsigned int nr_unflowed; /* rings that vbd_ask_flow() waits for */
 	unsigned int nr_attached;
 	int attach_err;           /* of this attempt */
 	char why[160];            /* its words */
@@ -120,6 +121,7 @@ void vbd_resize_queue_done(struct vbd_queue *q);
 int vbd_attach(struct device *dev, bool resume);
 void vbd_detach(struct device *dev);
 void vbd_halt(struct device *dev);
+void vbd_ask_flow(struct device *dev);
 
 /* Journals, finished or not, and the unflushed writes of NBD exports. */
 extern const struct leftover vbd_leftovers[];

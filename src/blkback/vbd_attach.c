@@ -157,6 +157,23 @@ static void queue_broken(struct vbd_queue *q, int err)
 	device_broken(&vbd->dev, err, "the frontend published an impossible ring index");
 }
 
+static void queue_flowed(struct vbd_queue *q)
+{
+	struct vbd *vbd = q->owner;
+
+	if (--vbd->nr_unflowed == 0)
+		device_flowed(&vbd->dev);
+}
+
+void vbd_ask_flow(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	vbd->nr_unflowed = vbd->nr_queues;
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		vbd_queue_ask_flow(&vbd->queues[i]);
+}
+
 static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 {
 	const struct device_env *env = vbd->dev.env;
@@ -184,6 +201,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->broken = queue_broken;
 	q->resized = vbd_resize_queue_done;
 	q->stalled = vbd_queue_stalled;
+	q->flowed = queue_flowed;
 	q->refuses = &vbd->flush_failed;
 	q->flush_failed = vbd_queue_flush_failed;
 }

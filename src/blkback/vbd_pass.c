@@ -328,6 +328,7 @@ static bool answer(struct queue *queue)
 		stand_still(q);
 	if (q->in[VBD_FINISHED].nr || q->kick)
 		respond_all(q);
+	vbd_queue_look_at_flow(q);
 	if (q->stopping && vbd_queue_in_flight(q) == 0 && !q->drained) {
 		q->drained = true;
 		vbd_queue_drained(q);

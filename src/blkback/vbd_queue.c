@@ -253,6 +253,50 @@ void vbd_queue_detach(struct vbd_queue *q)
 	loop_post(q->worker->loop, &q->order);
 }
 
+static void report_flow(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, flow_report);
+
+	q->flowed(q);
+}
+
+/* What waits for an NBD server that is away is left to its journal when the queue stops. */
+static bool medium_holds_old(const struct vbd_queue *q)
+{
+	struct vbd_io *io;
+
+	if (q->image->ops->away && image_is_away(q->image))
+		return false;
+	TAILQ_FOREACH(io, &q->in[VBD_SUBMITTED].ios, link)
+		if ((int32_t)(io->entry->index - q->flow_mark) < 0)
+			return true;
+	return false;
+}
+
+void vbd_queue_look_at_flow(struct vbd_queue *q)
+{
+	if (!q->flow_asked || medium_holds_old(q))
+		return;
+	q->flow_asked = false;
+	q->flow_report.run = report_flow;
+	loop_post(q->control, &q->flow_report);
+}
+
+static void run_ask_flow(struct loop_task *task)
+{
+	struct vbd_queue *q = queue_of(task, flow_order);
+
+	q->flow_asked = true;
+	q->flow_mark = q->ring.req_cons;
+	vbd_queue_look_at_flow(q);
+}
+
+void vbd_queue_ask_flow(struct vbd_queue *q)
+{
+	q->flow_order.run = run_ask_flow;
+	loop_post(q->worker->loop, &q->flow_order);
+}
+
 static void report_resized(struct loop_task *task)
 {
 	struct vbd_queue *q = queue_of(task, size_report);

@@ -153,8 +153,10 @@ struct vbd_queue {
 	void (*broken)(struct vbd_queue *q, int err);
 	void (*resized)(struct vbd_queue *q);
 	void (*stalled)(struct vbd_queue *q, int err);
+	void (*flowed)(struct vbd_queue *q);
 	void (*flush_failed)(struct vbd_queue *q, int err);
 	struct loop_task order, report, alarm, size_order, size_report, stall_report;
+	struct loop_task flow_order, flow_report;
 	struct loop_task flush_report;
 	_Atomic int stall_err, flush_err; /* not yet reported; 0 when it is */
 	uint64_t new_sectors;
@@ -180,7 +182,9 @@ struct vbd_queue {
 		unbound; /* requests that are neither throttled nor held, lest the guest cannot close */
 	struct loop_timer throttle; /* armed: the next one may go when it fires */
 	uint64_t poll_until;
-	bool moved;             /* in this pass: a request was taken or answered */
+	bool moved;      /* in this pass: a request was taken or answered */
+	bool flow_asked; /* flowed() follows when all that was taken before flow_mark is back */
+	uint32_t flow_mark;
 	bool stopping;          /* takes nothing more; ends when nothing is in flight */
 	bool failed;            /* impossible ring */
 	bool drained;           /* the worker was told */
@@ -201,6 +205,12 @@ void vbd_queue_attach(struct vbd_queue *q);
  */
 void vbd_queue_detach(struct vbd_queue *q);
 
+/*
+ * Control thread: flowed() follows when the medium has given back all that it has now; never when it does not. The
+ * ring is served on. For a queue that is attached.
+ */
+void vbd_queue_ask_flow(struct vbd_queue *q);
+
 /* Control thread: from now on the medium has so many sectors; resized() follows. */
 void vbd_queue_resize(struct vbd_queue *q, uint64_t nr_sectors);
 
@@ -211,6 +221,8 @@ void vbd_queue_tune(struct vbd_queue *q, const struct vbd_tuning *tuning, bool r
 
 /* vbd_queue.c: everything is answered and the queue is to stop. */
 void vbd_queue_drained(struct vbd_queue *q);
+/* vbd_queue.c: a request that vbd_queue_ask_flow() waits for may be back. */
+void vbd_queue_look_at_flow(struct vbd_queue *q);
 
 static inline struct vbd_io *vbd_queue_first(const struct vbd_queue *q, enum vbd_state state)
 {

@@ -162,9 +162,71 @@ refusing_xenstored() {
 	stop_daemon
 }
 
+is_swallowed() { # DEVID: the medium has a request of that disk, and keeps it
+	kill -USR1 "$daemon"
+	grep "dump: vbd $bad/$1/0 ring" "$log" | grep -qv " in_flight=0"
+}
+
+# One medium keeps what it has. The other guest is served until the end, and the next daemon finishes both.
+hung_medium_at_stop() {
+	preload=$XENSIM_BUILD/lib/medium.so
+	XENSIM_FAULTS=$XENSIM_DIR
+	export XENSIM_FAULTS
+	start_daemon --workers=1
+	preload=
+	new_disk dead 8
+	bad=$(xensim-xl create bad)
+	xensim-xl block-attach "$bad" "$XENSIM_DIR/dead" xvda
+	: >"$XENSIM_DIR/swallow-dead"
+	begin "$XENSIM_DIR/bad" simblk --requests=10 --depth=1 --verify-all --fill "$bad" 51712
+	victim=$!
+	wait_line "$XENSIM_DIR/bad" connected
+	until_true 20000 is_swallowed 51712 || fail "nothing is held"
+	load_begins
+	kill -TERM "$daemon"
+	wait_line "$log" "stopping; the guests keep"
+	load_goes_on
+	wait "$daemon" || fail "the daemon left with status $?"
+	grep -q "vbd $bad/51712: its requests have not come to an end" "$log" || fail "it did not name the disk"
+	! grep -q "vbd $dom/51712: its requests" "$log" || fail "it named the other disk"
+	rm "$XENSIM_DIR/swallow-dead"
+	unset XENSIM_FAULTS
+	: >"$log"
+	start_daemon --workers=1
+	wait_line "$log" "vbd $bad/51712: resumed, replayed=1"
+	wait_line "$log" "vbd $dom/51712: resumed, replayed=0"
+	wait "$victim" || fail "the guest: $(cat "$XENSIM_DIR/bad")"
+	load_goes_on
+	load_ends
+	xensim-xl destroy "$bad"
+	stop_daemon
+}
+
+# The worker itself never comes back from a call.
+hung_worker_at_stop() {
+	preload=$XENSIM_BUILD/lib/xensim-faults.so
+	XENSIM_FAIL=io_submit:20:HANG
+	export XENSIM_FAIL
+	: >"$log"
+	start_daemon --workers=1
+	preload=
+	unset XENSIM_FAIL
+	guest_with_disk 8
+	begin "$XENSIM_DIR/load" simblk --requests=500 --verify-all --fill "$dom" 51712
+	load=$!
+	wait_line "$log" "hangs on purpose"
+	stop_daemon
+	start_daemon --workers=1
+	wait "$load" || fail "the guest: $(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	stop_daemon
+}
+
 test_case "SIGHUP and SIGUSR2 do not end it" harmless_signals
 test_case "a log that nobody reads stops neither rings nor control, and what was lost is counted" stuck_log
 test_case "while xenstored does not answer rings are served, the watchdog is fed, and SIGTERM is heard" slow_xenstored
 test_case "a connection to xenstored that ends costs no request, and devices come and go again" replaced_xenstored
 test_case "what xenstored refuses is said, and done when it no longer does" refusing_xenstored
+test_case "a medium that hangs does not keep the daemon, nor other guests from being served to the end" hung_medium_at_stop
+test_case "a worker that hangs does not keep the daemon from ending" hung_worker_at_stop
 exit "$failed"
