@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <string.h>
 
 #include "log.h"
 #include "mapfile.h"
@@ -7,6 +8,25 @@
 #include "netback/tap_mark.h"
 
 #define SUFFIX ".tap"
+
+/* A mark of pvbackd's first version is the index alone. */
+static int widen(const char *path, void **ret_mark)
+{
+	struct tap_mark mark = { 0 };
+	void *old, *wide;
+	int err = mapfile_open(path, sizeof(mark.ifindex), &old);
+
+	if (err)
+		return err;
+	memcpy(&mark.ifindex, old, sizeof(mark.ifindex));
+	mapfile_unmap(old, sizeof(mark.ifindex));
+	err = mapfile_create(path, sizeof(mark), &wide);
+	if (err)
+		return err;
+	memcpy(wide, &mark, sizeof(mark));
+	*ret_mark = wide;
+	return 0;
+}
 
 static int open_left(const struct vif_id *id, struct tap_mark **ret)
 {
@@ -16,6 +36,8 @@ static int open_left(const struct vif_id *id, struct tap_mark **ret)
 
 	if (!err)
 		err = mapfile_open(path, sizeof(**ret), &mark);
+	if (err == -EBADMSG)
+		err = widen(path, &mark);
 	if (!err)
 		*ret = mark;
 	return err;

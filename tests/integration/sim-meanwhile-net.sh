@@ -195,6 +195,18 @@ is_elsewhere() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/
 is_gone_from() { ! nsenter -t "$1" -n ip link show "vif$dom.0" >/dev/null 2>&1; }
 
 # What held the taps went with the daemon: a restart is a cable that is unplugged, and no more.
+# Version 0.1 noted the index of a tap and nothing else, held no taps, and put no name to its devices.
+from_the_first_version() {
+	busy_nic "" --kinds=udp4
+	pkill -9 -f "runtime-dir=$XENSIM_DIR/run"
+	wait "$daemon" || :
+	truncate -s 4 "$XENSIM_DIR/run/vif-$dom-0.tap"
+	xenstore-rm "$(backend vif "$dom" 0)/pvbackd-owner"
+	start_daemon
+	frames_flow
+	enough
+	end
+}
 no_keeper() {
 	busy_nic "" --queues=4 --kinds=udp4
 	pkill -9 -f "runtime-dir=$XENSIM_DIR/run"
@@ -421,6 +433,7 @@ test_case "a renamed tap is found again, and removed if its vif is gone" renamed
 test_case "a restart takes no carrier from a connected guest" carrier_stays_on
 test_case "a tap in another namespace is served after a restart, too, and removed there" moved_tap
 test_case "without what holds the taps a restart costs the carrier, and no more" no_keeper
+test_case "a NIC that the first version served is taken up" from_the_first_version
 test_case "no guest, no carrier, whenever the daemon has started" no_guest_no_carrier
 test_case "a guest that closed meanwhile leaves no carrier" closed_no_carrier
 test_case "a guest that cannot be taken up again leaves no carrier" refused_no_carrier
