@@ -195,6 +195,12 @@ static void events_came(void *user, uint32_t events)
 		port_fired(worker, ports[i]);
 }
 
+static void write_unmasked(struct worker *worker, const evtchn_port_t *ports, uint32_t nr)
+{
+	if (nr && write(xenevtchn_fd(worker->xce), ports, nr * sizeof(ports[0])) < 0)
+		log_error("unmasking event channels failed: %s", strerror(errno));
+}
+
 /* Unmask the ports of queues that have nothing left to do; keep the others for later. */
 static void unmask_ports(struct worker *worker)
 {
@@ -206,16 +212,19 @@ static void unmask_ports(struct worker *worker)
 
 		if (!port || !port->fired)
 			continue; /* unbound meanwhile */
-		if (port->queue->dirty || nr_ready == PORTS_PER_READ) {
+		if (port->queue->dirty) {
 			worker->fired[kept++] = worker->fired[i];
 			continue;
 		}
 		port->fired = false;
 		ready[nr_ready++] = port->port;
+		if (nr_ready == PORTS_PER_READ) {
+			write_unmasked(worker, ready, nr_ready);
+			nr_ready = 0;
+		}
 	}
 	worker->nr_fired = kept;
-	if (nr_ready && write(xenevtchn_fd(worker->xce), ready, nr_ready * sizeof(ready[0])) < 0)
-		log_error("unmasking event channels failed: %s", strerror(errno));
+	write_unmasked(worker, ready, nr_ready);
 }
 
 /* --- the pass --- */

@@ -282,7 +282,10 @@ static int set_offload(struct tap *tap, unsigned int flags, struct rtnl *rtnl)
 	bool known = !tap_name(tap, name) && !rtnl_get_wishes(rtnl, name, &wishes);
 	int err = check(ioctl(tap->fds[0], TUNSETOFFLOAD, flags));
 
-	return err || !known ? err : rtnl_set_wishes(rtnl, name, &wishes);
+	if (!err && known)
+		rtnl_set_wishes(rtnl, name,
+				&wishes); /* its failure is no reason to refuse a guest */
+	return err;
 }
 
 int tap_set_offload(struct tap *tap, unsigned int flags)
@@ -392,7 +395,7 @@ static void delete_interface(const struct tap *tap)
 {
 	struct rtnl *rtnl;
 
-	if (open_rtnl(tap, &rtnl))
+	if (!tap->ifindex || open_rtnl(tap, &rtnl))
 		return;
 	rtnl_delete(rtnl, tap->ifindex);
 	rtnl_free(rtnl);
@@ -402,9 +405,11 @@ void tap_close(struct tap *tap, bool remove)
 {
 	if (!tap->open)
 		return;
-	/* The last descriptor of an interface that is not persistent takes it along. */
-	if (remove && tap->fds[0] >= 0 && ioctl(tap->fds[0], TUNSETPERSIST, 0))
+	/* Where it is not ours to delete its last descriptor takes it along; another process may hold that. */
+	if (remove && tap->fds[0] >= 0) {
+		ioctl(tap->fds[0], TUNSETPERSIST, 0);
 		delete_interface(tap);
+	}
 	for (unsigned int i = 0; i < tap->nr_fds; i++)
 		close(tap->fds[i]);
 	*tap = (struct tap){ 0 };

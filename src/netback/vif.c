@@ -193,6 +193,7 @@ static int vif_advertise(struct device *dev, xs_transaction_t t)
 	};
 	int err = 0;
 
+	set_carrier(vif_of(dev)); /* a frontend that was there at the probe may have gone since */
 	for (size_t i = 0; !err && i < sizeof(offers) / sizeof(offers[0]); i++)
 		err = store_write(dev->env->store, t, dev->be_path, offers[i].key, offers[i].value);
 	if (err)
