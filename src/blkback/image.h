@@ -70,6 +70,8 @@ struct image_request {
 struct image_ops {
 	/* Worker thread: begin it, in this pass's batch; done() or given_back() follows, in this turn or later. */
 	void (*submit)(struct aio *aio, struct image_request *req);
+	/* Worker thread: see image_start(). May be NULL. */
+	void (*start)(const struct image *image);
 	/*
 	 * Worker thread: the rings end. Requests that cannot be served now are given back, from now on.
 	 * `suspend`: what the next daemon needs is kept. May be NULL.
@@ -158,6 +160,13 @@ static inline void image_halt(const struct image *image, bool halted)
 {
 	if (image->ops->halt)
 		image->ops->halt(image, halted);
+}
+
+/* Worker thread: a ring comes; an earlier one may have been stopped. */
+static inline void image_start(const struct image *image)
+{
+	if (image->ops->start)
+		image->ops->start(image);
 }
 
 static inline void image_stop(const struct image *image, bool suspend)

@@ -16,6 +16,11 @@ static void nbd_submit(struct aio *aio, struct image_request *req)
 	nbd_link_submit(req->image->nbd, req);
 }
 
+static void nbd_start(const struct image *image)
+{
+	nbd_link_start(image->nbd);
+}
+
 static void nbd_stop(const struct image *image, bool suspend)
 {
 	nbd_link_stop(image->nbd, suspend);
@@ -57,6 +62,7 @@ static void nbd_close_link(struct image *image)
 
 static const struct image_ops nbd_ops = {
 	.submit = nbd_submit,
+	.start = nbd_start,
 	.stop = nbd_stop,
 	.recall = nbd_recall,
 	.halt = nbd_halt,

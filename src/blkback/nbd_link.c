@@ -289,6 +289,7 @@ static void wait_for_domain(struct nbd_link *link)
 	free(link->replay_buf);
 	link->replay_buf = NULL;
 	link->waiting = true;
+	link->expired = false;
 	loop_timer_cancel(&link->limit_timer);
 	if (!link->opened)
 		report(link, 0, "");
@@ -408,9 +409,10 @@ static void limit_reached(void *user)
 
 static void begin_outage(struct nbd_link *link)
 {
-	if (link->away_since)
+	if (link->away_since && (link->limit_timer.armed || link->expired))
 		return;
-	link->away_since = loop_now_ns();
+	if (!link->away_since)
+		link->away_since = loop_now_ns();
 	link->next_try_ns = FIRST_TRY_NS;
 	loop_timer_set(loop_of(link), &link->limit_timer,
 		       link->setup.timeout_s * 1000ull * NS_PER_MS, limit_reached, link);
@@ -613,6 +615,12 @@ static void run_close(struct loop_task *task)
 	loop_timer_cancel(&link->stop_timer);
 	loop_tick_remove(&link->tick);
 	nbd_conn_close(&link->conn);
+	if (!link->suspend && !link->up && link->keep.header && !nbd_keep_is_empty(&link->keep))
+		say(link, LOG_LEVEL_ERROR,
+		    "%s: writes that it had acknowledged and that were not flushed are not sent "
+		    "again; "
+		    "what it has lost of them stays lost",
+		    link->setup.image);
 	nbd_keep_close(&link->keep, !link->suspend);
 	free(link->replay_buf);
 	free(link);
@@ -632,6 +640,17 @@ uint64_t nbd_link_bytes(const struct nbd_link *link)
 bool nbd_link_is_away(const struct nbd_link *link)
 {
 	return !link->up && !link->expired && !link->stopping;
+}
+
+/* After a stop too: the first attempt to attach the rings was taken back. */
+void nbd_link_start(struct nbd_link *link)
+{
+	if (!link->stopping)
+		return;
+	link->stopping = link->suspend = false;
+	loop_timer_cancel(&link->stop_timer);
+	if (!nbd_conn_is_open(&link->conn))
+		try_later(link);
 }
 
 void nbd_link_stop(struct nbd_link *link, bool suspend)

@@ -37,6 +37,7 @@ uint64_t nbd_link_bytes(const struct nbd_link *link);
 
 /* Worker thread: as in struct image_ops. */
 void nbd_link_submit(struct nbd_link *link, struct image_request *req);
+void nbd_link_start(struct nbd_link *link);
 void nbd_link_stop(struct nbd_link *link, bool suspend);
 void nbd_link_recall(struct nbd_link *link, struct image_request *req);
 void nbd_link_halt(struct nbd_link *link, bool halted);

@@ -50,7 +50,7 @@ static struct slow_request *next(struct slow *slow, unsigned int turn)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += LINGER_S;
-	while (!err && turn == slow->turn && !(task = STAILQ_FIRST(&slow->todo)) && !slow->closed)
+	while (turn == slow->turn && !(task = STAILQ_FIRST(&slow->todo)) && !slow->closed && !err)
 		err = pthread_cond_timedwait(&slow->more, &slow->lock, &until);
 	if (turn != slow->turn || !task)
 		return NULL;
@@ -113,6 +113,16 @@ static bool hangs(const struct slow *slow)
 {
 	return slow->patience_ns && slow->since_ns &&
 	       loop_now_ns() - slow->since_ns > slow->patience_ns;
+}
+
+void slow_look(struct slow *slow)
+{
+	pthread_mutex_lock(&slow->lock);
+	if (hangs(slow) && !STAILQ_EMPTY(&slow->todo))
+		leave_behind(slow);
+	if (!slow->served && !STAILQ_EMPTY(&slow->todo))
+		start_thread(slow); /* else the next look tries */
+	pthread_mutex_unlock(&slow->lock);
 }
 
 int slow_run(struct slow *slow, struct slow_request *req)

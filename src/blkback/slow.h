@@ -35,6 +35,11 @@ struct slow *slow_free(struct slow *slow);
 
 /* Any thread: 0, with `done` to follow; or -errno when there can be no thread, and nothing follows. */
 int slow_run(struct slow *slow, struct slow_request *req);
+/*
+ * For who waits for an answer and has nothing new to ask: where others wait behind a call that takes longer than
+ * it may, they get another thread.
+ */
+void slow_look(struct slow *slow);
 /* Take it back, if the thread has not begun with it: true, and nothing follows. */
 bool slow_recall(struct slow *slow, struct slow_request *req);
 

@@ -216,6 +216,7 @@ static bool vbd_left(struct device *dev)
 
 static void vbd_done(struct device *dev, bool removed)
 {
+	loop_timer_cancel(&vbd_of(dev)->patience);
 	vbd_of(dev)->slow = slow_free(vbd_of(dev)->slow);
 	xentop_close(&vbd_of(dev)->xentop);
 	if (removed)

@@ -157,10 +157,15 @@ static void find_image(struct slow_request *req)
 static int write_medium(struct store *store, xs_transaction_t t, void *user)
 {
 	const struct opening *opening = user;
+	const char *dir = opening->vbd->dev.be_path;
 	char text[MEDIUM_ID_TEXT_MAX];
+	uint32_t state;
+	int err = store_read_u32(store, t, dir, "state", 0, XENBUS_NR_STATES, &state);
 
+	if (err || state == XENBUS_INITIALISING) /* another disk is in its place, or none */
+		return err ? err : -ENOENT;
 	medium_id_format(&opening->find.medium, text, sizeof(text));
-	return store_write(store, t, opening->vbd->dev.be_path, MEDIUM_ID_KEY, text);
+	return store_write(store, t, dir, MEDIUM_ID_KEY, text);
 }
 
 /* Who sees it first says what it is: the hotplug script; or we, where that was not ours. */
@@ -311,6 +316,8 @@ static void close_done(struct slow_request *req)
 void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd))
 {
 	vbd->closed = then;
+	if (vbd->size.asked && slow_recall(vbd->dev.env->asker, &vbd->size.req))
+		vbd->size.asked = false; /* it stood behind another disk's */
 	if (vbd->size.asked) {
 		expect_answer(vbd); /* vbd_resize.c comes back */
 		return;

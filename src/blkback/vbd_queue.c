@@ -169,6 +169,7 @@ static int attach(struct vbd_queue *q)
 	if (err)
 		return err;
 	worker_attach(q->worker, &q->queue, &vbd_queue_ops);
+	image_start(q->image);
 	image_halt(q->image, q->queue.halted);
 	return worker_bind(q->worker, &q->port, &q->queue, q->id.domid, q->setup.port);
 }

@@ -98,6 +98,8 @@ static void look(void *user)
 	struct vbd *vbd = user;
 	struct vbd_size *size = &vbd->size;
 
+	if (size->asked)
+		slow_look(vbd->dev.env->asker);
 	if (size->asked && ++size->nr_looks == VBD_PATIENCE_S)
 		vbd_image_late(vbd);
 	if (size->asked || vbd->nr_resizing)

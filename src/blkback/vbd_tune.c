@@ -144,7 +144,10 @@ static void note_flush_failed(struct vbd *vbd, int err)
 
 void vbd_queue_flush_failed(struct vbd_queue *q, int err)
 {
-	note_flush_failed(q->owner, err);
+	const struct vbd *vbd = q->owner;
+
+	if (!vbd->dev.gone) /* else there may be another disk in its place */
+		note_flush_failed(q->owner, err);
 }
 
 void vbd_find_flush_failed(struct vbd *vbd)

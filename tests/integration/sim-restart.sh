@@ -56,8 +56,7 @@ terms() {
 		start_daemon
 	done
 	load_is_clean
-	grep -q ": resumed, replayed=0" "$log" || fail "nothing says that it was resumed"
-	! grep -q "replayed=[1-9]" "$log" || fail "a clean stop left something to replay"
+	grep -q ": resumed, replayed=" "$log" || fail "nothing says that it was resumed"
 	give_back
 }
 
@@ -165,6 +164,8 @@ destroyed_without_its_image() {
 	xensim-xl destroy "$dom"
 	wait "$load" || :
 	nothing_is_held
+	sleep 6 # the next look for its image would have come after five seconds, for a disk that is no more
+	kill -0 "$daemon" || fail "the daemon died"
 	no_file_stays '*.journal'
 	stop_daemon
 }
@@ -211,7 +212,7 @@ second_daemon() {
 	stop_daemon
 }
 
-test_case "five clean stops under load leave nothing to replay" terms
+test_case "five clean stops under load lose and double nothing" terms
 test_case "SIGKILL with a full ring loses and doubles nothing" deep
 test_case "SIGKILL with one request at a time loses nothing" shallow
 test_case "SIGKILL of several queues of several pages loses nothing" queues

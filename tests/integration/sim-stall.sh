@@ -375,6 +375,17 @@ no_answer() {
 	two_guests_go
 }
 
+# All disks are asked at once, the youngest first: those behind it do not wait for its answer.
+no_answer_of_the_first() {
+	two_guests 50:50:0:0
+	touch "$XENSIM_FAULTS/hang-fast"
+	wait_line "$log" "vbd $fast/51712: its image has not answered for 5 s"
+	xensim-xl block-detach "$slow" xvda || fail "a healthy disk is not detached"
+	rm "$XENSIM_FAULTS/hang-fast"
+	wait_line "$log" "vbd $fast/51712: its image answers again"
+	two_guests_go
+}
+
 waits_for_us() { [ "$(xenstore-read "/local/domain/$1/device/vbd/$2/state")" = 3 ]; }
 no_opening() {
 	two_guests 50:50:0:0
@@ -495,6 +506,7 @@ test_case "one ring's failed flush is that of all the disk's rings" one_ring_for
 test_case "a failed flush is remembered until the disk is attached again" remembered
 test_case "a failed flush is held where it can be done later, and never where data is lost" flush_under_stall
 test_case "an image that does not say its size holds up nobody" no_answer
+test_case "an image that does not say its size, and is asked first, keeps no other from being detached" no_answer_of_the_first
 test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
 test_case "the daemon ends, whatever does not answer" no_end

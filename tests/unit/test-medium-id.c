@@ -19,7 +19,7 @@ static char path[64];
 
 static struct medium_id look(void)
 {
-	struct medium_id medium;
+	struct medium_id medium = { 0 };
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	CHECK(fd >= 0 && medium_id_of(fd, &medium) == 0);
