@@ -203,7 +203,7 @@ static bool is_written(void)
 
 void log_stop(void)
 {
-	bool written;
+	bool written, ours;
 
 	pthread_mutex_lock(&waiting.lock);
 	if (waiting.mode != HAND_OVER) {
@@ -211,9 +211,11 @@ void log_stop(void)
 		return;
 	}
 	written = is_written();
-	waiting.mode = written ? WRITE_AT_ONCE : SAY_NOTHING;
+	ours = waiting.mode == HAND_OVER; /* else another thread has stopped it meanwhile */
+	if (ours)
+		waiting.mode = written ? WRITE_AT_ONCE : SAY_NOTHING;
 	pthread_mutex_unlock(&waiting.lock);
-	if (written)
+	if (ours && written)
 		pthread_join(waiting.thread, NULL);
 }
 

@@ -50,6 +50,7 @@ struct daemon {
 	struct registry *registry;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
+	bool told_to_stop;
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
@@ -140,6 +141,7 @@ static void signal_came(void *user, uint32_t events)
 	case SIGUSR2:
 		return;
 	}
+	daemon->told_to_stop = true;
 	log_info("stopping; the guests keep their devices and wait");
 	sd_notify(0, "STOPPING=1");
 	registry_stop(daemon->registry);
@@ -418,6 +420,7 @@ static void stop(struct daemon *daemon)
 {
 	registry_free(daemon->registry);
 	tap_keeper_stop();
+	watchdog_stop(daemon->watchdog);
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
 		worker_close(&daemon->workers[i]);
 	slow_free(daemon->asker);
@@ -444,7 +447,7 @@ static int serve(struct daemon *daemon)
 		sd_notify(0, "READY=1");
 		err = loop_run(daemon->loop);
 	}
-	if (!err && daemon->store.lost)
+	if (!err && daemon->store.lost && !daemon->told_to_stop)
 		err = -ENOTCONN;
 	left = daemon->registry && registry_leaves_any(daemon->registry);
 	if (!left)

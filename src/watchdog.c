@@ -166,11 +166,17 @@ int watchdog_start(const struct watchdog_setup *setup, struct watchdog **ret_wat
 	return err;
 }
 
+void watchdog_stop(struct watchdog *watchdog)
+{
+	if (watchdog)
+		loop_thread_stop(&watchdog->thread);
+}
+
 struct watchdog *watchdog_free(struct watchdog *watchdog)
 {
 	if (!watchdog)
 		return NULL;
-	loop_thread_stop(&watchdog->thread);
+	watchdog_stop(watchdog);
 	loop_free(watchdog->loop);
 	free(watchdog->pings);
 	free(watchdog);

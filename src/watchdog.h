@@ -25,6 +25,8 @@ struct watchdog_setup {
 
 /* Start it; systemd is fed if it asked for that in the environment. 0 or -errno. */
 int watchdog_start(const struct watchdog_setup *setup, struct watchdog **ret_watchdog);
+/* Nobody is asked any more; answers may still come. Before any worker is closed. NULL is fine. */
+void watchdog_stop(struct watchdog *watchdog);
 /* Every other loop has ended or will never run again. NULL is fine; returns NULL. */
 struct watchdog *watchdog_free(struct watchdog *watchdog);
 
