@@ -28,6 +28,7 @@ static int vbd_probe(struct device *dev)
 	vbd->image = (struct image)IMAGE_CLOSED;
 	vbd->max_queues = device_offer_queues(dev, VBD_MAX_QUEUES);
 	vbd->rates.packets.min_burst = 1;
+	vbd->rates.packets.max_debt = VBD_MAX_QUEUES; /* all may see at once that one may go */
 	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 	vbd->options = *dev->env->disk;
 	vbd_read_options(vbd);

@@ -230,6 +230,21 @@ static void the_stricter_of_two_limits_counts(void **state)
 }
 
 /* However small the burst is, so many packets may go together, and the next ones wait for all of them. */
+/* Each of a disk's rings has a worker of its own: all may find at once that one request may go. */
+static void all_who_saw_that_one_may_go_pay(void **state)
+{
+	struct rate_pair pair = { .packets.min_burst = 1, .packets.max_debt = 4 };
+	uint64_t now = 1000 * MSEC;
+
+	(void)state;
+	rate_set(&pair.packets, 1, 5000); /* one in 5 ms */
+	assert_int_equal(rate_pair_take(&pair, 1, 512, now), 0);
+	now += 5 * MSEC;
+	for (int i = 0; i < 4; i++)
+		rate_charge(&pair.packets, 1, now);
+	assert_int_equal(rate_pair_take(&pair, 1, 512, now), 20 * MSEC);
+}
+
 static void packets_that_go_together_are_all_paid_for(void **state)
 {
 	struct rate_pair pair = { .packets.max_debt = 139 };
@@ -275,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_limit_may_count_packets),
 		cmocka_unit_test(charged_packets_keep_the_average),
 		cmocka_unit_test(the_stricter_of_two_limits_counts),
+		cmocka_unit_test(all_who_saw_that_one_may_go_pay),
 		cmocka_unit_test(packets_that_go_together_are_all_paid_for),
 		cmocka_unit_test(extremes_do_not_overflow),
 	};
