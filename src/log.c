@@ -14,6 +14,7 @@
 
 #define MAX_WAITING     ((size_t)4 << 20) /* bytes of lines that nobody has read yet */
 #define STOP_WAIT_S     1
+#define PATIENCE_NS     (100l * 1000 * 1000)
 #define LIMIT_BURST     10
 #define LIMIT_WINDOW_NS (60ull * 1000000000ull)
 
@@ -36,7 +37,9 @@ static struct {
 	STAILQ_HEAD(, line) lines;
 	size_t bytes; /* of the lines, and of the one that is being written */
 	unsigned long lost;
-	pthread_t thread;
+	unsigned long said, written; /* lines, but for those that were lost */
+	bool slow;                   /* whoever reads was once, and lines are waiting since */
+	pthread_t control, thread;
 	enum { WRITE_AT_ONCE, HAND_OVER, SAY_NOTHING } mode;
 	bool stopping, ended;
 } waiting = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -147,6 +150,9 @@ static void write_next(void)
 	write_line(line);
 	pthread_mutex_lock(&waiting.lock);
 	waiting.bytes -= line->len;
+	waiting.written++;
+	waiting.slow = waiting.slow && !STAILQ_EMPTY(&waiting.lines);
+	pthread_cond_broadcast(&waiting.changed);
 	free(line);
 }
 
@@ -180,8 +186,10 @@ static void *write_waiting(void *unused)
 
 int log_start(void)
 {
-	int err = pthread_create(&waiting.thread, NULL, write_waiting, NULL);
+	int err;
 
+	waiting.control = pthread_self();
+	err = pthread_create(&waiting.thread, NULL, write_waiting, NULL);
 	if (!err)
 		waiting.mode = HAND_OVER;
 	return -err;
@@ -229,9 +237,30 @@ static void hand_over(struct line *line)
 		free(line);
 	} else {
 		waiting.bytes += line->len;
+		waiting.said++;
 		STAILQ_INSERT_TAIL(&waiting.lines, line, link);
 	}
-	pthread_cond_signal(&waiting.changed);
+	pthread_cond_broadcast(&waiting.changed);
+}
+
+/*
+ * What the daemon does next is seen after what it has said of it, as long as somebody reads. The control thread
+ * waits for that, once and not for long; data threads never do. With the lock held.
+ */
+static void see_it_written(void)
+{
+	unsigned long mine = waiting.said;
+	struct timespec until;
+
+	if (waiting.slow || waiting.lost || !pthread_equal(pthread_self(), waiting.control))
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PATIENCE_NS;
+	until.tv_sec += until.tv_nsec / 1000000000l;
+	until.tv_nsec %= 1000000000l;
+	while ((long)(waiting.written - mine) < 0 && !waiting.slow)
+		waiting.slow = pthread_cond_timedwait(&waiting.changed, &waiting.lock, &until) ==
+			       ETIMEDOUT;
 }
 
 /* Takes the line. */
@@ -241,7 +270,11 @@ static void say(struct line *line)
 
 	pthread_mutex_lock(&waiting.lock);
 	if (waiting.mode == HAND_OVER) {
+		bool raw = line->raw;
+
 		hand_over(line);
+		if (!raw)
+			see_it_written();
 	} else {
 		if (waiting.mode == WRITE_AT_ONCE)
 			write_line(line);
