@@ -8,10 +8,10 @@
  * The size is asked for once a second, for all disks in one wake-up and by one thread (slow.h), for the answer may
  * not come. inotify would wake us at every write of the guest to a file, and says nothing about block devices.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "blkback/vbd.h"
+#include "parse.h"
 
 static uint64_t sectors_of(const struct vbd *vbd)
 {
@@ -118,7 +118,7 @@ void vbd_resize_start(struct vbd *vbd)
 	vbd->nr_resizing = 0;
 	vbd->size.told = sectors_of(vbd);
 	if (vbd->resume && !vbd_read_own(vbd, "sectors", text, sizeof(text)))
-		sscanf(text, "%" SCNu64, &vbd->size.told);
+		parse_u64(text, 0, UINT64_MAX, &vbd->size.told);
 	announce(vbd);
 	loop_tick_add(vbd->dev.env->loop, &vbd->size_tick, look, vbd);
 }
