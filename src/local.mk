@@ -2,30 +2,32 @@
 # The daemon is main.c and options.c on top of libpvb.a, which the tests link as well.
 
 sbin_PROGRAMS += pvbackd
-pvbackd_SOURCES = src/main.c src/options.c src/options.h
+pvbackd_SOURCES = src/control/main.c src/control/options.c src/control/options.h
 pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
-	src/aio_ring.c src/aio_ring.h \
-	src/device.c src/device.h \
-	src/front.c src/front.h \
-	src/grant.c src/grant.h \
-	src/keys.c src/keys.h \
-	src/leftover.c src/leftover.h \
-	src/log.c src/log.h \
-	src/log_journal.c src/log_journal.h \
-	src/loop.c src/loop.h \
-	src/mapfile.c src/mapfile.h \
-	src/medium_id.c src/medium_id.h \
-	src/nbd_name.c src/nbd_name.h \
-	src/owner.c src/owner.h \
-	src/parse.c src/parse.h \
-	src/rate.c src/rate.h \
-	src/reason.c src/reason.h \
-	src/registry.c src/registry.h \
-	src/store.c src/store.h \
-	src/trace.c src/trace.h \
-	src/watchdog.c src/watchdog.h \
-	src/worker.c src/worker.h \
-	src/xenbus.c src/xenbus.h
+	src/core/container_of.h \
+	src/core/log.c src/core/log.h \
+	src/core/log_journal.c src/core/log_journal.h \
+	src/core/loop.c src/core/loop.h \
+	src/core/mapfile.c src/core/mapfile.h \
+	src/core/nbd_name.c src/core/nbd_name.h \
+	src/core/parse.c src/core/parse.h \
+	src/core/rate.c src/core/rate.h \
+	src/core/slow.c src/core/slow.h \
+	src/core/trace.c src/core/trace.h \
+	src/guest/aio_ring.c src/guest/aio_ring.h \
+	src/guest/grant.c src/guest/grant.h \
+	src/guest/worker.c src/guest/worker.h \
+	src/control/device.c src/control/device.h \
+	src/control/front.c src/control/front.h \
+	src/control/keys.c src/control/keys.h \
+	src/control/leftover.c src/control/leftover.h \
+	src/control/medium_id.c src/control/medium_id.h \
+	src/control/owner.c src/control/owner.h \
+	src/control/reason.c src/control/reason.h \
+	src/control/registry.c src/control/registry.h \
+	src/control/store.c src/control/store.h \
+	src/control/watchdog.c src/control/watchdog.h \
+	src/control/xenbus.c src/control/xenbus.h

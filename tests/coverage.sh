@@ -20,7 +20,7 @@ find src -name '*.gcda' -exec gcov -n {} + 2>/dev/null | awk '
 		seen[file] = 1
 		where = file
 		if (sub(/^src\//, "", where) && sub(/\/[^\/]*$/, "", where)) place = "src/" where; else place = file
-		if (place !~ /^src\/[a-z]+$/ && place != "src/xenbus.c") place = "src"
+		if (place !~ /^src\/[a-z]+$/ && place != "src/control/xenbus.c") place = "src"
 		total[place] += lines
 		hit[place] += lines * part[3] / 100
 	}

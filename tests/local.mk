@@ -94,7 +94,7 @@ tests_unit_test_parse_SOURCES = tests/unit/test-parse.c tests/unit/unit.h
 tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_LIBS)
 
-tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/options.c src/options.h
+tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/control/options.c src/control/options.h
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
 endif

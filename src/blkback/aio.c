@@ -6,9 +6,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "aio_ring.h"
+#include "guest/aio_ring.h"
 #include "blkback/aio.h"
-#include "log.h"
+#include "core/log.h"
 
 #define MAX_IN_KERNEL SLOTS_ALL
 #define SUBMIT_BATCH  256

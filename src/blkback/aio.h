@@ -16,7 +16,7 @@
 #include "blkback/kept.h"
 #include "blkback/share.h"
 #include "blkback/slots.h"
-#include "worker.h"
+#include "guest/worker.h"
 
 struct aio_request;
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keys.h"
+#include "control/keys.h"
 
 #define PERSISTENT_GRANTS_MAX 65536u
 

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/container_of.h"
 #include "blkback/image.h"
 #include "ring/blkif.h"
 
@@ -188,8 +189,7 @@ static int discard(const struct image *image, uint64_t offset, uint64_t bytes, b
 
 static struct image_request *request_of(void *slow)
 {
-	return (struct image_request *)(void *)((char *)slow -
-						offsetof(struct image_request, slow));
+	return container_of(slow, struct image_request, slow);
 }
 
 static void discard_work(struct slow_request *slow)

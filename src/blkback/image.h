@@ -13,8 +13,8 @@
 #include "blkback/aio.h"
 #include "blkback/blocks.h"
 #include "blkback/disk_options.h"
-#include "blkback/slow.h"
-#include "grant.h"
+#include "core/slow.h"
+#include "guest/grant.h"
 #include "ring/blkif.h"
 
 #define IMAGE_BLOCK_MAX 4096u

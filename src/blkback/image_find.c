@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "blkback/image_find.h"
-#include "nbd_name.h"
+#include "core/nbd_name.h"
 
 enum { LOOP_MAJOR = 7 };
 

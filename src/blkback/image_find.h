@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "blkback/image.h"
-#include "medium_id.h"
+#include "control/medium_id.h"
 
 struct image_find {
 	/* what the toolstack and its script wrote; "" for what they did not */

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "blkback/journal.h"
-#include "mapfile.h"
+#include "core/mapfile.h"
 
 #define MAX_BYTES (1u << 20) /* no version has had more */
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "grant.h"
+#include "guest/grant.h"
 
 /* For all workers together: half of what Linux lets a process have (vm.max_map_count). */
 #define KEPT_MAX 32768u

@@ -15,7 +15,6 @@ libpvb_a_SOURCES += \
 	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
 	src/blkback/share.c src/blkback/share.h \
 	src/blkback/slots.h \
-	src/blkback/slow.c src/blkback/slow.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \
 	src/blkback/vbd_blocks.c \

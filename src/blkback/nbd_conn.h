@@ -8,8 +8,8 @@
 #include <sys/queue.h>
 
 #include "blkback/image.h"
-#include "nbd_name.h"
-#include "loop.h"
+#include "core/nbd_name.h"
+#include "core/loop.h"
 
 struct nbd_handle;
 

@@ -8,7 +8,7 @@
 #ifndef PVB_NBD_FENCE_H
 #define PVB_NBD_FENCE_H
 
-#include "nbd_name.h"
+#include "core/nbd_name.h"
 
 /*
  * 0: all earlier connections to this server are over. -EBUSY: not yet. -EOPNOTSUPP when it cannot be told:

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container_of.h"
 #include "blkback/nbd_fence.h"
 #include "blkback/nbd_keep.h"
 #include "blkback/nbd_link.h"
-#include "log.h"
+#include "core/log.h"
 #include "ring/blkif.h"
 
 #define NS_PER_MS    1000000ull
@@ -77,8 +78,7 @@ say(struct nbd_link *link, enum log_level level, const char *fmt, ...)
 
 static void report_opened(struct loop_task *task)
 {
-	struct nbd_link *link =
-		(struct nbd_link *)(void *)((char *)task - offsetof(struct nbd_link, report));
+	struct nbd_link *link = container_of(task, struct nbd_link, report);
 
 	link->setup.opened(link->setup.user, link->open_err, link->why, &link->facts);
 }
@@ -575,7 +575,7 @@ static const struct nbd_conn_ops conn_ops = { .up = up, .down = down, .done = an
 
 static struct nbd_link *link_of_order(struct loop_task *task)
 {
-	return (struct nbd_link *)(void *)((char *)task - offsetof(struct nbd_link, order));
+	return container_of(task, struct nbd_link, order);
 }
 
 static void run_open(struct loop_task *task)

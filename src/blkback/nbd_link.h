@@ -8,7 +8,7 @@
 #define PVB_NBD_LINK_H
 
 #include "blkback/nbd_conn.h"
-#include "worker.h"
+#include "guest/worker.h"
 
 struct nbd_link;
 

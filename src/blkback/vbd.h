@@ -10,9 +10,9 @@
 #include "blkback/disk_options.h"
 #include "blkback/image.h"
 #include "blkback/vbd_queue.h"
-#include "device.h"
-#include "leftover.h"
-#include "loop.h"
+#include "control/device.h"
+#include "control/leftover.h"
+#include "core/loop.h"
 
 #define VBD_MAX_QUEUES     4u
 #define VBD_MAX_RING_ORDER 4u

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "core/container_of.h"
 #include "blkback/vbd_queue.h"
 
 void vbd_blocks_span(struct vbd_io *io)
@@ -89,8 +90,7 @@ static bool covers_whole_blocks(const struct vbd_io *io)
 /* In the worker's loop, outside of a pass. */
 static void run_granted(struct loop_task *task)
 {
-	struct vbd_io *io =
-		(struct vbd_io *)(void *)((char *)task - offsetof(struct vbd_io, granted));
+	struct vbd_io *io = container_of(task, struct vbd_io, granted);
 
 	queue_mark(&io->queue->queue); /* its submit comes with the pass */
 	if (io->entry->req.op == BLKIF_DISCARD || !read_edge(io))
@@ -100,8 +100,7 @@ static void run_granted(struct loop_task *task)
 /* By whoever gave up the blocks, perhaps in another worker. */
 static void claim_granted(struct block_claim *claim)
 {
-	struct vbd_io *io =
-		(struct vbd_io *)(void *)((char *)claim - offsetof(struct vbd_io, claim));
+	struct vbd_io *io = container_of(claim, struct vbd_io, claim);
 
 	io->granted.run = run_granted;
 	loop_post(io->queue->worker->loop, &io->granted);

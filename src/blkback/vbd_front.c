@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "blkback/vbd.h"
-#include "front.h"
+#include "control/front.h"
 
 /* Grant references and event channel ports have no meaning to check beyond their width. */
 #define REF_MAX  UINT32_MAX

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container_of.h"
 #include "blkback/image_find.h"
 #include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
@@ -289,7 +290,7 @@ int vbd_open_image(struct vbd *vbd)
 
 static struct vbd *closing_vbd(struct slow_request *req)
 {
-	return (struct vbd *)(void *)((char *)req - offsetof(struct vbd, closing));
+	return container_of(req, struct vbd, closing);
 }
 
 static void close_work(struct slow_request *req)

@@ -2,6 +2,7 @@
 /* A ring's part in the worker's pass: take, act, give, answer. Worker thread only. */
 #include <errno.h>
 
+#include "core/container_of.h"
 #include "blkback/vbd_queue.h"
 
 /* Requests of a ring in each step of a pass, so that one deep ring does not hold up the others. */
@@ -96,8 +97,7 @@ void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 
 static void report_broken(struct loop_task *task)
 {
-	struct vbd_queue *q =
-		(struct vbd_queue *)(void *)((char *)task - offsetof(struct vbd_queue, alarm));
+	struct vbd_queue *q = container_of(task, struct vbd_queue, alarm);
 
 	q->broken(q, -EPROTO);
 }

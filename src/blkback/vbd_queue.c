@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "core/container_of.h"
 #include "blkback/vbd_queue.h"
 
-#define queue_of(task_, member_)                                                                   \
-	((struct vbd_queue *)(void *)((char *)(task_)-offsetof(struct vbd_queue, member_)))
+#define queue_of(task_, member_) container_of(task_, struct vbd_queue, member_)
 
 _Static_assert(IMAGE_BYTES_MAX <= BUFPOOL_MAX_BYTES, "a buffer holds the largest request");
 

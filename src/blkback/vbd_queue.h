@@ -16,11 +16,11 @@
 #include "blkback/journal.h"
 #include "blkback/kept.h"
 #include "blkback/xentop.h"
-#include "rate.h"
+#include "core/rate.h"
 #include "ring/blkif.h"
 #include "ring/ring.h"
-#include "trace.h"
-#include "worker.h"
+#include "core/trace.h"
+#include "guest/worker.h"
 
 #define VBD_MAX_RING_PAGES 16u
 

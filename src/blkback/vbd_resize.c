@@ -10,8 +10,9 @@
  */
 #include <stdio.h>
 
+#include "core/container_of.h"
 #include "blkback/vbd.h"
-#include "parse.h"
+#include "core/parse.h"
 
 static uint64_t sectors_of(const struct vbd *vbd)
 {
@@ -71,7 +72,7 @@ static void changed(struct vbd *vbd, uint64_t bytes)
 
 static struct vbd *asking_vbd(struct slow_request *req)
 {
-	return (struct vbd *)(void *)((char *)req - offsetof(struct vbd, size.req));
+	return container_of(req, struct vbd, size.req);
 }
 
 static void ask(struct slow_request *req)

@@ -13,12 +13,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/container_of.h"
 #include "blkback/vbd_queue.h"
 
 static void report(struct loop_task *task)
 {
-	struct vbd_queue *q = (struct vbd_queue *)(void *)((char *)task - offsetof(struct vbd_queue,
-										   stall_report));
+	struct vbd_queue *q = container_of(task, struct vbd_queue, stall_report);
 
 	q->stalled(q, atomic_exchange(&q->stall_err, 0));
 }
@@ -66,8 +66,7 @@ void vbd_stall_stop(struct vbd_queue *q)
 
 static void report_flush(struct loop_task *task)
 {
-	struct vbd_queue *q = (struct vbd_queue *)(void *)((char *)task - offsetof(struct vbd_queue,
-										   flush_report));
+	struct vbd_queue *q = container_of(task, struct vbd_queue, flush_report);
 
 	q->flush_failed(q, atomic_exchange(&q->flush_err, 0));
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "hotplug/backend.h"
-#include "medium_id.h"
+#include "control/medium_id.h"
 
 #define XENBUS_STATE_CLOSING 5
 #define XENBUS_STATE_CLOSED  6

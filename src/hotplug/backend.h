@@ -8,7 +8,7 @@
 
 #include "hotplug/failure.h"
 #include "hotplug/request.h"
-#include "store.h"
+#include "control/store.h"
 
 /*
  * Read one key of the device's directory. A key that is not there gives `fallback` if that is not

@@ -23,7 +23,7 @@
 #include "hotplug/scripts.h"
 #include "hotplug/server.h"
 #include "hotplug/target.h"
-#include "nbd_name.h"
+#include "core/nbd_name.h"
 
 struct disk {
 	struct hotplug_image image;

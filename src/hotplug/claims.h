@@ -8,7 +8,7 @@
 #include "hotplug/request.h"
 #include "hotplug/sharing.h"
 #include "hotplug/target.h"
-#include "store.h"
+#include "control/store.h"
 
 /*
  * Walk all disks of this backend domain that went through their script, of pvbackd and of others, and

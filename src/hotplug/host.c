@@ -13,7 +13,7 @@
 
 #include "hotplug/host.h"
 #include "hotplug/medium.h"
-#include "owner.h"
+#include "control/owner.h"
 
 int hotplug_host_check_daemon(const char *runtime_dir, struct hotplug_failure *failure)
 {

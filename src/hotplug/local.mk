@@ -2,7 +2,7 @@
 # Both hotplug scripts are one program: it is installed as block-pvbackd, and vif-pvbackd is a link to
 # it. All of it but main() is a library, so that the tests can call the parts.
 
-libpvb_a_SOURCES += src/rtnl.c src/rtnl.h src/rtnl_bridge.c src/rtnl_bridge.h
+libpvb_a_SOURCES += src/control/rtnl.c src/control/rtnl.h src/control/rtnl_bridge.c src/control/rtnl_bridge.h
 
 noinst_LIBRARIES += libhotplug.a
 libhotplug_a_SOURCES = \

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "hotplug/request.h"
-#include "parse.h"
-#include "rtnl.h"
+#include "core/parse.h"
+#include "control/rtnl.h"
 
 /* Xen's domain ids end below DOMID_FIRST_RESERVED (xen.h). */
 #define DOMID_MAX 0x7fefu

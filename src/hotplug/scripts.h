@@ -5,7 +5,7 @@
 
 #include "hotplug/failure.h"
 #include "hotplug/request.h"
-#include "store.h"
+#include "control/store.h"
 
 /*
  * Do what `req` asks. 0, or a negative errno with *failure filled in; the device is then as it was

@@ -13,8 +13,8 @@
 #include "hotplug/aside.h"
 #include "hotplug/server.h"
 #include "hotplug/target.h"
-#include "nbd_name.h"
-#include "store.h"
+#include "core/nbd_name.h"
+#include "control/store.h"
 
 #define INSPECT_LIMIT_S 10
 

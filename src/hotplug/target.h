@@ -9,7 +9,7 @@
 
 #include "hotplug/failure.h"
 #include "hotplug/sharing.h"
-#include "medium_id.h"
+#include "control/medium_id.h"
 
 struct hotplug_target {
 	char path[PATH_MAX]; /* without symbolic links */

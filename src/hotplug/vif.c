@@ -15,7 +15,7 @@
 #include "hotplug/scripts.h"
 #include "hotplug/vifconf.h"
 #include "hotplug/vlan.h"
-#include "rtnl.h"
+#include "control/rtnl.h"
 
 /*
  * The numerically largest address that is not a group's: a bridge takes the smallest of its ports'

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #include "hotplug/vifconf.h"
-#include "parse.h"
-#include "rtnl.h"
+#include "core/parse.h"
+#include "control/rtnl.h"
 
 #define EMULATED_SUFFIX "-emu"
 

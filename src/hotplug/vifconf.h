@@ -8,7 +8,7 @@
 
 #include "hotplug/failure.h"
 #include "hotplug/request.h"
-#include "rtnl_bridge.h"
+#include "control/rtnl_bridge.h"
 
 #define VIFCONF_DEFAULT_BRIDGE "xenbr0"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "hotplug/vlan.h"
-#include "parse.h"
+#include "core/parse.h"
 
 /* One term: `count` VLANs from `first` on, each `step` above the one before. */
 struct term {

@@ -4,7 +4,7 @@
 #define PVB_HOTPLUG_VLAN_H
 
 #include "hotplug/failure.h"
-#include "rtnl_bridge.h"
+#include "control/rtnl_bridge.h"
 
 /*
  * The syntax is that of vif-bridge in Xen 4.20 and later: terms separated by slashes, each a VLAN (10),

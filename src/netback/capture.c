@@ -17,7 +17,7 @@
 #include <pcap/pcap.h>
 #endif
 
-#include "log.h"
+#include "core/log.h"
 #include "netback/capture.h"
 #include "netback/pcapng.h"
 

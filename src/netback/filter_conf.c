@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "netback/filter.h"
-#include "parse.h"
+#include "core/parse.h"
 
 #define SEPARATORS ", \t\n"
 

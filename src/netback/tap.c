@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "netback/tap.h"
-#include "rtnl.h"
+#include "control/rtnl.h"
 
 /* An earlier life of the daemon has left it, or the kernel did not do as it was told. */
 #define STEERED_BY_UNKNOWN (-2)

@@ -3,7 +3,7 @@
 #include <libaio.h>
 #include <stdlib.h>
 
-#include "aio_ring.h"
+#include "guest/aio_ring.h"
 #include "netback/tap_batch.h"
 
 /* One frame costs less by the plain call. */

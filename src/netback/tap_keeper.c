@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "core/log.h"
 #include "netback/tap_keeper.h"
 
 #define SOCKET_NAME "taps"

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "log.h"
-#include "mapfile.h"
+#include "core/log.h"
+#include "core/mapfile.h"
 #include "netback/tap_keeper.h"
 #include "netback/tap_mark.h"
 

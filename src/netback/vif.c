@@ -20,7 +20,7 @@
 #include "netback/tap_share.h"
 #include "netback/vif.h"
 #include "netback/vif_kept.h"
-#include "rtnl.h"
+#include "control/rtnl.h"
 
 struct vif {
 	struct device dev; /* first */

@@ -3,8 +3,8 @@
 #ifndef PVB_NETBACK_VIF_H
 #define PVB_NETBACK_VIF_H
 
-#include "device.h"
-#include "worker.h"
+#include "control/device.h"
+#include "guest/worker.h"
 
 extern const struct device_ops vif_device_ops;
 extern const struct plane vif_plane; /* PLANE_NET */

@@ -6,7 +6,7 @@
 
 #include "netback/vif_capture.h"
 #include "netback/vif_options.h"
-#include "parse.h"
+#include "core/parse.h"
 
 #define PATH_SIZE        (PATH_MAX + 64u) /* of a directory, and the name in it */
 #define DEFAULT_SNAPLEN  CAPTURE_MAX_SNAPLEN

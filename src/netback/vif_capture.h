@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "device.h"
+#include "control/device.h"
 #include "netback/capture.h"
 
 struct vif_capture_entry;

@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/container_of.h"
 #include "netback/vif_ctrl.h"
 
-#define ctrl_of(task_ptr, member)                                                                  \
-	((struct vif_ctrl *)(void *)((char *)(task_ptr)-offsetof(struct vif_ctrl, member)))
+#define ctrl_of(task_ptr, member) container_of(task_ptr, struct vif_ctrl, member)
 
 static struct vif_ctrl *ctrl_of_queue(struct queue *queue)
 {

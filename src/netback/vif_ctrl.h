@@ -10,15 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "grant.h"
-#include "loop.h"
+#include "guest/grant.h"
+#include "core/loop.h"
 #include "netback/hash.h"
 #include "netback/vif_shared.h"
 #include "netback/vif_steer.h"
 #include "netback/vif_undo.h"
 #include "ring/ring.h"
-#include "trace.h"
-#include "worker.h"
+#include "core/trace.h"
+#include "guest/worker.h"
 
 /* Requests of one pass; a frontend has one or two on the way. */
 #define VIF_CTRL_BATCH 8u

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "mapfile.h"
+#include "core/mapfile.h"
 #include "netback/tap_mark.h"
 #include "netback/vif_file.h"
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "leftover.h"
+#include "control/leftover.h"
 
 struct vif_id {
 	const char *dir; /* borrowed: the runtime directory */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "front.h"
+#include "control/front.h"
 #include "netback/quirks.h"
 #include "netback/vif_front.h"
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "device.h"
+#include "control/device.h"
 #include "netback/offload.h"
 #include "netback/tap.h"
 

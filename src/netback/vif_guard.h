@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "device.h"
+#include "control/device.h"
 #include "netback/filter.h"
 
 struct vif_guard_rules;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "mapfile.h"
+#include "core/mapfile.h"
 #include "netback/vif_kept.h"
 
 #define MAGIC   0x5445454b56500001ull

@@ -3,8 +3,8 @@
 #ifndef PVB_NETBACK_VIF_LIMITS_H
 #define PVB_NETBACK_VIF_LIMITS_H
 
-#include "device.h"
-#include "rate.h"
+#include "control/device.h"
+#include "core/rate.h"
 
 struct vif_limits {
 	struct rate_pair tx; /* from the guest */

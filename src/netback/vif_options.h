@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keys.h"
+#include "control/keys.h"
 
 struct vif_quirks_choice {
 	bool given;

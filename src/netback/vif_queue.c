@@ -5,12 +5,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "core/container_of.h"
 #include "netback/vif_queue.h"
 #include "netback/tap.h"
 #include "netback/vif.h"
 
-#define queue_of(task_ptr, member)                                                                 \
-	((struct vif_queue *)(void *)((char *)(task_ptr)-offsetof(struct vif_queue, member)))
+#define queue_of(task_ptr, member) container_of(task_ptr, struct vif_queue, member)
 
 /* --- what a pass calls --- */
 

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "grant.h"
-#include "loop.h"
+#include "guest/grant.h"
+#include "core/loop.h"
 #include "netback/vif_capture.h"
 #include "netback/vif_front.h"
 #include "netback/vif_guard.h"
@@ -24,8 +24,8 @@
 #include "netback/vif_undo.h"
 #include "ring/netif.h"
 #include "ring/ring.h"
-#include "trace.h"
-#include "worker.h"
+#include "core/trace.h"
+#include "guest/worker.h"
 
 /* Packets that one queue may move in one pass and direction; the others then have their turn. */
 #define VIF_BATCH 64u

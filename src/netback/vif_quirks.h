@@ -3,7 +3,7 @@
 #ifndef PVB_NETBACK_VIF_QUIRKS_H
 #define PVB_NETBACK_VIF_QUIRKS_H
 
-#include "device.h"
+#include "control/device.h"
 #include "netback/vif_front.h"
 
 /*

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "device.h"
+#include "control/device.h"
 #include "netback/vif_kept.h"
 
 struct vif_shared {

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "log.h"
+#include "core/log.h"
 #include "netback/vif_steer.h"
 
 #define INTERVAL_NS (1000000000u / VIF_STEER_PER_SECOND)

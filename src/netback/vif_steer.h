@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "loop.h"
+#include "core/loop.h"
 #include "netback/steer.h"
 #include "netback/tap.h"
 #include "netback/vif_shared.h"

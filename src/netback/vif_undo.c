@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "mapfile.h"
+#include "core/mapfile.h"
 #include "netback/vif_undo.h"
 
 struct suffix {

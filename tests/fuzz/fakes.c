@@ -12,7 +12,7 @@
 #include <xenstore.h>
 
 #include "fuzz/fuzz.h"
-#include "log.h"
+#include "core/log.h"
 
 enum { MAX_NODES = 256, PATH_BYTES = 96, VALUE_BYTES = 80, MAX_WATCHES = 16, MAX_EVENTS = 512 };
 enum { MAX_MAPS = 64, MAX_PAGES = 16, MAX_PORTS = 64 };

@@ -14,7 +14,7 @@
 #include "blkback/vbd.h"
 #include "fuzz/fakes.h"
 #include "fuzz/fuzz.h"
-#include "registry.h"
+#include "control/registry.h"
 
 enum { NR_DOMS = 2, FIRST_DOM = 1 };
 enum { OWN_WATCHES = 3 }; /* of the registry: two kinds and @releaseDomain */

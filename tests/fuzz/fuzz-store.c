@@ -10,7 +10,7 @@
 #include "fuzz/fuzz.h"
 #include "hotplug/target.h"
 #include "hotplug/vifconf.h"
-#include "rate.h"
+#include "core/rate.h"
 #include "netback/vif_front.h"
 
 #define BE "/local/domain/0/backend/vbd/1/51712"

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "fuzz/fuzz.h"
-#include "xenbus.h"
+#include "control/xenbus.h"
 
 static void act(struct xenbus_view *v)
 {

@@ -46,14 +46,14 @@ FUZZ_TIME = 60
 FUZZ_CC = clang
 FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -I$(srcdir)/src -I$(srcdir)/tests \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/xenbus.c $(srcdir)/src/blkback/journal.c $(srcdir)/src/mapfile.c \
+fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/control/xenbus.c $(srcdir)/src/blkback/journal.c $(srcdir)/src/core/mapfile.c \
 	$(srcdir)/src/netback/filter.c $(srcdir)/src/netback/filter_conf.c \
 	$(srcdir)/src/netback/frame.c $(srcdir)/src/netback/offload.c \
 	$(srcdir)/src/netback/segment.c $(srcdir)/src/netback/checksum.c
 
 # All but the main()s, for the targets that need it.
 fuzz_whole = $(srcdir)/tests/fuzz/fakes.c \
-	$(addprefix $(srcdir)/,$(filter-out src/log.c,$(filter %.c,$(libpvb_a_SOURCES) $(libhotplug_a_SOURCES)))) \
+	$(addprefix $(srcdir)/,$(filter-out src/core/log.c,$(filter %.c,$(libpvb_a_SOURCES) $(libhotplug_a_SOURCES)))) \
 	$(NL_CFLAGS) $(SYSTEMD_CFLAGS) $(NL_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 
 fuzz:

@@ -39,12 +39,14 @@ forbid() {
 	[ -z "$found" ] || complain "$why: $found"
 }
 forbid "ring/ sees C headers and itself only" '[^r]|r[^i]' src/ring/*.[ch]
-forbid "xenbus sees C headers and itself only" '[^x]' src/xenbus.[ch]
+forbid "core/ sees itself only" '[^c]|c[^o]|con[^t]|cont[^a]' src/core/*.[ch]
+forbid "xenbus sees C headers and itself only" '(control/[^x]|[^c])' src/control/xenbus.[ch]
 forbid "blkback/ never sees netback/" 'netback/' src/blkback/*.[ch]
 forbid "netback/ never sees blkback/" 'blkback/' src/netback/*.[ch]
-forbid "the core reaches disks and NICs through struct device_ops" '(blk|net)back/' \
-	src/device.[ch] src/registry.[ch] src/worker.[ch] src/loop.[ch] src/store.[ch] src/grant.[ch] src/rate.[ch]
-if grep -nE '#include <(xen|libaio|libnl|netlink)' src/ring/*.[ch] src/xenbus.[ch]; then
+forbid "control/ reaches disks and NICs through struct device_ops" '(blk|net)back/' \
+	src/control/device.[ch] src/control/registry.[ch] src/control/store.[ch]
+forbid "guest/ serves rings of both kinds, and sees neither kind nor control/" '(blk|net)back/|control/' src/guest/*.[ch]
+if grep -nE '#include <(xen|libaio|libnl|netlink)' src/ring/*.[ch] src/control/xenbus.[ch]; then
 	complain "ring/ and xenbus are pure"
 fi
 # shellcheck disable=SC2086

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "log.h"
+#include "core/log.h"
 #include "netback/capture.h"
 #include "netback/vif_capture.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* src/rtnl.c against the real kernel, in a network namespace of its own. Needs root. */
+/* src/control/rtnl.c against the real kernel, in a network namespace of its own. Needs root. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -20,7 +20,7 @@
 #include <netlink/route/link/bridge.h>
 #include <sys/socket.h>
 
-#include "rtnl.h"
+#include "control/rtnl.h"
 
 #define EXIT_SKIP 77
 

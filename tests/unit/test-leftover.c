@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "blkback/vbd.h"
-#include "leftover.h"
+#include "control/leftover.h"
 #include "netback/vif_file.h"
 #include "unit.h"
 

@@ -11,7 +11,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "log_journal.h"
+#include "core/log_journal.h"
 
 static char sent[1000]; /* the fields, a line each */
 static int refuse;

@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "core/loop.h"
 
 struct pair {
 	struct loop *loop;

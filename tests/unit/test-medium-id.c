@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "medium_id.h"
+#include "control/medium_id.h"
 
 static char dir[] = "/tmp/pvbackd-medium-id.XXXXXX";
 static char path[64];

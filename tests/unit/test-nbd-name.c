@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nbd_name.h"
+#include "core/nbd_name.h"
 
 static bool is(const char *text, bool is_unix, const char *where, unsigned int port,
 	       const char *export_name)

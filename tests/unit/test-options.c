@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "netback/quirks.h"
-#include "options.h"
+#include "control/options.h"
 
 static enum options_result parse(struct options *options, const char *a, const char *b)
 {

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "parse.h"
+#include "core/parse.h"
 
 static void only_digits_are_a_number(void **state)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "rate.h"
+#include "core/rate.h"
 
 #define MSEC UINT64_C(1000000)
 #define BYTES                                                                                      \

@@ -14,7 +14,7 @@
 #include <xenstore.h>
 
 #include "sim/hv.h"
-#include "store.h"
+#include "control/store.h"
 
 #define LIMIT_MS 20000 /* nothing here takes long: only a hang gets this far */
 

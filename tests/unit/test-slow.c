@@ -7,7 +7,7 @@
 #include <semaphore.h>
 #include <unistd.h>
 
-#include "blkback/slow.h"
+#include "core/slow.h"
 
 enum { NR = 5 };
 

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #include "netback/tap.h"
-#include "rtnl.h"
+#include "control/rtnl.h"
 
 static struct tap tap;
 static struct rtnl *rtnl;

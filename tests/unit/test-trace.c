@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "trace.h"
+#include "core/trace.h"
 
 static void no_filter_means_everything(void **state)
 {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "xenbus.h"
+#include "control/xenbus.h"
 
 static const struct xenbus_view idle = { .online = true };
 

@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/device.h"
+#include "control/keys.h"
+#include "control/owner.h"
+#include "control/reason.h"
+
+/* More steps than any walk through the states takes; the rest waits for the next event. */
+#define MAX_STEPS 8
+/* A tenth of a second, and twice as long each time; the sixth that fails is an error, the ninth and later wait 26 s. */
+#define RETRY_NS             (100ull * 1000000ull)
+#define RETRY_MAX_SHIFT      8u
+#define RETRIES_BEFORE_ERROR 5u
+
+/* --- words for the admin --- */
+
+static void __attribute__((format(printf, 3, 0)))
+say(struct device *dev, enum log_level level, const char *fmt, va_list ap)
+{
+	struct log_limit *limit = level <= LOG_LEVEL_WARNING ? &dev->trouble : &dev->talk;
+
+	if (log_enabled(level) && log_allow(limit, dev->name))
+		log_vabout(level, dev->name, fmt, ap);
+}
+
+void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(dev, level, fmt, ap);
+	va_end(ap);
+}
+
+/* Remembers it; false when it was, or there is no room for more. */
+static bool is_new_slip(struct device *dev, const char *name)
+{
+	size_t used = strlen(dev->slips);
+	char word[64];
+	int n = snprintf(word, sizeof(word), " %s ", name);
+
+	if ((size_t)n >= sizeof(dev->slips) - used || strstr(dev->slips, word))
+		return false;
+	memcpy(dev->slips + used, word, (size_t)n + 1);
+	return true;
+}
+
+void device_say_slip(struct device *dev, const struct key *keys, const char *name)
+{
+	const struct key *meant = keys_meant(keys, name);
+
+	if (meant && is_new_slip(dev, name))
+		device_log(dev, LOG_LEVEL_WARNING, "its key `%s` means nothing; is it `%s`?", name,
+			   meant->name);
+}
+
+void device_say_slips(struct device *dev, const struct key *keys)
+{
+	const char *name;
+
+	for (unsigned int i = 0; (name = store_held_name(dev->env->store, i)); i++)
+		device_say_slip(dev, keys, name);
+}
+
+/* Our own error directory, and hotplug-error while a script may still read it. */
+static void write_reason(struct device *dev, int err, const char *text)
+{
+	struct store *store = dev->env->store;
+
+	if (!store_exists(store, XBT_NULL, dev->be_path, "state"))
+		return;
+	reason_write(store, dev->be_path, err, text);
+	if (!dev->ops->plugged(dev))
+		store_write(store, XBT_NULL, dev->be_path, "hotplug-error", text);
+}
+
+void device_reason(struct device *dev, int err, const char *fmt, ...)
+{
+	char text[STORE_VALUE_MAX - 16]; /* with the number in front it has to fit in a node */
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(dev, LOG_LEVEL_ERROR, fmt, ap);
+	va_end(ap);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	write_reason(dev, err, text);
+}
+
+void device_broken(struct device *dev, int err, const char *why)
+{
+	if (dev->broken)
+		return;
+	device_reason(dev, err, "%s; the device stops until the guest closes it", why);
+	dev->broken = true;
+	dev->env->ready(dev);
+}
+
+/* --- whose it is --- */
+
+/* Not in xenstore: that is for whom it belongs to. */
+static void leave_to(struct device *dev, enum owner owner, const char *dir)
+{
+	dev->foreign = true;
+	if (owner == OWNER_ALIVE)
+		device_log(dev, LOG_LEVEL_INFO, "is served by the pvbackd of %s; left alone", dir);
+	else if (owner == OWNER_STOPPED)
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "belongs to the pvbackd of %s, which has its journal and does not run; "
+			   "start that one again, or detach the device; left alone",
+			   dir);
+	else
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "another backend serves it (no pvbackd has put its name there); left "
+			   "alone. To leave it all of this kind, see `serve` in pvbackd.conf(5)");
+}
+
+/* -EBUSY when it is another's, after the log was told. */
+static int claim(struct store *store, xs_transaction_t t, struct device *dev, enum xenbus_state own)
+{
+	const char *dir = dev->env->runtime_dir;
+	char other[STORE_VALUE_MAX];
+	enum owner owner;
+	int err = owner_read(store, t, dev->be_path, dir, &owner, other);
+
+	if (err || owner == OWNER_US)
+		return err;
+	if (!(owner == OWNER_NOBODY && dev->owned) &&
+	    !owner_may_take(owner, own, dev->ops->known(dev),
+			    store_exists(store, t, dev->be_path, "multi-queue-max-queues"))) {
+		leave_to(dev, owner, other);
+		return -EBUSY;
+	}
+	return owner_write(store, t, dev->be_path, dir);
+}
+
+static int claim_first(struct store *store, xs_transaction_t t, void *user)
+{
+	struct device *dev = user;
+
+	return claim(store, t, dev, dev->seen.own);
+}
+
+/* Before anything is made for it: what another has, it has too. 0; 1 when it is another's; -errno. */
+static int own(struct device *dev)
+{
+	int err = dev->owned ? 0 : store_transact(dev->env->store, dev->be_path, claim_first, dev);
+
+	dev->owned = !err;
+	return dev->foreign ? 1 : err;
+}
+
+/* --- writing states --- */
+
+struct state_write {
+	struct device *dev;
+	enum xenbus_state expected; /* what we saw; another value means somebody was faster */
+	enum xenbus_state state;
+	int (*keys)(struct device *dev, xs_transaction_t t); /* may be NULL */
+};
+
+static int write_state(struct store *store, xs_transaction_t t, void *user)
+{
+	const struct state_write *w = user;
+	uint32_t now;
+	int err = store_read_u32(store, t, w->dev->be_path, "state", 0, XENBUS_NR_STATES, &now);
+
+	if (err)
+		return err;
+	if (now != (uint32_t)w->expected)
+		return -ESTALE;
+	err = claim(store, t, w->dev, w->expected);
+	if (!err && w->keys)
+		err = w->keys(w->dev, t);
+	if (err)
+		return err;
+	return store_writef(store, t, w->dev->be_path, "state", "%d", (int)w->state);
+}
+
+static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_state to,
+			int (*keys)(struct device *dev, xs_transaction_t t))
+{
+	struct state_write w = { .dev = dev, .expected = from, .state = to, .keys = keys };
+	struct trace_id id = { .kind = dev->ops->kind, .domid = dev->domid, .devid = dev->devid };
+	int err = store_transact(dev->env->store, dev->be_path, write_state, &w);
+
+	trace(dev->trace, TRACE_BUS, &id, "state from=%d to=%d result=%d", (int)from, (int)to, err);
+	if (err)
+		dev->unread |= DEVICE_KEY_STATE;
+	else
+		dev->seen.own = to;
+	if (dev->foreign)
+		dev->env->ready(dev); /* it was taken from us */
+	if (!err)
+		dev->advanced = true;
+	if (!err && to == XENBUS_CONNECTED)
+		reason_clear(dev->env->store, dev->be_path);
+	if (!err && dev->logged != to) {
+		device_log(dev, LOG_LEVEL_INFO, "%s", xenbus_state_name(to));
+		dev->logged = to;
+	}
+	return err;
+}
+
+/* --- looking --- */
+
+/*
+ * Gone, or nonsense: the same to us. A driver domain may not read the guest's home, and what is gone there is EACCES
+ * to it. -errno when xenstore gives no answer, which proves nothing.
+ */
+static int read_state(struct device *dev, const char *dir, enum xenbus_state *ret_state)
+{
+	uint32_t state = XENBUS_MISSING;
+	int err = store_read_u32(dev->env->store, XBT_NULL, dir, "state", 0, XENBUS_NR_STATES - 1,
+				 &state);
+
+	if (!store_is_answer(err))
+		return err;
+	*ret_state = (enum xenbus_state)state;
+	return 0;
+}
+
+void device_unread(struct device *dev, unsigned int keys)
+{
+	dev->unread |= keys;
+}
+
+/* What could not be read, or need not be yet, stays unread. */
+static int read_changes(struct device *dev)
+{
+	int err = 0;
+
+	if (dev->unread & DEVICE_KEY_STATE)
+		err = read_state(dev, dev->be_path, &dev->seen.own);
+	if (err)
+		return err;
+	if (dev->seen.own == XENBUS_MISSING) {
+		dev->unread = DEVICE_KEYS;
+		return 0;
+	}
+	dev->unread &= ~(unsigned int)DEVICE_KEY_STATE;
+	if ((dev->unread & DEVICE_KEY_FRONT) && *dev->fe_path) {
+		err = read_state(dev, dev->fe_path, &dev->seen.front);
+		if (err)
+			return err;
+		dev->unread &= ~(unsigned int)DEVICE_KEY_FRONT;
+	}
+	if (dev->unread & DEVICE_KEY_ONLINE) {
+		dev->seen.online = false;
+		store_read_flag(dev->env->store, XBT_NULL, dev->be_path, "online", false,
+				&dev->seen.online);
+	}
+	if (dev->unread & DEVICE_KEY_PLUGGED)
+		dev->seen.plugged = dev->ops->plugged(dev);
+	dev->unread &= DEVICE_KEY_FRONT;
+	return 0;
+}
+
+static int look(struct device *dev, struct xenbus_view *view)
+{
+	int err = read_changes(dev);
+
+	*view = (struct xenbus_view){
+		.own = dev->seen.own,
+		.front = dev->seen.front,
+		.online = dev->seen.online,
+		.plugged = !dev->unusable && dev->seen.plugged,
+		.attached = dev->activity == DEVICE_ATTACHED,
+		.fresh = dev->fresh,
+		.dead = dev->dead,
+		.broken = dev->broken,
+	};
+	view->left = dev->fresh && dev->ops->left && dev->ops->left(dev);
+	return err;
+}
+
+static bool sysfs_has(const char *fmt, const char *kind, uint32_t domid, uint32_t devid)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), fmt, kind, domid, devid);
+	return access(path, F_OK) == 0;
+}
+
+/*
+ * The kernel's backend probes every device in state 1, and whoever is first would win: so where its
+ * module is loaded no new device is ours. When the module comes later it binds what runs, too, and
+ * writes its states; the frontend closes then, and two backends on one ring must not be.
+ */
+static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
+{
+	const char *kind = dev->ops->kind;
+
+	return sysfs_has("/sys/bus/xen-backend/devices/%s-%u-%u/driver", kind, dev->domid,
+			 dev->devid) ||
+	       (!dev->probed && own == XENBUS_INITIALISING &&
+		sysfs_has("/sys/bus/xen-backend/drivers/%s", kind, 0, 0));
+}
+
+/* --- acting --- */
+
+/* The path must lie in the frontend's own home (XSA-175): libxl writes no other. */
+static int read_identity(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	char home[48];
+	uint32_t domid;
+	int err =
+		store_read(store, XBT_NULL, dev->be_path, "frontend", dev->fe_path, STORE_DIR_MAX);
+
+	snprintf(home, sizeof(home), "/local/domain/%u/", dev->domid);
+	if (!err && strncmp(dev->fe_path, home, strlen(home)) != 0)
+		err = -EINVAL;
+	if (!err)
+		err = store_read_u32(store, XBT_NULL, dev->be_path, "frontend-id", 0, 0x7fef,
+				     &domid);
+	if (!err && domid != dev->domid)
+		err = -EINVAL;
+	if (err)
+		dev->fe_path[0] = '\0';
+	return err;
+}
+
+/* `route`: "f" for the state, "k" for other keys; see the registry. 0 or -errno. */
+static int watch_key(struct device *dev, const char *route, const char *key, bool on)
+{
+	char path[STORE_PATH_MAX], token[48];
+
+	if (!*dev->fe_path ||
+	    snprintf(path, sizeof(path), "%s/%s", dev->fe_path, key) >= (int)sizeof(path))
+		return 0;
+	snprintf(token, sizeof(token), "%s/%s/%u/%u", route, dev->ops->kind, dev->domid,
+		 dev->devid);
+	if (on)
+		return store_watch(dev->env->store, path, token);
+	store_unwatch(dev->env->store, path, token);
+	return 0;
+}
+
+void device_watch_front(struct device *dev, const char *key, bool on)
+{
+	int err = watch_key(dev, "k", key, on);
+
+	if (err)
+		device_log(dev, LOG_LEVEL_WARNING, "changes of its key %s are not heard of: %s",
+			   key, strerror(-err));
+}
+
+unsigned int device_offer_queues(const struct device *dev, unsigned int most)
+{
+	uint32_t nr = dev->env->nr_workers < most ? dev->env->nr_workers : most;
+	uint32_t before = nr;
+
+	store_read_u32(dev->env->store, XBT_NULL, dev->be_path, "multi-queue-max-queues", 1, most,
+		       &before);
+	return before > nr ? before : nr;
+}
+
+/*
+ * Once per device: who is it, and what must exist before the toolstack's script runs. -errno when xenstore
+ * does not say who.
+ */
+static int probe(struct device *dev)
+{
+	int err = read_identity(dev);
+
+	if (!store_is_answer(err))
+		return err;
+	dev->probed = true;
+	if (err)
+		device_reason(dev, err,
+			      "its `frontend` or `frontend-id` key is missing, wrong or too long");
+	if (!err)
+		err = dev->ops->probe(dev);
+	dev->unusable = err != 0;
+	return 0;
+}
+
+/* An event comes at once, so nothing is missed between an earlier look and this. */
+static int watch_front_state(struct device *dev)
+{
+	int err = dev->watching ? 0 : watch_key(dev, "f", "state", true);
+
+	dev->watching = !err;
+	return err;
+}
+
+static void start_attach(struct device *dev, bool resume)
+{
+	int err;
+
+	dev->activity = DEVICE_ATTACHING;
+	dev->resuming = resume;
+	err = dev->unusable ? -ENODEV : dev->ops->attach(dev, resume);
+	if (!err)
+		return;
+	dev->activity = DEVICE_IDLE;
+	dev->broken = true;
+	dev->env->ready(dev);
+}
+
+/* False when nothing is attached (any more). */
+static bool start_detach(struct device *dev)
+{
+	if (dev->activity != DEVICE_ATTACHED)
+		return false;
+	dev->activity = DEVICE_DETACHING;
+	dev->ops->detach(dev);
+	return true;
+}
+
+void device_halt(struct device *dev, bool halted)
+{
+	if (atomic_exchange(&dev->halted, halted) == halted)
+		return;
+	if (dev->probed && !dev->dead)
+		device_log(dev, LOG_LEVEL_INFO, "its domain %s",
+			   halted ? "has shut down: nothing more is taken from it" : "runs again");
+	if (dev->activity == DEVICE_ATTACHED)
+		dev->ops->halt(dev);
+}
+
+static void resumed(struct device *dev)
+{
+	dev->logged = XENBUS_CONNECTED;
+	reason_clear(dev->env->store, dev->be_path);
+}
+
+void device_attached(struct device *dev, int err)
+{
+	dev->activity = err ? DEVICE_IDLE : DEVICE_ATTACHED;
+	if (err)
+		dev->broken = true;
+	else if (dev->resuming)
+		resumed(dev);
+	if (!err)
+		dev->ops->halt(dev); /* it may have changed on the way */
+	dev->env->ready(dev);
+}
+
+void device_not_yet(struct device *dev)
+{
+	dev->activity = DEVICE_IDLE;
+	dev->fresh = true;
+}
+
+void device_detached(struct device *dev)
+{
+	dev->activity = DEVICE_IDLE;
+	dev->env->ready(dev);
+}
+
+static int close_as(struct device *dev, enum xenbus_state own, enum xenbus_state to)
+{
+	int err = 0;
+
+	if (start_detach(dev))
+		return 1;
+	if (to == XENBUS_CLOSED)
+		dev->broken = false;
+	if (own != to)
+		err = switch_state(dev, own, to, NULL);
+	return err;
+}
+
+/* One action. 0: look again; 1: wait for an event; -errno: likewise. */
+static int act(struct device *dev, enum xenbus_action action, enum xenbus_state own)
+{
+	switch (action) {
+	case XENBUS_DO_NOTHING:
+		return 1;
+	case XENBUS_DO_ADVERTISE:
+		return switch_state(dev, own, XENBUS_INIT_WAIT, dev->ops->advertise);
+	case XENBUS_DO_CONNECT:
+	case XENBUS_DO_RESUME:
+		start_attach(dev, action == XENBUS_DO_RESUME);
+		return 1;
+	case XENBUS_DO_ANNOUNCE:
+		return switch_state(dev, own, XENBUS_CONNECTED, dev->ops->publish);
+	case XENBUS_DO_CLOSING:
+		return close_as(dev, own, XENBUS_CLOSING);
+	case XENBUS_DO_CLOSED:
+		return close_as(dev, own, XENBUS_CLOSED);
+	case XENBUS_DO_RECONFIGURE:
+		if (dev->ops->reconfigure && !dev->ops->reconfigure(dev))
+			return 1;
+		return switch_state(dev, own, XENBUS_RECONFIGURED, NULL);
+	case XENBUS_DO_RECONFIGURED:
+		return switch_state(dev, own, XENBUS_CONNECTED, NULL);
+	case XENBUS_DO_FORGET:
+		dev->gone = true;
+		start_detach(dev);
+		return 1;
+	}
+	return 1;
+}
+
+static bool leave_alone(struct device *dev, const struct xenbus_view *view)
+{
+	const char *module = strcmp(dev->ops->kind, "vif") ? "xen-blkback" : "xen-netback";
+
+	if (dev->foreign)
+		start_detach(dev);
+	if (dev->foreign || !is_the_kernels(dev, view->own))
+		return dev->foreign;
+	dev->foreign = true;
+	device_reason(
+		dev, -EBUSY,
+		"%s is loaded and takes this device; unload it (modprobe -r %s) and block it, "
+		"see pvbackd(8), then attach the device again",
+		module, module);
+	start_detach(dev);
+	return true;
+}
+
+/* The toolstack's script gave up: its words belong into our log too. */
+static void note_script(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	char status[16], text[STORE_VALUE_MAX];
+	bool failed = !store_read(store, XBT_NULL, dev->be_path, "hotplug-status", status,
+				  sizeof(status)) &&
+		      (!strcmp(status, "error") || !strcmp(status, "busy"));
+
+	if (failed && !dev->script_failed) {
+		if (store_read(store, XBT_NULL, dev->be_path, "hotplug-error", text, sizeof(text)))
+			strcpy(text, "no reason given");
+		device_log(dev, LOG_LEVEL_ERROR, "the hotplug script failed: %s", text);
+	}
+	dev->script_failed = failed;
+}
+
+/*
+ * State 1 after a later one, of this life or an earlier: the toolstack removed the directory and made a
+ * new one before we looked. That is another device, with other keys, and the rings belong to the old one.
+ */
+static bool is_replaced(const struct device *dev, const struct xenbus_view *view)
+{
+	return view->own == XENBUS_INITIALISING && dev->advanced;
+}
+
+static int step_once(struct device *dev)
+{
+	struct xenbus_view view;
+	enum xenbus_action action;
+	int err = look(dev, &view);
+
+	if (err)
+		return err;
+	if (is_replaced(dev, &view)) {
+		dev->replaced = true;
+		return act(dev, XENBUS_DO_FORGET, view.own);
+	}
+	dev->advanced = dev->advanced || view.own > XENBUS_INITIALISING;
+	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
+		return 1;
+	if (view.own != XENBUS_MISSING && !dev->probed)
+		err = own(dev);
+	if (err)
+		return err;
+	if (view.own != XENBUS_MISSING && (!dev->probed || !dev->watching)) {
+		err = dev->probed ? 0 : probe(dev);
+		if (!err)
+			err = watch_front_state(dev);
+		if (!err)
+			err = look(dev, &view);
+		if (err)
+			return err;
+	}
+	if (view.own == XENBUS_INIT_WAIT && !view.plugged)
+		note_script(dev);
+	if (view.plugged && !dev->plugged && dev->ops->online)
+		dev->ops->online(dev);
+	dev->plugged = view.plugged;
+	/* It may ask again before we wrote 4: it has its answer, and has changed its mind meanwhile. */
+	if (view.own == XENBUS_RECONFIGURED && view.front == XENBUS_RECONFIGURING &&
+	    view.attached && dev->ops->reconfigure)
+		dev->ops->reconfigure(dev);
+	action = xenbus_next(&view);
+	dev->fresh = false;
+	return act(dev, action, view.own);
+}
+
+/* 0, or -errno when xenstore did not do what it was asked. */
+static int walk(struct device *dev)
+{
+	int ret = 0;
+
+	if (dev->front_changed && dev->ops->front_changed)
+		dev->ops->front_changed(dev);
+	dev->front_changed = false;
+	for (unsigned int i = 0; i < MAX_STEPS && (ret == 0 || ret == -ESTALE); i++) {
+		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING)
+			return 0;
+		ret = step_once(dev);
+	}
+	if (ret > 0 || ret == -ESTALE || ret == -ENOENT || dev->foreign)
+		return 0;
+	return ret;
+}
+
+static void again(void *user)
+{
+	struct device *dev = user;
+
+	device_unread(dev, DEVICE_KEYS);
+	dev->front_changed = true;
+	dev->env->ready(dev);
+}
+
+/* No event will tell when it would go: xenstored is out of memory, a quota is used up, others are always faster. */
+static void retry_later(struct device *dev, int err)
+{
+	unsigned int shift = dev->nr_retries < RETRY_MAX_SHIFT ? dev->nr_retries : RETRY_MAX_SHIFT;
+
+	if (dev->nr_retries == 0)
+		device_log(dev, LOG_LEVEL_WARNING, "xenstore refuses: %s; trying again",
+			   strerror(-err));
+	if (dev->nr_retries == RETRIES_BEFORE_ERROR)
+		device_reason(dev, err,
+			      "xenstore has refused for some seconds: %s; the device waits for it",
+			      strerror(-err));
+	dev->nr_retries++;
+	loop_timer_set(dev->env->loop, &dev->retry, RETRY_NS << shift, again, dev);
+}
+
+void device_step(struct device *dev)
+{
+	struct store *store = dev->env->store;
+	int err;
+
+	store_trouble(store); /* was another's */
+	err = walk(dev);
+	if (!err)
+		err = store_trouble(store);
+	if (store->lost)
+		return; /* and so is what we know: the daemon starts anew */
+	if (err) {
+		retry_later(dev, err);
+		return;
+	}
+	loop_timer_cancel(&dev->retry);
+	dev->nr_retries = 0;
+}
+
+void device_ask_flow(struct device *dev)
+{
+	dev->stuck = dev->activity == DEVICE_ATTACHED && dev->ops->ask_flow;
+	if (dev->stuck)
+		dev->ops->ask_flow(dev);
+}
+
+void device_flowed(struct device *dev)
+{
+	dev->stuck = false;
+	dev->env->ready(dev);
+}
+
+bool device_suspend(struct device *dev)
+{
+	if (dev->activity == DEVICE_IDLE)
+		return true;
+	dev->suspending = true;
+	start_detach(dev);
+	return false;
+}
+
+/* --- life --- */
+
+struct device *device_new(const struct device_ops *ops, const struct device_env *env,
+			  uint32_t domid, uint32_t devid)
+{
+	struct device *dev = calloc(1, ops->size);
+
+	if (!dev)
+		return NULL;
+	dev->ops = ops;
+	dev->env = env;
+	dev->domid = domid;
+	dev->devid = devid;
+	dev->fresh = true;
+	dev->unread = DEVICE_KEYS;
+	dev->trace = trace_mask(domid, devid);
+	snprintf(dev->be_path, sizeof(dev->be_path), "backend/%s/%u/%u", ops->kind, domid, devid);
+	snprintf(dev->name, sizeof(dev->name), "%s %u/%u", ops->kind, domid, devid);
+	return dev;
+}
+
+struct device *device_free(struct device *dev)
+{
+	if (!dev)
+		return NULL;
+	loop_timer_cancel(&dev->retry);
+	if (dev->watching)
+		watch_key(dev, "f", "state", false);
+	if (dev->probed)
+		dev->ops->done(dev, dev->gone);
+	if (dev->gone)
+		reason_clear(dev->env->store, dev->be_path);
+	if (dev->gone && dev->probed)
+		device_log(dev, LOG_LEVEL_INFO, "removed");
+	free(dev);
+	return NULL;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One PV device: identity, states, and the walk along the xenbus table. What is
+ * particular to disks and NICs is behind struct device_ops. Control thread only.
+ */
+#ifndef PVB_DEVICE_H
+#define PVB_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <xenstore.h>
+
+#include "core/log.h"
+#include "core/loop.h"
+#include "control/store.h"
+#include "core/trace.h"
+#include "control/xenbus.h"
+
+struct device;
+struct disk_options;
+struct key;
+struct slow;
+struct vif_options;
+struct worker;
+
+/* What every device borrows from the daemon. */
+struct device_env {
+	struct store *store;
+	struct loop *loop; /* the control loop: workers answer through its mailbox */
+	struct worker *workers;
+	unsigned int nr_workers;
+	struct slow *asker;                /* borrowed: asks media for their sizes */
+	const char *runtime_dir;           /* borrowed */
+	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
+	const struct vif_options *vif;     /* borrowed: likewise for NICs */
+	void (*ready)(struct device *dev); /* look at it again: something ended */
+	/* Once, when all devices that were there at the start have been looked at. May be NULL. */
+	void (*looked)(const struct device_env *env);
+};
+
+struct device_ops {
+	const char *kind; /* "vbd", "vif": the folder under backend/ */
+	size_t size;      /* of the kind's own struct, whose first member is struct device */
+
+	/* Once, before the first state 2: read our own directory, make what scripts expect (the tap). */
+	int (*probe)(struct device *dev);
+	/* Write what we offer, inside the transaction that writes state 2. */
+	int (*advertise)(struct device *dev, xs_transaction_t t);
+	/* Whether the toolstack's script has reported success. */
+	bool (*plugged)(struct device *dev);
+	/* It has, since the last look. May be NULL. */
+	void (*online)(struct device *dev);
+	/*
+	 * Read and check the frontend's keys, prepare, and hand the queues to workers. When 0 is
+	 * returned device_attached() follows, later, from the control loop. On -errno it has called
+	 * device_reason() with the words for the admin, and nothing is attached.
+	 * `resume`: the ring is live, from a previous life of this daemon.
+	 */
+	int (*attach)(struct device *dev, bool resume);
+	/*
+	 * Write what the frontend needs, inside the transaction before state 4. NULL: nothing that it has
+	 * not seen in state 2.
+	 */
+	int (*publish)(struct device *dev, xs_transaction_t t);
+	/* Stop the queues; device_detached() follows from the control loop, always. */
+	void (*detach)(struct device *dev);
+	/* dev->halted has changed while queues are attached: have each of them notice. */
+	void (*halt)(struct device *dev);
+	/* Whether an earlier life of ours left files about it in the runtime directory. */
+	bool (*known)(struct device *dev);
+	/*
+	 * device_flowed() follows when the medium has given back all that it has now, from the control loop; never when
+	 * it does not. The rings are served on. NULL: nothing can hold them up.
+	 */
+	void (*ask_flow)(struct device *dev);
+	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
+	bool (*left)(struct device *dev);
+	/* A key of our own directory changed (rate, ...). May be NULL. */
+	void (*changed)(struct device *dev, const char *key);
+	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */
+	void (*front_changed)(struct device *dev);
+	/*
+	 * State 7: re-read what may change. True when that is in force; else it will be, env->ready()
+	 * tells when, and this is called again. May be NULL.
+	 */
+	bool (*reconfigure)(struct device *dev);
+	/*
+	 * Release everything; nothing is attached. `removed`: our directory is gone, so what
+	 * outlives a restart of the daemon (the tap) goes too. Safe on a half-probed device.
+	 */
+	void (*done)(struct device *dev, bool removed);
+};
+
+/* What the next step depends on in xenstore; read again when a watch says that it changed. */
+enum device_key {
+	DEVICE_KEY_STATE = 1,
+	DEVICE_KEY_FRONT = 2, /* the frontend's state */
+	DEVICE_KEY_ONLINE = 4,
+	DEVICE_KEY_PLUGGED = 8, /* what ops->plugged() reads */
+	DEVICE_KEYS = 15,
+};
+
+enum device_activity { DEVICE_IDLE, DEVICE_ATTACHING, DEVICE_ATTACHED, DEVICE_DETACHING };
+
+struct device {
+	const struct device_ops *ops; /* borrowed */
+	const struct device_env *env; /* borrowed */
+	uint32_t domid;               /* the frontend's */
+	uint32_t devid;
+	char be_path[STORE_PATH_MAX]; /* backend/KIND/DOMID/DEVID */
+	char fe_path[STORE_PATH_MAX]; /* checked to belong to domid */
+	char name[32];                /* "vbd 7/51712", for the log */
+	enum device_activity activity;
+	bool owned; /* owner.h: by us */
+	bool probed;
+	bool unusable;       /* probe failed: never connects */
+	bool script_failed;  /* and the log has said so */
+	bool plugged;        /* as of the last step */
+	bool fresh;          /* not looked at since we started */
+	bool resuming;       /* the frontend was connected before we started */
+	bool foreign;        /* a kernel driver or another party serves it */
+	bool broken;         /* until the frontend has closed */
+	bool dead;           /* domain dying */
+	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
+	bool stuck;          /* at our end: its medium has not given back what it has, so far */
+	bool suspending;     /* the daemon stops, the frontend stays connected */
+	bool gone;           /* directory vanished: free when idle */
+	bool advanced;       /* its state was once beyond 1, whoever wrote that */
+	bool replaced;       /* ... and another one stands in its place */
+	bool pending;        /* to be looked at */
+	bool front_changed;  /* a watched key of the frontend did */
+	bool watching;       /* the frontend's state */
+	unsigned int unread; /* enum device_key: not read since they changed */
+	struct {
+		enum xenbus_state own, front;
+		bool online, plugged;
+	} seen;                   /* what was read */
+	unsigned int trace;       /* trace_mask() */
+	enum xenbus_state logged; /* last state told to the log */
+	struct log_limit talk;    /* for what is normal */
+	struct log_limit trouble; /* for warnings and errors */
+	char slips[96];           /* mistyped keys that the log has named, each between spaces */
+	struct loop_timer retry;  /* of what xenstore would not do */
+	unsigned int nr_retries;  /* in a row */
+	LIST_ENTRY(device) link;
+	TAILQ_ENTRY(device) pending_link;
+};
+
+/* --- called by the kinds --- */
+
+/* The outcome of attach(): 0, or -errno after device_reason(). Control thread. */
+void device_attached(struct device *dev, int err);
+/*
+ * attach() of a live ring ends without it, and the guest waits on: begin as if we had just started, when
+ * env->ready() is called or xenstore changes. Control thread.
+ */
+void device_not_yet(struct device *dev);
+/* What ask_flow() waited for. Control thread. */
+void device_flowed(struct device *dev);
+/* The end of detach(). Control thread. */
+void device_detached(struct device *dev);
+
+/* Say in the log and in the device's `error` node why it does not work. */
+void device_reason(struct device *dev, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * An impossible ring: the device stops for this frontend. Detaches, state 5,
+ * until the frontend closes. `why` is for the admin.
+ */
+void device_broken(struct device *dev, int err, const char *why);
+
+/* Call ops->front_changed() when KEY of the frontend's directory changes, or stop that. */
+void device_watch_front(struct device *dev, const char *key, bool on);
+
+/*
+ * How many queues to offer, 1..`most`: as many as there are workers, but no fewer than an earlier life of
+ * ours, with more of them, has offered, for its frontend may be using them.
+ */
+unsigned int device_offer_queues(const struct device *dev, unsigned int most);
+
+/*
+ * Name a key of our own directory that nobody knows and that looks like one of `keys`, with that one, once. The
+ * other: all such keys, while the store holds the directory's names.
+ */
+void device_say_slip(struct device *dev, const struct key *keys, const char *name);
+void device_say_slips(struct device *dev, const struct key *keys);
+
+/* Log with the device's prefix, limited. */
+void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* --- called by the registry --- */
+
+struct device *device_new(const struct device_ops *ops, const struct device_env *env,
+			  uint32_t domid, uint32_t devid);
+/* Keys may have changed: read them before the next step. */
+void device_unread(struct device *dev, unsigned int keys);
+/* Its domain has shut down, or runs again. */
+void device_halt(struct device *dev, bool halted);
+/* Look at what changed in xenstore and take the next step(s). */
+void device_step(struct device *dev);
+/* Release a device that is idle. */
+struct device *device_free(struct device *dev);
+/* Before we end: does its medium give back what it has? dev->stuck until it did; then env->ready() tells. */
+void device_ask_flow(struct device *dev);
+/*
+ * Detach without touching xenstore: the daemon stops, the guests go on waiting. True when the
+ * device is idle already; else env->ready() tells when it is.
+ */
+bool device_suspend(struct device *dev);
+
+#endif

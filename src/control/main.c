@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* The start-up order, and what the process answers with. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/slow.h"
+#include "blkback/vbd.h"
+#include "control/leftover.h"
+#include "core/log.h"
+#include "core/log_journal.h"
+#include "netback/tap_keeper.h"
+#include "netback/vif.h"
+#include "netback/vif_file.h"
+#include "control/options.h"
+#include "control/reason.h"
+#include "control/registry.h"
+#include "core/trace.h"
+#include "control/watchdog.h"
+#include "guest/worker.h"
+
+enum { EXIT_USAGE = 2 };
+enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
+enum { STORE_TRIES = 50 }; /* a fifth of a second each */
+
+#define ASKER_PATIENCE_NS 500000000ull /* so at the next second's questions it has gone on */
+
+struct daemon {
+	struct options options;
+	struct store store;
+	struct loop *loop;
+	struct worker *workers;  /* owned array */
+	unsigned int nr_workers; /* of those that are open */
+	struct slow *asker;      /* owned */
+	struct device_env env;
+	struct registry *registry;
+	struct watchdog *watchdog;
+	struct loop_watch *signal_watch;
+	bool told_to_stop;
+	int signal_fd;
+	int lock_fd; /* held for life: one daemon per runtime directory */
+};
+
+static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_ops,
+						  &vif_device_ops, NULL };
+/* Those of them that `serve` has left. */
+static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
+static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
+static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
+
+/* --- SIGUSR1: what all rings look like --- */
+
+/* Every line of the text, as a log line of its own. */
+static void log_text(char *text)
+{
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_info("dump: %s", line);
+}
+
+struct dump_task {
+	struct loop_task task;
+	struct worker *worker; /* NULL: the registry */
+};
+
+static void dump_worker(struct loop_task *task)
+{
+	struct dump_task *dump = (struct dump_task *)(void *)task;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out) {
+		worker_dump(dump->worker, out);
+		fclose(out);
+		log_text(text);
+	}
+	free(text);
+	free(dump);
+}
+
+static void dump_registry(struct registry *registry)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	registry_dump(registry, out);
+	fclose(out);
+	log_text(text);
+	free(text);
+}
+
+static void dump_all(struct daemon *daemon)
+{
+	dump_registry(daemon->registry);
+	for (unsigned int i = 0; i < daemon->nr_workers; i++) {
+		struct dump_task *dump = calloc(1, sizeof(*dump));
+
+		if (!dump)
+			return;
+		dump->task.run = dump_worker;
+		dump->worker = &daemon->workers[i];
+		loop_post(daemon->workers[i].loop, &dump->task);
+	}
+}
+
+static void signal_came(void *user, uint32_t events)
+{
+	struct daemon *daemon = user;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGUSR1:
+		dump_all(daemon);
+		return;
+	case SIGHUP:
+		log_info("SIGHUP does nothing: the configuration is read when pvbackd starts");
+		return;
+	case SIGUSR2:
+		return;
+	}
+	daemon->told_to_stop = true;
+	log_info("stopping; the guests keep their devices and wait");
+	sd_notify(0, "STOPPING=1");
+	registry_stop(daemon->registry);
+}
+
+/* --- start --- */
+
+/* Before any thread, so that all inherit it. */
+static int take_signals(struct daemon *daemon)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (daemon->signal_fd < 0)
+		return -errno;
+	daemon->signal_watch =
+		loop_add(daemon->loop, daemon->signal_fd, EPOLLIN, signal_came, daemon);
+	return daemon->signal_watch ? 0 : -errno;
+}
+
+/*
+ * A predecessor that was killed holds the lock until the kernel has ended its I/O: its writes must
+ * not overtake our replays. So a busy lock is worth a little patience.
+ */
+static int take_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	for (unsigned int i = 0; i < LOCK_TRIES; i++) {
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
+}
+
+/* The name under which other daemons know it, too: owner.h. */
+static int name_runtime_dir(struct daemon *daemon)
+{
+	char *dir = daemon->options.runtime_dir;
+	char path[PATH_MAX];
+
+	if (!realpath(dir, path) || strlen(path) >= STORE_VALUE_MAX) {
+		log_error("%s cannot be the runtime directory: %s", dir,
+			  strerror(strlen(dir) >= STORE_VALUE_MAX ? ENAMETOOLONG : errno));
+		return -ENAMETOOLONG;
+	}
+	strcpy(dir, path);
+	return 0;
+}
+
+static int take_runtime_dir(struct daemon *daemon)
+{
+	const char *dir = daemon->options.runtime_dir;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		log_error("cannot make %s: %s", dir, strerror(errno));
+		return -errno;
+	}
+	if (name_runtime_dir(daemon))
+		return -EINVAL;
+	if (stat(dir, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		log_error("%s must belong to the user that pvbackd runs as, and nobody else may "
+			  "write to it: what it holds is trusted",
+			  dir);
+		return -EPERM;
+	}
+	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (daemon->lock_fd < 0) {
+		log_error("cannot open %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	if (take_lock(daemon->lock_fd)) {
+		log_error("another pvbackd is running in %s", dir);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* A disk or a NIC takes some descriptors: as many as we may have. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static unsigned int default_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int)cpus;
+}
+
+static int start_workers(struct daemon *daemon)
+{
+	unsigned int wanted = daemon->options.nr_workers ?: default_workers();
+
+	daemon->workers = calloc(wanted, sizeof(daemon->workers[0]));
+	if (!daemon->workers)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < wanted; i++) {
+		int err = worker_open(&daemon->workers[i], i, planes);
+
+		if (!err) {
+			daemon->nr_workers++;
+			err = worker_start(&daemon->workers[i]);
+		}
+		if (err) {
+			log_error("cannot start worker %u: %s (are /dev/xen/gntdev and "
+				  "/dev/xen/evtchn there? modprobe xen-gntdev xen-evtchn)",
+				  i, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void warn_of_kernel_backends(void)
+{
+	if (access("/sys/bus/xen-backend/drivers/vbd", F_OK) == 0)
+		log_error("xen-blkback is loaded and will take disks from pvbackd; "
+			  "unload it (modprobe -r xen-blkback) and block it, see pvbackd(8)");
+	if (access("/sys/bus/xen-backend/drivers/vif", F_OK) == 0)
+		log_error("xen-netback is loaded and will take NICs from pvbackd; "
+			  "unload it (modprobe -r xen-netback) and block it, see pvbackd(8)");
+}
+
+/* Whether we were told to stop, within a little time. For as long as the loop does not run. */
+static bool told_to_stop(void)
+{
+	const struct timespec while_ns = { .tv_nsec = 200 * 1000 * 1000 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return sigtimedwait(&set, NULL, &while_ns) > 0;
+}
+
+/* It may be about to start, or to come back: without systemd nobody else would try again. */
+static int open_store(struct daemon *daemon)
+{
+	int err = store_open(&daemon->store);
+
+	if (err)
+		log_error("cannot reach xenstore: %s; pvbackd must run in Dom0 (or a driver "
+			  "domain) of a Xen host, after xenstored; trying for %u s",
+			  strerror(-err), STORE_TRIES / 5);
+	for (unsigned int i = 0; i < STORE_TRIES && err; i++) {
+		if (told_to_stop())
+			return -EINTR;
+		err = store_open(&daemon->store);
+	}
+	return err;
+}
+
+/*
+ * Before any device is taken up, for a tap that nobody has any more may have the name that a living vif
+ * wants; and after the first look at all of them, for one that went in between is known to nobody.
+ */
+static void sweep(const struct device_env *env)
+{
+	leftover_sweep(env->store, env->runtime_dir, leftovers);
+	for (const struct device_ops *const *ops = kinds; *ops; ops++)
+		reason_sweep(env->store, (*ops)->kind);
+}
+
+static void choose_kinds(unsigned int serve)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; kinds[i]; i++)
+		if (serve & 1u << i)
+			served[nr++] = kinds[i];
+	served[nr] = NULL;
+}
+
+static int start_registry(struct daemon *daemon)
+{
+	daemon->asker = slow_new(ASKER_PATIENCE_NS);
+	if (!daemon->asker)
+		return -ENOMEM;
+	daemon->env = (struct device_env){
+		.store = &daemon->store,
+		.loop = daemon->loop,
+		.workers = daemon->workers,
+		.nr_workers = daemon->nr_workers,
+		.asker = daemon->asker,
+		.runtime_dir = daemon->options.runtime_dir,
+		.disk = &daemon->options.disk,
+		.vif = &daemon->options.vif,
+		.looked = sweep,
+	};
+	sweep(&daemon->env);
+	choose_kinds(daemon->options.serve);
+	daemon->registry = registry_new(&daemon->env, served);
+	if (daemon->registry)
+		return 0;
+	log_error("cannot watch for devices: %s", strerror(errno));
+	return -EIO;
+}
+
+/* On the watchdog's thread: the control thread waits for xenstored, and hears no signal. The guests' requests are in journals. */
+static void stop_without_xenstored(void)
+{
+	sigset_t set;
+
+	if (sigpending(&set) < 0 || !(sigismember(&set, SIGTERM) || sigismember(&set, SIGINT)))
+		return;
+	log_info("stopping, without xenstored; the guests keep their devices and wait");
+	log_stop();
+	_exit(EXIT_SUCCESS);
+}
+
+static int start_watchdog(struct daemon *daemon)
+{
+	const struct watchdog_setup setup = {
+		.control = daemon->loop,
+		.workers = daemon->workers,
+		.nr_workers = daemon->nr_workers,
+		.store = &daemon->store,
+		.held_up = stop_without_xenstored,
+	};
+	int err = watchdog_start(&setup, &daemon->watchdog);
+
+	if (err)
+		log_error("the watchdog's thread cannot be started: %s", strerror(-err));
+	return err;
+}
+
+static int start(struct daemon *daemon)
+{
+	int err;
+
+	raise_limits();
+	daemon->loop = loop_new();
+	if (!daemon->loop)
+		return -ENOMEM;
+	err = take_signals(daemon);
+	if (!err)
+		err = log_start();
+	if (!err)
+		err = take_runtime_dir(daemon);
+	if (!err)
+		tap_keeper_start(daemon->options.runtime_dir);
+	if (!err)
+		err = start_workers(daemon);
+	if (!err)
+		err = start_watchdog(daemon);
+	if (!err)
+		err = open_store(daemon);
+	if (!err)
+		err = start_registry(daemon);
+	return err;
+}
+
+static void stop(struct daemon *daemon)
+{
+	registry_free(daemon->registry);
+	tap_keeper_stop();
+	watchdog_stop(daemon->watchdog);
+	for (unsigned int i = 0; i < daemon->nr_workers; i++)
+		worker_close(&daemon->workers[i]);
+	slow_free(daemon->asker);
+	watchdog_free(daemon->watchdog);
+	free(daemon->workers);
+	store_close(&daemon->store);
+	if (daemon->loop)
+		loop_remove(daemon->loop, daemon->signal_watch);
+	if (daemon->signal_fd >= 0)
+		close(daemon->signal_fd);
+	loop_free(daemon->loop);
+	if (daemon->lock_fd >= 0)
+		close(daemon->lock_fd);
+}
+
+static int serve(struct daemon *daemon)
+{
+	int err = start(daemon);
+	bool left;
+
+	if (!err) {
+		warn_of_kernel_backends();
+		log_info("pvbackd %s serves with %u workers", PACKAGE_VERSION, daemon->nr_workers);
+		sd_notify(0, "READY=1");
+		err = loop_run(daemon->loop);
+	}
+	if (!err && daemon->store.lost && !daemon->told_to_stop)
+		err = -ENOTCONN;
+	left = daemon->registry && registry_leaves_any(daemon->registry);
+	if (!left)
+		stop(daemon);
+	log_stop();
+	if (left && err != -ENOTCONN) /* no thread can be waited for */
+		_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+	return err;
+}
+
+/*
+ * A connection to xenstored is for life: without it no watch is left, and what was read is of no worth. The next life
+ * takes the rings up as after any restart, and needs nobody who restarts it.
+ */
+static void start_anew(char **argv)
+{
+	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	execv("/proc/self/exe", argv);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = { .signal_fd = -1, .lock_fd = -1 };
+	int err;
+
+	if (log_journal_is_stderr())
+		log_set_sink(log_journal_send);
+	switch (options_parse(argc, argv, &daemon.options)) {
+	case OPTIONS_DONE:
+		return EXIT_SUCCESS;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	case OPTIONS_RUN:
+		break;
+	}
+	log_set_level(daemon.options.log_level);
+	err = serve(&daemon);
+	if (err == -ENOTCONN)
+		start_anew(argv);
+	return err && err != -EINTR ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/loop.h"
+
+#define BATCH     64
+#define NS_PER_S  1000000000ull
+#define TICK_NS   NS_PER_S
+#define LONG_NS   (NS_PER_S / 10)
+#define LATELY_NS (NS_PER_S / 100) /* a tick of a kernel with HZ=100 */
+
+struct loop_watch {
+	LIST_ENTRY(loop_watch) link; /* on the loop's list of removed ones */
+	loop_fd_fn fn;
+	void *user; /* borrowed */
+	int fd;     /* borrowed */
+	bool removed;
+};
+
+struct loop {
+	int epfd;
+	int mailfd;
+	int timerfd;
+	bool quit;
+	LIST_HEAD(, loop_watch) removed; /* freed after the batch */
+	LIST_HEAD(, loop_timer) timers;  /* soonest first */
+	uint64_t alarm_ns; /* when the kernel will tell of the first; 0: it will not */
+	LIST_HEAD(, loop_tick) ticks;
+	struct loop_tick *next_tick; /* of the walk under way */
+	struct loop_timer tick_timer;
+	struct loop_watch *mail_watch, *timer_watch;
+	bool (*pass)(void *user);
+	void *pass_user;
+	pthread_mutex_t mail_lock;
+	STAILQ_HEAD(mail, loop_task) mail;
+};
+
+static uint64_t read_clock(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t loop_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t loop_lately_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+static void run_mail(void *user, uint32_t events)
+{
+	struct loop *loop = user;
+	struct mail todo = STAILQ_HEAD_INITIALIZER(todo);
+	struct loop_task *task;
+	uint64_t count;
+
+	(void)events;
+	if (read(loop->mailfd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return;
+	pthread_mutex_lock(&loop->mail_lock);
+	STAILQ_CONCAT(&todo, &loop->mail);
+	pthread_mutex_unlock(&loop->mail_lock);
+	while ((task = STAILQ_FIRST(&todo))) {
+		STAILQ_REMOVE_HEAD(&todo, link);
+		task->run(task); /* may free the task */
+	}
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+	uint64_t one = 1;
+	bool was_empty;
+
+	pthread_mutex_lock(&loop->mail_lock);
+	was_empty = STAILQ_EMPTY(&loop->mail);
+	STAILQ_INSERT_TAIL(&loop->mail, task, link);
+	pthread_mutex_unlock(&loop->mail_lock);
+	/* The counter cannot overflow: one write per emptied mailbox. */
+	while (was_empty && write(loop->mailfd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+/*
+ * The kernel tells when the first timer is due, so that a busy loop need not look at the clock, which is a system
+ * call on Xen. It may tell too early, of one that was cancelled.
+ */
+static void set_alarm(struct loop *loop)
+{
+	const struct loop_timer *first = LIST_FIRST(&loop->timers);
+	struct itimerspec at = { 0 };
+
+	if (!first || (loop->alarm_ns && loop->alarm_ns <= first->due_ns))
+		return;
+	loop->alarm_ns = first->due_ns;
+	at.it_value.tv_sec = (time_t)(first->due_ns / NS_PER_S);
+	at.it_value.tv_nsec = (long)(first->due_ns % NS_PER_S);
+	if (timerfd_settime(loop->timerfd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
+		log_error("a timer cannot be set: %s", strerror(errno));
+}
+
+/* Only timers that were due at the start: one that re-arms itself cannot hold the loop. */
+static void run_timers(void *user, uint32_t events)
+{
+	struct loop *loop = user;
+	uint64_t now = loop_now_ns();
+	struct loop_timer *timer;
+
+	(void)events;
+	loop->alarm_ns = 0;
+	while ((timer = LIST_FIRST(&loop->timers)) && timer->due_ns <= now) {
+		loop_timer_cancel(timer);
+		timer->fn(timer->user);
+	}
+	set_alarm(loop);
+}
+
+struct loop *loop_new(void)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop)
+		return NULL;
+	pthread_mutex_init(&loop->mail_lock, NULL);
+	STAILQ_INIT(&loop->mail);
+	loop->mailfd = loop->timerfd = -1;
+	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epfd < 0)
+		return loop_free(loop);
+	loop->mailfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	loop->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->mailfd < 0 || loop->timerfd < 0)
+		return loop_free(loop);
+	loop->mail_watch = loop_add(loop, loop->mailfd, EPOLLIN, run_mail, loop);
+	loop->timer_watch = loop_add(loop, loop->timerfd, EPOLLIN | EPOLLET, run_timers, loop);
+	return loop->mail_watch && loop->timer_watch ? loop : loop_free(loop);
+}
+
+static void free_removed(struct loop *loop)
+{
+	struct loop_watch *watch;
+
+	while ((watch = LIST_FIRST(&loop->removed))) {
+		LIST_REMOVE(watch, link);
+		free(watch);
+	}
+}
+
+struct loop *loop_free(struct loop *loop)
+{
+	if (!loop)
+		return NULL;
+	loop_remove(loop, loop->mail_watch);
+	loop_remove(loop, loop->timer_watch);
+	free_removed(loop);
+	if (loop->mailfd >= 0)
+		close(loop->mailfd);
+	if (loop->timerfd >= 0)
+		close(loop->timerfd);
+	if (loop->epfd >= 0)
+		close(loop->epfd);
+	pthread_mutex_destroy(&loop->mail_lock);
+	free(loop);
+	return NULL;
+}
+
+struct loop_watch *loop_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *user)
+{
+	struct loop_watch *watch = calloc(1, sizeof(*watch));
+	struct epoll_event ev = { .events = events, .data.ptr = watch };
+
+	if (!watch)
+		return NULL;
+	watch->fd = fd;
+	watch->fn = fn;
+	watch->user = user;
+	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		free(watch);
+		return NULL;
+	}
+	return watch;
+}
+
+int loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = watch };
+
+	return epoll_ctl(loop->epfd, EPOLL_CTL_MOD, watch->fd, &ev) < 0 ? -errno : 0;
+}
+
+struct loop_watch *loop_remove(struct loop *loop, struct loop_watch *watch)
+{
+	if (!watch || watch->removed)
+		return NULL;
+	epoll_ctl(loop->epfd, EPOLL_CTL_DEL, watch->fd, NULL);
+	watch->removed = true;
+	LIST_INSERT_HEAD(&loop->removed, watch, link);
+	return NULL;
+}
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns, loop_fn fn,
+		    void *user)
+{
+	struct loop_timer *at, *before = NULL;
+
+	loop_timer_cancel(timer);
+	timer->due_ns =
+		delay_ns + (delay_ns > LONG_NS ? loop_lately_ns() + LATELY_NS : loop_now_ns());
+	timer->fn = fn;
+	timer->user = user;
+	timer->armed = true;
+	LIST_FOREACH(at, &loop->timers, link) {
+		if (at->due_ns > timer->due_ns)
+			break;
+		before = at;
+	}
+	if (before)
+		LIST_INSERT_AFTER(before, timer, link);
+	else
+		LIST_INSERT_HEAD(&loop->timers, timer, link);
+	set_alarm(loop);
+}
+
+void loop_timer_cancel(struct loop_timer *timer)
+{
+	if (timer->armed)
+		LIST_REMOVE(timer, link);
+	timer->armed = false;
+}
+
+static void run_ticks(void *user)
+{
+	struct loop *loop = user;
+	struct loop_tick *tick;
+
+	loop_timer_set(loop, &loop->tick_timer, TICK_NS, run_ticks, loop);
+	loop->next_tick = LIST_FIRST(&loop->ticks);
+	while ((tick = loop->next_tick)) {
+		loop->next_tick = LIST_NEXT(tick, link);
+		tick->fn(tick->user);
+	}
+}
+
+void loop_tick_add(struct loop *loop, struct loop_tick *tick, loop_fn fn, void *user)
+{
+	if (LIST_EMPTY(&loop->ticks))
+		loop_timer_set(loop, &loop->tick_timer, TICK_NS, run_ticks, loop);
+	if (!tick->loop)
+		LIST_INSERT_HEAD(&loop->ticks, tick, link);
+	tick->loop = loop;
+	tick->fn = fn;
+	tick->user = user;
+}
+
+void loop_tick_remove(struct loop_tick *tick)
+{
+	struct loop *loop = tick->loop;
+
+	if (!loop)
+		return;
+	if (loop->next_tick == tick)
+		loop->next_tick = LIST_NEXT(tick, link);
+	LIST_REMOVE(tick, link);
+	tick->loop = NULL;
+	if (LIST_EMPTY(&loop->ticks))
+		loop_timer_cancel(&loop->tick_timer);
+}
+
+void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user)
+{
+	loop->pass = pass;
+	loop->pass_user = user;
+}
+
+int loop_run(struct loop *loop)
+{
+	struct epoll_event batch[BATCH];
+	bool again = false;
+
+	while (!loop->quit) {
+		int n = epoll_wait(loop->epfd, batch, BATCH, again ? 0 : -1);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < n; i++) {
+			struct loop_watch *watch = batch[i].data.ptr;
+
+			if (!watch->removed)
+				watch->fn(watch->user, batch[i].events);
+		}
+		free_removed(loop);
+		again = loop->pass && loop->pass(loop->pass_user);
+	}
+	loop->quit = false;
+	return 0;
+}
+
+void loop_quit(struct loop *loop)
+{
+	loop->quit = true;
+}
+
+/* --- threads --- */
+
+static void *thread_main(void *user)
+{
+	int err = loop_run(user);
+
+	if (err)
+		log_error("a loop's thread stopped: %s", strerror(-err));
+	return NULL;
+}
+
+int loop_thread_start(struct loop_thread *thread, struct loop *loop)
+{
+	sigset_t all, old;
+	pthread_t id;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&id, NULL, thread_main, loop);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	*thread = (struct loop_thread){ .loop = loop, .thread = id, .running = true };
+	return 0;
+}
+
+struct quit_task {
+	struct loop_task task;
+	struct loop *loop;
+};
+
+static void quit(struct loop_task *task)
+{
+	loop_quit(((struct quit_task *)(void *)task)->loop);
+}
+
+void loop_thread_stop(struct loop_thread *thread)
+{
+	struct quit_task task = { .task.run = quit, .loop = thread->loop };
+
+	if (!thread->running)
+		return;
+	loop_post(thread->loop, &task.task);
+	pthread_join(thread->thread, NULL);
+	thread->running = false;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "core/slow.h"
+
+enum { LINGER_S = 2 }; /* what is asked for once a second keeps its thread */
+
+struct slow {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	STAILQ_HEAD(, loop_task) todo;
+	uint64_t patience_ns;
+	uint64_t since_ns;     /* the call under way; 0: none is */
+	unsigned int nr_users; /* the owner, and every thread */
+	unsigned int
+		turn; /* of the thread that serves; one that was left behind has an older one */
+	bool served;  /* there is a thread of this turn */
+	bool closed;  /* by its owner */
+};
+
+static void put(struct slow *slow)
+{
+	bool last = --slow->nr_users == 0;
+
+	pthread_mutex_unlock(&slow->lock);
+	if (!last)
+		return;
+	pthread_mutex_destroy(&slow->lock);
+	pthread_cond_destroy(&slow->more);
+	free(slow);
+}
+
+static void come_back(struct loop_task *task)
+{
+	struct slow_request *req = (struct slow_request *)(void *)task;
+
+	req->done(req);
+}
+
+/* Wait for something to do, but not for ever. NULL: the thread of this turn ends. */
+static struct slow_request *next(struct slow *slow, unsigned int turn)
+{
+	struct loop_task *task = NULL;
+	struct timespec until;
+	int err = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LINGER_S;
+	while (turn == slow->turn && !(task = STAILQ_FIRST(&slow->todo)) && !slow->closed && !err)
+		err = pthread_cond_timedwait(&slow->more, &slow->lock, &until);
+	if (turn != slow->turn || !task)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&slow->todo, link);
+	return (struct slow_request *)(void *)task;
+}
+
+static void *serve(void *user)
+{
+	struct slow *slow = user;
+	struct slow_request *req;
+	unsigned int turn;
+
+	pthread_mutex_lock(&slow->lock);
+	turn = slow->turn;
+	while ((req = next(slow, turn))) {
+		slow->since_ns = loop_now_ns();
+		pthread_mutex_unlock(&slow->lock);
+		req->work(req);
+		pthread_mutex_lock(&slow->lock);
+		if (turn == slow->turn)
+			slow->since_ns = 0;
+		req->task.run = come_back;
+		loop_post(req->home,
+			  &req->task); /* locked: its owner may free us and the loop next */
+	}
+	if (turn == slow->turn)
+		slow->served = false;
+	put(slow);
+	return NULL;
+}
+
+/* It ends by itself: nobody can wait for one that hangs. Signals stay the main thread's. */
+static int start_thread(struct slow *slow)
+{
+	sigset_t all, old;
+	pthread_t id;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&id, NULL, serve, slow);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	pthread_detach(id);
+	slow->nr_users++;
+	slow->served = true;
+	return 0;
+}
+
+static void leave_behind(struct slow *slow)
+{
+	slow->turn++;
+	slow->since_ns = 0;
+	slow->served = false;
+}
+
+static bool hangs(const struct slow *slow)
+{
+	return slow->patience_ns && slow->since_ns &&
+	       loop_now_ns() - slow->since_ns > slow->patience_ns;
+}
+
+void slow_look(struct slow *slow)
+{
+	pthread_mutex_lock(&slow->lock);
+	if (hangs(slow) && !STAILQ_EMPTY(&slow->todo))
+		leave_behind(slow);
+	if (!slow->served && !STAILQ_EMPTY(&slow->todo))
+		start_thread(slow); /* else the next look tries */
+	pthread_mutex_unlock(&slow->lock);
+}
+
+int slow_run(struct slow *slow, struct slow_request *req)
+{
+	int err;
+
+	pthread_mutex_lock(&slow->lock);
+	if (hangs(slow))
+		leave_behind(slow);
+	err = slow->served ? 0 : start_thread(slow);
+	if (!err) {
+		STAILQ_INSERT_TAIL(&slow->todo, &req->task, link);
+		pthread_cond_signal(&slow->more);
+	}
+	pthread_mutex_unlock(&slow->lock);
+	return err;
+}
+
+bool slow_recall(struct slow *slow, struct slow_request *req)
+{
+	struct loop_task *task;
+
+	pthread_mutex_lock(&slow->lock);
+	STAILQ_FOREACH(task, &slow->todo, link)
+		if (task == &req->task)
+			break;
+	if (task)
+		STAILQ_REMOVE(&slow->todo, task, loop_task, link);
+	pthread_mutex_unlock(&slow->lock);
+	return task != NULL;
+}
+
+struct slow *slow_new(uint64_t patience_ns)
+{
+	struct slow *slow = calloc(1, sizeof(*slow));
+	pthread_condattr_t attr;
+
+	if (!slow)
+		return NULL;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&slow->lock, NULL);
+	pthread_cond_init(&slow->more, &attr);
+	pthread_condattr_destroy(&attr);
+	STAILQ_INIT(&slow->todo);
+	slow->patience_ns = patience_ns;
+	slow->nr_users = 1;
+	return slow;
+}
+
+struct slow *slow_free(struct slow *slow)
+{
+	if (!slow)
+		return NULL;
+	pthread_mutex_lock(&slow->lock);
+	slow->closed = true;
+	pthread_cond_broadcast(&slow->more);
+	put(slow);
+	return NULL;
+}

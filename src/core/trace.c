@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/parse.h"
+#include "core/log.h"
+#include "core/trace.h"
+
+/* Set once before any thread exists, read-only afterwards. */
+static struct {
+	unsigned int categories;
+	bool one_domain, one_device;
+	uint32_t domid, devid;
+} filter;
+
+static const struct {
+	const char *name;
+	unsigned int bit;
+} categories[] = {
+	{ "ring", TRACE_RING }, { "net", TRACE_NET },     { "blk", TRACE_BLK },
+	{ "bus", TRACE_BUS },   { "grant", TRACE_GRANT },
+};
+
+static unsigned int category_bit(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(categories) / sizeof(categories[0]); i++)
+		if (strlen(categories[i].name) == len && !memcmp(categories[i].name, name, len))
+			return categories[i].bit;
+	return 0;
+}
+
+/* "ring,blk" up to `end`. */
+static int parse_categories(const char *text, const char *end, unsigned int *ret)
+{
+	unsigned int bits = 0;
+
+	while (text < end) {
+		const char *comma = memchr(text, ',', (size_t)(end - text));
+		const char *stop = comma ? comma : end;
+		unsigned int bit = category_bit(text, (size_t)(stop - text));
+
+		if (!bit)
+			return -EINVAL;
+		bits |= bit;
+		text = comma ? comma + 1 : end;
+	}
+	*ret = bits ? bits : TRACE_ALL;
+	return 0;
+}
+
+/* Plain decimal that ends at `end`. */
+static int parse_id(const char *text, const char *end, uint32_t *ret)
+{
+	uint32_t value;
+
+	if (!parse_digits_u32(&text, UINT32_MAX, &value) || text != end)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+int trace_configure(const char *text)
+{
+	const char *at, *slash, *end;
+
+	memset(&filter, 0, sizeof(filter));
+	if (!text)
+		text = "";
+	end = text + strlen(text);
+	at = strchr(text, '@');
+	if (parse_categories(text, at ? at : end, &filter.categories))
+		return -EINVAL;
+	if (!at)
+		return 0;
+	slash = strchr(at, '/');
+	filter.one_domain = true;
+	if (parse_id(at + 1, slash ? slash : end, &filter.domid))
+		return -EINVAL;
+	filter.one_device = slash != NULL;
+	return slash ? parse_id(slash + 1, end, &filter.devid) : 0;
+}
+
+unsigned int trace_mask(uint32_t domid, uint32_t devid)
+{
+	if (filter.one_domain && filter.domid != domid)
+		return 0;
+	if (filter.one_device && filter.devid != devid)
+		return 0;
+	return filter.categories;
+}
+
+void trace_line(const struct trace_id *id, const char *fmt, ...)
+{
+	char who[48];
+	va_list ap;
+
+	snprintf(who, sizeof(who), "trace %s %u/%u/%u", id->kind, id->domid, id->devid, id->queue);
+	va_start(ap, fmt);
+	log_vtrace(who, fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Data threads. A queue (one blkif ring, or one netif tx/rx pair) belongs to
+ * exactly one worker from attach to detach; workers share nothing, so the data
+ * path takes no lock.
+ *
+ * A worker turns events into passes. One pass walks all dirty queues in steps,
+ * so that each system call serves every ring that has work:
+ *
+ *   take    pop requests, add copies from the guest    -> one grant copy
+ *   act     look at those copies, start I/O            -> plane->submit (one io_submit)
+ *           (a copy that any queue adds here is made at once, and act called again, for all
+ *           queues: descriptors first, then what they describe; what is done stays done)
+ *   give    add copies to the guest for finished I/O   -> one grant copy
+ *   answer  fill responses, publish, notify once
+ *
+ * Only then are the event channels of queues with nothing left to do unmasked:
+ * an event that comes meanwhile stays pending, so nothing is lost and a storming
+ * guest costs one wake-up per pass (XSA-332).
+ *
+ * A domain that has shut down may go on elsewhere, with other data on its disks. So its queues are halted:
+ * nothing is taken from them, and what was taken and has not left us stays where it is. If the domain
+ * runs again after all they go on from there.
+ */
+#ifndef PVB_WORKER_H
+#define PVB_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/queue.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+#include "guest/grant.h"
+#include "core/loop.h"
+
+struct queue;
+struct worker;
+
+enum plane_kind { PLANE_BLK, PLANE_NET, PLANE_NR };
+
+/*
+ * A queue may become dirty in the middle of a pass, so each callback must be fine with
+ * nothing to do and without the ones before it. None may detach a queue: post a task.
+ */
+struct queue_ops {
+	enum plane_kind plane;
+	void (*take)(struct queue *queue); /* not while the queue is halted */
+	void (*act)(struct queue *queue);
+	void (*give)(struct queue *queue);
+	/* True when there is more to do now; the ports stay masked meanwhile. */
+	bool (*answer)(struct queue *queue);
+	/* It was halted, or goes on; between passes, or at the beginning of one. May be NULL. */
+	void (*halt)(struct queue *queue, bool halted);
+	/* Write indices and counters for SIGUSR1, as one or more whole lines. */
+	void (*dump)(struct queue *queue, FILE *out);
+};
+
+/* Embedded in a block or net queue. Zero-initialise, then worker_attach(). */
+struct queue {
+	const struct queue_ops *ops; /* borrowed */
+	struct worker *worker;       /* borrowed; NULL when not attached */
+	TAILQ_ENTRY(queue) dirty_link;
+	LIST_ENTRY(queue) link;
+	bool dirty;
+	bool hungry; /* set by it: it found no room left in this pass, and so has its turn first in the next */
+	const atomic_bool *domain_halted; /* borrowed, the control thread's; NULL: never */
+	bool halted;                      /* as of the last look at it, or for good */
+	struct loop_task halt_task;
+	atomic_bool halt_posted;
+};
+
+/* What one kind of queue keeps per worker (block: the aio context and buffers). */
+struct plane {
+	int (*open)(struct worker *worker, void **ret_ctx); /* 0 or -errno */
+	void (*close)(void *ctx);
+	void (*submit)(void *ctx); /* after every act(); may be NULL */
+};
+
+struct worker_port {
+	struct queue *queue; /* borrowed */
+	evtchn_port_t port;
+	bool bound;
+	bool fired; /* masked by an event, to be unmasked after the pass */
+};
+
+struct worker {
+	struct loop *loop;     /* owned */
+	xengnttab_handle *xgt; /* owned */
+	xenevtchn_handle *xce; /* owned */
+	struct grant_batch copies;
+	uint32_t nr_dirty[PLANE_NR]; /* queues in this pass, which share what the plane has */
+	void *plane_ctx[PLANE_NR];   /* owned through plane->close */
+	unsigned int index;
+	/* the rest is private to worker.c */
+	const struct plane *planes[PLANE_NR];
+	TAILQ_HEAD(, queue) dirty;
+	LIST_HEAD(, queue) queues;
+	struct worker_port **ports; /* by local port; owned array, borrowed entries */
+	uint32_t nr_ports;
+	evtchn_port_t *fired; /* owned; ports to unmask */
+	uint32_t nr_fired;
+	uint32_t max_fired;
+	struct loop_watch *watch;
+	struct loop_thread thread;
+};
+
+/* Make a worker and its handles; starts no thread. `planes` has PLANE_NR entries, NULL allowed. */
+int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes);
+/* Start the thread. 0 or -errno. */
+int worker_start(struct worker *worker);
+/* Stop the thread and release everything; every queue must have been detached. Idempotent. */
+void worker_close(struct worker *worker);
+
+/* Control thread: *queue->domain_halted has changed. For a queue that is attached to `worker`. */
+void queue_halt_changed(struct queue *queue, struct worker *worker);
+
+/* --- below: only from the worker's own thread (a task, or a queue's callback) --- */
+
+void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops);
+/* Idempotent. After it no callback of the queue runs any more. */
+void worker_detach(struct queue *queue);
+
+/* Make the queue part of the next pass. */
+void queue_mark(struct queue *queue);
+
+/* Halt it, whatever its domain does: it will be detached. Idempotent. */
+void queue_halt(struct queue *queue);
+
+/*
+ * Bind the frontend's event channel; events on it mark `queue`.
+ * 0, or -errno (a port that is not meant for us fails here).
+ */
+int worker_bind(struct worker *worker, struct worker_port *port, struct queue *queue,
+		uint32_t domid, evtchn_port_t remote);
+/* Idempotent. */
+void worker_unbind(struct worker *worker, struct worker_port *port);
+void worker_notify(struct worker *worker, const struct worker_port *port);
+
+/* Dump all queues of this worker. */
+void worker_dump(struct worker *worker, FILE *out);
+
+#endif
