@@ -20,7 +20,10 @@
 
 struct device;
 struct disk_options;
+struct guests;
+struct guest_link;
 struct key;
+struct message;
 struct slow;
 struct vif_options;
 struct worker;
@@ -28,7 +31,8 @@ struct worker;
 /* What every device borrows from the daemon. */
 struct device_env {
 	struct store *store;
-	struct loop *loop; /* the control loop: workers answer through its mailbox */
+	struct loop *loop;     /* the control loop: workers answer through its mailbox */
+	struct guests *guests; /* borrowed: whoever serves the rings; guests.h */
 	struct worker *workers;
 	unsigned int nr_workers;
 	struct slow *asker;                /* borrowed: asks media for their sizes */
@@ -87,6 +91,14 @@ struct device_ops {
 	 */
 	bool (*reconfigure)(struct device *dev);
 	/*
+	 * A message about it from whoever serves its rings (guests.h): data to check. Descriptors are taken by putting -1 in
+	 * their place. May be NULL.
+	 */
+	void (*answer)(struct device *dev, const struct message *message, int *fds,
+		       unsigned int nr_fds);
+	/* Whoever served its rings is no more: nothing is attached, whatever was on its way. May be NULL. */
+	void (*lost)(struct device *dev);
+	/*
 	 * Release everything; nothing is attached. `removed`: our directory is gone, so what
 	 * outlives a restart of the daemon (the tap) goes too. Safe on a half-probed device.
 	 */
@@ -144,6 +156,9 @@ struct device {
 	char slips[96];           /* mistyped keys that the log has named, each between spaces */
 	struct loop_timer retry;  /* of what xenstore would not do */
 	unsigned int nr_retries;  /* in a row */
+	struct guest_link *served_by;   /* borrowed, guests.c's; NULL: nobody serves it */
+	uint32_t life;                  /* of its rings; messages.h */
+	LIST_ENTRY(device) served_link; /* likewise */
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };
@@ -157,6 +172,11 @@ void device_attached(struct device *dev, int err);
  * env->ready() is called or xenstore changes. Control thread.
  */
 void device_not_yet(struct device *dev);
+/*
+ * Whoever served its rings has died: ops->lost(), and then it is taken up again, as after a restart of ours. Control
+ * thread.
+ */
+void device_lost(struct device *dev);
 /* What ask_flow() waited for. Control thread. */
 void device_flowed(struct device *dev);
 /* The end of detach(). Control thread. */

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one protocol between control and whoever serves the rings (guest/guest.h): a process for each guest, or a thread
+ * for all. Each message is one datagram of a fixed size for its type, with descriptors beside it where the table says
+ * so. Both ends are of one machine, so numbers are as they lie in memory; no struct has a pointer.
+ *
+ * Control does not trust the other end: message_check() looks at the frame, and whoever takes a message looks at what
+ * is in it.
+ *
+ * A device is named by kind, domid and devid, and its `life`: a number that control gives each start. An answer of an
+ * earlier life means nothing.
+ */
+#ifndef PVB_MESSAGES_H
+#define PVB_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_PROTOCOL 1u /* another number: the other end is replaced, not spoken to */
+
+#define MESSAGE_WHY_MAX    160u
+#define MESSAGE_MAX_FDS    24u
+#define MESSAGE_NAME_MAX   512u
+#define MESSAGE_MAX_TEXT   1024u
+#define MESSAGE_DISK_RINGS 4u
+#define MESSAGE_NIC_QUEUES 8u
+
+enum message_type {
+	/* both ways, first of all */
+	MESSAGE_HELLO = 1,
+	/* from control */
+	MESSAGE_START_DISK,
+	MESSAGE_START_NIC,
+	MESSAGE_STOP,      /* STOPPED follows */
+	MESSAGE_HALT,      /* its domain has shut down, or runs again */
+	MESSAGE_FLOW,      /* FLOWED follows when the medium has given back what it has now */
+	MESSAGE_TUNE_DISK, /* what may change while the rings are attached */
+	MESSAGE_TUNE_NIC,  /* likewise; TUNED follows when every queue has seen it */
+	MESSAGE_CAPTURE,
+	MESSAGE_NBD_CONNECTED, /* the answer to NBD_CONNECT */
+	MESSAGE_DUMP,          /* figures of all queues into the log */
+	MESSAGE_PING,          /* PONG follows when all loops have turned */
+	MESSAGE_END,           /* there is no device left, or none is to be: exit */
+	/* to control */
+	MESSAGE_DEVICE, /* to a new control: one that is served, with how it was started (the START follows) */
+	MESSAGE_STARTED, /* or not: the error says */
+	MESSAGE_STOPPED,
+	MESSAGE_BROKE, /* an impossible ring */
+	MESSAGE_FLOWED,
+	MESSAGE_TUNED,
+	MESSAGE_STALLED,      /* a disk's requests are held */
+	MESSAGE_FLUSH_FAILED, /* all but reads fail */
+	MESSAGE_SIZE,         /* the medium has another size now, and the rings know it */
+	MESSAGE_LATE,         /* the medium has not answered for long, or answers again */
+	MESSAGE_CARRIER,      /* a NIC's guest takes no frames, or takes them again */
+	MESSAGE_HASH,         /* a NIC's guest has changed its hash */
+	MESSAGE_NBD_CONNECT,  /* please connect */
+	MESSAGE_LOG,
+	MESSAGE_PONG,
+	MESSAGE_NR_TYPES
+};
+
+enum message_kind { MESSAGE_NO_KIND, MESSAGE_VBD, MESSAGE_VBD3, MESSAGE_VIF, MESSAGE_NR_KINDS };
+
+struct message_hello {
+	uint32_t protocol;
+	uint32_t nr_devices; /* that DEVICE messages tell of, from the other end; those follow */
+	uint32_t pid;
+	char version[32]; /* of the program */
+};
+
+/* --- disks --- */
+
+struct message_image {
+	uint64_t bytes;
+	uint32_t block;
+	uint32_t physical_block;
+	uint32_t discard_granularity;
+	bool direct, block_device, read_only, discard, secure_discard, fenced;
+};
+
+struct message_disk_tuning {
+	bool stall;        /* hold what the medium fails; else report it */
+	bool leaving;      /* the disk is to go, if the guest closes it */
+	bool retry;        /* an admin says go */
+	bool flush_failed; /* all but reads fail */
+	uint64_t poll_ns;
+	/* as rate_set() takes them */
+	uint32_t requests, requests_usecs;
+	uint32_t bytes, bytes_usecs;
+};
+
+struct message_disk_ring {
+	uint32_t nr_pages;
+	uint32_t refs[16];
+	uint32_t port;
+};
+
+/*
+ * Descriptors: a journal for each ring, then the image (none for an NBD export), then the file of unflushed writes (an
+ * NBD export that may be written), then the counters for xentop (where `xentop` says so).
+ */
+struct message_start_disk {
+	uint32_t abi; /* enum blkif_abi */
+	uint32_t nr_rings;
+	struct message_disk_ring rings[MESSAGE_DISK_RINGS];
+	uint32_t
+		max_kept; /* pages of the frontend to keep mapped, for each ring; 0: it agreed to none */
+	bool resume;      /* the rings are live, from an earlier life */
+	bool halted;
+	bool discard; /* offered to this frontend, if the image can */
+	bool nbd, xentop, keep;
+	uint32_t nbd_timeout_s;
+	uint32_t trace;              /* trace_mask() */
+	struct message_image image;  /* of an NBD export only read_only */
+	char name[MESSAGE_NAME_MAX]; /* of the image, for the log */
+	struct message_disk_tuning tuning;
+};
+
+/* --- NICs --- */
+
+struct message_addr {
+	uint8_t addr[16];
+	uint8_t bits;
+	bool v6;
+};
+
+/* As struct filter in netback/filter.h. */
+struct message_filter {
+	uint32_t want;
+	uint8_t mac[6];
+	uint32_t nr_addrs;
+	struct message_addr addrs[32];
+};
+
+struct message_rate {
+	uint32_t amount, usecs;
+};
+
+struct message_nic_tuning {
+	uint16_t headroom;
+	bool filters_groups; /* the guest says which multicast it wants */
+	struct message_rate tx_bytes, tx_packets, rx_bytes, rx_packets;
+	struct message_filter filter;
+};
+
+struct message_nic_queue {
+	uint32_t tx_ref, rx_ref;
+	uint32_t tx_port, rx_port; /* the latter 0: one port for both */
+};
+
+/*
+ * Descriptors: the tap's queues, then what is kept of the rings (undo) for each and for the control ring, then the
+ * guest's multicast list and hash.
+ */
+struct message_start_nic {
+	uint32_t nr_queues;
+	struct message_nic_queue queues[MESSAGE_NIC_QUEUES];
+	bool ctrl; /* it has a control ring */
+	uint32_t ctrl_ref, ctrl_port;
+	bool resume, halted;
+	bool rx_notify, finish_csum;
+	bool undo, kept;                           /* the files are there */
+	bool sg, csum_v4, csum_v6, gso_v4, gso_v6; /* that the frontend takes */
+	uint64_t drain_ns, stall_ns;
+	uint32_t trace;
+	struct message_nic_tuning tuning;
+};
+
+/* As struct hash_config in netback/hash.h. */
+struct message_hash {
+	uint32_t algorithm, types;
+	uint8_t key[40];
+	uint32_t mapping_size;
+	uint32_t mapping[128];
+};
+
+/* One descriptor, of the file, when `on`. */
+struct message_capture {
+	bool on;
+	uint32_t snaplen;
+	uint64_t max_bytes;
+	char ifname[16];
+	char filter[MESSAGE_MAX_TEXT];
+};
+
+/* --- the rest --- */
+
+struct message_stop {
+	bool keep;    /* for the next life: journals stay, the guest waits */
+	bool abandon; /* the domain is no more: let go of the rings at once */
+};
+
+struct message_flag {
+	bool on;
+};
+
+struct message_error {
+	int32_t err; /* -errno, or 0 */
+	char why[MESSAGE_WHY_MAX];
+};
+
+struct message_started {
+	int32_t err;
+	char why[MESSAGE_WHY_MAX];
+	uint32_t nr_replayed;
+	struct message_image image; /* of an NBD export */
+};
+
+/* One that is served; its START, as it came, is the next message. */
+struct message_served {
+	bool broke, halted, flush_failed, stalled, carrier_off;
+	int32_t err; /* of breaking */
+	char why[MESSAGE_WHY_MAX];
+	uint64_t bytes; /* of a disk's medium, as last seen */
+};
+
+struct message_size {
+	uint64_t bytes;
+};
+
+struct message_carrier {
+	uint32_t queue;
+	bool stalled;
+};
+
+/* One descriptor, a connected socket, unless `err`. */
+struct message_connected {
+	int32_t err;
+	bool fenced;
+	char why[MESSAGE_WHY_MAX];
+};
+
+struct message_log {
+	uint32_t level;   /* enum log_level */
+	uint32_t who_len; /* of the text: the device */
+	char text[MESSAGE_MAX_TEXT];
+};
+
+struct message {
+	uint32_t type; /* enum message_type */
+	uint32_t
+		kind; /* enum message_kind; MESSAGE_NO_KIND: of no device, and the next three are 0 */
+	uint32_t domid, devid;
+	uint32_t life;
+	uint32_t zero;
+	union {
+		struct message_hello hello;
+		struct message_start_disk disk;
+		struct message_start_nic nic;
+		struct message_disk_tuning tune_disk;
+		struct message_nic_tuning tune_nic;
+		struct message_capture capture;
+		struct message_stop stop;
+		struct message_flag flag;   /* HALT, LATE */
+		struct message_error error; /* BROKE, STALLED, FLUSH_FAILED */
+		struct message_started started;
+		struct message_served served;
+		struct message_size size;
+		struct message_carrier carrier;
+		struct message_hash hash;
+		struct message_connected connected;
+		struct message_log log;
+	};
+};
+
+/* Who sent it. */
+enum message_from { MESSAGE_FROM_CONTROL, MESSAGE_FROM_GUEST };
+
+/* The bytes of a message of that type on the wire; 0 when there is no such type. */
+size_t message_bytes(uint32_t type);
+
+/*
+ * Whether a datagram of `size` bytes and `nr_fds` descriptors is a message that `from` may send: type, size, number of
+ * descriptors, kind, ids; and ends its texts where they must end. 0 or -EPROTO.
+ */
+int message_check(struct message *message, size_t size, unsigned int nr_fds,
+		  enum message_from from);
+
+/* "start-disk", ...: for the log and traces. */
+const char *message_name(uint32_t type);
+
+/* "vbd", "vbd3", "vif", as the folder below backend/; and back. NULL, MESSAGE_NO_KIND: none such. */
+const char *message_kind_name(uint32_t kind);
+uint32_t message_kind_of(const char *name);
+
+#endif
