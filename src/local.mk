@@ -21,6 +21,7 @@ libpvb_a_SOURCES = \
 	src/core/trace.c src/core/trace.h \
 	src/guest/aio_ring.c src/guest/aio_ring.h \
 	src/guest/grant.c src/guest/grant.h \
+	src/guest/stats.c src/guest/stats.h \
 	src/guest/guest.h \
 	src/guest/ringset.h \
 	src/guest/worker.c src/guest/worker.h \

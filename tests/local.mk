@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
 	tests/unit/test-parse \
+	tests/unit/test-stats \
 	tests/unit/test-options
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
@@ -94,10 +95,18 @@ tests_unit_test_parse_SOURCES = tests/unit/test-parse.c tests/unit/unit.h
 tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_LIBS)
 
+tests_unit_test_stats_SOURCES = tests/unit/test-stats.c tests/unit/unit.h
+tests_unit_test_stats_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_stats_LDADD = $(UNIT_LIBS)
+
 tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/control/options.c src/control/options.h
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
 endif
+
+check_PROGRAMS += tests/lint/list-stats
+tests_lint_list_stats_SOURCES = tests/lint/list-stats.c
+tests_lint_list_stats_LDADD = libpvb.a
 
 TESTS += tests/lint/layout.sh tests/lint/man.sh tests/lint/unit.sh
 EXTRA_DIST += tests/lint/layout.sh tests/lint/man.sh tests/lint/unit.sh

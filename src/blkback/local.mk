@@ -25,6 +25,7 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_resize.c \
 	src/blkback/vbd_place.c \
 	src/blkback/vbd_stall.c \
+	src/blkback/vbd_stats.c src/blkback/vbd_stats.h \
 	src/blkback/vbd_tune.c \
 	src/blkback/vbd_queue.c src/blkback/vbd_queue.h \
 	src/blkback/xentop.c src/blkback/xentop.h

@@ -47,6 +47,7 @@ struct vbd {
 	bool removable;
 	bool discard;             /* the toolstack does not forbid it */
 	struct vbd_queue *queues; /* owned array; NULL when nothing is attached */
+	struct stats_block stats; /* of these */
 	unsigned int nr_queues;
 	unsigned int max_queues;  /* what we offer */
 	unsigned int nr_reports;  /* still expected from workers */

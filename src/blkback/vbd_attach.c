@@ -40,6 +40,7 @@ static void free_queues(struct vbd *vbd)
 {
 	free(vbd->queues);
 	vbd->queues = NULL;
+	stats_block_close(&vbd->stats);
 	vbd->nr_queues = 0;
 }
 
@@ -188,6 +189,7 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->rates = &vbd->rates;
 	q->runtime_dir = env->runtime_dir;
 	q->xentop = vbd->xentop.stats;
+	q->stats = stats_block_queue(&vbd->stats, index);
 	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
 				   .domid = vbd->dev.domid,
 				   .devid = vbd->dev.devid,
@@ -224,10 +226,14 @@ static int start_queues(struct vbd *vbd, const struct vbd_front *front)
 {
 	uint32_t max_kept = kept_pages(vbd, front);
 	struct vbd_tuning tuning = vbd_tuning(vbd);
+	int err;
 
 	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
 	if (!vbd->queues)
 		return -ENOMEM;
+	err = stats_block_open(&vbd->stats, &vbd_stat_list, front->nr_queues);
+	if (err)
+		return err;
 	vbd->nr_queues = front->nr_queues;
 	vbd->nr_reports = front->nr_queues;
 	for (unsigned int i = 0; i < front->nr_queues; i++) {

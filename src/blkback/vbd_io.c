@@ -76,7 +76,7 @@ void vbd_io_failed(struct vbd_io *io, long result)
 	int err = mendable(io, result);
 	bool hold = err && q->tuning.stall && !q->unbound;
 
-	q->stats.io_errors++;
+	stat_add(&q->stats->io_errors, 1);
 	if (hold && !q->stopping)
 		vbd_stall(io, err);
 	else if (hold && q->queue.halted)
@@ -156,7 +156,7 @@ static void all_done(struct vbd_io *io)
 	struct vbd_queue *q = io->queue;
 
 	if (io->entry->req.op != BLKIF_READ) {
-		q->stats.bytes_written += io->bytes;
+		stat_add(&q->stats->bytes_written, io->bytes);
 		vbd_io_finish(io, BLKIF_OKAY);
 	} else if (io->vec) {
 		vbd_io_given(io);
@@ -243,7 +243,7 @@ static void start_discard(struct vbd_io *io)
 
 static void copy_failed(struct vbd_io *io)
 {
-	io->queue->stats.copy_errors++;
+	stat_add(&io->queue->stats->copy_errors, 1);
 	vbd_io_finish(io, BLKIF_ERROR);
 }
 
@@ -347,7 +347,7 @@ static void segments_came(struct vbd_io *io)
 	enum blkif_fault fault = blkif_parse_indirect(io->page, &q->limits, &req, checked);
 
 	if (fault) {
-		q->stats.faults[fault]++;
+		vbd_stats_refuse(q->stats, fault);
 		vbd_io_finish(io, blkif_fault_status(fault));
 		return;
 	}
@@ -384,7 +384,7 @@ void vbd_io_given(struct vbd_io *io)
 		copy_failed(io);
 		return;
 	}
-	io->queue->stats.bytes_read += io->bytes;
+	stat_add(&io->queue->stats->bytes_read, io->bytes);
 	vbd_io_finish(io, BLKIF_OKAY);
 }
 
@@ -407,7 +407,7 @@ static bool find_place(struct vbd_io *io)
 	io->buf = aio_get_buffer(&io->queue->client, io->span);
 	io->buf_bytes = io->span;
 	if (!io->buf)
-		io->queue->stats.starved++;
+		stat_add(&io->queue->stats->buffer_waits, 1);
 	return io->buf != NULL;
 }
 
@@ -433,7 +433,7 @@ static bool pay(struct vbd_io *io)
 	io->paid = wait_ns == 0;
 	if (io->paid)
 		return true;
-	q->stats.throttled++;
+	stat_add(&q->stats->throttled, 1);
 	loop_timer_set(q->worker->loop, &q->throttle, wait_ns, may_go, q);
 	return false;
 }

@@ -20,9 +20,7 @@ static void count(struct vbd_io *io)
 	const struct blk_request *req = &io->entry->req;
 	struct vbd_queue *q = io->queue;
 
-	q->stats.requests[req->op]++;
-	if (req->indirect)
-		q->stats.requests[BLKIF_INDIRECT]++;
+	vbd_stats_take(q->stats, req);
 	if (!q->xentop)
 		return;
 	io->taken_ns = loop_now_ns();
@@ -70,7 +68,7 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 	      (unsigned long long)req->nr_sectors, req->nr_segments, req->indirect,
 	      blkif_fault_name(fault));
 	if (fault) {
-		q->stats.faults[fault]++;
+		vbd_stats_refuse(q->stats, fault);
 		vbd_io_finish(io, blkif_fault_status(fault));
 		return;
 	}
@@ -88,7 +86,7 @@ void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 	      blkif_op_name(io->entry->req.op), (unsigned long long)io->entry->req.id,
 	      blkif_fault_name(fault));
 	if (fault) {
-		q->stats.faults[fault]++;
+		vbd_stats_refuse(q->stats, fault);
 		vbd_io_finish(io, blkif_fault_status(fault));
 	} else {
 		line_up(io);
@@ -269,10 +267,10 @@ static void publish(struct vbd_queue *q)
 
 	q->kick = false;
 	if (notify) {
-		q->stats.notified++;
+		stat_add(&q->stats->notify_sent, 1);
 		worker_notify(q->worker, &q->port);
 	} else {
-		q->stats.silent++;
+		stat_add(&q->stats->notify_suppressed, 1);
 	}
 	if (!(q->trace & TRACE_RING))
 		return;
@@ -328,6 +326,8 @@ static bool answer(struct queue *queue)
 		stand_still(q);
 	if (q->in[VBD_FINISHED].nr || q->kick)
 		respond_all(q);
+	if (q->kept.max)
+		vbd_stats_kept(q->stats, &q->kept);
 	vbd_queue_look_at_flow(q);
 	if (q->stopping && vbd_queue_in_flight(q) == 0 && !q->drained) {
 		q->drained = true;
@@ -347,31 +347,6 @@ static bool answer(struct queue *queue)
 
 /* --- dump --- */
 
-static void dump_counters(const struct vbd_queue *q, FILE *out)
-{
-	const struct vbd_queue_stats *s = &q->stats;
-
-	for (unsigned int op = 0; op <= BLKIF_INDIRECT; op++)
-		if (op != 4) /* no such operation */
-			fprintf(out, " %s=%llu", blkif_op_name((uint8_t)op),
-				(unsigned long long)s->requests[op]);
-	fprintf(out,
-		" bytes_read=%llu bytes_written=%llu in_place=%llu io_errors=%llu copy_errors=%llu "
-		"notified=%llu silent=%llu starved=%llu replayed=%u kept=%u kept_uses=%llu "
-		"kept_maps=%llu "
-		"kept_drops=%llu stalls=%llu throttled=%llu",
-		(unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
-		(unsigned long long)s->in_place, (unsigned long long)s->io_errors,
-		(unsigned long long)s->copy_errors, (unsigned long long)s->notified,
-		(unsigned long long)s->silent, (unsigned long long)s->starved, q->nr_replayed,
-		q->kept.nr, (unsigned long long)q->kept.uses, (unsigned long long)q->kept.maps,
-		(unsigned long long)q->kept.drops, (unsigned long long)s->stalls,
-		(unsigned long long)s->throttled);
-	for (unsigned int i = BLKIF_FINE + 1; i < BLKIF_NR_FAULTS; i++)
-		fprintf(out, " %s=%llu", blkif_fault_name((enum blkif_fault)i),
-			(unsigned long long)s->faults[i]);
-}
-
 static void dump(struct queue *queue, FILE *out)
 {
 	const struct vbd_queue *q = vbd_queue_of(queue);
@@ -386,7 +361,7 @@ static void dump(struct queue *queue, FILE *out)
 		q->in[VBD_SUBMITTED].nr, q->stopping ? " stopping" : "",
 		queue->halted ? " halted" : "", q->failed ? " failed" : "");
 	fprintf(out, "vbd %u/%u/%u count", q->id.domid, q->id.devid, q->id.queue);
-	dump_counters(q, out);
+	stats_print(&vbd_stat_list, q->stats, out);
 	fputc('\n', out);
 }
 

@@ -44,7 +44,7 @@ bool vbd_place_hold(struct vbd_io *io)
 		}
 	}
 	io->nr_copies = 0;
-	io->queue->stats.in_place++;
+	stat_add(&io->queue->stats->in_place, 1);
 	return true;
 }
 

@@ -88,6 +88,7 @@ static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 		vbd_queue_replay(q, &q->ios[order[i]]);
 	ring_consume(&q->ring, nr);
 	q->nr_replayed = nr;
+	stat_add(&q->stats->replayed, nr);
 	q->kick = true; /* published, but perhaps not notified */
 }
 
@@ -145,7 +146,10 @@ static int open_journal(struct vbd_queue *q)
 
 static void age_kept(void *user)
 {
-	kept_tick(&((struct vbd_queue *)user)->kept);
+	struct vbd_queue *q = user;
+
+	kept_tick(&q->kept);
+	vbd_stats_kept(q->stats, &q->kept);
 }
 
 static int attach(struct vbd_queue *q)

@@ -15,6 +15,7 @@
 #include "blkback/image.h"
 #include "blkback/journal.h"
 #include "blkback/kept.h"
+#include "blkback/vbd_stats.h"
 #include "blkback/xentop.h"
 #include "core/rate.h"
 #include "ring/blkif.h"
@@ -100,18 +101,6 @@ struct vbd_io_list {
 	uint32_t nr;
 };
 
-struct vbd_queue_stats {
-	uint64_t requests[BLKIF_INDIRECT + 1]; /* by operation; the last counts indirect ones */
-	uint64_t bytes_read, bytes_written;
-	uint64_t in_place; /* reads and writes without a copy */
-	uint64_t faults[BLKIF_NR_FAULTS];
-	uint64_t copy_errors, io_errors;
-	uint64_t notified, silent; /* publishes with and without a notification */
-	uint64_t starved;          /* passes that had to wait for a buffer */
-	uint64_t stalls;           /* requests that were held for an admin */
-	uint64_t throttled;        /* times that one had to wait for the disk's limits */
-};
-
 /* What may change while the rings are attached. */
 struct vbd_tuning {
 	bool stall;       /* hold what the medium fails; else report it */
@@ -140,6 +129,7 @@ struct vbd_queue {
 	struct rate_pair *rates;   /* borrowed; of all the disk's rings: requests are its packets */
 	const char *runtime_dir;   /* borrowed */
 	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
+	struct vbd_stats *stats;     /* borrowed; only the worker writes in it */
 	_Atomic bool
 		*refuses; /* borrowed; of all the disk's rings: all but reads; see vbd_stall.c */
 	bool discard;     /* offered to this frontend */
@@ -191,7 +181,6 @@ struct vbd_queue {
 	bool kick;              /* resumed: the frontend may have missed a notification */
 	struct vbd_io *barrier; /* nothing is taken behind it */
 	uint32_t nr_replayed;
-	struct vbd_queue_stats stats;
 };
 
 extern const struct queue_ops vbd_queue_ops;

@@ -38,7 +38,7 @@ void vbd_stall(struct vbd_io *io, int err)
 {
 	struct vbd_queue *q = io->queue;
 
-	q->stats.stalls++;
+	stat_add(&q->stats->stalls, 1);
 	trace(q->trace, TRACE_BLK, &q->id, "stall id=%llu result=%d",
 	      (unsigned long long)io->entry->req.id, err);
 	vbd_io_release(io);

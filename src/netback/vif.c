@@ -35,6 +35,7 @@ struct vif {
 	unsigned int max_queues; /* what we offer */
 	struct vif_front front;
 	struct vif_queue *queues; /* owned; NULL when nothing is attached */
+	struct stats_block stats; /* of these */
 	unsigned int nr_syncing;  /* queues that do not know of the new headroom yet */
 	struct vif_ctrl *ctrl;    /* owned; NULL when there is no control ring */
 	unsigned int nr_waiting;  /* queues, and the control ring, that have not answered yet */
@@ -254,6 +255,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->limits = &vif->limits;
 	queue->guard = &vif->guard;
 	queue->capture = &vif->capture;
+	queue->stats = stats_block_queue(&vif->stats, index);
 	queue->owner = vif;
 	queue->id = (struct trace_id){
 		.kind = "vif", .domid = dev->domid, .devid = dev->devid, .queue = index
@@ -298,6 +300,7 @@ static void forget_queues(struct vif *vif)
 		tap_set_queues(&vif->tap, 1);
 	free(vif->queues);
 	vif->queues = NULL;
+	stats_block_close(&vif->stats);
 	free(vif->ctrl);
 	vif->ctrl = NULL;
 	vif_shared_close(&vif->shared, &vif->dev, vif->dev.suspending);
@@ -342,9 +345,12 @@ static int prepare(struct vif *vif, bool resume)
 	vif->queues = calloc(nr, sizeof(vif->queues[0]));
 	if (vif->front.ctrl)
 		vif->ctrl = calloc(1, sizeof(*vif->ctrl));
-	if (!vif->queues || (vif->front.ctrl && !vif->ctrl)) {
-		device_reason(&vif->dev, -ENOMEM, "no memory for %u queues", nr);
-		return -ENOMEM;
+	err = stats_block_open(&vif->stats, &vif_stat_list, nr);
+	if (!vif->queues || (vif->front.ctrl && !vif->ctrl))
+		err = -ENOMEM;
+	if (err) {
+		device_reason(&vif->dev, err, "no memory for %u queues", nr);
+		return err;
 	}
 	for (unsigned int i = 0; i < nr; i++)
 		init_queue(vif, i, resume);

@@ -128,7 +128,7 @@ void vif_emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct of
 	vif_emit_capture(q, frame, len, NULL);
 	keep_pages(q, q->rx.headroom + len);
 	if (gso_type != NETIF_GSO_NONE)
-		q->stats.rx_gso++;
+		stat_add(&q->stats->rx_gso, 1);
 }
 
 void vif_emit_capture(struct vif_queue *q, uint8_t *frame, uint32_t len, const char *why)
@@ -172,9 +172,9 @@ void vif_emit_answer(struct vif_queue *q)
 		len += (uint16_t)slot->response.status;
 		if (slot->response.flags & NETIF_RX_MORE_DATA)
 			continue;
-		q->stats.rx_packets += good ? 1 : 0;
-		q->stats.rx_bytes += good ? len : 0;
-		q->stats.rx_drop_copy += good ? 0 : 1;
+		stat_add(&q->stats->rx_packets, good ? 1 : 0);
+		stat_add(&q->stats->rx_bytes, good ? len : 0);
+		stat_add(&q->stats->rx_drop_copy, good ? 0 : 1);
 		good = true;
 		len = 0;
 	}

@@ -79,7 +79,7 @@ static void queue_dump(struct queue *queue, FILE *out)
 		q->rx.stalled);
 	dump_ring("tx", &q->tx.ring, out);
 	dump_ring("rx", &q->rx.ring, out);
-	vif_stats_print(&q->stats, out);
+	stats_print(&vif_stat_list, q->stats, out);
 	fputc('\n', out);
 }
 
@@ -103,9 +103,9 @@ void vif_queue_publish(struct vif_queue *q, struct ring *ring, const struct work
 	notify = ring_publish(ring);
 	if (notify) {
 		worker_notify(q->worker, port);
-		q->stats.notify_sent++;
+		stat_add(&q->stats->notify_sent, 1);
 	} else {
-		q->stats.notify_suppressed++;
+		stat_add(&q->stats->notify_suppressed, 1);
 	}
 	trace(q->trace, TRACE_RING, &q->id, "publish ring=%s rsp_prod=%" PRIu32 " notify=%d", name,
 	      ring->rsp_prod, notify);

@@ -108,6 +108,7 @@ struct vif_queue {
 	struct vif_limits *limits;   /* borrowed, shared by the queues of the vif */
 	struct vif_capture *capture; /* likewise */
 	struct vif_guard *guard;     /* likewise */
+	struct vif_stats *stats;     /* borrowed; only the worker writes in it */
 	void *owner;                 /* borrowed; for the control thread */
 	struct trace_id id;
 	unsigned int trace;
@@ -129,7 +130,6 @@ struct vif_queue {
 	struct worker_port rx_port; /* unused when one port serves both */
 	struct vif_tx tx;
 	struct vif_rx rx;
-	struct vif_stats stats;
 	bool broken; /* the guest did the impossible: the rings are not touched again */
 
 	struct loop_task task; /* start, started, stop, stopped */

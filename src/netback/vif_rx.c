@@ -82,7 +82,7 @@ static void listen_again(struct vif_queue *q)
 static void drop(struct vif_queue *q, uint64_t *counter, uint8_t *frame, uint32_t len,
 		 const char *why)
 {
-	(*counter)++;
+	stat_add(counter, 1);
 	vif_emit_capture(q, frame, len, why);
 	trace(q->trace, TRACE_NET, &q->id, "rx-drop len=%" PRIu32 " why=%s", len, why);
 }
@@ -130,7 +130,7 @@ static void starve(struct vif_queue *q)
 	if (q->rx.starved)
 		return;
 	q->rx.starved = true;
-	q->stats.rx_starved++;
+	stat_add(&q->stats->rx_starved, 1);
 	count_wait(q);
 	trace(q->trace, TRACE_NET, &q->id, "rx-starved available=%" PRIu32 " wanted=%" PRIu32,
 	      q->rx.available, slots_wanted(q));
@@ -166,8 +166,8 @@ static uint32_t drop_hold(struct vif_queue *q)
 
 	if (h->len && h->plan.action == OFFLOAD_SEGMENT) {
 		nr = h->plan.segments.nr_segments - h->next_segment;
-		q->stats.rx_segmented++;
-		q->stats.rx_segments += nr;
+		stat_add(&q->stats->rx_segmented, 1);
+		stat_add(&q->stats->rx_segments, nr);
 	}
 	h->len = 0;
 	return nr;
@@ -177,10 +177,10 @@ static void drain(struct vif_queue *q)
 {
 	unsigned int nr = tap_drain(q->fd, DRAIN_MAX);
 
-	q->stats.rx_read += nr;
+	stat_add(&q->stats->rx_read, nr);
 	q->rx.more = q->rx.hold.len; /* fewer slots may do now */
 	nr += drop_hold(q);
-	q->stats.rx_drop_stalled += nr;
+	stat_add(&q->stats->rx_drop_stalled, nr);
 	trace(q->trace, TRACE_NET, &q->id, "rx-aged frames=%u", nr);
 }
 
@@ -193,7 +193,7 @@ static void give_up_old(struct vif_queue *q)
 		drain(q);
 	if (q->stall_ns && waited_ns >= q->stall_ns && q->rx_notify && !q->rx.stalled) {
 		q->rx.stalled = true;
-		q->stats.rx_stalled++;
+		stat_add(&q->stats->rx_stalled, 1);
 		vif_queue_stall(q, true);
 	}
 	q->rx.timer_due = false;
@@ -247,9 +247,9 @@ static void flush_segments(struct vif_queue *q)
 		segment_build(segments, h->frame, h->next_segment, room);
 		vif_emit(q, room, segment_len(segments, h->next_segment), &h->plan, NETIF_GSO_NONE);
 		h->next_segment++;
-		q->stats.rx_segments++;
+		stat_add(&q->stats->rx_segments, 1);
 	}
-	q->stats.rx_segmented++;
+	stat_add(&q->stats->rx_segmented, 1);
 	h->len = 0;
 }
 
@@ -331,18 +331,18 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	struct offload_plan plan;
 
 	if (len >= NETIF_MIN_FRAME && is_unwanted_group(q, frame)) {
-		drop(q, &q->stats.rx_drop_mcast, frame, len, "multicast");
+		drop(q, &q->stats->rx_drop_mcast, frame, len, "multicast");
 		return true;
 	}
 	offload_to_guest(hdr, &q->accept, frame, len, &plan);
 	if (plan.finished)
-		q->stats.rx_csum_finished++;
+		stat_add(&q->stats->rx_csum_finished, 1);
 	if (plan.action == OFFLOAD_DROP) {
-		drop(q, &q->stats.rx_drop_header, frame, len, "header");
+		drop(q, &q->stats->rx_drop_header, frame, len, "header");
 		return true;
 	}
 	if (is_too_big(q, len, &plan)) {
-		drop(q, &q->stats.rx_drop_big, frame, len, "big");
+		drop(q, &q->stats->rx_drop_big, frame, len, "big");
 		return true;
 	}
 	hash_frame(&q->rx.hash, frame, len, hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE, &plan.hash);
@@ -353,7 +353,7 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	}
 	hold(q, frame, len, &plan);
 	if (plan.action == OFFLOAD_PASS)
-		q->stats.rx_held++;
+		stat_add(&q->stats->rx_held, 1);
 	return flush_hold(q);
 }
 
@@ -363,7 +363,7 @@ static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_
 	ssize_t n = readv(q->fd, iov, nr_iov);
 
 	if (n > (ssize_t)iov->iov_len) {
-		q->stats.rx_read++;
+		stat_add(&q->stats->rx_read, 1);
 		return (uint32_t)((size_t)n - iov->iov_len);
 	}
 	if (n < 0)
@@ -371,7 +371,7 @@ static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_
 	else
 		q->rx.more = true; /* that was no frame, and others may be behind it */
 	if (n >= 0 || errno != EAGAIN)
-		q->stats.rx_read_errors++;
+		stat_add(&q->stats->rx_read_errors, 1);
 	return 0;
 }
 
@@ -393,7 +393,7 @@ static uint32_t read_behind(struct vif_queue *q, uint32_t max, struct virtio_net
 		return 0;
 	*room = NULL;
 	if (merge_add(&q->rx.merge, hdr, head, len, max)) {
-		q->stats.rx_merged++;
+		stat_add(&q->stats->rx_merged, 1);
 		trace(q->trace, TRACE_NET, &q->id, "rx-merge len=%" PRIu32 " to=%" PRIu32, len,
 		      q->rx.merge.len);
 		return len;
@@ -434,7 +434,7 @@ static bool throttled(struct vif_queue *q)
 		return false;
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
-	q->stats.rx_throttled++;
+	stat_add(&q->stats->rx_throttled, 1);
 	loop_timer_set(q->worker->loop, &q->rx.rate_timer, wait_ns, throttle_over, q);
 	return true;
 }

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <inttypes.h>
-
 #include "netback/vif_stats.h"
 
-void vif_stats_print(const struct vif_stats *stats, FILE *out)
-{
-#define X(name) fprintf(out, " " #name "=%" PRIu64, stats->name);
-	VIF_STATS(X)
-#undef X
-}
+static const struct stat_entry rows[] = { VIF_STATS(STAT_AS_COUNTER) };
+
+const struct stat_list vif_stat_list = { "vif", rows, sizeof(rows) / sizeof(rows[0]) };

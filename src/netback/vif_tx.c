@@ -34,7 +34,7 @@ static bool rate_allows(struct vif_queue *q, struct offload_wire wire)
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	q->tx.throttled = true;
-	q->stats.tx_throttled++;
+	stat_add(&q->stats->tx_throttled, 1);
 	loop_timer_set(q->worker->loop, &q->tx.timer, wait_ns, throttle_over, q);
 	return false;
 }
@@ -140,7 +140,7 @@ void vif_tx_take(struct vif_queue *q)
 static void drop(struct vif_queue *q, struct vif_tx_packet *p, uint64_t *counter,
 		 enum netif_status status, const char *why)
 {
-	(*counter)++;
+	stat_add(counter, 1);
 	p->status = status;
 	p->why = why;
 	trace(q->trace, TRACE_NET, &q->id, "tx-drop id=%u len=%" PRIu32 " why=%s",
@@ -239,7 +239,7 @@ static void add_frame(struct vif_queue *q, struct vif_tx_packet *p, struct tap_f
 	if (q->finish_csum && frame->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE &&
 	    (frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
 		finish_csum(&frame->hdr, head, frame->iov + 1, frame->nr_iov - 1);
-		q->stats.tx_csum_finished++;
+		stat_add(&q->stats->tx_csum_finished, 1);
 	}
 	tap_batch_add(q->pool->taps);
 }
@@ -247,11 +247,11 @@ static void add_frame(struct vif_queue *q, struct vif_tx_packet *p, struct tap_f
 static void count_write_error(struct vif_queue *q, struct vif_tx_packet *p, int err)
 {
 	if (err == EIO)
-		drop(q, p, &q->stats.tx_drop_tap_down, NETIF_STATUS_DROPPED, "tap-down");
+		drop(q, p, &q->stats->tx_drop_tap_down, NETIF_STATUS_DROPPED, "tap-down");
 	else if (err == EAGAIN)
-		drop(q, p, &q->stats.tx_drop_tap_busy, NETIF_STATUS_DROPPED, "tap-busy");
+		drop(q, p, &q->stats->tx_drop_tap_busy, NETIF_STATUS_DROPPED, "tap-busy");
 	else
-		drop(q, p, &q->stats.tx_drop_tap_error, NETIF_STATUS_ERROR, "tap-error");
+		drop(q, p, &q->stats->tx_drop_tap_error, NETIF_STATUS_ERROR, "tap-error");
 }
 
 static void frame_is_written(struct vif_queue *q, const struct tap_frame *frame)
@@ -262,10 +262,10 @@ static void frame_is_written(struct vif_queue *q, const struct tap_frame *frame)
 		count_write_error(q, p, frame->err);
 		return;
 	}
-	q->stats.tx_packets++;
-	q->stats.tx_bytes += p->packet.total;
+	stat_add(&q->stats->tx_packets, 1);
+	stat_add(&q->stats->tx_bytes, p->packet.total);
 	if (frame->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
-		q->stats.tx_gso++;
+		stat_add(&q->stats->tx_gso, 1);
 	p->status = NETIF_STATUS_OKAY;
 	p->why = NULL;
 }
@@ -285,16 +285,16 @@ static bool refuse(struct vif_queue *q, struct vif_tx_packet *p, const uint8_t *
 {
 	enum filter_verdict verdict = vif_guard_check(q->guard, head, p->packet.total);
 	uint64_t *const counters[FILTER_NR] = {
-		[FILTER_MAC] = &q->stats.tx_refused_mac,
-		[FILTER_TYPE] = &q->stats.tx_refused_type,
-		[FILTER_ARP] = &q->stats.tx_refused_arp,
-		[FILTER_IPV4] = &q->stats.tx_refused_ipv4,
-		[FILTER_IPV6] = &q->stats.tx_refused_ipv6,
-		[FILTER_ND] = &q->stats.tx_refused_nd,
-		[FILTER_DHCP] = &q->stats.tx_refused_dhcp,
-		[FILTER_RA] = &q->stats.tx_refused_ra,
-		[FILTER_HEADER] = &q->stats.tx_refused_header,
-		[FILTER_RULES] = &q->stats.tx_refused_rules,
+		[FILTER_MAC] = &q->stats->tx_refused_mac,
+		[FILTER_TYPE] = &q->stats->tx_refused_type,
+		[FILTER_ARP] = &q->stats->tx_refused_arp,
+		[FILTER_IPV4] = &q->stats->tx_refused_ipv4,
+		[FILTER_IPV6] = &q->stats->tx_refused_ipv6,
+		[FILTER_ND] = &q->stats->tx_refused_nd,
+		[FILTER_DHCP] = &q->stats->tx_refused_dhcp,
+		[FILTER_RA] = &q->stats->tx_refused_ra,
+		[FILTER_HEADER] = &q->stats->tx_refused_header,
+		[FILTER_RULES] = &q->stats->tx_refused_rules,
 	};
 
 	if (verdict != FILTER_PASS)
@@ -309,7 +309,7 @@ static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 	uint8_t *head;
 
 	if (!copies_are_good(q, p)) {
-		drop(q, p, &q->stats.tx_drop_copy, NETIF_STATUS_OKAY, "copy");
+		drop(q, p, &q->stats->tx_drop_copy, NETIF_STATUS_OKAY, "copy");
 		return;
 	}
 	head = find_head(p, frame->head, &moved);
@@ -320,13 +320,13 @@ static void forward(struct vif_queue *q, struct vif_tx_packet *p)
 		add_frame(q, p, frame, head, moved);
 		break;
 	case -EPROTO:
-		drop(q, p, &q->stats.tx_drop_gso, NETIF_STATUS_ERROR, "gso");
+		drop(q, p, &q->stats->tx_drop_gso, NETIF_STATUS_ERROR, "gso");
 		break;
 	case -EOPNOTSUPP:
-		drop(q, p, &q->stats.tx_drop_csum, NETIF_STATUS_ERROR, "csum");
+		drop(q, p, &q->stats->tx_drop_csum, NETIF_STATUS_ERROR, "csum");
 		break;
 	default:
-		drop(q, p, &q->stats.tx_drop_header, NETIF_STATUS_ERROR, "header");
+		drop(q, p, &q->stats->tx_drop_header, NETIF_STATUS_ERROR, "header");
 	}
 }
 
@@ -338,8 +338,8 @@ static void change_groups(struct vif_queue *q, struct vif_tx_packet *p)
 	int err = add ? mcast_add(groups, p->packet.mcast_addr)
 		      : mcast_remove(groups, p->packet.mcast_addr);
 
-	q->stats.tx_mcast += !err;
-	q->stats.tx_mcast_refused += err != 0;
+	stat_add(&q->stats->tx_mcast, !err);
+	stat_add(&q->stats->tx_mcast_refused, err != 0);
 	p->status = err ? NETIF_STATUS_ERROR : NETIF_STATUS_OKAY;
 	trace(q->trace, TRACE_NET, &q->id, "tx-group add=%d result=%d", add, err);
 }
@@ -355,13 +355,13 @@ static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
 		change_groups(q, p);
 		break;
 	case NETIF_TX_TOO_MANY_SLOTS:
-		drop(q, p, &q->stats.tx_drop_slots, NETIF_STATUS_ERROR, "slots");
+		drop(q, p, &q->stats->tx_drop_slots, NETIF_STATUS_ERROR, "slots");
 		break;
 	case NETIF_TX_TOO_LONG:
-		drop(q, p, &q->stats.tx_drop_long, NETIF_STATUS_ERROR, "long");
+		drop(q, p, &q->stats->tx_drop_long, NETIF_STATUS_ERROR, "long");
 		break;
 	case NETIF_TX_TOO_SHORT:
-		drop(q, p, &q->stats.tx_drop_short, NETIF_STATUS_ERROR, "short");
+		drop(q, p, &q->stats->tx_drop_short, NETIF_STATUS_ERROR, "short");
 		break;
 	}
 }

@@ -125,6 +125,7 @@ static void broken(struct vbd_queue *q, int err)
 
 static struct rate_pair no_limit;
 static _Atomic bool refuses;
+static struct vbd_stats stats;
 
 static int attach(bool resume, bool keep)
 {
@@ -134,6 +135,7 @@ static int attach(bool resume, bool keep)
 		.image = &image,
 		.rates = &no_limit,
 		.refuses = &refuses,
+		.stats = &stats,
 		.runtime_dir = dir,
 		.discard = true,
 		.id = { .kind = "vbd", .domid = domid, .devid = DEVID },

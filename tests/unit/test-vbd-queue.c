@@ -133,6 +133,7 @@ static uint32_t answered_by[NR_RINGS];  /* before this pass */
 static unsigned int most_asked, most_answered, shallow_asked_in, shallow_answered_in, nr_passes;
 static struct aio the_aio;
 static struct vbd_queue queues[NR_RINGS];
+static struct vbd_stats stats[NR_RINGS];
 
 static unsigned int ring_of(const struct image_request *req)
 {
@@ -317,10 +318,12 @@ static void attach(unsigned int ring)
 {
 	struct vbd_queue *q = &queues[ring];
 
+	stats[ring] = (struct vbd_stats){ 0 };
 	*q = (struct vbd_queue){ .owner = one_disk ? queues : q,
 				 .stalled = stalled,
 				 .flush_failed = flush_failed,
 				 .refuses = &refuses,
+				 .stats = &stats[ring],
 				 .worker = &worker,
 				 .control = worker.loop,
 				 .image = &medium,
@@ -549,8 +552,8 @@ static void data_of_persistent_grants_stays_where_it_lies(void **state)
 	      asked[0]->vec[0].iov_len == 512);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 3 && nr_copied == 0 && queues[0].stats.in_place == 3);
-	CHECK(queues[0].stats.bytes_read == 3 * 512);
+	CHECK(word(0, 2) == 3 && nr_copied == 0 && queues[0].stats->in_place == 3);
+	CHECK(queues[0].stats->bytes_read == 3 * 512);
 }
 
 /* A request one of whose pages cannot be mapped is copied. */
@@ -562,7 +565,7 @@ static void what_is_not_mapped_is_copied(void **state)
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 1 && nr_copied == 1 && queues[0].stats.in_place == 0);
+	CHECK(word(0, 2) == 1 && nr_copied == 1 && queues[0].stats->in_place == 0);
 }
 
 /* The first that the kernel refuses is made again by way of a buffer, and so is all that follows. */
@@ -579,7 +582,7 @@ static void what_the_kernel_cannot_reach_is_copied(void **state)
 	CHECK(nr_asked == 2 && asked[0]->nr_vec == 0 && asked[1]->nr_vec == 0 && word(0, 2) == 0);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 2 && queues[0].stats.io_errors == 0);
+	CHECK(word(0, 2) == 2 && queues[0].stats->io_errors == 0);
 	more_is_asked(3);
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
@@ -671,7 +674,7 @@ static void any_error_of_the_medium_is_answered(void **state)
 	CHECK(nr_asked == 3);
 	medium_fails(-ECANCELED);
 	settle();
-	CHECK(word(0, 2) == 3 && queues[0].stats.io_errors == 3 && journal_is_at_rest(0));
+	CHECK(word(0, 2) == 3 && queues[0].stats->io_errors == 3 && journal_is_at_rest(0));
 }
 
 /* --- a domain that has shut down --- */

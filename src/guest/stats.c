@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guest/stats.h"
+
+#define MAGIC     "pvbstats"
+#define VERSION   1u
+#define MAX_BYTES ((uint64_t)16 << 20)
+#define SEALS     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+/* Queues are on different workers: none shares a line of the cache, or the one beside it, with another. */
+#define LINE 128u
+
+struct header {
+	char magic[8];
+	uint32_t version; /* of this header, the rows and what a kind means */
+	uint32_t nr_rows; /* behind the header */
+	uint32_t nr_queues;
+	uint32_t first;  /* from the beginning of the block, in bytes */
+	uint32_t stride; /* from one queue to the next */
+	uint32_t zero;
+};
+
+static size_t in_lines(size_t bytes)
+{
+	return (bytes + LINE - 1) / LINE * LINE;
+}
+
+/* --- the block --- */
+
+static void describe(const struct stats_block *block, const struct stat_list *list,
+		     uint32_t nr_queues)
+{
+	struct header *header = block->mem;
+	struct stat_row *rows = (struct stat_row *)(void *)(header + 1);
+
+	*header = (struct header){ .version = VERSION,
+				   .nr_rows = list->nr,
+				   .nr_queues = nr_queues,
+				   .first = (uint32_t)block->first,
+				   .stride = (uint32_t)block->stride };
+	memcpy(header->magic, MAGIC, sizeof(header->magic));
+	for (uint32_t i = 0; i < list->nr; i++)
+		rows[i] = list->entries[i].row;
+}
+
+static int map_block(struct stats_block *block)
+{
+	block->fd = memfd_create("pvbackd-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (block->fd < 0 || ftruncate(block->fd, (off_t)block->bytes) < 0 ||
+	    fcntl(block->fd, F_ADD_SEALS, SEALS) < 0)
+		return -errno;
+	block->mem = mmap(NULL, block->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, block->fd, 0);
+	if (block->mem != MAP_FAILED)
+		return 0;
+	block->mem = NULL;
+	return -errno;
+}
+
+int stats_block_open(struct stats_block *block, const struct stat_list *list, uint32_t nr_queues)
+{
+	size_t first = in_lines(sizeof(struct header) + list->nr * sizeof(struct stat_row));
+	size_t stride = in_lines(list->nr * sizeof(uint64_t));
+	int err;
+
+	*block = (struct stats_block){ .bytes = first + nr_queues * stride,
+				       .first = first,
+				       .stride = stride };
+	err = map_block(block);
+	if (err)
+		stats_block_close(block);
+	else
+		describe(block, list, nr_queues);
+	return err;
+}
+
+void stats_block_close(struct stats_block *block)
+{
+	if (block->bytes && block->fd >= 0)
+		close(block->fd);
+	if (block->mem)
+		munmap(block->mem, block->bytes);
+	*block = (struct stats_block){ 0 };
+}
+
+void *stats_block_queue(const struct stats_block *block, uint32_t index)
+{
+	return (uint8_t *)block->mem + block->first + index * block->stride;
+}
+
+/* --- reading --- */
+
+static bool is_text(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	return len < size && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+static bool is_row(const struct stat_row *row)
+{
+	return row->name[0] && is_text(row->name, sizeof(row->name)) &&
+	       is_text(row->unit, sizeof(row->unit)) &&
+	       (row->kind == STAT_COUNTER || row->kind == STAT_GAUGE);
+}
+
+/* Everything lies within the block, in this order. */
+static bool fits(const struct header *h, size_t bytes)
+{
+	uint64_t rows_end = sizeof(*h) + (uint64_t)h->nr_rows * sizeof(struct stat_row);
+
+	return h->nr_rows && h->nr_queues && h->first >= rows_end &&
+	       (h->first | h->stride) % sizeof(uint64_t) == 0 &&
+	       h->stride >= h->nr_rows * sizeof(uint64_t) &&
+	       h->first + (uint64_t)h->nr_queues * h->stride <= bytes;
+}
+
+static int read_rows(struct stats_view *view)
+{
+	struct header h; /* our copy */
+
+	memcpy(&h, view->mem, sizeof(h));
+	if (memcmp(h.magic, MAGIC, sizeof(h.magic)) != 0 || h.version != VERSION ||
+	    !fits(&h, view->bytes))
+		return -EBADMSG;
+	view->rows = calloc(h.nr_rows, sizeof(view->rows[0]));
+	if (!view->rows)
+		return -ENOMEM;
+	memcpy(view->rows, view->mem + sizeof(h), h.nr_rows * sizeof(view->rows[0]));
+	for (uint32_t i = 0; i < h.nr_rows; i++)
+		if (!is_row(&view->rows[i]))
+			return -EBADMSG;
+	view->nr_rows = h.nr_rows;
+	view->nr_queues = h.nr_queues;
+	view->first = h.first;
+	view->stride = h.stride;
+	return 0;
+}
+
+/* Only memory has seals: with these nobody can take a page of it away under us. */
+static int map_view(struct stats_view *view, int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+	void *mem;
+
+	if (seals < 0 || (seals & SEALS) != SEALS)
+		return -EBADMSG;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)sizeof(struct header) || (uint64_t)st.st_size > MAX_BYTES)
+		return -EBADMSG;
+	mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	view->mem = mem;
+	view->bytes = (size_t)st.st_size;
+	return 0;
+}
+
+int stats_view_open(struct stats_view *view, int fd)
+{
+	int err;
+
+	*view = (struct stats_view){ 0 };
+	err = map_view(view, fd);
+	if (!err)
+		err = read_rows(view);
+	if (err)
+		stats_view_close(view);
+	return err;
+}
+
+void stats_view_close(struct stats_view *view)
+{
+	free(view->rows);
+	if (view->mem)
+		munmap((void *)(uintptr_t)view->mem, view->bytes);
+	*view = (struct stats_view){ 0 };
+}
+
+const uint64_t *stats_view_queue(const struct stats_view *view, uint32_t index)
+{
+	if (index >= view->nr_queues)
+		return NULL;
+	return (const uint64_t *)(const void *)(view->mem + view->first + index * view->stride);
+}
+
+/* --- as text --- */
+
+static void print_row(const struct stat_row *row, const uint64_t *word, FILE *out)
+{
+	fprintf(out, " %s=%" PRIu64, row->name, stat_get(word));
+}
+
+void stats_view_print(const struct stats_view *view, uint32_t queue, FILE *out)
+{
+	const uint64_t *words = stats_view_queue(view, queue);
+
+	for (uint32_t i = 0; words && i < view->nr_rows; i++)
+		print_row(&view->rows[i], words + i, out);
+}
+
+void stats_print(const struct stat_list *list, const void *stats, FILE *out)
+{
+	const uint64_t *words = stats;
+
+	for (uint32_t i = 0; i < list->nr; i++)
+		print_row(&list->entries[i].row, words + i, out);
+}
