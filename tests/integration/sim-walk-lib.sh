@@ -11,6 +11,7 @@ step=${SIM_WALK_STEP:-53}
 from=${SIM_WALK_FROM:-1}
 moment=$XENSIM_BUILD/lib/moment.so
 only=     # moments whose names contain this
+role=     # of the process that dies (tests/sim/role.h); walk_case sets it
 daemon=$$ # test_case only looks whether this one lives
 
 [ "$(uname -m)" = x86_64 ] || skip "stores to shared memory are caught on x86-64 only"
@@ -18,13 +19,19 @@ if ldd "$PVBACKD" | grep -q 'lib[at]san'; then
 	skip "a sanitizer wants to be the first library, and so does moment.so"
 fi
 
-# life [VARIABLE=VALUE...]: one daemon; says its number first. 137 when it was killed.
+# life [VARIABLE=VALUE...]: one daemon; says its number first. 137 when its control was killed.
 life() {
-	sh -c 'echo "life $$"; exec env "$@"' sh "$@" "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=1
+	# shellcheck disable=SC2086 # perhaps none
+	sh -c 'echo "life $$"; exec env "$@"' sh "$@" "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --workers=1
 }
 
-# lives MOMENT...: one daemon after the other, each dies at its moment; the last one lives on.
+# lives MOMENT...: one daemon after the other, each dies at its moment; the last one lives on. Where it is
+# another process that dies, one daemon replaces it each time.
 lives() {
+	if [ "$role" != control ]; then
+		life XENSIM_DIE_ROLE="$role" XENSIM_DIE_AT="$(echo "$*" | tr ' ' ',')${only:+:$only}" LD_PRELOAD="$moment"
+		return
+	fi
 	for _at in "$@"; do
 		_status=0
 		life XENSIM_DIE_AT="$_at${only:+:$only}" LD_PRELOAD="$moment" || _status=$?
@@ -46,6 +53,21 @@ all_ended() {
 }
 
 died() { grep -c "dies at moment" "$log" || :; }
+
+# The process whose turn it is dies now, if it has not done so yet. Only with a guest as $dom.
+dies_now() {
+	[ "$(died)" = 0 ] || return 0
+	_victim=$(settled)
+	[ "$role" = control ] || _victim=$(pvb_guest_pid "$dom")
+	echo "killed by the test" >>"$log"
+	kill -9 "$_victim"
+}
+
+# Since the last death a device has been taken up again.
+taken_up() {
+	settled >/dev/null && awk '/^life |dies at moment|^killed by the test/ { ok = 0 }
+		/: (resumed|connected)$/ { ok = 1 } END { exit !ok }' "$log"
+}
 
 begin_lives() {
 	mkdir -p "$XENSIM_DIR/run"
@@ -76,15 +98,17 @@ walk() {
 		[ "$(died)" -le "$_wanted" ] || _walked=$((_walked + 1)) _lived=0
 		_at=$((_at + step))
 	done
-	_long=$(sed -n 's/^xensim: lived through \([0-9]*\) moments$/\1/p' "$log")
+	_long=$(sed -n 's/^xensim: lived through \([0-9]*\) moments$/\1/p' "$log" | tail -n 1)
 	echo "$_walked deaths${_long:+ in a life of $_long moments}" >>"$XENSIM_DIR/walked"
 	[ "$_walked" -gt 3 ] || [ "$from" -gt 1 ] || fail "a life of $_at moments?"
 }
 
-# walk_case SENTENCE FUNCTION: test_case, and how far it walked
+# walk_case SENTENCE FUNCTION: test_case for each role, and how far it walked
 walk_case() {
 	[ "${SIM_WALK_CASE:-$2}" = "$2" ] || return 0
-	: >"$XENSIM_DIR/walked"
-	test_case "$@"
-	cat "$XENSIM_DIR/walked"
+	for role in control $(! is_isolated || echo guest); do
+		: >"$XENSIM_DIR/walked"
+		test_case "$1 ($role)" "$2"
+		cat "$XENSIM_DIR/walked"
+	done
 }

@@ -35,8 +35,6 @@ one_life() {
 	end_life
 }
 
-taken_up() { settled >/dev/null && awk '$1 == "life" { ok = 0 } /: (resumed|connected)$/ { ok = 1 } END { exit !ok }' "$log"; }
-
 # one_talk: the guest sets up its hash by the control ring, and then looks whether that holds. At the latest
 # then the daemon dies: a frame that is lost would say nothing.
 one_talk() {
@@ -45,7 +43,7 @@ one_talk() {
 	begin "$XENSIM_DIR/load" simnet --check=hash-restart "$dom" 0
 	_talk=$!
 	wait_line "$XENSIM_DIR/load" waiting || fail "moments $deaths: $(cat "$XENSIM_DIR/load")"
-	[ "$(died)" -gt 0 ] || kill -9 "$(settled)"
+	dies_now
 	until_true 10000 taken_up || fail "moments $deaths: not resumed"
 	: >"$XENSIM_DIR/go"
 	wait "$_talk" || fail "moments $deaths: the guest says: $(cat "$XENSIM_DIR/load")"

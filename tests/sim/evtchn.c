@@ -185,11 +185,19 @@ int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
 	return err ? fail_with(err) : 0;
 }
 
+/* As in the kernel: a restricted handle binds ports of its one domain only, and keeps what it had. */
+static uint32_t *restriction(struct xenevtchn_handle *xce)
+{
+	return &xce->conn.shm->client[SIM_CLIENT_INDEX(xce->conn.id)].restricted_to;
+}
+
 xenevtchn_port_or_error_t xenevtchn_bind_unbound_port(xenevtchn_handle *xce, uint32_t domid)
 {
 	struct sim_shm *shm = xce->conn.shm;
 	int port, err = sim_fail("xenevtchn_bind_unbound_port");
 
+	if (!err && *restriction(xce))
+		err = EACCES;
 	if (err)
 		return fail_with(err);
 	sim_lock(&shm->lock);
@@ -227,6 +235,8 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint
 	struct sim_shm *shm = xce->conn.shm;
 	int port, err = sim_fail("xenevtchn_bind_interdomain");
 
+	if (!err && *restriction(xce) && *restriction(xce) != domid)
+		err = EACCES;
 	if (err)
 		return fail_with(err);
 	sim_lock(&shm->lock);
@@ -237,9 +247,8 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint
 
 xenevtchn_port_or_error_t xenevtchn_bind_virq(xenevtchn_handle *xce, unsigned int virq)
 {
-	(void)xce;
 	(void)virq;
-	return fail_with(ENOSYS);
+	return fail_with(*restriction(xce) ? EACCES : ENOSYS);
 }
 
 /* Does any own port lead to @client? */
@@ -322,7 +331,14 @@ int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 
 int xenevtchn_restrict(xenevtchn_handle *xce, domid_t domid)
 {
-	(void)xce;
-	(void)domid;
+	int err = sim_fail("xenevtchn_restrict");
+
+	if (!err && *restriction(xce))
+		err = EACCES; /* for good */
+	if (!err && (domid == 0 || domid >= DOMID_FIRST_RESERVED))
+		err = EINVAL;
+	if (err)
+		return fail_with(err);
+	*restriction(xce) = domid;
 	return 0;
 }

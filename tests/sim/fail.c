@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fail.c - calls that fail on request; what can be asked for is in client.h. */
 #include "fail.h"
+#include "role.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,8 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAX_FAULTS 16
-#define HANG       -1 /* the call never returns */
+#define HANG -1 /* the call never returns */
 #define STOP                                                                                       \
 	-2 /* the program stops before it (SIGSTOP); the call is made once somebody lets it go on */
 
@@ -22,16 +22,17 @@ __attribute__((weak)) void sim_moment(const char *what);
 
 struct fault {
 	char call[48];
-	unsigned int at;   /* which use fails, from 1 */
-	unsigned int used; /* so far */
-	bool on;           /* and all after it */
+	unsigned int at;    /* which use fails, from 1 */
+	unsigned int *used; /* so far; atomic */
+	bool on;            /* and all after it */
 	int err;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fault faults[MAX_FAULTS];
+static struct fault faults[SIM_MAX_FAULTS];
 static unsigned int nr_faults;
-static const struct sim_fail_order *order; /* NULL: nobody changes his mind later */
+static unsigned int own_uses[SIM_MAX_FAULTS];
+static struct sim_fail_order *order; /* NULL: nobody changes his mind later */
 static unsigned int order_seen;
 static bool asked; /* the environment was looked at */
 
@@ -50,27 +51,42 @@ static int errno_parse(const char *name)
 	return atoi(name);
 }
 
-static void faults_parse(const char *spec)
+/* False when it is none, or not for us. */
+static bool fault_parse(char *item, struct fault *f)
+{
+	char err[16] = "EIO", *plus = strchr(item, '+'), *slash = strchr(item, '/');
+
+	if (slash) {
+		*slash = '\0';
+		if (strcmp(item, sim_role))
+			return false;
+		item = slash + 1;
+	}
+	f->on = plus != NULL;
+	if (plus)
+		memmove(plus, plus + 1, strlen(plus));
+	if (sscanf(item, "%47[^:]:%u:%15s", f->call, &f->at, err) < 2)
+		return false;
+	f->err = errno_parse(err);
+	return true;
+}
+
+/* @uses: one count for each item of @spec. */
+static void faults_parse(const char *spec, unsigned int *uses)
 {
 	char *copy = strdup(spec), *rest = copy, *item;
 
 	nr_faults = 0;
-	while (rest && (item = strsep(&rest, ",")) && nr_faults < MAX_FAULTS) {
+	for (unsigned int i = 0; i < SIM_MAX_FAULTS && (item = strsep(&rest, ",")); i++) {
 		struct fault *f = &faults[nr_faults];
-		char err[16] = "EIO", *plus = strchr(item, '+');
 
-		*f = (struct fault){ .on = plus != NULL };
-		if (plus)
-			memmove(plus, plus + 1, strlen(plus));
-		if (sscanf(item, "%47[^:]:%u:%15s", f->call, &f->at, err) < 2)
-			continue;
-		f->err = errno_parse(err);
-		nr_faults++;
+		f->used = &uses[i];
+		nr_faults += fault_parse(item, f);
 	}
 	free(copy);
 }
 
-static const struct sim_fail_order *order_map(void)
+static struct sim_fail_order *order_map(void)
 {
 	const char *dir = getenv("XENSIM_DIR");
 	char path[4096];
@@ -78,10 +94,10 @@ static const struct sim_fail_order *order_map(void)
 	void *addr;
 
 	snprintf(path, sizeof(path), "%s/" SIM_FAIL_FILE, dir ? dir : "");
-	file = fopen(path, "re");
+	file = fopen(path, "r+e");
 	if (!file)
 		return NULL;
-	addr = mmap(NULL, sizeof(*order), PROT_READ, MAP_SHARED, fileno(file), 0);
+	addr = mmap(NULL, sizeof(*order), PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
 	fclose(file);
 	return addr == MAP_FAILED ? NULL : addr;
 }
@@ -93,7 +109,7 @@ static void ask(void)
 	asked = true;
 	if (!env)
 		return;
-	faults_parse(env);
+	faults_parse(env, own_uses);
 	if (!strstr(env, "later"))
 		return;
 	order = order_map();
@@ -107,17 +123,21 @@ static void listen_to_orders(void)
 	if (number == order_seen)
 		return;
 	order_seen = number;
-	faults_parse(order->spec);
+	faults_parse(order->spec, order->used[number % 2]);
 }
 
 static int count_use(const char *call)
 {
 	for (unsigned int i = 0; i < nr_faults; i++) {
-		struct fault *f = &faults[i];
+		const struct fault *f = &faults[i];
+		unsigned int use;
 
-		if (strcmp(f->call, call) || ++f->used < f->at || (!f->on && f->used > f->at))
+		if (strcmp(f->call, call))
 			continue;
-		if (f->used > f->at)
+		use = __atomic_add_fetch(f->used, 1, __ATOMIC_SEQ_CST);
+		if (use < f->at || (!f->on && use > f->at))
+			continue;
+		if (use > f->at)
 			return f->err; /* that is known */
 		fprintf(stderr, "xensim: use %u of %s %s on purpose\n", f->at, call,
 			f->err == HANG   ? "hangs"

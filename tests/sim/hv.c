@@ -67,8 +67,10 @@ static int client_hello(struct hv_client *c, uint32_t domid, bool is_vcpu)
 	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++) {
 		if (shm->client[i].used)
 			continue;
-		shm->client[i] = (struct sim_client){ .domid = domid, .used = true };
 		c->id = ++c->hv->next_generation % 0x3fffff * SIM_MAX_CLIENTS + i;
+		shm->client[i] = (struct sim_client){
+			.domid = domid, .used = true, .pid = c->pid, .id = c->id
+		};
 		c->domid = domid;
 		c->is_vcpu = is_vcpu;
 		return 0;

@@ -9,7 +9,7 @@ tests_sim_libxensim_a_SOURCES = \
 	tests/sim/ctrl.c \
 	tests/sim/events.c tests/sim/events.h \
 	tests/sim/evtchn.c \
-	tests/sim/fail.c tests/sim/fail.h \
+	tests/sim/fail.c tests/sim/fail.h tests/sim/role.h \
 	tests/sim/gntcopy.c \
 	tests/sim/gntstub.c \
 	tests/sim/gnttab.c tests/sim/gnttab.h \
@@ -91,7 +91,7 @@ sim_so = \
 	tests/sim/lib/xensim-faults.so \
 	tests/sim/lib/moment.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
-sim_so_headers = tests/sim/client.h tests/sim/fail.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
+sim_so_headers = tests/sim/client.h tests/sim/fail.h tests/sim/role.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
 sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
 	$(WARN_CFLAGS) $(XEN_CFLAGS)
 EXTRA_DIST += tests/sim/libxengnttab.map tests/sim/libxenevtchn.map tests/sim/README.md \
@@ -123,7 +123,7 @@ tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
 
 # Loaded before the daemon by the tests that want a disk with demands.
 EXTRA_DIST += tests/sim/medium.c
-tests/sim/lib/medium.so: tests/sim/medium.c
+tests/sim/lib/medium.so: tests/sim/medium.c tests/sim/role.h
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/medium.c
 EXTRA_DIST += tests/sim/dead.c
 tests/sim/lib/dead.so: tests/sim/dead.c
@@ -133,7 +133,7 @@ sim_faults_src = tests/sim/faults.c tests/sim/fail.c
 tests/sim/lib/xensim-faults.so: $(sim_faults_src) $(sim_so_headers)
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(sim_faults_src:%=$(srcdir)/%)
 EXTRA_DIST += tests/sim/faults.c
-tests/sim/lib/moment.so: tests/sim/moment.c
+tests/sim/lib/moment.so: tests/sim/moment.c tests/sim/role.h
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/moment.c -ldl
 
 check_DATA = $(sim_so)
@@ -218,4 +218,4 @@ EXTRA_DIST += tests/soak/sigkill.sh tests/integration/sim-faults-net.sh
 
 # The shared objects must be there before a test starts.
 $(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/like-systemd \
-	tests/integration/like-unit tests/integration/slow-xenstored
+	tests/integration/like-unit tests/integration/slow-xenstored tests/integration/hold-lock

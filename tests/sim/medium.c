@@ -8,7 +8,10 @@
  * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
  * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
  * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
- * through. While there is DIR/swallow-NAME those are taken and never answered.
+ * through. While there is DIR/swallow-NAME those are taken and never answered. In DIR/control, DIR/guest and DIR/opener
+ * such files hold for processes of that role only (role.h).
+ *
+ * DIR and /proc/self/fd are opened at the start, so that a process that later sees no file system hears of faults all the same.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +27,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "role.h"
+
 #define MEMORY_ALIGNMENT 512u
+
+static int faults_dir = -1, own_fds = -1;
 
 static bool fits(int fd, const void *buf, size_t bytes, long long offset)
 {
@@ -40,11 +47,13 @@ static bool fits(int fd, const void *buf, size_t bytes, long long offset)
 
 static bool has_fault(const char *name)
 {
-	const char *dir = getenv("XENSIM_FAULTS");
-	char path[512];
+	char ours[512];
 
-	return dir && snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) &&
-	       access(path, F_OK) == 0;
+	if (faults_dir < 0)
+		return false;
+	snprintf(ours, sizeof(ours), "%s/%s", sim_role, name);
+	return faccessat(faults_dir, name, F_OK, 0) == 0 ||
+	       faccessat(faults_dir, ours, F_OK, 0) == 0;
 }
 
 /* --- calls that do not come back --- */
@@ -61,13 +70,13 @@ static bool path_has(const char *fault, const char *path)
 
 static bool fd_has(const char *fault, int fd)
 {
-	char link[64], path[4096];
+	char link[16], path[4096];
 	ssize_t n;
 
-	if (!getenv("XENSIM_FAULTS"))
+	if (faults_dir < 0)
 		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
+	snprintf(link, sizeof(link), "%d", fd);
+	n = readlinkat(own_fds, link, path, sizeof(path) - 1);
 	if (n < 0)
 		return false;
 	path[n] = '\0';
@@ -221,4 +230,18 @@ ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)
 ssize_t pread64(int fd, void *buf, size_t bytes, off64_t offset)
 {
 	return pread(fd, buf, bytes, (off_t)offset);
+}
+
+static void __attribute__((constructor)) begin(void)
+{
+	int (*next)(const char *, int, ...);
+	const char *dir = getenv("XENSIM_FAULTS");
+
+	NEXT("open");
+	if (!dir)
+		return;
+	own_fds = next("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	faults_dir = next(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (faults_dir < 0 || own_fds < 0)
+		abort();
 }

@@ -8,7 +8,12 @@
  * between two moments, so dying right before each of them in turn is dying everywhere.
  *
  * XENSIM_DIE_AT=N       SIGKILL right before moment N, and say on stderr which one it was
- * XENSIM_DIE_AT=N:TEXT  the same, of those only whose names contain TEXT
+ * XENSIM_DIE_AT=N,M     another one M moments after that, and so on
+ * XENSIM_DIE_EVERY=N    at random, on average every N moments, for ever; XENSIM_DIE_SEED=S chooses which
+ *
+ * Each with :TEXT behind it: of those moments only whose names contain TEXT. Moments are those of the
+ * processes of one role (role.h), XENSIM_DIE_ROLE or control, all in one count: in $XENSIM_DIR/moments, so
+ * that a process that takes the place of a killed one goes on counting. With XENSIM_DIE_AT a control that starts counts anew.
  *
  * Stores are caught on x86-64 only, without the program's help: the mappings are read-only, and
  * a store that faults is let through as a single step. One worker makes the numbers repeatable.
@@ -34,7 +39,10 @@
 #include <unistd.h>
 #include <xen/io/xs_wire.h>
 
+#include "role.h"
+
 #define MAX_REGIONS 256
+#define MAX_DEATHS  16
 #define SMALL       (1u << 20) /* larger mappings are the machine itself */
 #define TRAP_FLAG   0x100
 #define REAL(name)  ((typeof(&name))real(#name))
@@ -51,8 +59,12 @@ struct region {
 };
 
 static struct region regions[MAX_REGIONS];
-static unsigned int die_at, now; /* `now` is atomic */
-static const char *only;         /* names with this in them; "": all */
+static unsigned int die_at[MAX_DEATHS]; /* counts that are deaths; 0: no more */
+static unsigned int die_every, seed;
+static bool counts;       /* moments of this process are deaths */
+static unsigned int *now; /* shared by all whose moments are counted together; atomic */
+static const char *only;  /* names with this in them; "": all */
+static int own_fds;       /* /proc/self/fd: later there may be no /proc */
 
 void sim_moment(const char *what);
 
@@ -65,21 +77,39 @@ static void *real(const char *name)
 	return fn;
 }
 
+/* A number that says nothing of @n, the same each time. */
+static unsigned int scatter(unsigned int n)
+{
+	uint64_t x = ((uint64_t)seed << 32 | n) + 0x9e3779b97f4a7c15u;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return (unsigned int)(x >> 32);
+}
+
+static bool is_death(unsigned int n)
+{
+	for (unsigned int i = 0; i < MAX_DEATHS && die_at[i]; i++)
+		if (die_at[i] == n)
+			return true;
+	return die_every && scatter(n) % die_every == 0;
+}
+
 static void moment(const char *what, size_t offset, bool is_store)
 {
 	unsigned int n;
 	char name[100], text[160];
 	int len;
 
-	if (!die_at)
+	if (!counts)
 		return;
 	snprintf(name, sizeof(name), is_store ? "store to %s+%#zx" : "%s", what, offset);
 	if (!strstr(name, only))
 		return;
-	n = __atomic_add_fetch(&now, 1, __ATOMIC_SEQ_CST);
-	if (n != die_at)
+	n = __atomic_add_fetch(now, 1, __ATOMIC_SEQ_CST);
+	if (!is_death(n))
 		return;
-	len = snprintf(text, sizeof(text), "xensim: dies at moment %u, %s\n", n, name);
+	len = snprintf(text, sizeof(text), "xensim: %s dies at moment %u, %s\n", sim_role, n, name);
 	syscall(SYS_write, 2, text, (size_t)len);
 	syscall(SYS_kill, getpid(), SIGKILL);
 	for (;;)
@@ -152,17 +182,17 @@ static void catch_stores(void)
 
 static bool is_shared(int prot, int flags, int fd, size_t size)
 {
-	return die_at && fd >= 0 && (flags & MAP_SHARED) && (prot & PROT_WRITE) && size <= SMALL;
+	return counts && fd >= 0 && (flags & MAP_SHARED) && (prot & PROT_WRITE) && size <= SMALL;
 }
 
 static void region_name(struct region *region, int fd)
 {
-	char link[64], path[256];
+	char link[16], path[256];
 	const char *base;
 	ssize_t n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
+	snprintf(link, sizeof(link), "%d", fd);
+	n = readlinkat(own_fds, link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
 	base = strrchr(path, '/');
 	snprintf(region->name, sizeof(region->name), "%s",
@@ -210,7 +240,7 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
 {
 	sigset_t open;
 
-	if (!set || !die_at || how == SIG_UNBLOCK)
+	if (!set || !counts || how == SIG_UNBLOCK)
 		return REAL(pthread_sigmask)(how, set, ret_old);
 	open = *set;
 	sigdelset(&open, SIGSEGV);
@@ -302,20 +332,76 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return REAL(sendmsg)(fd, msg, flags);
 }
 
+/* Not by way of our own open() and mmap(). */
+static unsigned int *count_map(bool anew)
+{
+	const char *dir = getenv("XENSIM_DIR");
+	void *addr = MAP_FAILED;
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/moments", dir ? dir : "");
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd >= 0 && !ftruncate(fd, sizeof(*now)))
+		addr = REAL(mmap)(NULL, sizeof(*now), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (addr == MAP_FAILED)
+		abort();
+	syscall(SYS_close, fd);
+	if (anew)
+		*(unsigned int *)addr = 0;
+	return addr;
+}
+
+/* What a process forks before it executes something else is no part of its life. */
+static void count_no_more(void)
+{
+	counts = false;
+}
+
+static const char *deaths_parse(const char *text)
+{
+	unsigned int n = 0;
+	char *end = (char *)(uintptr_t)text;
+
+	for (unsigned int i = 0; i < MAX_DEATHS - 1; i++) {
+		n += (unsigned int)strtoul(end, &end, 10);
+		die_at[i] = n;
+		if (*end != ',')
+			break;
+		end++;
+	}
+	return end;
+}
+
 static void __attribute__((constructor)) begin(void)
 {
-	const char *text = getenv("XENSIM_DIE_AT");
-	char *end = NULL;
+	const char *at = getenv("XENSIM_DIE_AT"), *every = getenv("XENSIM_DIE_EVERY");
+	const char *role = getenv("XENSIM_DIE_ROLE"), *salt = getenv("XENSIM_DIE_SEED");
+	const char *end = "";
+	bool is_control = !strcmp(sim_role, "control");
 
-	die_at = text ? (unsigned int)strtoul(text, &end, 10) : 0;
-	only = end && *end == ':' ? end + 1 : "";
-	if (die_at)
-		catch_stores();
+	if (!at && !every)
+		return;
+	if (at) {
+		end = deaths_parse(at);
+	} else {
+		die_every = (unsigned int)strtoul(every, (char **)(uintptr_t)&end, 10);
+		seed = salt ? (unsigned int)strtoul(salt, NULL, 10) : 0;
+	}
+	only = *end == ':' ? end + 1 : "";
+	now = count_map(at && is_control);
+	counts = !strcmp(sim_role, role ? role : "control");
+	if (!counts)
+		return;
+	own_fds = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+			       O_PATH | O_DIRECTORY | O_CLOEXEC);
+	catch_stores();
+	pthread_atfork(NULL, NULL, count_no_more);
 }
 
 /* Whoever walks through a life wants to know how long it was. */
 static void __attribute__((destructor)) end(void)
 {
-	if (die_at)
-		fprintf(stderr, "xensim: lived through %u moments\n", now);
+	if (counts)
+		fprintf(stderr, "xensim: lived through %u moments\n", *now);
 }

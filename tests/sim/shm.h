@@ -79,9 +79,12 @@ struct sim_map {
 struct sim_client {
 	uint32_t domid;
 	bool used;
-	bool has_events; /* an event channel handle */
-	bool has_grants; /* may map and copy */
-	bool hv_unmasks; /* the hypervisor waits for its unmasks */
+	bool has_events;        /* an event channel handle */
+	bool has_grants;        /* may map and copy */
+	bool hv_unmasks;        /* the hypervisor waits for its unmasks */
+	int32_t pid;            /* of the process that opened the handle */
+	uint32_t id;            /* of the handle */
+	uint32_t restricted_to; /* xenevtchn_restrict(): this domain only; 0 = no */
 };
 
 /* What the whole machine did so far; for tests that look for leaks and cost. */

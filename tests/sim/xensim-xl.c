@@ -31,6 +31,7 @@ static const char usage[] =
 	"  wait-gone PATH [MS]              until a node does not exist\n"
 	"  fail CALL:I[:ERRNO]... | none    programs with XENSIM_FAIL=later: what is to fail\n"
 	"  stat                             counters of the whole machine\n"
+	"  handles                          who has gntdev or evtchn open, and holds what by it\n"
 	"  list                             domains: id, state, mapped grants\n";
 
 static int domain_op(struct xl *xl, int argc, char **argv, uint32_t op, uint32_t arg)
@@ -97,6 +98,7 @@ static int cmd_fail(int argc, char **argv)
 	if (order == MAP_FAILED)
 		return -errno;
 	strcpy(order->spec, argv[1]);
+	memset(order->used[(order->number + 1) % 2], 0, sizeof(order->used[0]));
 	__atomic_add_fetch(&order->number, 1, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -115,6 +117,44 @@ static int cmd_stat(struct xl *xl)
 	       (unsigned long long)shm->stats.copy_calls, (unsigned long long)shm->stats.notifies,
 	       (unsigned long long)shm->stats.unmasks,
 	       __atomic_load_n(&shm->nr_watches, __ATOMIC_RELAXED));
+	return 0;
+}
+
+static uint32_t maps_of(const struct sim_shm *shm, uint32_t client)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 1; i < SIM_MAX_MAPS; i++)
+		nr += shm->map[i].client == client;
+	return nr;
+}
+
+static uint32_t ports_of(struct sim_shm *shm, const struct sim_client *client)
+{
+	const struct sim_dom *dom = sim_dom_find(shm, client->domid);
+	uint32_t nr = 0;
+
+	for (uint32_t i = 1; dom && i < SIM_MAX_PORTS; i++)
+		nr += dom->port[i].state != SIM_PORT_FREE && dom->port[i].client == client->id;
+	return nr;
+}
+
+static int cmd_handles(struct xl *xl)
+{
+	struct sim_shm *shm = xl->hv.shm;
+
+	sim_lock(&shm->lock);
+	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++) {
+		const struct sim_client *c = &shm->client[i];
+
+		if (c->used && c->has_grants)
+			printf("domid=%u pid=%d gntdev mapped=%u\n", c->domid, c->pid,
+			       maps_of(shm, c->id));
+		if (c->used && c->has_events)
+			printf("domid=%u pid=%d evtchn ports=%u restricted=%u\n", c->domid, c->pid,
+			       ports_of(shm, c), c->restricted_to);
+	}
+	sim_unlock(&shm->lock);
 	return 0;
 }
 
@@ -168,6 +208,8 @@ static int run(struct xl *xl, int argc, char **argv)
 		return cmd_fail(argc, argv);
 	if (!strcmp(cmd, "stat"))
 		return cmd_stat(xl);
+	if (!strcmp(cmd, "handles"))
+		return cmd_handles(xl);
 	if (!strcmp(cmd, "list"))
 		return cmd_list(xl);
 	return -EINVAL;

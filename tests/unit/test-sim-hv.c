@@ -18,6 +18,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <xenevtchn.h>
 #include <xengnttab.h>
 
@@ -437,6 +441,159 @@ static void foreign_ports_are_refused(void **state)
 	channel_close(&ch);
 }
 
+static void a_restricted_handle_binds_ports_of_its_domain_only(void **state)
+{
+	struct channel ch;
+	int port;
+
+	(void)state;
+	channel_open(&ch);
+	port = xenevtchn_bind_unbound_port(ch.front, 0);
+	assert_int_equal(xenevtchn_restrict(ch.back, 0), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(xenevtchn_restrict(ch.back, (domid_t)domid), 0);
+	assert_true(xenevtchn_bind_interdomain(ch.back, domid, (uint32_t)port) > 0);
+	assert_int_equal(xenevtchn_bind_interdomain(ch.back, domid + 1, 1), -1);
+	assert_int_equal(errno, EACCES);
+	assert_int_equal(xenevtchn_bind_unbound_port(ch.back, domid), -1);
+	assert_int_equal(errno, EACCES);
+	assert_int_equal(xenevtchn_bind_virq(ch.back, 0), -1);
+	assert_int_equal(errno, EACCES);
+	assert_int_equal(xenevtchn_restrict(ch.back, (domid_t)domid), -1);
+	assert_int_equal(errno, EACCES);
+	assert_int_equal(xenevtchn_notify(ch.back, (uint32_t)ch.back_port), 0);
+	channel_close(&ch);
+}
+
+/* --- processes --- */
+
+/* From here on no other system calls than those that README.md promises; brk() is malloc()'s. */
+static bool confine(void)
+{
+	static const unsigned int allowed[] = {
+		SYS_futex, SYS_sendmsg, SYS_recvmsg, SYS_sendto, SYS_recvfrom,   SYS_mmap,
+		SYS_brk,   SYS_munmap,  SYS_close,   SYS_read,   SYS_exit_group,
+	};
+	enum { NR = sizeof(allowed) / sizeof(allowed[0]) };
+	struct sock_filter code[2 * NR + 2];
+	struct sock_fprog filter = { .len = 2 * NR + 2, .filter = code };
+	struct sock_filter *at = code;
+
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+	for (unsigned int i = 0; i < NR; i++) {
+		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], 0, 1);
+		*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	*at = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* A device's life in a process that has given up all but its handles. Returns how far it came; 0: to the end. */
+static int confined_life(int remote_port, uint32_t ref)
+{
+	xengnttab_handle *grants = xengnttab_open(NULL, 0);
+	xenevtchn_handle *events = xenevtchn_open(NULL, 0);
+	xengnttab_grant_copy_segment_t copy;
+	char text[8], *page;
+	int port;
+
+	if (!grants || !events || !confine())
+		return 1;
+	page = xengnttab_map_grant_ref(grants, domid, ref, PROT_READ | PROT_WRITE);
+	if (!page)
+		return 2;
+	strcpy(page, "written");
+	copy = copy_in(ref, 0, text, sizeof(text));
+	if (xengnttab_grant_copy(grants, 1, &copy) || copy.status || strcmp(text, "written"))
+		return 3;
+	port = xenevtchn_bind_interdomain(events, domid, (uint32_t)remote_port);
+	if (port <= 0 || xenevtchn_pending(events) != port)
+		return 4;
+	if (xenevtchn_unmask(events, (uint32_t)port) || xenevtchn_notify(events, (uint32_t)port))
+		return 5;
+	if (xenevtchn_restrict(events, (domid_t)domid))
+		return 6;
+	if (xenevtchn_unbind(events, (uint32_t)port) || xengnttab_unmap(grants, page, 1))
+		return 7;
+	return 0;
+}
+
+static void a_process_without_rights_goes_on_with_its_handles(void **state)
+{
+	uint32_t gfn, ref = grant_page(&gfn, false);
+	struct channel ch;
+	int port, status;
+	pid_t pid;
+
+	(void)state;
+	channel_open(&ch);
+	port = xenevtchn_bind_unbound_port(ch.front, 0);
+	pid = fork();
+	if (!pid)
+		_exit(confined_life(port, ref));
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_string_equal(sim_guest_addr(&guest, gfn), "written");
+	wait_readable(ch.front);
+	assert_int_equal(xenevtchn_pending(ch.front), port);
+	channel_close(&ch);
+}
+
+/* Whose a handle is, and what it holds, as `xensim-xl handles` sees it. */
+static const struct sim_client *handle_of(pid_t pid, bool events)
+{
+	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++) {
+		const struct sim_client *c = &ctl.shm->client[i];
+
+		if (c->used && c->pid == pid && (events ? c->has_events : c->has_grants))
+			return c;
+	}
+	return NULL;
+}
+
+static void the_death_of_one_backend_process_is_not_another_ones(void **state)
+{
+	uint32_t gfn, ref = grant_page(&gfn, false);
+	char *page = xengnttab_map_grant_ref(xgt, domid, ref, PROT_READ), byte;
+	struct channel ch;
+	int fds[2], port;
+	pid_t pid;
+
+	(void)state;
+	channel_open(&ch);
+	port = xenevtchn_bind_unbound_port(ch.front, 0);
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (!pid) {
+		xengnttab_handle *grants = xengnttab_open(NULL, 0);
+		xenevtchn_handle *events = xenevtchn_open(NULL, 0);
+
+		if (xengnttab_map_grant_ref(grants, domid, ref, PROT_READ) &&
+		    xenevtchn_bind_interdomain(events, domid, (uint32_t)port) > 0 &&
+		    write(fds[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	assert_non_null(handle_of(pid, true));
+	assert_non_null(handle_of(pid, false));
+	assert_int_equal(ctl.shm->nr_maps, 2);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < LIMIT_MS && (handle_of(pid, true) || handle_of(pid, false)); i++)
+		usleep(1000);
+	assert_int_equal(ctl.shm->nr_maps, 1);
+	assert_true(sim_guest_grant_in_use(&guest, ref));
+	assert_int_equal(xenevtchn_notify(ch.back, (uint32_t)ch.back_port), 0);
+	wait_readable(ch.front);
+	assert_int_equal(xengnttab_unmap(xgt, page, 1), 0);
+	channel_close(&ch);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* --- domains --- */
 
 static void domain_info_tells_who_is_dying_and_who_shut_down(void **state)
@@ -482,6 +639,9 @@ int main(void)
 		WITH_DOMAIN(many_ports_are_read_and_unmasked_by_one_call),
 		WITH_DOMAIN(a_port_can_be_bound_again_after_the_backend_died),
 		WITH_DOMAIN(foreign_ports_are_refused),
+		WITH_DOMAIN(a_restricted_handle_binds_ports_of_its_domain_only),
+		WITH_DOMAIN(a_process_without_rights_goes_on_with_its_handles),
+		WITH_DOMAIN(the_death_of_one_backend_process_is_not_another_ones),
 		WITH_DOMAIN(domain_info_tells_who_is_dying_and_who_shut_down),
 	};
 
