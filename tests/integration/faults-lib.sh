@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # faults-lib.sh - sourced by the sim-faults*.sh tests after sim-lib.sh.
-# shellcheck shell=sh disable=SC2154 # sim-lib.sh sets variables
+# shellcheck shell=sh disable=SC2154,SC2086 # sim-lib.sh sets variables; $isolation may be nothing
 #
 # A call fails at its first, second, third use and so on through a whole life of a device:
 # life() attaches it, puts a load on it and takes it away. Another guest's disk stays
@@ -27,7 +27,7 @@ start_faulty() {
 	: >"$log"
 	XENSIM_FAIL=$1 LD_PRELOAD=$XENSIM_BUILD/lib/xensim-faults.so \
 		ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 \
-		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=2 >>"$log" 2>&1 &
+		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --workers=2 >>"$log" 2>&1 &
 	daemon=$!
 	until_true 20000 serves_or_left || fail "$1: neither serves nor leaves"
 }
@@ -68,7 +68,9 @@ other_ends_well() {
 # What the daemon holds: it must be the same before and after each life.
 held() {
 	xensim-xl stat | sed -n 's/ maps=.* watches=/ watches=/p'
-	find "/proc/$daemon/fd" -mindepth 1 -printf '%l\n' | sed 's/:.*//' | sort | uniq -c
+	for _pid in "$daemon" $(pvb_guest_pids); do
+		find "/proc/$_pid/fd" -mindepth 1 -printf '%l\n' | sed 's/:.*//' | sort | uniq -c
+	done
 	ls "$XENSIM_DIR/run"
 	ip -o link show type tun 2>/dev/null | wc -l
 }

@@ -23,7 +23,8 @@ harmless_signals() {
 stuck_log() {
 	mkfifo "$XENSIM_DIR/pipe"
 	exec 8<>"$XENSIM_DIR/pipe"
-	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=2 --trace-rings 2>"$XENSIM_DIR/pipe" &
+	# shellcheck disable=SC2086 # perhaps none
+	"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --workers=2 --trace-rings 2>"$XENSIM_DIR/pipe" &
 	daemon=$!
 	guest_with_disk 8
 	simblk --requests=20000 --depth=4 "$dom" 51712
@@ -78,8 +79,9 @@ attach_another() { # in the background, as $attach
 # The watchdog's limit is less than what makes a warning.
 slow_xenstored() {
 	begin_proxy
+	# shellcheck disable=SC2086 # perhaps none
 	begin "$log" env XENSTORED_PATH="$XENSIM_DIR/px" "$build/tests/integration/like-systemd" "$XENSIM_DIR/notify" \
-		$((1200 * ${XENSIM_SLOW:-1})) "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=2
+		$((1200 * ${XENSIM_SLOW:-1})) "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --workers=2
 	daemon=$!
 	wait_line "$log" "READY=1"
 	load_begins

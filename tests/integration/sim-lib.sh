@@ -5,6 +5,11 @@
 # A test sources this file first of all; it is then run again under xensim-run.
 # PVBACKD names the daemon (default: the one in the build folder). Each test is
 # named by a sentence: "test_case SENTENCE FUNCTION".
+#
+# PVB_ISOLATION=guest|none starts every daemon with --isolation=; without it all of a daemon is one process.
+# "The daemon" ($daemon) is its control: with PVB_ISOLATION=guest it has a process for each guest, which outlives it.
+# stop_daemon and kill_daemon end control alone, so guests may go on being served; after pvb_stop_all and pvb_kill_all
+# nobody serves.
 set -eu
 
 build=${top_builddir:-$PWD}
@@ -36,6 +41,9 @@ fail() {
 
 serves() { [ "$(grep -c " serves with " "$log")" -gt "$1" ]; }
 
+isolation=${PVB_ISOLATION:+--isolation=$PVB_ISOLATION} # one of a daemon's options, or nothing: not in quotes
+is_isolated() { [ "${PVB_ISOLATION-}" = guest ]; }
+
 # What the daemon is to load before anything else (the program is never changed).
 preload=
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
@@ -45,7 +53,9 @@ export ASAN_OPTIONS
 begin_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
 	_started=$(grep -c " serves with " "$log" || :)
-	LD_PRELOAD=$preload "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" "$@" >>"$log" 2>&1 &
+	_options=$*
+	# shellcheck disable=SC2086 # perhaps none
+	LD_PRELOAD=$preload "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation "$@" >>"$log" 2>&1 &
 	daemon=$!
 }
 
@@ -90,9 +100,87 @@ kill_daemon() {
 	wait "$daemon" || :
 }
 
-# Open descriptors and mappings of the daemon, the numbers that must come back.
+# Control's number, also of a daemon that somebody else has started ($daemon is the test's own child).
+pvb_control_pid() {
+	ps -ww -eo pid=,comm=,args= | awk -v name="$(basename "$PVBACKD")" -v dir="--runtime-dir=$XENSIM_DIR/run" \
+		'$2 == name && index($0, dir) && !index($0, "--internal-") { print $1 }'
+}
+
+# Whoever has a handle of the hypervisor's and is an internal process of a daemon's.
+pvb_guest_pids() {
+	is_isolated || return 0
+	xensim-xl handles | sed 's/.* pid=\([0-9]*\) .*/\1/' | sort -un | while read -r _pid; do
+		! tr '\0' ' ' <"/proc/$_pid/cmdline" 2>/dev/null | grep -q -e "--internal-guest" || echo "$_pid"
+	done
+}
+
+# pvb_guest_pid DOMID: the process that serves this guest's rings, which is control's without a process of the guest's own
+pvb_guest_pid() {
+	if is_isolated; then
+		xensim-xl handles | sed -n "s/.* pid=\([0-9]*\) evtchn .* restricted=$1\$/\1/p" | sort -u
+	else
+		echo "$daemon"
+	fi
+}
+
+pvb_nr_guests() { pvb_guest_pids | wc -l; }
+pvb_nr_guests_is() { [ "$(pvb_nr_guests)" = "$1" ]; }
+
+pvb_guest_is_replaced() { # DOMID PID
+	_now=$(pvb_guest_pid "$1")
+	[ -n "$_now" ] && [ "$_now" != "$2" ]
+}
+
+# pvb_kill_guest DOMID: whoever serves it dies, and somebody else does when this returns.
+pvb_kill_guest() {
+	_victim=$(pvb_guest_pid "$1")
+	[ -n "$_victim" ] || fail "nobody serves domain $1: $(xensim-xl handles)"
+	if is_isolated; then
+		kill -9 "$_victim"
+		until_true 20000 pvb_guest_is_replaced "$1" "$_victim" || fail "nobody takes the place of $_victim: $(tail -n 3 "$log")"
+	else
+		kill_daemon
+		# shellcheck disable=SC2086 # a list
+		start_daemon $_options
+	fi
+}
+
+# pvb_kill_in_turn DOMID: control, the process of that guest, and both at once, one each time; then somebody serves again.
+pvb_kill_in_turn() {
+	_turn=$(((${_turn:-0} + 1) % 3))
+	if is_isolated && [ "$_turn" = 2 ]; then
+		pvb_kill_guest "$1"
+		return
+	fi
+	if [ "$_turn" = 1 ]; then kill_daemon; else pvb_kill_all; fi
+	# shellcheck disable=SC2086 # a list
+	start_daemon $_options
+}
+
+# pvb_kill_guests: what control has left behind. Its openers hold nothing that anybody could wait for.
+pvb_kill_guests() {
+	for _pid in $(pvb_guest_pids); do
+		kill -9 "$_pid" 2>/dev/null || :
+	done
+	until_true 10000 stat_is 0 0 || fail "somebody serves yet: $(xensim-xl handles)"
+}
+
+# Nobody serves any more: nobody has had the time to put anything in order; or control has.
+pvb_kill_all() {
+	kill_daemon
+	pvb_kill_guests
+}
+pvb_stop_all() {
+	stop_daemon
+	pvb_kill_guests
+	daemon=
+}
+
+# Open descriptors of all of the daemon's processes, the number that must come back.
 daemon_fds() {
-	find "/proc/$daemon/fd" -mindepth 1 2>/dev/null | wc -l
+	for _pid in "$daemon" $(pvb_guest_pids); do
+		find "/proc/$_pid/fd" -mindepth 1 2>/dev/null || :
+	done | wc -l
 }
 
 # until_true MS COMMAND...: try until it succeeds; only a failure takes the time.

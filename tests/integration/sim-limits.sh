@@ -147,8 +147,9 @@ slips() {
 
 # flags_have OCTAL...: the image is open with these, by what the kernel says
 flags() {
-	_fd=$(find "/proc/$daemon/fd" -lname "$XENSIM_DIR/disk" | head -n 1)
-	sed -n 's/^flags:[[:space:]]*//p' "/proc/$daemon/fdinfo/${_fd##*/}"
+	_pid=$(pvb_guest_pid "$dom")
+	_fd=$(find "/proc/$_pid/fd" -lname "$XENSIM_DIR/disk" | head -n 1)
+	sed -n 's/^flags:[[:space:]]*//p' "/proc/$_pid/fdinfo/${_fd##*/}"
 }
 held_with() { # OPTION VALUE: flags of the image, in decimal
 	disk_with "$1" "$2"

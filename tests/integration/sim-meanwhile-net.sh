@@ -407,7 +407,8 @@ domain_gone() {
 second_daemon() {
 	busy_nic ""
 	for _words in "is served by" "belongs to"; do
-		begin "$XENSIM_DIR/other" "$PVBACKD" --runtime-dir="$XENSIM_DIR/second"
+		# shellcheck disable=SC2086 # perhaps none
+		begin "$XENSIM_DIR/other" "$PVBACKD" --runtime-dir="$XENSIM_DIR/second" $isolation
 		_other=$!
 		wait_line "$XENSIM_DIR/other" "vif $dom/0: $_words the pvbackd of $XENSIM_DIR/run.*left alone"
 		[ "$_words" = "belongs to" ] || frames_flow

@@ -10,7 +10,8 @@ daemon=$$ # each case starts its own; test_case only looks whether this one live
 otherlog=$XENSIM_DIR/otherlog
 
 start_other() { # [OPTION...]
-	begin "$otherlog" "$PVBACKD" --runtime-dir="$XENSIM_DIR/other" "$@"
+	# shellcheck disable=SC2086 # perhaps none
+	begin "$otherlog" "$PVBACKD" --runtime-dir="$XENSIM_DIR/other" $isolation "$@"
 	other=$!
 	wait_line "$otherlog" " serves with "
 }

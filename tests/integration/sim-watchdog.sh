@@ -14,8 +14,9 @@ under_systemd() {
 	mkdir -p "$XENSIM_DIR/run"
 	rm -f "$XENSIM_DIR/notify"
 	: >"$log"
+	# shellcheck disable=SC2086 # perhaps none
 	begin "$XENSIM_DIR/heard" env "$@" "$build/tests/integration/like-systemd" "$XENSIM_DIR/notify" "$limit" \
-		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" --workers=2
+		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --workers=2
 	systemd=$!
 	wait_line "$XENSIM_DIR/heard" "READY=1"
 }
