@@ -8,12 +8,12 @@ pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(A
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
 	src/core/container_of.h \
-	src/core/link.h \
+	src/core/link.c src/core/link.h \
 	src/core/log.c src/core/log.h \
 	src/core/log_journal.c src/core/log_journal.h \
 	src/core/loop.c src/core/loop.h \
 	src/core/mapfile.c src/core/mapfile.h \
-	src/core/messages.h \
+	src/core/messages.c src/core/messages.h \
 	src/core/nbd_name.c src/core/nbd_name.h \
 	src/core/parse.c src/core/parse.h \
 	src/core/rate.c src/core/rate.h \
@@ -21,13 +21,15 @@ libpvb_a_SOURCES = \
 	src/core/trace.c src/core/trace.h \
 	src/guest/aio_ring.c src/guest/aio_ring.h \
 	src/guest/grant.c src/guest/grant.h \
+	src/guest/guest.c src/guest/guest.h \
+	src/guest/main.c src/guest/main.h \
+	src/guest/ringset.c src/guest/ringset.h \
 	src/guest/stats.c src/guest/stats.h \
-	src/guest/guest.h \
-	src/guest/ringset.h \
 	src/guest/worker.c src/guest/worker.h \
 	src/control/device.c src/control/device.h \
 	src/control/front.c src/control/front.h \
-	src/control/guests.h \
+	src/control/guest_process.c src/control/guest_process.h \
+	src/control/guests.c src/control/guests.h \
 	src/control/keys.c src/control/keys.h \
 	src/control/leftover.c src/control/leftover.h \
 	src/control/medium_id.c src/control/medium_id.h \

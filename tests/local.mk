@@ -18,6 +18,7 @@ unit_tests = \
 	tests/unit/test-bufshare \
 	tests/unit/test-journal \
 	tests/unit/test-leftover \
+	tests/unit/test-link \
 	tests/unit/test-medium-id \
 	tests/unit/test-nbd-fence \
 	tests/unit/test-log \
@@ -49,6 +50,10 @@ tests_unit_test_loop_LDADD = $(UNIT_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/unit.h
 tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_trace_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_link_SOURCES = tests/unit/test-link.c tests/unit/unit.h
+tests_unit_test_link_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_link_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_bufshare_SOURCES = tests/unit/test-bufshare.c tests/unit/unit.h
 tests_unit_test_bufshare_CFLAGS = $(UNIT_CFLAGS)

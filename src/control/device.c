@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "control/device.h"
+#include "control/guests.h"
 #include "control/keys.h"
 #include "control/owner.h"
 #include "control/reason.h"
@@ -406,6 +407,15 @@ static void start_attach(struct device *dev, bool resume)
 	dev->env->ready(dev);
 }
 
+/* Not while the rings of an earlier life are served by a process that is not gone: it is asked again then. */
+static bool may_attach(struct device *dev)
+{
+	if (!dev->env->guests || guests_may_start(dev))
+		return true;
+	dev->fresh = true;
+	return false;
+}
+
 /* False when nothing is attached (any more). */
 static bool start_detach(struct device *dev)
 {
@@ -451,6 +461,21 @@ void device_not_yet(struct device *dev)
 	dev->fresh = true;
 }
 
+/* Its rings are as a killed daemon leaves them: its journals tell what is to be done again. */
+void device_lost(struct device *dev)
+{
+	bool detaching = dev->activity == DEVICE_DETACHING;
+
+	if (dev->ops->lost)
+		dev->ops->lost(dev);
+	if (detaching) {
+		device_detached(dev);
+		return;
+	}
+	device_not_yet(dev);
+	dev->env->ready(dev);
+}
+
 void device_detached(struct device *dev)
 {
 	dev->activity = DEVICE_IDLE;
@@ -480,7 +505,8 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 		return switch_state(dev, own, XENBUS_INIT_WAIT, dev->ops->advertise);
 	case XENBUS_DO_CONNECT:
 	case XENBUS_DO_RESUME:
-		start_attach(dev, action == XENBUS_DO_RESUME);
+		if (may_attach(dev))
+			start_attach(dev, action == XENBUS_DO_RESUME);
 		return 1;
 	case XENBUS_DO_ANNOUNCE:
 		return switch_state(dev, own, XENBUS_CONNECTED, dev->ops->publish);
@@ -573,6 +599,13 @@ static int step_once(struct device *dev)
 			err = look(dev, &view);
 		if (err)
 			return err;
+	}
+	if (view.own > XENBUS_INITIALISING && dev->env->guests && guests_left(dev) &&
+	    !dev->unusable) {
+		start_attach(dev,
+			     true); /* its rings are served: whatever follows begins with that */
+		dev->fresh = false;
+		return 1;
 	}
 	if (view.own == XENBUS_INIT_WAIT && !view.plugged)
 		note_script(dev);
@@ -698,6 +731,7 @@ struct device *device_free(struct device *dev)
 	if (!dev)
 		return NULL;
 	loop_timer_cancel(&dev->retry);
+	guests_forget(dev);
 	if (dev->watching)
 		watch_key(dev, "f", "state", false);
 	if (dev->probed)

@@ -33,6 +33,7 @@ struct device_env {
 	struct store *store;
 	struct loop *loop;     /* the control loop: workers answer through its mailbox */
 	struct guests *guests; /* borrowed: whoever serves the rings; guests.h */
+	bool served_apart;     /* by processes: when we end they go on */
 	struct worker *workers;
 	unsigned int nr_workers;
 	struct slow *asker;                /* borrowed: asks media for their sizes */
@@ -157,6 +158,7 @@ struct device {
 	struct loop_timer retry;  /* of what xenstore would not do */
 	unsigned int nr_retries;  /* in a row */
 	struct guest_link *served_by;   /* borrowed, guests.c's; NULL: nobody serves it */
+	bool awaits_guest;              /* guests_may_start() said no */
 	uint32_t life;                  /* of its rings; messages.h */
 	LIST_ENTRY(device) served_link; /* likewise */
 	LIST_ENTRY(device) link;

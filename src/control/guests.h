@@ -1,30 +1,75 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Control's end of the links to whoever serves the rings (guest/guest.h): one process for each guest that has a device,
- * or one thread for all. Started when a device needs it, found again after a restart of control, replaced when it dies.
- * Control thread only.
+ * or one thread for all. It is started when a device needs it, found again after a restart of control, asked whether it
+ * lives, and replaced when it does not. Control thread only.
+ *
+ * Two processes never serve one guest: a new one is started when the old one is gone for certain. One that cannot die
+ * (the kernel still has its I/O) is waited for, by its own guest alone.
  */
 #ifndef PVB_GUESTS_H
 #define PVB_GUESTS_H
 
 #include "control/device.h"
+#include "control/guest_process.h"
 #include "core/messages.h"
 
+enum isolation {
+	ISOLATION_NONE,  /* all rings on threads of control's process */
+	ISOLATION_GUEST, /* a process for each guest */
+};
+
+struct guests_setup {
+	enum isolation isolation;
+	struct loop *loop;   /* borrowed: control's */
+	struct store *store; /* borrowed: for the guests' names */
+	int fd;              /* of the thread that serves all; owned; below 0: processes do */
+	struct guest_process_setup process;
+};
+
+/* 0 with *ret, or -errno. */
+int guests_new(const struct guests_setup *setup, struct guests **ret);
 /*
- * Have the device served: message->type is a START; kind, ids and life are filled in here. device's ops->answer()
- * follows with MESSAGE_STARTED; or ops->lost(). Nothing else of an earlier life comes any more. 0, or -errno when nobody
- * can be started who would serve it. The descriptors stay the caller's.
+ * Greet the processes that an earlier control left: `greeted` follows, when all have answered or have been given up, and
+ * may come at once. Nothing may be started before.
+ */
+void guests_find(struct guests *guests, void (*greeted)(void *user), void *user);
+/* Those that nobody has adopted serve devices that are no more: they are stopped. */
+void guests_stop_unclaimed(struct guests *guests);
+/* The processes go on by themselves. NULL is fine; returns NULL. */
+struct guests *guests_free(struct guests *guests);
+
+/* Whether every loop of the thread that serves all has turned lately. Processes are looked after here. */
+bool guests_live(const struct guests *guests);
+/* Have all of them write their figures into the log. */
+void guests_dump(struct guests *guests);
+/* Have all processes end: rings are let go of, the guests wait. */
+void guests_end(struct guests *guests);
+
+/* --- for devices --- */
+
+/*
+ * Whether guests_start() may be called now. False when whoever served it last is not gone yet, or has died too often of
+ * late: env->ready() tells when it is worth another try.
+ */
+bool guests_may_start(struct device *dev);
+/*
+ * Have the device served: message->type is a START; kind, ids and life are filled in here. ops->answer() follows with
+ * STARTED, or ops->lost(). Nothing of an earlier life comes any more. 0, or -errno when nobody can be started who would
+ * serve it. The descriptors stay the caller's.
  */
 int guests_start(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds);
 /* Any later message for it: kind, ids and life are filled in here. Nothing happens if nobody serves it. */
 void guests_send(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds);
-/* The device is served no more, or is not to be: forget it. Idempotent. */
+/* It is served no more: after STOPPED, or a STARTED that says no. Idempotent. */
 void guests_forget(struct device *dev);
 
+/* Whether a process that outlived the last control serves it. */
+bool guests_left(const struct device *dev);
 /*
- * What a process that outlived the last control says of this device: how it was started, and what happened since. Once:
- * the device is then as after guests_start(). False when nobody serves it.
+ * What that process says of it: how it was started, and what happened since. Once: the device is then as after
+ * guests_start() and STARTED. Only when guests_left() says so.
  */
-bool guests_adopt(struct device *dev, struct message *ret_start, struct message_served *ret_served);
+void guests_adopt(struct device *dev, struct message *ret_start, struct message_served *ret_served);
 
 #endif

@@ -31,6 +31,7 @@
 #include "control/registry.h"
 #include "core/trace.h"
 #include "control/watchdog.h"
+#include "guest/main.h"
 #include "guest/worker.h"
 
 enum { EXIT_USAGE = 2 };
@@ -47,10 +48,14 @@ struct daemon {
 	unsigned int nr_workers; /* of those that are open */
 	struct slow *asker;      /* owned */
 	struct device_env env;
+	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
+	struct guests *guests; /* owned */
 	struct registry *registry;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
 	bool told_to_stop;
+	bool leave; /* all that is served is left as it is */
+	int err;    /* of what could only be started in the loop */
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
@@ -61,6 +66,7 @@ static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_
 static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
+static const struct guest_device_ops *const guest_kinds[] = { NULL };
 
 /* --- SIGUSR1: what all rings look like --- */
 
@@ -111,7 +117,10 @@ static void dump_registry(struct registry *registry)
 
 static void dump_all(struct daemon *daemon)
 {
-	dump_registry(daemon->registry);
+	if (daemon->registry)
+		dump_registry(daemon->registry);
+	if (daemon->guests)
+		guests_dump(daemon->guests);
 	for (unsigned int i = 0; i < daemon->nr_workers; i++) {
 		struct dump_task *dump = calloc(1, sizeof(*dump));
 
@@ -121,6 +130,25 @@ static void dump_all(struct daemon *daemon)
 		dump->worker = &daemon->workers[i];
 		loop_post(daemon->workers[i].loop, &dump->task);
 	}
+}
+
+/*
+ * Processes serve on, for the next control; but whoever presses Ctrl-C wants all of it to end. Threads end with us, and
+ * let go of the rings first.
+ */
+static void stop_serving(struct daemon *daemon, bool all)
+{
+	if (daemon->options.isolation == ISOLATION_GUEST && !all) {
+		log_info("stopping; the guests are served on by their own processes");
+		daemon->leave = true;
+		loop_quit(daemon->loop);
+		return;
+	}
+	log_info("stopping; the guests keep their devices and wait");
+	if (daemon->registry)
+		registry_stop(daemon->registry);
+	else
+		loop_quit(daemon->loop);
 }
 
 static void signal_came(void *user, uint32_t events)
@@ -142,9 +170,8 @@ static void signal_came(void *user, uint32_t events)
 		return;
 	}
 	daemon->told_to_stop = true;
-	log_info("stopping; the guests keep their devices and wait");
 	sd_notify(0, "STOPPING=1");
-	registry_stop(daemon->registry);
+	stop_serving(daemon, info.ssi_signo == SIGINT);
 }
 
 /* --- start --- */
@@ -253,9 +280,14 @@ static unsigned int default_workers(void)
 	return cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int)cpus;
 }
 
+static unsigned int count_workers(const struct daemon *daemon)
+{
+	return daemon->options.nr_workers ?: default_workers();
+}
+
 static int start_workers(struct daemon *daemon)
 {
-	unsigned int wanted = daemon->options.nr_workers ?: default_workers();
+	unsigned int wanted = count_workers(daemon);
 
 	daemon->workers = calloc(wanted, sizeof(daemon->workers[0]));
 	if (!daemon->workers)
@@ -327,6 +359,12 @@ static void sweep(const struct device_env *env)
 		reason_sweep(env->store, (*ops)->kind);
 }
 
+static void looked(const struct device_env *env)
+{
+	guests_stop_unclaimed(env->guests);
+	sweep(env);
+}
+
 static void choose_kinds(unsigned int serve)
 {
 	size_t nr = 0;
@@ -337,6 +375,41 @@ static void choose_kinds(unsigned int serve)
 	served[nr] = NULL;
 }
 
+/* Its rings on threads of ours: the same as a process, over a socket pair. */
+static int start_thread(struct daemon *daemon, int *ret_fd)
+{
+	struct guest_setup setup = { .nr_workers = count_workers(daemon),
+				     .listen = -1,
+				     .planes = planes,
+				     .kinds = guest_kinds };
+	int pair[2], err = link_pair(pair);
+
+	if (err)
+		return err;
+	setup.fd = pair[1];
+	err = guest_new(&setup, &daemon->guest);
+	if (!err)
+		err = guest_start_thread(daemon->guest);
+	*ret_fd = pair[0];
+	return err;
+}
+
+static int start_guests(struct daemon *daemon)
+{
+	struct guests_setup setup = {
+		.isolation = daemon->options.isolation,
+		.loop = daemon->loop,
+		.store = &daemon->store,
+		.fd = -1,
+		.process = { .runtime_dir = daemon->options.runtime_dir,
+			     .nr_workers = count_workers(daemon),
+			     .log_level = (int)daemon->options.log_level },
+	};
+	int err = setup.isolation == ISOLATION_NONE ? start_thread(daemon, &setup.fd) : 0;
+
+	return err ? err : guests_new(&setup, &daemon->guests);
+}
+
 static int start_registry(struct daemon *daemon)
 {
 	daemon->asker = slow_new(ASKER_PATIENCE_NS);
@@ -345,13 +418,15 @@ static int start_registry(struct daemon *daemon)
 	daemon->env = (struct device_env){
 		.store = &daemon->store,
 		.loop = daemon->loop,
+		.guests = daemon->guests,
+		.served_apart = daemon->options.isolation == ISOLATION_GUEST,
 		.workers = daemon->workers,
 		.nr_workers = daemon->nr_workers,
 		.asker = daemon->asker,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
 		.vif = &daemon->options.vif,
-		.looked = sweep,
+		.looked = looked,
 	};
 	sweep(&daemon->env);
 	choose_kinds(daemon->options.serve);
@@ -360,6 +435,21 @@ static int start_registry(struct daemon *daemon)
 		return 0;
 	log_error("cannot watch for devices: %s", strerror(errno));
 	return -EIO;
+}
+
+/* Those that still serve are known: now the devices. */
+static void all_greeted(void *user)
+{
+	struct daemon *daemon = user;
+
+	daemon->err = start_registry(daemon);
+	if (daemon->err) {
+		loop_quit(daemon->loop);
+		return;
+	}
+	warn_of_kernel_backends();
+	log_info("pvbackd %s serves with %u workers", PACKAGE_VERSION, count_workers(daemon));
+	sd_notify(0, "READY=1");
 }
 
 /* On the watchdog's thread: the control thread waits for xenstored, and hears no signal. The guests' requests are in journals. */
@@ -412,13 +502,17 @@ static int start(struct daemon *daemon)
 	if (!err)
 		err = open_store(daemon);
 	if (!err)
-		err = start_registry(daemon);
+		err = start_guests(daemon);
+	if (!err)
+		guests_find(daemon->guests, all_greeted, daemon);
 	return err;
 }
 
 static void stop(struct daemon *daemon)
 {
 	registry_free(daemon->registry);
+	guests_free(daemon->guests);
+	guest_free(daemon->guest);
 	tap_keeper_stop();
 	watchdog_stop(daemon->watchdog);
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
@@ -441,15 +535,14 @@ static int serve(struct daemon *daemon)
 	int err = start(daemon);
 	bool left;
 
-	if (!err) {
-		warn_of_kernel_backends();
-		log_info("pvbackd %s serves with %u workers", PACKAGE_VERSION, daemon->nr_workers);
-		sd_notify(0, "READY=1");
+	if (!err)
 		err = loop_run(daemon->loop);
-	}
+	if (!err)
+		err = daemon->err;
 	if (!err && daemon->store.lost && !daemon->told_to_stop)
 		err = -ENOTCONN;
-	left = daemon->registry && registry_leaves_any(daemon->registry);
+	daemon->leave |= err == -ENOTCONN && daemon->env.served_apart;
+	left = daemon->leave || (daemon->registry && registry_leaves_any(daemon->registry));
 	if (!left)
 		stop(daemon);
 	log_stop();
@@ -475,6 +568,8 @@ int main(int argc, char **argv)
 
 	if (log_journal_is_stderr())
 		log_set_sink(log_journal_send);
+	if (guest_main_is_meant(argc, argv))
+		return guest_main(argc, argv, planes, guest_kinds);
 	switch (options_parse(argc, argv, &daemon.options)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

@@ -58,6 +58,8 @@ static int parse_serve(const struct key *key, const char *text, void *ret)
 
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 
+static const char *const isolations[] = { "none", "guest", NULL }; /* enum isolation */
+
 static const struct key daemon_keys[] = {
 	{ .name = "workers",
 	  .parse = key_u32,
@@ -86,6 +88,13 @@ static const struct key daemon_keys[] = {
 	  .allowed = "a list of vbd, vbd3 and vif",
 	  .value = "LIST",
 	  .help = "serve only these of vbd, vbd3 and vif (default: all)" },
+	{ .name = "isolation",
+	  .parse = key_choice,
+	  .at = offsetof(struct options, isolation),
+	  .words = isolations,
+	  .value = "none|guest",
+	  .help = "serve each guest in a process of its own, or all in\n"
+		  "this one (default: none)" },
 	{ .name = "runtime-dir",
 	  .parse = key_text,
 	  .at = offsetof(struct options, runtime_dir),

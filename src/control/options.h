@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "blkback/disk_options.h"
+#include "control/guests.h"
 #include "core/log.h"
 #include "netback/vif_options.h"
 
@@ -26,6 +27,7 @@ struct options {
 	enum log_level log_level;
 	struct trace_choice trace;
 	unsigned int serve; /* which kinds of devices; the others are left to somebody else */
+	enum isolation isolation;
 	char runtime_dir[PATH_MAX];
 	struct disk_options disk; /* for disks and NICs that say nothing else */
 	struct vif_options vif;

@@ -357,14 +357,18 @@ static void stop_hearing(struct registry *registry)
 		registry->loss_watches[i] = loop_remove(loop, registry->loss_watches[i]);
 }
 
-/* What we knew of xenstore is worth nothing now. The rings are let go of as when we are told to stop. */
+/* What we knew of xenstore is worth nothing now. Rings of our own are let go of as when we are told to stop. */
 static void notice_loss(struct registry *registry)
 {
 	if (registry->phase != SERVING || !registry->env->store->lost)
 		return;
-	log_error("the connection to xenstored is lost: starting anew, the guests wait meanwhile");
+	log_error("the connection to xenstored is lost: starting anew%s",
+		  registry->env->served_apart ? "" : ", the guests wait meanwhile");
 	stop_hearing(registry);
-	registry_stop(registry);
+	if (registry->env->served_apart)
+		loop_quit(registry->env->loop);
+	else
+		registry_stop(registry);
 }
 
 /* --- the end --- */

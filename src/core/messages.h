@@ -210,10 +210,12 @@ struct message_started {
 
 /* One that is served; its START, as it came, is the next message. */
 struct message_served {
-	bool broke, halted, flush_failed, stalled, carrier_off;
-	int32_t err; /* of breaking */
-	char why[MESSAGE_WHY_MAX];
-	uint64_t bytes; /* of a disk's medium, as last seen */
+	bool starting; /* STARTED follows when it has */
+	bool stopping; /* STOPPED follows */
+	bool halted, flush_failed, stalled;
+	uint32_t carrier_off;       /* bits: queues of a NIC whose guest takes no frames */
+	struct message_error broke; /* when its ring is impossible: err is not 0 */
+	uint64_t bytes;             /* of a disk's medium, as last seen */
 };
 
 struct message_size {

@@ -54,6 +54,7 @@ struct guest_device {
 	char name[32];      /* "vbd 7/51712" */
 	atomic_bool halted; /* its domain has shut down; queues on workers look at it */
 	bool started, stopping;
+	struct message_error broke; /* when its ring is impossible: err is not 0 */
 	LIST_ENTRY(guest_device) link;
 };
 
@@ -61,14 +62,16 @@ struct guest_setup {
 	unsigned int nr_workers; /* at most */
 	int fd;     /* a connected socket to control, owned from now on; below 0: none yet */
 	int listen; /* where a later control connects, owned; below 0: there is no later one */
-	/* Control has said END, and no device is left. May be NULL: the loop quits. */
 	const struct plane *const *planes;           /* borrowed, PLANE_NR */
 	const struct guest_device_ops *const *kinds; /* borrowed; ends with NULL */
 };
 
 /* 0 with *ret, or -errno after saying why. Starts no thread. */
 int guest_new(const struct guest_setup *setup, struct guest **ret);
-/* Serve until control says END. 0, or -errno. */
+/*
+ * Serve until control says END and no device is left; or until there is no control, and there can be no later one. 0 or
+ * -errno.
+ */
 int guest_run(struct guest *guest);
 /* The same on a thread; and its end. */
 int guest_start_thread(struct guest *guest);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/guest_process.h"
+#include "core/link.h"
+#include "guest/main.h"
+
+extern char **environ;
+
+/* The directory is reached through a descriptor: its path may be longer than a socket's address can be. */
+static int socket_address(const struct guest_process_setup *setup, uint32_t domid, int *ret_dir,
+			  struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	*ret_dir = open(setup->runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_dir < 0)
+		return -errno;
+	snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/guest-%u.socket", *ret_dir,
+		 domid);
+	return 0;
+}
+
+static void remove_socket(const struct guest_process_setup *setup, uint32_t domid)
+{
+	struct sockaddr_un address;
+	int dir;
+
+	if (socket_address(setup, domid, &dir, &address))
+		return;
+	unlink(address.sun_path);
+	close(dir);
+}
+
+/* Only bound: who listens is whom a later control takes for the other end (SO_PEERCRED). */
+static int bind_socket(const struct guest_process_setup *setup, uint32_t domid, int *ret_fd)
+{
+	struct sockaddr_un address;
+	int dir, err = socket_address(setup, domid, &dir, &address);
+	int fd;
+
+	if (err)
+		return err;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(address.sun_path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		err = -errno;
+	close(dir);
+	if (err && fd >= 0)
+		close(fd);
+	if (!err)
+		*ret_fd = fd;
+	return err;
+}
+
+static int open_pidfd(struct guest_process *process)
+{
+	process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	return process->pidfd < 0 ? -errno : 0;
+}
+
+/* --- start --- */
+
+static int spawn(char *const *argv, int link, int listen, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int err;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, link, GUEST_LINK_FD);
+	posix_spawn_file_actions_adddup2(&actions, listen, GUEST_LISTEN_FD);
+	posix_spawn_file_actions_addclosefrom_np(&actions, GUEST_LISTEN_FD + 1);
+	err = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	return -err;
+}
+
+/* Above what dup2() may overwrite before it is its turn. */
+static int move_up(int *fd)
+{
+	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 16);
+
+	if (moved < 0)
+		return -errno;
+	close(*fd);
+	*fd = moved;
+	return 0;
+}
+
+static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, const char *name,
+		     int link, int listen, pid_t *ret_pid)
+{
+	char title[128], numbers[4][16];
+	char *argv[] = {
+		title, GUEST_ARGUMENT, numbers[0], numbers[1], numbers[2], numbers[3], NULL
+	};
+
+	snprintf(title, sizeof(title), "pvbackd: guest %s", name);
+	snprintf(numbers[0], sizeof(numbers[0]), "%u", domid);
+	snprintf(numbers[1], sizeof(numbers[1]), "%u", setup->nr_workers);
+	snprintf(numbers[2], sizeof(numbers[2]), "%d", setup->log_level);
+	snprintf(numbers[3], sizeof(numbers[3]), "%u",
+		 setup->uid_base ? setup->uid_base + domid : 0);
+	return spawn(argv, link, listen, ret_pid);
+}
+
+int guest_process_start(const struct guest_process_setup *setup, uint32_t domid, const char *name,
+			struct guest_process *ret, int *ret_fd)
+{
+	struct guest_process process = { .domid = domid, .pidfd = -1 };
+	int pair[2], listen, err = bind_socket(setup, domid, &listen);
+
+	if (err)
+		return err;
+	err = link_pair(pair);
+	if (err) {
+		close(listen);
+		return err;
+	}
+	err = move_up(&pair[1]);
+	if (!err)
+		err = move_up(&listen);
+	if (!err)
+		err = spawn_for(setup, domid, name, pair[1], listen, &process.pid);
+	close(pair[1]);
+	close(listen);
+	if (!err)
+		err = open_pidfd(&process);
+	if (err) {
+		close(pair[0]);
+		return err;
+	}
+	*ret = process;
+	*ret_fd = pair[0];
+	return 0;
+}
+
+/* --- find --- */
+
+static int connect_to(const struct guest_process_setup *setup, uint32_t domid, int *ret_fd)
+{
+	struct sockaddr_un address;
+	int dir, fd, err = socket_address(setup, domid, &dir, &address);
+
+	if (err)
+		return err;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		err = -errno;
+	close(dir);
+	if (err && fd >= 0)
+		close(fd);
+	if (!err)
+		*ret_fd = fd;
+	return err;
+}
+
+int guest_process_find(const struct guest_process_setup *setup, uint32_t domid,
+		       struct guest_process *ret, int *ret_fd)
+{
+	struct guest_process process = { .domid = domid, .pidfd = -1 };
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+	int fd, err = connect_to(setup, domid, &fd);
+
+	if (err == -ECONNREFUSED)
+		remove_socket(setup, domid);
+	if (err)
+		return err;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		err = -errno;
+	process.pid = peer.pid;
+	if (!err)
+		err = open_pidfd(&process);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*ret = process;
+	*ret_fd = fd;
+	return 0;
+}
+
+unsigned int guest_process_list(const struct guest_process_setup *setup, uint32_t *ret_domids,
+				unsigned int max)
+{
+	DIR *dir = opendir(setup->runtime_dir);
+	struct dirent *entry;
+	unsigned int nr = 0;
+
+	while (dir && nr < max && (entry = readdir(dir))) {
+		int end = 0;
+
+		if (sscanf(entry->d_name, "guest-%u.socket%n", &ret_domids[nr], &end) == 1 && end &&
+		    !entry->d_name[end])
+			nr++;
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/* --- the end --- */
+
+static void ended(void *user, uint32_t events)
+{
+	struct guest_process *process = user;
+	siginfo_t info;
+
+	(void)events;
+	waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG); /* if it is our child */
+	process->watch = loop_remove(process->loop, process->watch);
+	process->gone(process->user);
+}
+
+int guest_process_watch(struct guest_process *process, struct loop *loop, void (*gone)(void *user),
+			void *user)
+{
+	process->loop = loop;
+	process->gone = gone;
+	process->user = user;
+	process->watch = loop_add(loop, process->pidfd, EPOLLIN, ended, process);
+	return process->watch ? 0 : -errno;
+}
+
+void guest_process_kill(struct guest_process *process)
+{
+	if (process->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
+}
+
+void guest_process_close(struct guest_process *process, const struct guest_process_setup *setup,
+			 bool over)
+{
+	if (process->pidfd < 0)
+		return;
+	if (process->loop)
+		process->watch = loop_remove(process->loop, process->watch);
+	close(process->pidfd);
+	process->pidfd = -1;
+	if (over)
+		remove_socket(setup, process->domid);
+}

@@ -1,0 +1,767 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/guests.h"
+#include "control/store.h"
+#include "core/link.h"
+#include "core/log.h"
+
+#define BUCKETS     64u
+#define MAX_FOUND   4096u
+#define NS_PER_S    1000000000ull
+#define GREET_NS    (2 * NS_PER_S)
+#define HUNG_S      30u /* without an answer: every loop of it turns many times a second */
+#define MAX_BACKOFF 6u  /* 10 ms << 2 * that: 40 s */
+#define BACKOFF_NS  10000000ull
+#define STEADY_S    10u /* who has lived so long dies for another reason than the last time */
+
+/* A device that a process serves, of which this control has not made use yet. */
+struct left {
+	LIST_ENTRY(left) link;
+	struct message start;
+	struct message_served served;
+	bool whole;    /* the START has come, too */
+	bool stopping; /* nobody wants it: STOPPED follows */
+};
+
+/* Whoever serves a guest's rings, or all guests'. */
+struct guest_link {
+	LIST_ENTRY(guest_link) link;
+	struct guests *guests; /* borrowed */
+	uint32_t domid;        /* 0: all */
+	struct link *socket;   /* owned; NULL once it is not to be spoken to */
+	struct guest_process process;
+	LIST_HEAD(, device) devices;
+	LIST_HEAD(, left) left;
+	bool greeting;        /* guests_find() waits for it */
+	bool greeted;         /* HELLO has come, */
+	uint32_t nr_expected; /* and then so many devices */
+	bool ending;          /* END was sent */
+	uint64_t started_ns;
+	unsigned int unanswered_s; /* since the last PONG */
+	bool asked;
+};
+
+/* A guest whose process has died: when the next may start. */
+struct mourned {
+	LIST_ENTRY(mourned) link;
+	struct guests *guests;
+	uint32_t domid;
+	unsigned int deaths; /* in a row */
+	struct loop_timer timer;
+};
+
+struct guests {
+	struct guests_setup setup;
+	LIST_HEAD(, guest_link) links[BUCKETS];
+	LIST_HEAD(, mourned) mourned;
+	uint32_t life; /* the last one given */
+	unsigned int nr_greeting;
+	void (*greeted)(void *user);
+	void *greeted_user;
+	struct loop_timer greet_timer;
+	struct loop_tick tick;
+	LIST_HEAD(, device) waiting; /* until the last that served their guest is gone */
+};
+
+/* --- small things --- */
+
+static bool is_thread(const struct guest_link *g)
+{
+	return g->process.pidfd < 0;
+}
+
+static uint32_t key_of(const struct guests *guests, uint32_t domid)
+{
+	return guests->setup.isolation == ISOLATION_NONE ? 0 : domid;
+}
+
+static struct guest_link *find_exact(const struct guests *guests, uint32_t key)
+{
+	struct guest_link *g;
+
+	LIST_FOREACH(g, &guests->links[key % BUCKETS], link)
+		if (g->domid == key)
+			return g;
+	return NULL;
+}
+
+static struct guest_link *find_link(const struct guests *guests, uint32_t domid)
+{
+	return find_exact(guests, key_of(guests, domid));
+}
+
+#define for_each_link(guests, g)                                                                   \
+	for (unsigned int bucket_ = 0; bucket_ < BUCKETS; bucket_++)                               \
+		LIST_FOREACH((g), &(guests)->links[bucket_], link)
+
+static bool is_about(const struct message *message, const struct device *dev)
+{
+	return message->devid == dev->devid && message->domid == dev->domid &&
+	       message->kind == message_kind_of(dev->ops->kind);
+}
+
+static void send_plain(struct guest_link *g, uint32_t type)
+{
+	link_send(g->socket, &(struct message){ .type = type }, NULL, 0);
+}
+
+/* --- devices that wait --- */
+
+static void wait_for_guest(struct device *dev)
+{
+	if (dev->awaits_guest)
+		return;
+	dev->awaits_guest = true;
+	LIST_INSERT_HEAD(&dev->env->guests->waiting, dev, served_link);
+}
+
+static void wake(struct guests *guests, uint32_t domid)
+{
+	struct device *dev, *next;
+
+	for (dev = LIST_FIRST(&guests->waiting); dev; dev = next) {
+		next = LIST_NEXT(dev, served_link);
+		if (domid && dev->domid != domid)
+			continue;
+		guests_forget(dev);
+		dev->env->ready(dev);
+	}
+}
+
+void guests_forget(struct device *dev)
+{
+	if (dev->served_by || dev->awaits_guest)
+		LIST_REMOVE(dev, served_link);
+	dev->served_by = NULL;
+	dev->awaits_guest = false;
+}
+
+static void serve(struct guest_link *g, struct device *dev)
+{
+	guests_forget(dev);
+	dev->served_by = g;
+	LIST_INSERT_HEAD(&g->devices, dev, served_link);
+}
+
+/* --- one that dies at once, again and again --- */
+
+static struct mourned *find_mourned(const struct guests *guests, uint32_t domid)
+{
+	struct mourned *m;
+
+	LIST_FOREACH(m, &guests->mourned, link)
+		if (m->domid == domid)
+			return m;
+	return NULL;
+}
+
+static void forget_mourned(struct mourned *m)
+{
+	if (!m)
+		return;
+	loop_timer_cancel(&m->timer);
+	LIST_REMOVE(m, link);
+	free(m);
+}
+
+static void mourned_enough(void *user)
+{
+	struct mourned *m = user;
+
+	wake(m->guests, m->domid);
+}
+
+/* The first death costs nothing: whoever was killed by chance is replaced at once. */
+static void mourn(struct guest_link *g)
+{
+	struct guests *guests = g->guests;
+	struct mourned *m = find_mourned(guests, g->domid);
+	unsigned int shift;
+
+	if (loop_now_ns() - g->started_ns > STEADY_S * NS_PER_S) {
+		forget_mourned(m);
+		return;
+	}
+	if (!m) {
+		m = calloc(1, sizeof(*m));
+		if (!m)
+			return;
+		m->guests = guests;
+		m->domid = g->domid;
+		LIST_INSERT_HEAD(&guests->mourned, m, link);
+	}
+	shift = m->deaths < MAX_BACKOFF ? m->deaths : MAX_BACKOFF;
+	m->deaths++;
+	loop_timer_set(guests->setup.loop, &m->timer, shift ? BACKOFF_NS << 2 * shift : 0,
+		       mourned_enough, m);
+	if (m->deaths > 2)
+		log_warning("guest %u: its process has died %u times in a row; the next starts in "
+			    "%llu ms",
+			    g->domid, m->deaths,
+			    (unsigned long long)((BACKOFF_NS << 2 * shift) / 1000000));
+}
+
+/* --- the end of a link --- */
+
+static void forget_left(struct left *left)
+{
+	LIST_REMOVE(left, link);
+	free(left);
+}
+
+static void no_more_greeting(struct guest_link *g);
+
+static void close_link(struct guest_link *g, bool over)
+{
+	struct guests *guests = g->guests;
+	struct left *left;
+
+	g->socket = link_free(g->socket);
+	while ((left = LIST_FIRST(&g->left)))
+		forget_left(left);
+	guest_process_close(&g->process, &guests->setup.process, over);
+	LIST_REMOVE(g, link);
+	free(g);
+}
+
+/* The kernel has ended it, and its I/O: nobody serves these rings. */
+static void gone(void *user)
+{
+	struct guest_link *g = user;
+	struct guests *guests = g->guests;
+	uint32_t domid = g->domid;
+	struct device *dev;
+
+	if (!g->ending || !LIST_EMPTY(&g->devices)) {
+		log_warning("guest %u: its process (%d) has ended; the rings are taken up by "
+			    "another",
+			    domid, (int)g->process.pid);
+		mourn(g);
+	}
+	no_more_greeting(g);
+	while ((dev = LIST_FIRST(&g->devices))) {
+		guests_forget(dev);
+		device_lost(dev);
+	}
+	close_link(g, true);
+	wake(guests, domid);
+}
+
+/* It is not to be spoken to any more; gone() follows when the kernel lets it die. */
+static void give_up(struct guest_link *g)
+{
+	g->socket = link_free(g->socket);
+	no_more_greeting(g);
+	guest_process_kill(&g->process);
+}
+
+static void socket_ended(void *user, int err)
+{
+	struct guest_link *g = user;
+
+	if (is_thread(g)) {
+		log_error("the thread that serves the rings is not heard: %s", strerror(-err));
+		abort(); /* it is part of us */
+	}
+	if (err == -EPROTO)
+		log_error("guest %u: its process (%d) has sent what it must not: it is ended",
+			  g->domid, (int)g->process.pid);
+	give_up(g);
+}
+
+/* --- what a process says --- */
+
+static struct device *find_device(const struct guest_link *g, const struct message *message)
+{
+	struct device *dev;
+
+	LIST_FOREACH(dev, &g->devices, served_link)
+		if (dev->life == message->life && is_about(message, dev))
+			return dev;
+	return NULL;
+}
+
+static struct left *find_left(const struct guest_link *g, const struct message *message)
+{
+	struct left *left;
+
+	LIST_FOREACH(left, &g->left, link)
+		if (left->start.life == message->life && left->start.devid == message->devid &&
+		    left->start.domid == message->domid && left->start.kind == message->kind)
+			return left;
+	return NULL;
+}
+
+static void protocol_error(struct guest_link *g)
+{
+	socket_ended(g, -EPROTO);
+}
+
+static bool may_be_of(const struct guest_link *g, const struct message *message)
+{
+	return !g->domid || message->domid == g->domid;
+}
+
+static void note_left(struct guest_link *g, const struct message *message)
+{
+	struct left *left = g->nr_expected ? calloc(1, sizeof(*left)) : NULL;
+
+	if (!left || !may_be_of(g, message) || find_left(g, message)) {
+		free(left);
+		protocol_error(g);
+		return;
+	}
+	g->nr_expected--;
+	left->start = *message;
+	left->served = message->served;
+	LIST_INSERT_HEAD(&g->left, left, link);
+	if (message->life > g->guests->life)
+		g->guests->life = message->life;
+}
+
+static void note_start(struct guest_link *g, const struct message *message)
+{
+	struct left *left = find_left(g, message);
+
+	if (!left || left->whole) {
+		protocol_error(g);
+		return;
+	}
+	left->start = *message;
+	left->whole = true;
+}
+
+/* What was on its way when the last control went. */
+static void left_has_changed(struct guest_link *g, struct left *left, const struct message *message)
+{
+	if (message->type == MESSAGE_STARTED)
+		left->served.starting = false;
+	if (message->type == MESSAGE_BROKE)
+		left->served.broke = message->error;
+	if (message->type == MESSAGE_STOPPED ||
+	    (message->type == MESSAGE_STARTED && message->started.err)) {
+		forget_left(left);
+		wake(g->guests, g->domid);
+	}
+}
+
+static bool is_settled(const struct guest_link *g)
+{
+	struct left *left;
+
+	if (!g->greeted || g->nr_expected)
+		return false;
+	LIST_FOREACH(left, &g->left, link)
+		if (!left->whole || left->served.starting)
+			return false;
+	return true;
+}
+
+/* One of another version, or that is not to be at all, lets go of its rings, and another takes them up. */
+static bool is_of_use(const struct guest_link *g, const struct message_hello *hello)
+{
+	if (is_thread(g))
+		return true;
+	if (hello->protocol == MESSAGE_PROTOCOL && !strcmp(hello->version, PACKAGE_VERSION) &&
+	    g->guests->setup.isolation == ISOLATION_GUEST)
+		return true;
+	log_info("guest %u: its process is of pvbackd %s, and is replaced", g->domid,
+		 hello->version);
+	return false;
+}
+
+static void hello(struct guest_link *g, const struct message_hello *hello)
+{
+	if (g->greeted) {
+		protocol_error(g);
+		return;
+	}
+	g->greeted = true;
+	g->nr_expected = hello->nr_devices;
+	if (is_of_use(g, hello))
+		return;
+	g->ending = true;
+	send_plain(g, MESSAGE_END);
+}
+
+static void answer(struct guest_link *g, const struct message *message, int *fds,
+		   unsigned int nr_fds)
+{
+	struct device *dev = find_device(g, message);
+	struct left *left = dev ? NULL : find_left(g, message);
+
+	if (dev)
+		dev->ops->answer(dev, message, fds, nr_fds);
+	else if (left)
+		left_has_changed(g, left, message);
+}
+
+static void received(void *user, const struct message *message, int *fds, unsigned int nr_fds)
+{
+	struct guest_link *g = user;
+
+	switch (message->type) {
+	case MESSAGE_HELLO:
+		hello(g, &message->hello);
+		break;
+	case MESSAGE_DEVICE:
+		note_left(g, message);
+		break;
+	case MESSAGE_START_DISK:
+	case MESSAGE_START_NIC:
+		note_start(g, message);
+		break;
+	case MESSAGE_PONG:
+		g->asked = false;
+		g->unanswered_s = 0;
+		break;
+	default:
+		answer(g, message, fds, nr_fds);
+	}
+	if (g->socket && is_settled(g))
+		no_more_greeting(g);
+}
+
+/* --- a new link --- */
+
+static struct guest_link *new_link(struct guests *guests, uint32_t domid,
+				   const struct guest_process *process, int fd)
+{
+	struct guest_link *g = calloc(1, sizeof(*g));
+	struct link_setup setup = { .loop = guests->setup.loop,
+				    .fd = fd,
+				    .other = MESSAGE_FROM_GUEST,
+				    .received = received,
+				    .ended = socket_ended,
+				    .user = g };
+	struct message message = { .type = MESSAGE_HELLO };
+
+	if (!g) {
+		close(fd);
+		return NULL;
+	}
+	g->guests = guests;
+	g->domid = domid;
+	g->process = *process;
+	g->started_ns = loop_now_ns();
+	LIST_INIT(&g->devices);
+	LIST_INIT(&g->left);
+	LIST_INSERT_HEAD(&guests->links[domid % BUCKETS], g, link);
+	g->socket = link_new(&setup);
+	if (!g->socket ||
+	    (!is_thread(g) && guest_process_watch(&g->process, guests->setup.loop, gone, g))) {
+		guest_process_kill(&g->process);
+		close_link(g, true);
+		return NULL;
+	}
+	message.hello.protocol = MESSAGE_PROTOCOL;
+	snprintf(message.hello.version, sizeof(message.hello.version), "%s", PACKAGE_VERSION);
+	link_send(g->socket, &message, NULL, 0);
+	return g;
+}
+
+/* Its name is for the admin who looks at ps. */
+static void name_of(const struct guests *guests, uint32_t domid, char name[64])
+{
+	char dir[48], text[64];
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u", domid);
+	if (!guests->setup.store ||
+	    store_read(guests->setup.store, XBT_NULL, dir, "name", text, sizeof(text)))
+		snprintf(text, sizeof(text), "%u", domid);
+	snprintf(name, 64, "%s", text);
+}
+
+static struct guest_link *start_process(struct guests *guests, uint32_t domid)
+{
+	struct guest_process process;
+	char name[64];
+	int fd, err;
+
+	name_of(guests, domid, name);
+	err = guest_process_start(&guests->setup.process, domid, name, &process, &fd);
+	if (err) {
+		errno = -err;
+		return NULL;
+	}
+	return new_link(guests, domid, &process, fd);
+}
+
+/* --- devices --- */
+
+static struct left *left_of(const struct device *dev)
+{
+	const struct guests *guests = dev->env->guests;
+	struct guest_link *g = guests ? find_link(guests, dev->domid) : NULL;
+	struct left *left;
+
+	if (!g)
+		return NULL;
+	LIST_FOREACH(left, &g->left, link)
+		if (is_about(&left->start, dev))
+			return left;
+	return NULL;
+}
+
+static void stop_left(struct guest_link *g, struct left *left)
+{
+	struct message message = left->start;
+
+	if (left->stopping || left->served.stopping)
+		return;
+	left->stopping = true;
+	message.type = MESSAGE_STOP;
+	message.stop = (struct message_stop){ .abandon = true };
+	link_send(g->socket, &message, NULL, 0);
+}
+
+bool guests_may_start(struct device *dev)
+{
+	struct guests *guests = dev->env->guests;
+	struct guest_link *process =
+		find_exact(guests, dev->domid); /* also when a thread is to serve */
+	struct guest_link *g = find_link(guests, dev->domid);
+	struct mourned *m = find_mourned(guests, dev->domid);
+	struct left *left = left_of(dev);
+
+	if (left)
+		stop_left(g, left);
+	if (!left && (!process || process == g) && (!g || (g->socket && !g->ending)) &&
+	    !(m && m->timer.armed))
+		return true;
+	wait_for_guest(dev);
+	return false;
+}
+
+int guests_start(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds)
+{
+	struct guests *guests = dev->env->guests;
+	struct guest_link *g = find_link(guests, dev->domid);
+
+	if (!g)
+		g = start_process(guests, dev->domid);
+	if (!g)
+		return -errno;
+	dev->life = ++guests->life;
+	serve(g, dev);
+	guests_send(dev, message, fds, nr_fds);
+	return 0;
+}
+
+void guests_send(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds)
+{
+	struct guest_link *g = dev->served_by;
+
+	if (!g || !g->socket)
+		return;
+	message->kind = message_kind_of(dev->ops->kind);
+	message->domid = dev->domid;
+	message->devid = dev->devid;
+	message->life = dev->life;
+	link_send(g->socket, message, fds, nr_fds);
+}
+
+bool guests_left(const struct device *dev)
+{
+	const struct left *left = left_of(dev);
+
+	return left && left->whole && !left->served.stopping && !left->stopping &&
+	       !left->served.starting;
+}
+
+void guests_adopt(struct device *dev, struct message *ret_start, struct message_served *ret_served)
+{
+	struct left *left = left_of(dev);
+
+	*ret_start = left->start;
+	*ret_served = left->served;
+	dev->life = left->start.life;
+	serve(find_link(dev->env->guests, dev->domid), dev);
+	forget_left(left);
+}
+
+/* --- finding them again --- */
+
+static void all_greeted(struct guests *guests)
+{
+	void (*greeted)(void *user) = guests->greeted;
+
+	loop_timer_cancel(&guests->greet_timer);
+	guests->greeted = NULL;
+	if (greeted)
+		greeted(guests->greeted_user);
+}
+
+static void no_more_greeting(struct guest_link *g)
+{
+	if (!g->greeting)
+		return;
+	g->greeting = false;
+	if (--g->guests->nr_greeting == 0)
+		all_greeted(g->guests);
+}
+
+static void greeted_too_late(void *user)
+{
+	struct guests *guests = user;
+	struct guest_link *g;
+
+	for_each_link(guests, g)
+	{
+		if (!g->greeting)
+			continue;
+		log_warning("guest %u: its process (%d) does not answer: it is ended", g->domid,
+			    (int)g->process.pid);
+		g->greeting = false;
+		give_up(g);
+	}
+	guests->nr_greeting = 0;
+	all_greeted(guests);
+}
+
+static void find_one(struct guests *guests, uint32_t domid)
+{
+	struct guest_process process;
+	struct guest_link *g;
+	int fd, err = guest_process_find(&guests->setup.process, domid, &process, &fd);
+
+	if (err)
+		return;
+	g = new_link(guests, domid, &process, fd);
+	if (!g)
+		return;
+	g->greeting = true;
+	guests->nr_greeting++;
+}
+
+void guests_find(struct guests *guests, void (*greeted)(void *user), void *user)
+{
+	uint32_t *domids = malloc(MAX_FOUND * sizeof(domids[0]));
+	unsigned int nr =
+		domids ? guest_process_list(&guests->setup.process, domids, MAX_FOUND) : 0;
+
+	guests->greeted = greeted;
+	guests->greeted_user = user;
+	guests->nr_greeting = 1; /* not before all were found */
+	for (unsigned int i = 0; i < nr; i++)
+		find_one(guests, domids[i]);
+	free(domids);
+	loop_timer_set(guests->setup.loop, &guests->greet_timer, GREET_NS, greeted_too_late,
+		       guests);
+	if (--guests->nr_greeting == 0)
+		all_greeted(guests);
+}
+
+void guests_stop_unclaimed(struct guests *guests)
+{
+	struct guest_link *g;
+	struct left *left;
+
+	for_each_link(guests, g) if (g->socket) LIST_FOREACH(left, &g->left, link)
+		stop_left(g, left);
+}
+
+/* --- looking after them --- */
+
+static void look_after(struct guest_link *g)
+{
+	if (!g->socket)
+		return;
+	if (!is_thread(g) && LIST_EMPTY(&g->devices) && LIST_EMPTY(&g->left) && !g->ending &&
+	    !g->greeting) {
+		g->ending = true;
+		send_plain(g, MESSAGE_END);
+	}
+	if (!g->asked)
+		send_plain(g, MESSAGE_PING);
+	else
+		g->unanswered_s++;
+	g->asked = true;
+	if (g->unanswered_s < HUNG_S || is_thread(g))
+		return;
+	log_error("guest %u: its process (%d) has not answered for %u s: it is ended", g->domid,
+		  (int)g->process.pid, HUNG_S);
+	give_up(g);
+}
+
+static void look_after_all(void *user)
+{
+	struct guests *guests = user;
+	struct guest_link *g;
+
+	for_each_link(guests, g) look_after(g);
+}
+
+bool guests_live(const struct guests *guests)
+{
+	const struct guest_link *g = find_link(guests, 0);
+
+	return guests->setup.isolation != ISOLATION_NONE || !g || g->unanswered_s < 2;
+}
+
+void guests_dump(struct guests *guests)
+{
+	struct guest_link *g;
+
+	for_each_link(guests, g) if (g->socket) send_plain(g, MESSAGE_DUMP);
+}
+
+void guests_end(struct guests *guests)
+{
+	struct guest_link *g;
+
+	for_each_link(guests, g)
+	{
+		if (g->socket && !is_thread(g))
+			send_plain(g, MESSAGE_END);
+		g->ending = true;
+	}
+}
+
+/* --- life --- */
+
+int guests_new(const struct guests_setup *setup, struct guests **ret)
+{
+	struct guests *guests = calloc(1, sizeof(*guests));
+	const struct guest_process none = { .pidfd = -1 };
+
+	if (!guests)
+		return -ENOMEM;
+	guests->setup = *setup;
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		LIST_INIT(&guests->links[i]);
+	LIST_INIT(&guests->mourned);
+	LIST_INIT(&guests->waiting);
+	if (setup->isolation == ISOLATION_NONE && !new_link(guests, 0, &none, setup->fd)) {
+		free(guests);
+		return -ENOMEM;
+	}
+	loop_tick_add(setup->loop, &guests->tick, look_after_all, guests);
+	*ret = guests;
+	return 0;
+}
+
+struct guests *guests_free(struct guests *guests)
+{
+	struct guest_link *g;
+	struct mourned *m;
+
+	if (!guests)
+		return NULL;
+	loop_tick_remove(&guests->tick);
+	loop_timer_cancel(&guests->greet_timer);
+	while ((m = LIST_FIRST(&guests->mourned)))
+		forget_mourned(m);
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		while ((g = LIST_FIRST(&guests->links[i])))
+			close_link(g, false);
+	free(guests);
+	return NULL;
+}

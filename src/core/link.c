@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/link.h"
+
+#define MAX_KEPT       4096u /* messages; who lets so many lie does not live */
+#define TAKEN_IN_A_ROW 64u   /* then others of the loop have their turn */
+
+struct kept {
+	STAILQ_ENTRY(kept) link;
+	int fds[MESSAGE_MAX_FDS]; /* owned */
+	unsigned int nr_fds;
+	size_t size;
+	uint8_t bytes[];
+};
+
+struct link {
+	struct link_setup setup;
+	struct loop_watch *watch;
+	STAILQ_HEAD(, kept) kept;
+	unsigned int nr_kept;
+	bool ended; /* and said, or about to be */
+	bool busy;  /* in a callback of ours: link_free() only marks it */
+	bool freed;
+	int end_err;
+	struct loop_timer end_timer; /* ended() is never called out of link_send() */
+};
+
+static void close_fds(const int *fds, unsigned int nr_fds)
+{
+	for (unsigned int i = 0; i < nr_fds; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* --- the end --- */
+
+static void forget_kept(struct link *link)
+{
+	struct kept *kept;
+
+	while ((kept = STAILQ_FIRST(&link->kept))) {
+		STAILQ_REMOVE_HEAD(&link->kept, link);
+		close_fds(kept->fds, kept->nr_fds);
+		free(kept);
+	}
+	link->nr_kept = 0;
+}
+
+static void say_ended(void *user)
+{
+	struct link *link = user;
+
+	link->setup.ended(link->setup.user, link->end_err);
+}
+
+static void end(struct link *link, int err)
+{
+	if (link->ended)
+		return;
+	link->ended = true;
+	link->end_err = err;
+	link->watch = loop_remove(link->setup.loop, link->watch);
+	forget_kept(link);
+	loop_timer_set(link->setup.loop, &link->end_timer, 0, say_ended, link);
+}
+
+/* --- sending --- */
+
+union control_data {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(MESSAGE_MAX_FDS * sizeof(int))];
+};
+
+/* 0 or -errno. */
+static int send_now(int fd, const void *bytes, size_t size, const int *fds, unsigned int nr_fds)
+{
+	union control_data control;
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+
+	if (nr_fds) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+		head = CMSG_FIRSTHDR(&msg);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
+		memcpy(CMSG_DATA(head), fds, nr_fds * sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void keep(struct link *link, const struct message *message, size_t size, const int *fds,
+		 unsigned int nr_fds)
+{
+	struct kept *kept = link->nr_kept < MAX_KEPT ? malloc(sizeof(*kept) + size) : NULL;
+
+	if (!kept) {
+		end(link, -ENOBUFS);
+		return;
+	}
+	kept->size = size;
+	memcpy(kept->bytes, message, size);
+	for (kept->nr_fds = 0; kept->nr_fds < nr_fds; kept->nr_fds++)
+		kept->fds[kept->nr_fds] = fcntl(fds[kept->nr_fds], F_DUPFD_CLOEXEC, 0);
+	STAILQ_INSERT_TAIL(&link->kept, kept, link);
+	if (link->nr_kept++ == 0)
+		loop_modify(link->setup.loop, link->watch, EPOLLIN | EPOLLOUT);
+}
+
+void link_send(struct link *link, const struct message *message, const int *fds,
+	       unsigned int nr_fds)
+{
+	size_t size = message_bytes(message->type);
+	int err = -EAGAIN;
+
+	if (link->ended)
+		return;
+	if (STAILQ_EMPTY(&link->kept))
+		err = send_now(link->setup.fd, message, size, fds, nr_fds);
+	if (err == -EAGAIN)
+		keep(link, message, size, fds, nr_fds);
+	else if (err)
+		end(link, err);
+}
+
+static void send_kept(struct link *link)
+{
+	struct kept *kept;
+	int err = 0;
+
+	while (!err && (kept = STAILQ_FIRST(&link->kept))) {
+		err = send_now(link->setup.fd, kept->bytes, kept->size, kept->fds, kept->nr_fds);
+		if (err)
+			break;
+		STAILQ_REMOVE_HEAD(&link->kept, link);
+		link->nr_kept--;
+		close_fds(kept->fds, kept->nr_fds);
+		free(kept);
+	}
+	if (!err)
+		loop_modify(link->setup.loop, link->watch, EPOLLIN);
+	else if (err != -EAGAIN)
+		end(link, err);
+}
+
+/* --- receiving --- */
+
+static unsigned int take_fds(struct msghdr *msg, int fds[MESSAGE_MAX_FDS])
+{
+	struct cmsghdr *head = CMSG_FIRSTHDR(msg);
+	unsigned int nr;
+
+	if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+		return 0;
+	nr = (unsigned int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	memcpy(fds, CMSG_DATA(head), nr * sizeof(int));
+	return nr;
+}
+
+/* One message. 0; -EAGAIN when there is none; else -errno. */
+static int receive(struct link *link)
+{
+	struct message message;
+	union control_data control;
+	struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	int fds[MESSAGE_MAX_FDS];
+	unsigned int nr_fds;
+	ssize_t n = recvmsg(link->setup.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int err = 0;
+
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -EPIPE;
+	nr_fds = take_fds(&msg, fds);
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		err = -EPROTO;
+	if (!err)
+		err = message_check(&message, (size_t)n, nr_fds, link->setup.other);
+	if (!err)
+		link->setup.received(link->setup.user, &message, fds, nr_fds);
+	close_fds(fds, nr_fds);
+	return err;
+}
+
+static void socket_ready(void *user, uint32_t events)
+{
+	struct link *link = user;
+	int err = 0;
+
+	link->busy = true;
+	if (events & EPOLLOUT)
+		send_kept(link);
+	for (unsigned int i = 0; i < TAKEN_IN_A_ROW && !err && !link->ended && !link->freed; i++)
+		err = receive(link);
+	link->busy = false;
+	if (err && err != -EAGAIN && err != -EINTR)
+		end(link, err);
+	if (link->freed)
+		link_free(link);
+}
+
+/* --- life --- */
+
+struct link *link_new(const struct link_setup *setup)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (link) {
+		link->setup = *setup;
+		STAILQ_INIT(&link->kept);
+		link->watch = loop_add(setup->loop, setup->fd, EPOLLIN, socket_ready, link);
+	}
+	if (link && link->watch)
+		return link;
+	free(link);
+	close(setup->fd);
+	return NULL;
+}
+
+struct link *link_free(struct link *link)
+{
+	if (!link)
+		return NULL;
+	loop_timer_cancel(&link->end_timer);
+	link->ended = true;
+	if (link->busy) {
+		link->freed = true;
+		return NULL;
+	}
+	link->watch = loop_remove(link->setup.loop, link->watch);
+	forget_kept(link);
+	close(link->setup.fd);
+	free(link);
+	return NULL;
+}
+
+int link_pair(int ret_fds[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
+}
