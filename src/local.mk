@@ -12,12 +12,12 @@ libpvb_a_SOURCES = \
 	src/core/log.c src/core/log.h \
 	src/core/log_journal.c src/core/log_journal.h \
 	src/core/loop.c src/core/loop.h \
-	src/core/mapfile.c src/core/mapfile.h \
 	src/core/messages.c src/core/messages.h \
 	src/core/nbd_name.c src/core/nbd_name.h \
 	src/core/parse.c src/core/parse.h \
 	src/core/rate.c src/core/rate.h \
 	src/core/slow.c src/core/slow.h \
+	src/core/statefile.c src/core/statefile.h \
 	src/core/trace.c src/core/trace.h \
 	src/guest/aio_ring.c src/guest/aio_ring.h \
 	src/guest/grant.c src/guest/grant.h \

@@ -27,7 +27,8 @@ unit_tests = \
 	tests/unit/test-nbd-name \
 	tests/unit/test-parse \
 	tests/unit/test-stats \
-	tests/unit/test-options
+	tests/unit/test-options \
+	tests/unit/test-statefile
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -107,6 +108,10 @@ tests_unit_test_stats_LDADD = $(UNIT_LIBS)
 tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/control/options.c src/control/options.h
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
+
+tests_unit_test_statefile_SOURCES = tests/unit/test-statefile.c tests/unit/unit.h
+tests_unit_test_statefile_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_statefile_LDADD = $(UNIT_LIBS)
 endif
 
 check_PROGRAMS += tests/lint/list-stats

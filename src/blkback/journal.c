@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "blkback/journal.h"
-#include "core/mapfile.h"
-
-#define MAX_BYTES (1u << 20) /* no version has had more */
+#include "core/statefile.h"
 
 _Static_assert(sizeof(struct blk_segment) == 8, "journal versions 1 to 3");
 _Static_assert(offsetof(struct journal_header, ring) == 48, "journal version 1");
@@ -48,6 +45,12 @@ static uint32_t shape(uint32_t version)
 	return sum;
 }
 
+static uint32_t mix(uint32_t sum, uint32_t fact)
+{
+	sum = (sum ^ fact) * 0x9e3779b1u; /* odd: loses nothing */
+	return sum ^ sum >> 15;
+}
+
 /* Over what never changes. */
 static uint32_t header_sum(const struct journal_header *header)
 {
@@ -57,19 +60,18 @@ static uint32_t header_sum(const struct journal_header *header)
 	};
 	uint32_t sum = 2166136261u;
 
-	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-		sum = (sum ^ facts[i]) * 0x9e3779b1u; /* odd: loses nothing */
-		sum ^= sum >> 15;
-	}
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		sum = mix(sum, facts[i]);
 	return sum;
 }
 
-static int path_of(const struct journal_id *id, char *path, size_t size)
+uint32_t journal_ring_sum(uint32_t port, const uint32_t *refs, uint32_t nr_refs)
 {
-	int n = snprintf(path, size, "%s/vbd-%u-%u-%u.journal", id->dir, id->domid, id->devid,
-			 id->queue);
+	uint32_t sum = port + 1;
 
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+	for (uint32_t i = 0; i < nr_refs; i++)
+		sum = mix(sum, refs[i]);
+	return sum;
 }
 
 static size_t bytes_of(uint32_t version, uint32_t nr_entries)
@@ -77,17 +79,33 @@ static size_t bytes_of(uint32_t version, uint32_t nr_entries)
 	return header_bytes(version) + nr_entries * sizeof(struct journal_entry);
 }
 
-static void use_mapping(struct journal *journal, void *addr, uint32_t version)
+size_t journal_bytes(uint32_t nr_entries)
 {
-	journal->header = addr;
-	journal->entries = (struct journal_entry *)(void *)((char *)addr + header_bytes(version));
+	return bytes_of(JOURNAL_VERSION, nr_entries);
+}
+
+static int map(struct journal *journal, int fd)
+{
+	void *addr;
+	int err;
+
+	*journal = (struct journal){ 0 };
+	err = statefile_map_all(fd, JOURNAL_MAX_BYTES, &addr, &journal->bytes);
+	if (!err)
+		journal->header = addr;
+	return err;
+}
+
+static void find_entries(struct journal *journal, uint32_t version)
+{
+	journal->entries =
+		(struct journal_entry *)(void *)((char *)journal->header + header_bytes(version));
 }
 
 static void write_header(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
 			 uint32_t rsp_prod)
 {
 	struct journal_header header = {
-		.magic = JOURNAL_MAGIC,
 		.version = JOURNAL_VERSION,
 		.shape = shape(JOURNAL_VERSION),
 		.nr_entries = nr_entries,
@@ -103,31 +121,24 @@ static void write_header(struct journal *journal, const struct journal_id *id, u
 
 	header.sum = header_sum(&header);
 	memcpy(journal->header, &header, header_bytes(JOURNAL_VERSION));
+	__atomic_store_n(&journal->header->magic, JOURNAL_MAGIC, __ATOMIC_RELEASE);
 }
 
-int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
-		   uint32_t rsp_prod)
+int journal_begin(struct journal *journal, int fd, const struct journal_id *id, uint32_t nr_entries,
+		  uint32_t rsp_prod)
 {
-	char unfinished[sizeof(journal->path) + 4];
-	void *addr;
-	int err;
+	int err = map(journal, fd);
 
-	*journal = (struct journal){ .bytes = bytes_of(JOURNAL_VERSION, nr_entries) };
-	err = path_of(id, journal->path, sizeof(journal->path));
-	if (err)
+	if (!err && journal->bytes != journal_bytes(nr_entries))
+		err = -EBADMSG;
+	if (err) {
+		journal_close(journal);
 		return err;
-	snprintf(unfinished, sizeof(unfinished), "%s.new", journal->path);
-	err = mapfile_create(unfinished, journal->bytes, &addr);
-	if (err)
-		return err;
-	use_mapping(journal, addr, JOURNAL_VERSION);
+	}
+	find_entries(journal, JOURNAL_VERSION);
+	memset(journal->entries, 0, nr_entries * sizeof(journal->entries[0]));
 	write_header(journal, id, nr_entries, rsp_prod);
-	if (rename(unfinished, journal->path) == 0)
-		return 0;
-	err = -errno;
-	unlink(unfinished);
-	journal_close(journal, false);
-	return err;
+	return 0;
 }
 
 /* --- what an earlier life left --- */
@@ -138,7 +149,11 @@ static int check_header(const struct journal *journal, const struct journal_id *
 	const struct journal_header *header = journal->header;
 	uint32_t version = header->version;
 
-	if (journal->bytes < header_bytes(1) || header->magic != JOURNAL_MAGIC)
+	if (journal->bytes < header_bytes(1))
+		return -EBADMSG;
+	if (header->magic == 0)
+		return -ENOENT;
+	if (header->magic != JOURNAL_MAGIC)
 		return -EBADMSG;
 	if (version == 0 || version > JOURNAL_NEWEST)
 		return -EPROTONOSUPPORT;
@@ -152,30 +167,16 @@ static int check_header(const struct journal *journal, const struct journal_id *
 	return 0;
 }
 
-static int open_left(struct journal *journal, const struct journal_id *id, uint32_t nr_entries)
+int journal_open(struct journal *journal, int fd, const struct journal_id *id, uint32_t nr_entries)
 {
-	void *addr;
-	int err = mapfile_open_any(journal->path, MAX_BYTES, &addr, &journal->bytes);
+	int err = map(journal, fd);
 
-	if (err)
-		return err;
-	use_mapping(journal, addr, 1);
-	err = check_header(journal, id, nr_entries);
 	if (!err)
-		use_mapping(journal, addr, journal->header->version);
-	return err;
-}
-
-int journal_open(struct journal *journal, const struct journal_id *id, uint32_t nr_entries)
-{
-	int err;
-
-	*journal = (struct journal){ 0 };
-	err = path_of(id, journal->path, sizeof(journal->path));
-	if (!err)
-		err = open_left(journal, id, nr_entries);
+		err = check_header(journal, id, nr_entries);
 	if (err)
-		journal_close(journal, false);
+		journal_close(journal);
+	else
+		find_entries(journal, journal->header->version);
 	return err;
 }
 
@@ -326,42 +327,16 @@ void journal_flush_failed(struct journal *journal, bool failed)
 		store(&journal->header->flush_failed, failed);
 }
 
-bool journal_left_flush_failed(const struct journal_id *id)
+bool journal_left_flush_failed(int fd)
 {
-	const struct journal_header *header;
-	char path[sizeof(((struct journal *)0)->path)];
-	size_t bytes;
-	void *addr;
-	bool failed;
+	struct journal_header header;
 
-	if (path_of(id, path, sizeof(path)) || mapfile_open_any(path, MAX_BYTES, &addr, &bytes))
-		return false;
-	header = addr;
-	failed = bytes >= header_bytes(3) && header->magic == JOURNAL_MAGIC &&
-		 header->version >= 3 && header->flush_failed;
-	mapfile_unmap(addr, bytes);
-	return failed;
+	return pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+	       header.magic == JOURNAL_MAGIC && header.version >= 3 && header.flush_failed;
 }
 
-bool journal_exists(const struct journal_id *id)
+void journal_close(struct journal *journal)
 {
-	char path[sizeof(((struct journal *)0)->path)];
-
-	return path_of(id, path, sizeof(path)) == 0 && access(path, F_OK) == 0;
-}
-
-void journal_forget(const struct journal_id *id)
-{
-	char path[sizeof(((struct journal *)0)->path)];
-
-	if (path_of(id, path, sizeof(path)) == 0)
-		unlink(path);
-}
-
-void journal_close(struct journal *journal, bool remove)
-{
-	mapfile_unmap(journal->header, journal->bytes);
-	if (remove && *journal->path)
-		unlink(journal->path);
+	statefile_unmap(journal->header, journal->bytes);
 	*journal = (struct journal){ 0 };
 }

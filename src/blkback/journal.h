@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The request pool of one block ring, as a file mapping below the runtime
- * directory: what is in flight survives the process.
+ * The request pool of one block ring, in a file that outlives the process (core/statefile.h): what is in
+ * flight survives.
  *
  * An entry holds the checked copy of a request from the moment it leaves the
  * ring until its response is public. A daemon that starts later takes the ring's
@@ -23,6 +23,9 @@
  *
  * The old process's I/O is over before this one begins: the kernel ends a process's
  * aio before it closes its files, and with them the lock on the directory.
+ *
+ * The file is given as a descriptor; it has a name in vbd_file.c only. One of zeros was not begun: no request of its
+ * ring was taken.
  */
 #ifndef PVB_JOURNAL_H
 #define PVB_JOURNAL_H
@@ -35,6 +38,7 @@
 
 #define JOURNAL_MAGIC       0x4c4e4a4256500001ull /* also says the byte order */
 #define JOURNAL_MAX_ENTRIES 512u                  /* slots of the largest ring */
+#define JOURNAL_MAX_BYTES   (1u << 20)            /* no version has had more */
 
 /*
  * Version 1 ends its header with rsp_next, version 2 with sum. They are read, and carried on as they are, for as
@@ -61,7 +65,7 @@ struct journal_entry {
 };
 
 struct journal_header {
-	uint64_t magic;
+	uint64_t magic; /* stored last; 0: not begun */
 	uint32_t version;
 	uint32_t shape; /* a checksum over sizes and offsets */
 	uint32_t nr_entries;
@@ -84,31 +88,32 @@ struct journal {
 	struct journal_header *header; /* owned mapping */
 	struct journal_entry *entries; /* inside it */
 	size_t bytes;
-	char path[256];
 };
 
 struct journal_id {
-	const char *dir; /* borrowed: the runtime directory */
 	uint32_t domid;
 	uint32_t devid;
 	uint32_t queue;
 	enum blkif_abi abi;
-	uint32_t ring; /* a checksum over grants and event channel: another ring has another one */
+	uint32_t ring; /* journal_ring_sum(): another ring has another one */
 };
 
-/*
- * Make an empty journal for a fresh ring whose responses begin at `rsp_prod`, over whatever was
- * there: it takes its place when it is whole. 0 or -errno.
- */
-int journal_create(struct journal *journal, const struct journal_id *id, uint32_t nr_entries,
-		   uint32_t rsp_prod);
+/* Of the file of a new journal. */
+size_t journal_bytes(uint32_t nr_entries);
+uint32_t journal_ring_sum(uint32_t port, const uint32_t *refs, uint32_t nr_refs);
 
 /*
- * Open the journal that an earlier life left. 0; -ENOENT when there is none; -EPROTONOSUPPORT when it
- * is of another version; -EPERM when somebody else may have put it there (a link, another owner,
- * or others may write to it); -EBADMSG when it is damaged or not this queue's; else -errno.
+ * Begin an empty journal, in the new file behind `fd`, for a fresh ring whose responses begin at `rsp_prod`. 0;
+ * -EBADMSG when it is not of journal_bytes(); else -errno.
  */
-int journal_open(struct journal *journal, const struct journal_id *id, uint32_t nr_entries);
+int journal_begin(struct journal *journal, int fd, const struct journal_id *id, uint32_t nr_entries,
+		  uint32_t rsp_prod);
+
+/*
+ * Open the journal that an earlier life left. 0; -ENOENT when it was not begun; -EPROTONOSUPPORT when it
+ * is of another version; -EBADMSG when it is damaged or not this queue's; else -errno.
+ */
+int journal_open(struct journal *journal, int fd, const struct journal_id *id, uint32_t nr_entries);
 
 /*
  * Bring an opened journal to rest: free what had been answered, and find what had not. `rsp_prod` is
@@ -131,15 +136,10 @@ void journal_release(struct journal_entry *entry);
 
 /* Before the failure is answered; and when it is forgiven. Nothing where the version has no place for it. */
 void journal_flush_failed(struct journal *journal, bool failed);
-/* Whether one was left that says so. Only dir, domid, devid and queue of `id` matter. */
-bool journal_left_flush_failed(const struct journal_id *id);
+/* Whether the one behind `fd` says so. For control: nothing else in it is looked at, and no more than a copy. */
+bool journal_left_flush_failed(int fd);
 
-/* Whether there is one, whatever is in it. Only dir, domid, devid and queue of `id` matter. */
-bool journal_exists(const struct journal_id *id);
-/* Delete it; no matter if there is none. */
-void journal_forget(const struct journal_id *id);
-
-/* Unmap; `remove` deletes the file, when nothing is in flight. Idempotent. */
-void journal_close(struct journal *journal, bool remove);
+/* Unmap. Idempotent. */
+void journal_close(struct journal *journal);
 
 #endif

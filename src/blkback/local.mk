@@ -18,6 +18,7 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \
 	src/blkback/vbd_blocks.c \
+	src/blkback/vbd_file.c src/blkback/vbd_file.h \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_image.c \
 	src/blkback/vbd_io.c \

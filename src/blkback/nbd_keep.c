@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "blkback/nbd_keep.h"
+#include "core/statefile.h"
 
 #define KEEP_MAGIC    0x5045454b4e560001ull
-#define HEADER_SIZE   4096u
 #define WORTH_FREEING 65536u
 
 static uint64_t sum_of(const char *text)
@@ -32,33 +28,6 @@ static void store(uint64_t *word, uint64_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-static int map_header(struct nbd_keep *keep)
-{
-	int err = -posix_fallocate(keep->fd, 0, HEADER_SIZE);
-	void *addr;
-
-	if (err)
-		return err;
-	addr = mmap(NULL, HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, keep->fd, 0);
-	if (addr == MAP_FAILED)
-		return -errno;
-	keep->header = addr;
-	return 0;
-}
-
-static int open_file(struct nbd_keep *keep, int flags)
-{
-	int err;
-
-	keep->fd = open(keep->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-	if (keep->fd < 0)
-		return -errno;
-	err = map_header(keep);
-	if (err)
-		nbd_keep_close(keep, false);
-	return err;
-}
-
 static bool is_readable(const struct nbd_keep *keep, const char *name)
 {
 	const struct nbd_keep_header *h = keep->header;
@@ -67,58 +36,46 @@ static bool is_readable(const struct nbd_keep *keep, const char *name)
 	       h->end - h->start <= NBD_KEEP_BYTES;
 }
 
-static int make(struct nbd_keep *keep, const char *name)
+static void begin(struct nbd_keep *keep, const char *name)
 {
-	int err;
+	struct nbd_keep_header *h = keep->header;
 
-	if (unlink(keep->path) < 0 && errno != ENOENT)
-		return -errno;
-	err = open_file(keep, O_CREAT | O_EXCL);
+	store(&h->magic, 0);
+	store(&h->start, 0);
+	store(&h->end, 0);
+	h->name = sum_of(name);
+	store(&h->magic, KEEP_MAGIC);
+}
+
+int nbd_keep_open(struct nbd_keep *keep, int fd, const char *name, bool *ret_lost)
+{
+	void *addr;
+	int err = statefile_map(fd, NBD_KEEP_FILE_BYTES, &addr);
+
+	*keep = (struct nbd_keep)NBD_KEEP_CLOSED;
 	if (err)
 		return err;
-	keep->header->name = sum_of(name);
-	store(&keep->header->magic, KEEP_MAGIC);
+	*keep = (struct nbd_keep){ .fd = fd, .header = addr };
+	*ret_lost = false;
+	if (is_readable(keep, name))
+		return 0;
+	*ret_lost = keep->header->magic != 0;
+	begin(keep, name);
 	return 0;
 }
 
-int nbd_keep_open(struct nbd_keep *keep, const char *path, const char *name, bool resume)
+void nbd_keep_close(struct nbd_keep *keep)
 {
-	int err;
-
-	*keep = (struct nbd_keep)NBD_KEEP_CLOSED;
-	if (strlen(path) >= sizeof(keep->path))
-		return -ENAMETOOLONG;
-	strcpy(keep->path, path);
-	if (!resume)
-		return make(keep, name);
-	err = open_file(keep, 0);
-	if (err == -ENOENT)
-		return make(keep, name);
-	if (!err && is_readable(keep, name))
-		return 0;
-	nbd_keep_close(keep, true);
-	strcpy(keep->path, path);
-	err = make(keep, name);
-	return err ? err : -EBADMSG;
-}
-
-void nbd_keep_close(struct nbd_keep *keep, bool remove)
-{
-	if (keep->header)
-		munmap(keep->header, HEADER_SIZE);
-	if (keep->fd >= 0)
-		close(keep->fd);
-	if (keep->fd >= 0 && remove)
-		unlink(keep->path);
+	statefile_unmap(keep->header, NBD_KEEP_FILE_BYTES);
 	keep->header = NULL;
-	keep->fd = -1;
+	statefile_close(&keep->fd);
 }
 
 /* --- the ring of bytes --- */
 
 static off_t place(uint64_t pos)
 {
-	return (off_t)(HEADER_SIZE + pos % NBD_KEEP_BYTES);
+	return (off_t)(NBD_KEEP_FILE_BYTES + pos % NBD_KEEP_BYTES);
 }
 
 /* How much of `bytes` from `pos` lies before the ring's end. */
@@ -192,7 +149,7 @@ void nbd_keep_drop(struct nbd_keep *keep, uint64_t mark)
 		return;
 	store(&keep->header->start, mark);
 	if (nbd_keep_is_empty(keep) && mark - start >= WORTH_FREEING)
-		fallocate(keep->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, HEADER_SIZE,
+		fallocate(keep->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, NBD_KEEP_FILE_BYTES,
 			  (off_t)NBD_KEEP_BYTES);
 }
 

@@ -8,9 +8,9 @@
  * depends on the server's life. A write for which there is no room is not acknowledged before a
  * flush.
  *
- * It is a file below the runtime directory, so that it survives this process as the journal does:
- * the records first, then `end`, a release store. Written by pwrite(), since a tmpfs that is full must
- * be an error and no SIGBUS. Two writes to one sector that are in flight at once have no order, here
+ * It is in a file, so that it survives this process as the journal does (core/statefile.h; it has a name in
+ * vbd_file.c only): the records first, then `end`, a release store. Written by pwrite(), since a tmpfs that is full
+ * must be an error and no SIGBUS. Two writes to one sector that are in flight at once have no order, here
  * as on any disk.
  */
 #ifndef PVB_NBD_KEEP_H
@@ -25,8 +25,12 @@
 #define NBD_KEEP_BYTES   ((uint64_t)4 << 20) /* of records */
 #define NBD_KEEP_LARGEST IMAGE_BYTES_MAX     /* write that is kept */
 
+/* Of the file: when it is new, and at most. */
+#define NBD_KEEP_FILE_BYTES     4096u
+#define NBD_KEEP_FILE_MAX_BYTES (NBD_KEEP_FILE_BYTES + NBD_KEEP_BYTES)
+
 struct nbd_keep_header {
-	uint64_t magic;
+	uint64_t magic;      /* stored last; 0: not begun */
 	uint64_t name;       /* a checksum of the image's name and of the device */
 	uint64_t start, end; /* of the records, counted from the first ever */
 };
@@ -34,7 +38,6 @@ struct nbd_keep_header {
 struct nbd_keep {
 	int fd;                         /* owned; -1 when closed */
 	struct nbd_keep_header *header; /* owned mapping */
-	char path[256];
 };
 
 #define NBD_KEEP_CLOSED                                                                            \
@@ -48,13 +51,13 @@ struct nbd_keep_record {
 };
 
 /*
- * Open `path`: with `resume` what an earlier life kept, if it is of `name`; else an empty one. 0;
- * -EBADMSG when there was one that cannot be read: it is replaced by an empty one, and what it kept
- * is not known; else -errno and nothing is open.
+ * Use the file behind `fd`, and take that over: what an earlier life kept in it, if it is of `name`; else it begins
+ * empty. 0, and *ret_lost tells whether there was something that cannot be read; or -errno, nothing is open, and `fd`
+ * stays the caller's.
  */
-int nbd_keep_open(struct nbd_keep *keep, const char *path, const char *name, bool resume);
-/* Idempotent; `remove` deletes the file. */
-void nbd_keep_close(struct nbd_keep *keep, bool remove);
+int nbd_keep_open(struct nbd_keep *keep, int fd, const char *name, bool *ret_lost);
+/* Idempotent. */
+void nbd_keep_close(struct nbd_keep *keep);
 
 /* 0; -ENOSPC when there is no room; -E2BIG for one that could not be read back; else -errno. */
 int nbd_keep_append(struct nbd_keep *keep, uint64_t offset, const void *buf, uint64_t bytes);

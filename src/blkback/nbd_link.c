@@ -10,6 +10,7 @@
 #include "blkback/nbd_keep.h"
 #include "blkback/nbd_link.h"
 #include "core/log.h"
+#include "core/statefile.h"
 #include "ring/blkif.h"
 
 #define NS_PER_MS    1000000ull
@@ -314,7 +315,7 @@ static void replay_next(struct nbd_link *link)
 		link->lost = true;
 		say(link, LOG_LEVEL_ERROR,
 		    "%s: unflushed writes cannot be read back (%s); the guest's next flush fails",
-		    link->keep.path, strerror(-err));
+		    link->setup.image, strerror(-err));
 		nbd_keep_drop(&link->keep, nbd_keep_mark(&link->keep));
 		come_up(link);
 		return;
@@ -363,17 +364,21 @@ static void replay(struct nbd_link *link)
 
 static int open_keep(struct nbd_link *link)
 {
+	bool lost;
 	int err;
 
-	if (link->keep.header || link->setup.read_only || !link->facts.flush)
+	if (link->keep.header || link->setup.keep_fd < 0 || !link->facts.flush)
 		return 0;
-	err = nbd_keep_open(&link->keep, link->setup.keep_path, link->setup.image,
-			    link->setup.resume);
-	if (err != -EBADMSG)
+	err = nbd_keep_open(&link->keep, link->setup.keep_fd, link->setup.image, &lost);
+	if (err)
 		return err;
-	link->lost = true;
-	say(link, LOG_LEVEL_ERROR,
-	    "%s is damaged or of another image; the guest's next flush fails", link->keep.path);
+	link->setup.keep_fd = -1;
+	link->lost = lost || link->setup.keep_lost;
+	if (link->lost)
+		say(link, LOG_LEVEL_ERROR,
+		    "%s: the file of its unflushed writes is damaged or of another image; the "
+		    "guest's next flush fails",
+		    link->setup.image);
 	return 0;
 }
 
@@ -621,7 +626,8 @@ static void run_close(struct loop_task *task)
 		    "again; "
 		    "what it has lost of them stays lost",
 		    link->setup.image);
-	nbd_keep_close(&link->keep, !link->suspend);
+	nbd_keep_close(&link->keep);
+	statefile_close(&link->setup.keep_fd);
 	free(link->replay_buf);
 	free(link);
 }

@@ -16,9 +16,10 @@ struct nbd_link_setup {
 	struct worker *worker; /* borrowed: the connection lives there */
 	struct loop *control;  /* borrowed */
 	struct nbd_name name;
-	char who[32];        /* the device, for the log */
-	char image[512];     /* the name as configured, for the log */
-	char keep_path[256]; /* of the file of unflushed writes */
+	char who[32];    /* the device, for the log */
+	char image[512]; /* the name as configured, for the log */
+	int keep_fd; /* the link's once there is one: of the file of unflushed writes; -1: none */
+	bool keep_lost; /* what an earlier life kept cannot be used */
 	bool read_only;
 	bool halted; /* to begin with; see nbd_link_halt() */
 	bool resume; /* an earlier life of the daemon had it: wait for a server that is away */
@@ -28,7 +29,7 @@ struct nbd_link_setup {
 	void *user; /* borrowed */
 };
 
-/* Control thread: connect; opened() follows. NULL when there is no memory. */
+/* Control thread: connect; opened() follows. NULL when there is no memory, and the setup stays the caller's. */
 struct nbd_link *nbd_link_new(const struct nbd_link_setup *setup);
 /* Control thread, after opened(): disconnect and free, in the worker's time. */
 void nbd_link_close(struct nbd_link *link);

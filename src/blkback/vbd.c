@@ -172,56 +172,29 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 	return err;
 }
 
-const struct leftover vbd_leftovers[] = {
-	{ "vbd-%u-%u-%*u.journal%n", { "vbd", "vbd3" }, NULL },
-	{ "vbd-%u-%u-%*u.journal.new%n", { "vbd", "vbd3" }, NULL },
-	{ "vbd-%u-%u.unflushed%n", { "vbd", "vbd3" }, NULL },
-	{ 0 },
-};
-
-static struct journal_id journal_of(const struct vbd *vbd, unsigned int queue)
+struct vbd_id vbd_id_of(const struct vbd *vbd)
 {
-	return (struct journal_id){ .dir = vbd->dev.env->runtime_dir,
-				    .domid = vbd->dev.domid,
-				    .devid = vbd->dev.devid,
-				    .queue = queue };
-}
-
-void vbd_forget_journals(const struct vbd *vbd)
-{
-	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++) {
-		struct journal_id id = journal_of(vbd, i);
-
-		journal_forget(&id);
-	}
-}
-
-bool vbd_left_flush_failed(const struct vbd *vbd)
-{
-	bool failed = false;
-
-	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++) {
-		struct journal_id id = journal_of(vbd, i);
-
-		failed = failed || journal_left_flush_failed(&id);
-	}
-	return failed;
+	return (struct vbd_id){ .dir = vbd->dev.env->runtime_dir,
+				.domid = vbd->dev.domid,
+				.devid = vbd->dev.devid };
 }
 
 static bool vbd_left(struct device *dev)
 {
-	struct journal_id id = journal_of(vbd_of(dev), 0);
+	const struct vbd_id id = vbd_id_of(vbd_of(dev));
 
-	return journal_exists(&id);
+	return vbd_file_has_journal(&id);
 }
 
 static void vbd_done(struct device *dev, bool removed)
 {
+	const struct vbd_id id = vbd_id_of(vbd_of(dev));
+
 	loop_timer_cancel(&vbd_of(dev)->patience);
 	vbd_of(dev)->slow = slow_free(vbd_of(dev)->slow);
 	xentop_close(&vbd_of(dev)->xentop);
 	if (removed)
-		vbd_forget_journals(vbd_of(dev));
+		vbd_file_forget_journals(&id);
 }
 
 #define VBD_OPS(kind_)                                                                             \

@@ -11,7 +11,7 @@
 #include "blkback/image.h"
 #include "blkback/vbd_queue.h"
 #include "control/device.h"
-#include "control/leftover.h"
+#include "blkback/vbd_file.h"
 #include "core/loop.h"
 
 #define VBD_MAX_QUEUES     4u
@@ -84,6 +84,7 @@ bool vbd_front_has_plain(struct device *dev);
 
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
+struct vbd_id vbd_id_of(const struct vbd *vbd);
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
 
 /*
@@ -108,10 +109,6 @@ void vbd_queue_flush_failed(struct vbd_queue *q, int err);
 /* Whether a flush failed in an earlier connection or life. */
 void vbd_find_flush_failed(struct vbd *vbd);
 void vbd_changed(struct device *dev, const char *key);
-/* vbd.c: whether the journals that an earlier life left tell of a failed flush. */
-bool vbd_left_flush_failed(const struct vbd *vbd);
-/* What an earlier life left in flight is of no use any more. */
-void vbd_forget_journals(const struct vbd *vbd);
 
 /* vbd_resize.c: look after the size of the medium while the rings are attached. */
 void vbd_resize_start(struct vbd *vbd);
@@ -123,9 +120,6 @@ int vbd_attach(struct device *dev, bool resume);
 void vbd_detach(struct device *dev);
 void vbd_halt(struct device *dev);
 void vbd_ask_flow(struct device *dev);
-
-/* Journals, finished or not, and the unflushed writes of NBD exports. */
-extern const struct leftover vbd_leftovers[];
 
 /* vbd.c: count for xentop where that looks (vbd3), from the first attach on. */
 void vbd_count(struct vbd *vbd);

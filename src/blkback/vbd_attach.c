@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "blkback/vbd.h"
+#include "core/statefile.h"
 
 static void start(struct vbd *vbd);
 
@@ -38,6 +39,8 @@ static void image_closed(struct vbd *vbd)
 
 static void free_queues(struct vbd *vbd)
 {
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		statefile_close(&vbd->queues[i].setup.journal_fd);
 	free(vbd->queues);
 	vbd->queues = NULL;
 	stats_block_close(&vbd->stats);
@@ -50,14 +53,15 @@ static void free_queues(struct vbd *vbd)
  */
 static void attach_failed(struct vbd *vbd)
 {
+	const struct vbd_id id = vbd_id_of(vbd);
+
 	free_queues(vbd);
 	if (!vbd->plain && vbd_front_has_plain(&vbd->dev)) {
 		vbd->plain = true;
 		start(vbd);
 		return;
 	}
-	if (vbd->resume)
-		vbd_forget_journals(vbd);
+	vbd_file_forget_journals(&id);
 	device_reason(&vbd->dev, vbd->attach_err, "%s", vbd->why);
 	vbd_close_image(vbd, refused);
 }
@@ -65,10 +69,14 @@ static void attach_failed(struct vbd *vbd)
 /* All workers have let go. */
 static void all_detached(struct vbd *vbd)
 {
+	const struct vbd_id id = vbd_id_of(vbd);
+
 	if (vbd->attach_err) {
 		attach_failed(vbd);
 		return;
 	}
+	if (!vbd->queues[0].keep_journal)
+		vbd_file_forget_journals(&id);
 	free_queues(vbd);
 	/* Whoever takes the device away next must not find it busy. */
 	vbd_close_image(vbd, image_closed);
@@ -187,7 +195,6 @@ static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
 	q->control = env->loop;
 	q->image = &vbd->image;
 	q->rates = &vbd->rates;
-	q->runtime_dir = env->runtime_dir;
 	q->xentop = vbd->xentop.stats;
 	q->stats = stats_block_queue(&vbd->stats, index);
 	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
@@ -222,7 +229,7 @@ static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 	return front->persistent && offered ? vbd->options.max_persistent_grants : 0;
 }
 
-static int start_queues(struct vbd *vbd, const struct vbd_front *front)
+static int fill_queues(struct vbd *vbd, const struct vbd_front *front)
 {
 	uint32_t max_kept = kept_pages(vbd, front);
 	struct vbd_tuning tuning = vbd_tuning(vbd);
@@ -235,14 +242,32 @@ static int start_queues(struct vbd *vbd, const struct vbd_front *front)
 	if (err)
 		return err;
 	vbd->nr_queues = front->nr_queues;
-	vbd->nr_reports = front->nr_queues;
 	for (unsigned int i = 0; i < front->nr_queues; i++) {
 		vbd->queues[i].setup = front->queues[i];
 		vbd->queues[i].setup.max_kept = max_kept;
 		vbd->queues[i].setup.tuning = tuning;
 		vbd->queues[i].setup.max_kept_by_worker = KEPT_MAX / vbd->dev.env->nr_workers;
+		vbd->queues[i].setup.journal_fd = -1;
 		fill_queue(vbd, &vbd->queues[i], i);
-		vbd_queue_attach(&vbd->queues[i]);
+	}
+	return 0;
+}
+
+/* 0, or -errno after remember(). */
+static int open_journals(struct vbd *vbd)
+{
+	const struct vbd_id id = vbd_id_of(vbd);
+
+	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
+		struct vbd_queue_setup *setup = &vbd->queues[i].setup;
+		int err = vbd_file_journal(&id, i, blkif_ring_slots(setup->abi, setup->nr_pages),
+					   vbd->resume, &setup->journal_fd);
+
+		if (err) {
+			remember(vbd, err, "ring %u cannot be attached: %s", i,
+				 attach_problem(err));
+			return err;
+		}
 	}
 	return 0;
 }
@@ -261,11 +286,18 @@ static void start(struct vbd *vbd)
 		attach_failed(vbd);
 		return;
 	}
-	err = start_queues(vbd, &front);
-	if (!err)
+	err = fill_queues(vbd, &front);
+	if (err)
+		remember(vbd, err, "%s", strerror(-err));
+	else
+		err = open_journals(vbd);
+	if (err) {
+		attach_failed(vbd);
 		return;
-	remember(vbd, err, "%s", strerror(-err));
-	attach_failed(vbd);
+	}
+	vbd->nr_reports = vbd->nr_queues;
+	for (unsigned int i = 0; i < vbd->nr_queues; i++)
+		vbd_queue_attach(&vbd->queues[i]);
 }
 
 void vbd_image_opened(struct vbd *vbd, int err)
@@ -282,12 +314,13 @@ void vbd_image_opened(struct vbd *vbd, int err)
 int vbd_attach(struct device *dev, bool resume)
 {
 	struct vbd *vbd = vbd_of(dev);
+	const struct vbd_id id = vbd_id_of(vbd);
 
 	vbd->resume = resume;
 	vbd->plain = false;
 	if (!resume) { /* else the probe has just read them */
 		vbd_read_options(vbd);
-		vbd_forget_journals(vbd);
+		vbd_file_forget_journals(&id);
 	}
 	vbd_unstall(vbd);
 	vbd_find_flush_failed(vbd);

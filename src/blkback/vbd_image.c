@@ -12,6 +12,7 @@
 #include "blkback/image_find.h"
 #include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
+#include "core/statefile.h"
 
 #define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
 
@@ -72,17 +73,20 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 					.halted = vbd->dev.halted,
 					.resume = vbd->resume,
 					.timeout_s = vbd->options.nbd_timeout_s,
+					.keep_fd = -1,
 					.opened = nbd_opened,
 					.user = vbd };
+	const struct vbd_id id = vbd_id_of(vbd);
 	const char *why = "";
 	int err = nbd_name_parse(path, &setup.name, &why);
 
-	if (!err && (strlen(path) >= sizeof(setup.image) ||
-		     snprintf(setup.keep_path, sizeof(setup.keep_path), "%s/vbd-%u-%u.unflushed",
-			      vbd->dev.env->runtime_dir, vbd->dev.domid,
-			      vbd->dev.devid) >= (int)sizeof(setup.keep_path))) {
+	if (!err && strlen(path) >= sizeof(setup.image)) {
 		err = -ENAMETOOLONG;
 		why = "its name is too long";
+	}
+	if (!err && !read_only) {
+		err = vbd_file_unflushed(&id, vbd->resume, &setup.keep_fd, &setup.keep_lost);
+		why = strerror(-err);
 	}
 	if (!err) {
 		snprintf(setup.who, sizeof(setup.who), "%s", vbd->dev.name);
@@ -91,6 +95,8 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 		err = image_open_nbd(&vbd->image, &setup);
 		why = err == -EOPNOTSUPP ? "this pvbackd was built without libnbd" : strerror(-err);
 	}
+	if (err)
+		statefile_close(&setup.keep_fd);
 	if (err)
 		device_reason(&vbd->dev, err, "cannot use the image %s: %s", path, why);
 	return err;
@@ -300,8 +306,11 @@ static void close_work(struct slow_request *req)
 
 static void closed(struct vbd *vbd)
 {
+	const struct vbd_id id = vbd_id_of(vbd);
 	void (*then)(struct vbd *) = vbd->closed;
 
+	if (!vbd->dev.suspending)
+		vbd_file_forget_unflushed(&id);
 	vbd->closed = NULL;
 	then(vbd);
 }

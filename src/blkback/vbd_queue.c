@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "core/container_of.h"
+#include "core/statefile.h"
 #include "blkback/vbd_queue.h"
 
 #define queue_of(task_, member_) container_of(task_, struct vbd_queue, member_)
@@ -42,7 +43,8 @@ static void release(struct vbd_queue *q)
 	loop_tick_remove(&q->kept_tick);
 	kept_done(&q->kept);
 	grant_unmap(q->worker->xgt, &q->map);
-	journal_close(&q->journal, !q->keep_journal);
+	journal_close(&q->journal);
+	statefile_close(&q->setup.journal_fd);
 	free(q->ios);
 	q->ios = NULL;
 	if (q->pages)
@@ -94,16 +96,17 @@ static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 
 static int begin_ring(struct vbd_queue *q, const struct journal_id *id)
 {
-	int err = journal_create(&q->journal, id, q->ring.nr_slots, q->ring.rsp_prod);
+	int err = journal_begin(&q->journal, q->setup.journal_fd, id, q->ring.nr_slots,
+				q->ring.rsp_prod);
 
 	return err ? err : make_pool(q);
 }
 
-/* Without a journal only a ring with nothing on it can be joined: -ENOENT else. */
+/* Without a journal that was begun only a ring with nothing on it can be joined: -ENOENT else. */
 static int join_ring(struct vbd_queue *q, const struct journal_id *id)
 {
 	uint32_t order[JOURNAL_MAX_ENTRIES], waiting;
-	int nr, err = journal_open(&q->journal, id, q->ring.nr_slots);
+	int nr, err = journal_open(&q->journal, q->setup.journal_fd, id, q->ring.nr_slots);
 
 	if (err == -ENOENT && ring_peek(&q->ring, &waiting) == 0 && waiting == 0)
 		return begin_ring(q, id);
@@ -121,27 +124,19 @@ static int join_ring(struct vbd_queue *q, const struct journal_id *id)
 	return ring_peek(&q->ring, &waiting);
 }
 
-static uint32_t ring_sum(const struct vbd_queue_setup *setup)
-{
-	uint32_t sum = setup->port + 1;
-
-	for (uint32_t i = 0; i < setup->nr_pages; i++) {
-		sum = (sum ^ setup->refs[i]) * 0x9e3779b1u; /* odd: loses nothing */
-		sum ^= sum >> 15;
-	}
-	return sum;
-}
-
 static int open_journal(struct vbd_queue *q)
 {
-	struct journal_id id = { .dir = q->runtime_dir,
-				 .domid = q->id.domid,
+	const struct vbd_queue_setup *setup = &q->setup;
+	struct journal_id id = { .domid = q->id.domid,
 				 .devid = q->id.devid,
 				 .queue = q->id.queue,
-				 .abi = q->setup.abi,
-				 .ring = ring_sum(&q->setup) };
+				 .abi = setup->abi,
+				 .ring = journal_ring_sum(setup->port, setup->refs,
+							  setup->nr_pages) };
+	int err = setup->resume ? join_ring(q, &id) : begin_ring(q, &id);
 
-	return q->setup.resume ? join_ring(q, &id) : begin_ring(q, &id);
+	statefile_close(&q->setup.journal_fd);
+	return err;
 }
 
 static void age_kept(void *user)

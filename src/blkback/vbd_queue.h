@@ -114,6 +114,7 @@ struct vbd_queue_setup {
 	uint32_t refs[VBD_MAX_RING_PAGES];
 	uint32_t nr_pages;
 	uint32_t port;
+	int journal_fd;    /* the queue's from its attach on; -1 once it is mapped */
 	bool resume;       /* the ring is live; what the journal holds is replayed */
 	uint32_t max_kept; /* pages of the frontend to keep mapped; 0: it agreed to none */
 	uint32_t max_kept_by_worker;
@@ -127,7 +128,6 @@ struct vbd_queue {
 	struct loop *control;      /* borrowed */
 	const struct image *image; /* borrowed; constant while attached */
 	struct rate_pair *rates;   /* borrowed; of all the disk's rings: requests are its packets */
-	const char *runtime_dir;   /* borrowed */
 	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
 	struct vbd_stats *stats;     /* borrowed; only the worker writes in it */
 	_Atomic bool

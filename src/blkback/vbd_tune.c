@@ -153,10 +153,11 @@ void vbd_queue_flush_failed(struct vbd_queue *q, int err)
 void vbd_find_flush_failed(struct vbd *vbd)
 {
 	struct store *store = vbd->dev.env->store;
+	const struct vbd_id id = vbd_id_of(vbd);
 
 	if (store_exists(store, XBT_NULL, vbd->dev.be_path, FLUSH_KEY))
 		vbd->flush_failed = true;
-	else if (vbd->resume && vbd_left_flush_failed(vbd) &&
+	else if (vbd->resume && vbd_file_flush_failed(&id) &&
 		 !atomic_exchange(&vbd->flush_failed, true))
 		note_flush_failed(vbd, -EIO);
 }

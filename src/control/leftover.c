@@ -3,9 +3,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "control/leftover.h"
+#include "core/statefile.h"
 
 /* Whose files the last one was: they follow each other, and xenstore is asked once for all. */
 struct sweep {
@@ -45,7 +47,8 @@ static bool fits(const struct leftover *kind, const char *name, uint32_t *ret_do
 {
 	int end = 0;
 
-	return sscanf(name, kind->pattern, ret_domid, ret_devid, &end) == 2 && end && !name[end];
+	return sscanf(name, kind->pattern, ret_domid, ret_devid, &end) == 2 && end &&
+	       (!name[end] || !strcmp(name + end, STATEFILE_NEW));
 }
 
 static const struct leftover *kind_of(const struct leftover *const *lists, const char *name,

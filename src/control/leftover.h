@@ -11,7 +11,8 @@
 #include "control/store.h"
 
 struct leftover {
-	const char *pattern; /* of the name, for sscanf: domid, devid, and "%n" at the end */
+	/* Of the name, for sscanf: domid, devid, and "%n" at the end. Covers STATEFILE_NEW behind it as well. */
+	const char *pattern;
 	const char
 		*backends[3]; /* the folders under backend/ that may have the device, then NULL */
 	/* What goes with the file, before it does. May be NULL. */

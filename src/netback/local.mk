@@ -37,7 +37,7 @@ libpvb_a_SOURCES += \
 	src/netback/vif_stats.c src/netback/vif_stats.h \
 	src/netback/vif_steer.c src/netback/vif_steer.h \
 	src/netback/vif_tx.c \
-	src/netback/vif_undo.c src/netback/vif_undo.h
+	src/netback/vif_undo.h
 
 if HAVE_CMOCKA
 netback_tests = \

@@ -1,46 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <string.h>
 
 #include "core/log.h"
-#include "core/mapfile.h"
+#include "core/statefile.h"
 #include "netback/tap_keeper.h"
 #include "netback/tap_mark.h"
 
-#define SUFFIX ".tap"
-
-/* A mark of pvbackd's first version is the index alone. */
-static int widen(const char *path, void **ret_mark)
+static int map(int fd, struct tap_mark **ret)
 {
-	struct tap_mark mark = { 0 };
-	void *old, *wide;
-	int err = mapfile_open(path, sizeof(mark.ifindex), &old);
+	void *mark;
+	int err = statefile_map(fd, sizeof(**ret), &mark);
 
-	if (err)
-		return err;
-	memcpy(&mark.ifindex, old, sizeof(mark.ifindex));
-	mapfile_unmap(old, sizeof(mark.ifindex));
-	err = mapfile_create(path, sizeof(mark), &wide);
-	if (err)
-		return err;
-	memcpy(wide, &mark, sizeof(mark));
-	*ret_mark = wide;
-	return 0;
+	statefile_close(&fd);
+	if (!err)
+		*ret = mark;
+	return err;
 }
 
 static int open_left(const struct vif_id *id, struct tap_mark **ret)
 {
-	char path[PATH_MAX];
-	void *mark;
-	int err = vif_file_path(id, SUFFIX, path);
+	int fd, err = vif_file_left_mark(id, &fd);
 
-	if (!err)
-		err = mapfile_open(path, sizeof(**ret), &mark);
-	if (err == -EBADMSG)
-		err = widen(path, &mark);
-	if (!err)
-		*ret = mark;
-	return err;
+	return err ? err : map(fd, ret);
 }
 
 bool tap_mark_exists(const struct vif_id *id)
@@ -51,30 +32,24 @@ bool tap_mark_exists(const struct vif_id *id)
 	if (open_left(id, &mark))
 		return false;
 	noted = mark->ifindex > 0;
-	mapfile_unmap(mark, sizeof(*mark));
+	tap_mark_close(mark);
 	return noted;
 }
 
 /* What cannot be read tells of no tap. */
 int tap_mark_open(const struct vif_id *id, struct tap_mark **ret)
 {
-	char path[PATH_MAX];
-	void *mark;
-	int err;
+	int fd, err;
 
 	if (open_left(id, ret) == 0)
 		return 0;
-	err = vif_file_path(id, SUFFIX, path);
-	if (!err)
-		err = mapfile_create(path, sizeof(**ret), &mark);
-	if (!err)
-		*ret = mark;
-	return err;
+	err = vif_file_new_mark(id, &fd);
+	return err ? err : map(fd, ret);
 }
 
-struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, bool remove)
+struct tap_mark *tap_mark_close(struct tap_mark *mark)
 {
-	vif_file_close(mark, sizeof(*mark), id, SUFFIX, remove);
+	statefile_unmap(mark, sizeof(*mark));
 	return NULL;
 }
 
@@ -117,5 +92,5 @@ void tap_mark_remove(const char *dir, uint32_t domid, uint32_t devid)
 		tap_close(&tap, true);
 	}
 	tap_keeper_drop(&id);
-	tap_mark_close(mark, &id, false);
+	tap_mark_close(mark);
 }

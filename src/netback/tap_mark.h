@@ -8,21 +8,25 @@
 #define PVB_NETBACK_TAP_MARK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "netback/tap.h"
 #include "netback/vif_file.h"
 
-/* A file mapping: what is stored here is there for the next daemon. */
+/* In a file (core/statefile.h): what is stored here is there for the next daemon. */
 struct tap_mark {
 	int32_t ifindex;    /* 0: none yet */
 	uint32_t queue_len; /* as we have set it; 0: not known */
 };
 
+/* A mark of pvbackd's first version is the index alone. */
+#define TAP_MARK_OLD_BYTES offsetof(struct tap_mark, queue_len)
+
 /* Take up what an earlier life left, or begin with zeros. 0 with *ret for tap_mark_close(), or -errno. */
 int tap_mark_open(const struct vif_id *id, struct tap_mark **ret);
-/* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
-struct tap_mark *tap_mark_close(struct tap_mark *mark, const struct vif_id *id, bool remove);
+/* Unmap; the file stays. NULL is fine. Returns NULL. */
+struct tap_mark *tap_mark_close(struct tap_mark *mark);
 
 /* Whether there is one that tells of a tap, of this life or an earlier one. */
 bool tap_mark_exists(const struct vif_id *id);

@@ -7,6 +7,7 @@
 
 #include "netback/quirks.h"
 #include "netback/vif_ctrl.h"
+#include "netback/vif_file.h"
 #include "netback/vif_front.h"
 #include "netback/vif_guard.h"
 #include "netback/vif_limits.h"
@@ -19,7 +20,7 @@
 #include "netback/tap_mark.h"
 #include "netback/tap_share.h"
 #include "netback/vif.h"
-#include "netback/vif_kept.h"
+#include "core/statefile.h"
 #include "control/rtnl.h"
 
 struct vif {
@@ -262,7 +263,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	};
 	queue->trace = dev->trace;
 	queue->resume = resume;
-	queue->runtime_dir = dev->env->runtime_dir;
+	queue->undo_fd = -1;
 	queue->rx_notify = vif->front.rx_notify;
 	queue->accept = vif->front.accept;
 	queue->drain_ns = dev->env->vif->rx_drain_ms * UINT64_C(1000000);
@@ -272,7 +273,7 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->fd = vif->tap.fds[index];
 }
 
-static void init_ctrl(struct vif *vif, bool resume)
+static void init_ctrl(struct vif *vif)
 {
 	struct device *dev = &vif->dev;
 	struct vif_ctrl *ctrl = vif->ctrl;
@@ -288,8 +289,43 @@ static void init_ctrl(struct vif *vif, bool resume)
 	ctrl->remote_port = vif->front.ctrl_port;
 	ctrl->nr_queues = vif->front.nr_queues;
 	ctrl->steer = &vif->steer;
-	ctrl->runtime_dir = dev->env->runtime_dir;
-	ctrl->resume = resume;
+	ctrl->undo_fd = -1;
+}
+
+/* Without a file all works but a death in the middle of answering: no reason to refuse a guest. */
+static int open_undo(struct vif *vif, unsigned int queue, bool resume, int *ret_fd)
+{
+	const struct vif_id id = id_of(vif);
+	int err = vif_file_undo(&id, queue, resume, ret_fd);
+
+	if (err != -EBADMSG && err != -EPERM)
+		return 0;
+	device_reason(&vif->dev, err, "what an earlier pvbackd left of its rings is damaged: %s",
+		      strerror(-err));
+	return err;
+}
+
+static int open_undos(struct vif *vif, bool resume)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < vif->front.nr_queues; i++)
+		err = open_undo(vif, i, resume, &vif->queues[i].undo_fd);
+	if (!err && vif->ctrl)
+		err = open_undo(vif, VIF_UNDO_CTRL, resume, &vif->ctrl->undo_fd);
+	return err;
+}
+
+static void close_undos(struct vif *vif)
+{
+	const struct vif_id id = id_of(vif);
+
+	for (unsigned int i = 0; vif->queues && i < vif->front.nr_queues; i++)
+		statefile_close(&vif->queues[i].undo_fd);
+	if (vif->ctrl)
+		statefile_close(&vif->ctrl->undo_fd);
+	if (!vif->dev.suspending)
+		vif_file_forget_undo(&id);
 }
 
 /* Undo prepare(); idempotent. Keeps one queue of the tap, without a carrier. */
@@ -298,6 +334,7 @@ static void forget_queues(struct vif *vif)
 	vif_steer_stop(&vif->steer, vif->dev.suspending);
 	if (!vif->dev.suspending)
 		tap_set_queues(&vif->tap, 1);
+	close_undos(vif);
 	free(vif->queues);
 	vif->queues = NULL;
 	stats_block_close(&vif->stats);
@@ -332,6 +369,26 @@ static int prepare_tap(struct vif *vif)
 	return err;
 }
 
+static int make_parts(struct vif *vif, bool resume)
+{
+	unsigned int nr = vif->front.nr_queues;
+	int err = stats_block_open(&vif->stats, &vif_stat_list, nr);
+
+	if (!err)
+		vif->queues = calloc(nr, sizeof(vif->queues[0]));
+	for (unsigned int i = 0; vif->queues && i < nr; i++)
+		init_queue(vif, i, resume);
+	if (vif->queues && vif->front.ctrl)
+		vif->ctrl = calloc(1, sizeof(*vif->ctrl));
+	if (vif->ctrl)
+		init_ctrl(vif);
+	if (vif->queues && (vif->ctrl || !vif->front.ctrl))
+		return 0;
+	err = err ? err : -ENOMEM;
+	device_reason(&vif->dev, err, "no memory for %u queues", nr);
+	return err;
+}
+
 static int prepare(struct vif *vif, bool resume)
 {
 	unsigned int nr = vif->front.nr_queues;
@@ -342,21 +399,11 @@ static int prepare(struct vif *vif, bool resume)
 			      strerror(-err));
 		return err;
 	}
-	vif->queues = calloc(nr, sizeof(vif->queues[0]));
-	if (vif->front.ctrl)
-		vif->ctrl = calloc(1, sizeof(*vif->ctrl));
-	err = stats_block_open(&vif->stats, &vif_stat_list, nr);
-	if (!vif->queues || (vif->front.ctrl && !vif->ctrl))
-		err = -ENOMEM;
-	if (err) {
-		device_reason(&vif->dev, err, "no memory for %u queues", nr);
-		return err;
-	}
-	for (unsigned int i = 0; i < nr; i++)
-		init_queue(vif, i, resume);
-	if (vif->ctrl)
-		init_ctrl(vif, resume);
-	err = vif_shared_open(&vif->shared, &vif->dev, nr, resume);
+	err = make_parts(vif, resume);
+	if (!err)
+		err = open_undos(vif, resume);
+	if (!err)
+		err = vif_shared_open(&vif->shared, &vif->dev, nr, resume);
 	if (!err)
 		vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->shared, &vif->tap, nr);
 	return err;
@@ -427,14 +474,10 @@ static int vif_attach(struct device *dev, bool resume)
 static void stop_queues(struct vif *vif)
 {
 	vif->nr_waiting = count_parts(vif);
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++) {
-		vif->queues[i].keep = vif->dev.suspending;
+	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
 		vif_queue_stop(&vif->queues[i]);
-	}
-	if (vif->ctrl) {
-		vif->ctrl->keep = vif->dev.suspending;
+	if (vif->ctrl)
 		vif_ctrl_stop(vif->ctrl);
-	}
 }
 
 /* The first one that could not be attached has the words for all. */
@@ -642,11 +685,12 @@ static void vif_done(struct device *dev, bool removed)
 	tap_close(&vif->tap, removed);
 	if (removed || !dev->suspending) /* without a guest there is no carrier to be lost */
 		tap_keeper_drop(&id);
-	vif->mark = tap_mark_close(vif->mark, &id, removed);
+	vif->mark = tap_mark_close(vif->mark);
 	vif_shared_done(&vif->shared);
 	if (removed) {
-		vif_undo_forget(&id);
-		vif_kept_forget(&id);
+		vif_file_forget_mark(&id);
+		vif_file_forget_undo(&id);
+		vif_file_forget_state(&id);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/container_of.h"
+#include "core/statefile.h"
 #include "netback/vif_ctrl.h"
 
 #define ctrl_of(task_ptr, member) container_of(task_ptr, struct vif_ctrl, member)
@@ -167,19 +168,19 @@ static const struct queue_ops ctrl_ops = {
 
 /* --- attach and detach, on the worker --- */
 
-static struct vif_id id_of(const struct vif_ctrl *c)
-{
-	return (struct vif_id){ c->runtime_dir, c->id.domid, c->id.devid };
-}
-
 /* As for a queue: without a file all works but a death in the middle of answering. */
 static int use_undo(struct vif_ctrl *c)
 {
-	struct vif_id id = id_of(c);
-	int err = vif_undo_open(&id, VIF_UNDO_CTRL, c->resume, &c->undo);
+	void *addr;
+	int err;
 
+	if (c->undo_fd < 0)
+		return 0;
+	err = statefile_map(c->undo_fd, sizeof(*c->undo), &addr);
+	statefile_close(&c->undo_fd);
 	if (err)
-		return err == -EBADMSG || err == -EPERM ? err : 0;
+		return err;
+	c->undo = addr;
 	return ring_use_undo(&c->ring, &c->undo->tx);
 }
 
@@ -208,13 +209,13 @@ static int ctrl_open(struct vif_ctrl *c)
 
 static void ctrl_close(struct vif_ctrl *c)
 {
-	struct vif_id id = id_of(c);
-
 	worker_unbind(c->worker, &c->port);
 	worker_detach(&c->queue);
 	c->ring = (struct ring){ 0 };
 	grant_unmap(c->worker->xgt, &c->map);
-	c->undo = vif_undo_close(c->undo, &id, VIF_UNDO_CTRL, !c->keep);
+	statefile_unmap(c->undo, sizeof(*c->undo));
+	c->undo = NULL;
+	statefile_close(&c->undo_fd);
 }
 
 /* --- between the threads --- */

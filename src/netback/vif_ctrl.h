@@ -42,9 +42,7 @@ struct vif_ctrl {
 	uint32_t remote_port;
 	uint32_t nr_queues;
 	const struct vif_steer *steer; /* borrowed, for the dump */
-	const char *runtime_dir;       /* borrowed */
-	bool resume;                   /* the ring is live, from an earlier life */
-	bool keep;                     /* it stays so: another life follows */
+	int undo_fd; /* the control ring's from its start on; -1: none, or it is mapped */
 
 	struct grant_map map; /* owned */
 	struct ring ring;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of a vif below the runtime directory: vif-DOMID-DEVID and a suffix of their own. */
+/*
+ * The files of a vif below the runtime directory, by name: vif-DOMID-DEVID.state (vif_kept.h),
+ * vif-DOMID-DEVID-QUEUE.ring (vif_undo.h), and vif-DOMID-DEVID.tap (tap_mark.h). Control makes, finds and deletes
+ * them. What is in the first two is for the data side, which gets the descriptors; the mark of the tap is control's
+ * own.
+ */
 #ifndef PVB_NETBACK_VIF_FILE_H
 #define PVB_NETBACK_VIF_FILE_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,15 +20,22 @@ struct vif_id {
 	uint32_t devid;
 };
 
-/* 0 or -ENAMETOOLONG. */
-int vif_file_path(const struct vif_id *id, const char *suffix, char path[PATH_MAX]);
+/* Each: 0 with *ret_fd owned by the caller, or -errno as of statefile_open() and statefile_create(). */
 
-/* Delete it, open or not; no matter if there is none. */
-void vif_file_forget(const struct vif_id *id, const char *suffix);
+/* What the guest has told: a new file, or the one that an earlier life left. */
+int vif_file_new_state(const struct vif_id *id, int *ret_fd);
+int vif_file_left_state(const struct vif_id *id, int *ret_fd);
+void vif_file_forget_state(const struct vif_id *id);
 
-/* Unmap what mapfile.h mapped; `remove` deletes the file too. NULL is fine. */
-void vif_file_close(void *addr, size_t bytes, const struct vif_id *id, const char *suffix,
-		    bool remove);
+/* The undo of a queue, or VIF_UNDO_CTRL. `resume`: what an earlier life left, if it left one; else a new file. */
+int vif_file_undo(const struct vif_id *id, unsigned int queue, bool resume, int *ret_fd);
+/* Those of all queues. */
+void vif_file_forget_undo(const struct vif_id *id);
+
+/* The mark of the tap; the one that was left may be of fewer bytes, and the others are zeros then. */
+int vif_file_new_mark(const struct vif_id *id, int *ret_fd);
+int vif_file_left_mark(const struct vif_id *id, int *ret_fd);
+void vif_file_forget_mark(const struct vif_id *id);
 
 /* All of them, for a daemon that starts. */
 extern const struct leftover vif_leftovers[];

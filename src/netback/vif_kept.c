@@ -1,65 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "core/mapfile.h"
+#include "core/statefile.h"
 #include "netback/vif_kept.h"
 
 #define MAGIC   0x5445454b56500001ull
 #define VERSION 1u
-#define SUFFIX  ".state"
 
-int vif_kept_create(const struct vif_id *id, struct vif_kept **ret)
+int vif_kept_map(int fd, struct vif_kept **ret)
 {
-	struct vif_kept *kept;
-	char path[PATH_MAX];
 	void *addr;
-	int err = vif_file_path(id, SUFFIX, path);
+	int err = statefile_map(fd, sizeof(**ret), &addr);
 
 	if (!err)
-		err = mapfile_create(path, sizeof(*kept), &addr);
-	if (err)
-		return err;
-	kept = addr;
-	kept->magic = MAGIC;
-	kept->version = VERSION;
-	kept->bytes = sizeof(*kept);
-	kept->domid = id->domid;
-	kept->devid = id->devid;
-	*ret = kept;
-	return 0;
+		*ret = addr;
+	return err;
 }
 
-static bool is_usable(const struct vif_kept *kept, const struct vif_id *id)
+void vif_kept_unmap(struct vif_kept *kept)
 {
-	return kept->magic == MAGIC && kept->version == VERSION && kept->bytes == sizeof(*kept) &&
-	       kept->domid == id->domid && kept->devid == id->devid;
+	statefile_unmap(kept, sizeof(*kept));
 }
 
-int vif_kept_open(const struct vif_id *id, struct vif_kept **ret)
+int vif_kept_check(const struct vif_kept *kept, uint32_t domid, uint32_t devid, uint32_t nr_queues)
 {
-	char path[PATH_MAX];
-	void *addr;
-	int err = vif_file_path(id, SUFFIX, path);
-
-	if (!err)
-		err = mapfile_open(path, sizeof(struct vif_kept), &addr);
-	if (err)
-		return err;
-	if (!is_usable(addr, id)) {
-		mapfile_unmap(addr, sizeof(struct vif_kept));
+	if (kept->magic == 0)
+		return -ENOENT;
+	if (kept->magic != MAGIC || kept->version != VERSION || kept->bytes != sizeof(*kept) ||
+	    kept->domid != domid || kept->devid != devid ||
+	    !hash_config_is_valid(&kept->hash, nr_queues))
 		return -EBADMSG;
-	}
-	*ret = addr;
 	return 0;
 }
 
-struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_id *id, bool remove)
+void vif_kept_begin(struct vif_kept *kept, uint32_t domid, uint32_t devid)
 {
-	vif_file_close(kept, sizeof(*kept), id, SUFFIX, remove);
-	return NULL;
-}
-
-void vif_kept_forget(const struct vif_id *id)
-{
-	vif_file_forget(id, SUFFIX);
+	*kept = (struct vif_kept){
+		.version = VERSION, .bytes = sizeof(*kept), .domid = domid, .devid = devid
+	};
+	__atomic_store_n(&kept->magic, MAGIC, __ATOMIC_RELEASE);
 }

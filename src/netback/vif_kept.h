@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a guest has told us through its rings, and will not tell a daemon that starts later: a
- * file mapping below the runtime directory, one per connected vif.
+ * What a guest has told us through its rings, and will not tell a daemon that starts later: in a file that outlives
+ * the process (core/statefile.h), one for each connected vif. It has a name in vif_file.c only.
  *
  * Each change is made before the guest's request is answered, and can be made again: a daemon that
  * dies in between finds the request still in the ring, and repeats it.
@@ -14,10 +14,9 @@
 
 #include "netback/hash.h"
 #include "netback/mcast.h"
-#include "netback/vif_file.h"
 
 struct vif_kept {
-	uint64_t magic; /* also says the byte order */
+	uint64_t magic; /* also says the byte order; stored last; 0: not begun */
 	uint32_t version;
 	uint32_t bytes;
 	uint32_t domid;
@@ -26,17 +25,17 @@ struct vif_kept {
 	struct hash_config hash;
 };
 
-/* Begin anew: all empty. 0 with *ret owned by the caller, or -errno. */
-int vif_kept_create(const struct vif_id *id, struct vif_kept **ret);
+/* Map the file behind `fd`. 0 with *ret for vif_kept_unmap(), or -errno as of statefile_map(). */
+int vif_kept_map(int fd, struct vif_kept **ret);
+/* NULL is fine. */
+void vif_kept_unmap(struct vif_kept *kept);
 
-/* Take up what an earlier life left. 0; -ENOENT; -EBADMSG when it cannot be used, or as
- * mapfile_open(). */
-int vif_kept_open(const struct vif_id *id, struct vif_kept **ret);
-
-/* Unmap; `remove` deletes the file too. NULL is fine. Returns NULL. */
-struct vif_kept *vif_kept_close(struct vif_kept *kept, const struct vif_id *id, bool remove);
-
-/* Delete the file, open or not; no matter if there is none. */
-void vif_kept_forget(const struct vif_id *id);
+/*
+ * Whether it can be taken up, by a vif of so many queues: 0; -ENOENT when it was not begun; -EBADMSG when it is of
+ * another version or vif, or says what cannot be.
+ */
+int vif_kept_check(const struct vif_kept *kept, uint32_t domid, uint32_t devid, uint32_t nr_queues);
+/* Begin anew: all empty. */
+void vif_kept_begin(struct vif_kept *kept, uint32_t domid, uint32_t devid);
 
 #endif

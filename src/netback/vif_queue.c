@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "core/container_of.h"
+#include "core/statefile.h"
 #include "netback/vif_queue.h"
 #include "netback/tap.h"
 #include "netback/vif.h"
@@ -134,19 +135,19 @@ static int map_rings(struct vif_queue *q)
 	return map_ring(q, q->front.rx_ref, NETIF_RX_SLOT_SIZE, &q->rx.map, &q->rx.ring);
 }
 
-static struct vif_id id_of(const struct vif_queue *q)
-{
-	return (struct vif_id){ q->runtime_dir, q->id.domid, q->id.devid };
-}
-
 /* Without a file all works but a death in the middle of answering: no reason to refuse a guest. */
 static int use_undo(struct vif_queue *q)
 {
-	struct vif_id id = id_of(q);
-	int err = q->runtime_dir ? vif_undo_open(&id, q->id.queue, q->resume, &q->undo) : -ENOENT;
+	void *addr;
+	int err;
 
+	if (q->undo_fd < 0)
+		return 0;
+	err = statefile_map(q->undo_fd, sizeof(*q->undo), &addr);
+	statefile_close(&q->undo_fd);
 	if (err)
-		return err == -EBADMSG || err == -EPERM ? err : 0;
+		return err;
+	q->undo = addr;
 	err = ring_use_undo(&q->tx.ring, &q->undo->tx);
 	return err ? err : ring_use_undo(&q->rx.ring, &q->undo->rx);
 }
@@ -170,8 +171,6 @@ static void wake_frontend(struct vif_queue *q)
 
 static void queue_close(struct vif_queue *q)
 {
-	struct vif_id id = id_of(q);
-
 	q->watch = loop_remove(q->worker->loop, q->watch);
 	loop_timer_cancel(&q->tx.timer);
 	worker_unbind(q->worker, &q->tx_port);
@@ -182,7 +181,9 @@ static void queue_close(struct vif_queue *q)
 	q->rx.ring = (struct ring){ 0 };
 	grant_unmap(q->worker->xgt, &q->tx.map);
 	grant_unmap(q->worker->xgt, &q->rx.map);
-	q->undo = vif_undo_close(q->undo, &id, q->id.queue, !q->keep);
+	statefile_unmap(q->undo, sizeof(*q->undo));
+	q->undo = NULL;
+	statefile_close(&q->undo_fd);
 }
 
 static int queue_open(struct vif_queue *q)

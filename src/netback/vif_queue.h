@@ -113,8 +113,7 @@ struct vif_queue {
 	struct trace_id id;
 	unsigned int trace;
 	bool resume;
-	const char *runtime_dir; /* borrowed; NULL: nothing is kept for a later life */
-	bool keep;               /* when it is detached: for a later life */
+	int undo_fd; /* the queue's from its start on; -1: none, or it is mapped */
 	bool rx_notify;
 	bool finish_csum;
 	uint64_t drain_ns; /* frames that waited so long for slots are given up */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/statefile.h"
+#include "netback/vif_file.h"
 #include "netback/vif_shared.h"
 
 #define REQUEST_KEY "request-multicast-control"
@@ -48,22 +50,44 @@ static void note_lost(struct vif_shared *shared, struct device *dev, int err)
 		   err == -ENOENT ? "gone" : "damaged or not of this version");
 }
 
-static int open_left(struct vif_shared *shared, const struct vif_id *id, uint32_t nr_queues)
+/* 0 when what an earlier life left is taken up; else it is not mapped. */
+static int take_up(struct vif_shared *shared, const struct vif_id *id, uint32_t nr_queues)
 {
-	int err = vif_kept_open(id, &shared->kept);
+	struct vif_kept *kept;
+	int fd, err = vif_file_left_state(id, &fd);
 
-	if (!err && !hash_config_is_valid(&shared->kept->hash, nr_queues)) {
-		shared->kept = vif_kept_close(shared->kept, id, true);
-		err = -EBADMSG;
-	}
+	if (err)
+		return err;
+	err = vif_kept_map(fd, &kept);
+	statefile_close(&fd);
+	if (err)
+		return err;
+	err = vif_kept_check(kept, id->domid, id->devid, nr_queues);
+	if (err)
+		vif_kept_unmap(kept);
+	else
+		shared->kept = kept;
+	return err;
+}
+
+static int begin(struct vif_shared *shared, const struct vif_id *id)
+{
+	int fd, err = vif_file_new_state(id, &fd);
+
+	if (err)
+		return err;
+	err = vif_kept_map(fd, &shared->kept);
+	statefile_close(&fd);
+	if (!err)
+		vif_kept_begin(shared->kept, id->domid, id->devid);
 	return err;
 }
 
 int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_queues, bool resume)
 {
 	struct vif_id id = id_of(dev);
-	int left = resume ? open_left(shared, &id, nr_queues) : -ENOENT;
-	int err = left ? vif_kept_create(&id, &shared->kept) : 0;
+	int left = resume ? take_up(shared, &id, nr_queues) : -ENOENT;
+	int err = left ? begin(shared, &id) : 0;
 
 	shared->in_file = !err;
 	if (err)
@@ -87,10 +111,12 @@ void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep)
 		return;
 	device_watch_front(dev, REQUEST_KEY, false);
 	if (shared->in_file)
-		vif_kept_close(shared->kept, &id, !keep);
+		vif_kept_unmap(shared->kept);
 	else
 		free(shared->kept);
 	shared->kept = NULL;
+	if (!keep)
+		vif_file_forget_state(&id);
 }
 
 /* Nonsense changes nothing: the guest will see that its wish is not heard. */

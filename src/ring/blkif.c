@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ring/blkif.h"
+#include "ring/ring.h"
 
 /*
  * The fields of a read/write request by byte offset. x86_32 aligns 64-bit
@@ -45,6 +46,12 @@ int blkif_abi_parse(const char *protocol, enum blkif_abi *ret_abi)
 uint32_t blkif_slot_size(enum blkif_abi abi)
 {
 	return layouts[abi].slot_size;
+}
+
+uint32_t blkif_ring_slots(enum blkif_abi abi, uint32_t nr_pages)
+{
+	return ring_count_slots(nr_pages * BLKIF_SECTORS_PER_PAGE * BLKIF_SECTOR_SIZE,
+				blkif_slot_size(abi));
 }
 
 uint32_t blkif_segment_bytes(const struct blk_segment *segment)

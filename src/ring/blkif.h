@@ -83,6 +83,8 @@ int blkif_abi_parse(const char *protocol, enum blkif_abi *ret_abi);
 
 /* Bytes of one slot of the ring. */
 uint32_t blkif_slot_size(enum blkif_abi abi);
+/* Slots of a ring of so many pages. */
+uint32_t blkif_ring_slots(enum blkif_abi abi, uint32_t nr_pages);
 
 /*
  * Check one request. `slot` is a private copy of a slot of this ABI. `id` and `op` of the

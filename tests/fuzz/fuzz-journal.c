@@ -6,19 +6,17 @@
 #include <unistd.h>
 
 #include "blkback/journal.h"
+#include "core/statefile.h"
 #include "fuzz/fuzz.h"
 
-#define NR 32u
+#define NR   32u
+#define NAME "journal"
 
 static char dir[] = "/tmp/pvbackd-fuzz.XXXXXX";
 
 static void remove_dir(void)
 {
-	char path[64 + sizeof(dir)];
-
-	strcpy(path, dir);
-	strcat(path, "/vbd-1-2-0.journal");
-	unlink(path);
+	statefile_remove(dir, NAME);
 	rmdir(dir);
 }
 
@@ -58,24 +56,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int made;
 	struct fuzz_input in = { data, size };
-	struct journal_id id = { .dir = dir, .domid = 1, .devid = 2 };
+	struct journal_id id = { .domid = 1, .devid = 2 };
 	struct journal journal;
+	int fd;
 
 	if (!made) {
 		HOLDS(mkdtemp(dir));
 		atexit(remove_dir);
 		made = 1;
 	}
-	HOLDS(journal_create(&journal, &id, NR, 0) == 0);
+	HOLDS(statefile_create(dir, NAME, journal_bytes(NR), &fd) == 0);
+	HOLDS(journal_begin(&journal, fd, &id, NR, 0) == 0);
 	fill(&journal);
 	while (in.left >= 3) {
 		uint32_t at = fuzz_u8(&in) | (uint32_t)fuzz_u8(&in) << 8;
 
 		((uint8_t *)journal.header)[at % journal.bytes] ^= fuzz_u8(&in);
 	}
-	journal_close(&journal, false);
-	if (journal_open(&journal, &id, NR) == 0)
+	journal_close(&journal);
+	if (journal_open(&journal, fd, &id, NR) == 0)
 		check(&journal, 4);
-	journal_close(&journal, true);
+	journal_close(&journal);
+	statefile_close(&fd);
 	return 0;
 }

@@ -46,7 +46,7 @@ FUZZ_TIME = 60
 FUZZ_CC = clang
 FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -I$(srcdir)/src -I$(srcdir)/tests \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/control/xenbus.c $(srcdir)/src/blkback/journal.c $(srcdir)/src/core/mapfile.c \
+fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/control/xenbus.c $(srcdir)/src/blkback/journal.c $(srcdir)/src/core/statefile.c \
 	$(srcdir)/src/netback/filter.c $(srcdir)/src/netback/filter_conf.c \
 	$(srcdir)/src/netback/frame.c $(srcdir)/src/netback/offload.c \
 	$(srcdir)/src/netback/segment.c $(srcdir)/src/netback/checksum.c

@@ -14,6 +14,7 @@
 
 #include "unit.h"
 
+#include "blkback/vbd_file.h"
 #include "blkback/vbd_queue.h"
 #include "sim/guest.h"
 #include "sim/hv.h"
@@ -129,6 +130,11 @@ static struct vbd_stats stats;
 
 static int attach(bool resume, bool keep)
 {
+	const struct vbd_id disk = { dir, domid, DEVID };
+	int fd, err = vbd_file_journal(&disk, 0, NR_SLOTS, resume, &fd);
+
+	if (err)
+		return err;
 	queue = (struct vbd_queue){
 		.worker = &worker,
 		.control = control,
@@ -136,13 +142,13 @@ static int attach(bool resume, bool keep)
 		.rates = &no_limit,
 		.refuses = &refuses,
 		.stats = &stats,
-		.runtime_dir = dir,
 		.discard = true,
 		.id = { .kind = "vbd", .domid = domid, .devid = DEVID },
 		.setup = { .abi = BLKIF_ABI_64,
 			   .refs = { ring_ref },
 			   .nr_pages = 1,
 			   .port = (uint32_t)port,
+			   .journal_fd = fd,
 			   .resume = resume },
 		.attached = attached,
 		.detached = quit,
@@ -184,7 +190,7 @@ static void take(struct journal *journal, uint32_t nr)
 /* As a daemon leaves it that dies with sixteen requests in flight. */
 static void make_whole(void)
 {
-	struct journal_id id = { .dir = dir, .domid = domid, .devid = DEVID };
+	struct journal_id id = { .domid = domid, .devid = DEVID };
 	struct journal journal;
 	int fd;
 
@@ -192,12 +198,12 @@ static void make_whole(void)
 	*ring_word(REQ_PROD) = *ring_word(RSP_PROD) = BASE;
 	CHECK(attach(false, true) == 0); /* for a header that fits this ring */
 	detach();
-	fd = open(path, O_RDONLY);
+	fd = open(path, O_RDWR);
 	CHECK(fd >= 0);
 	CHECK(pread(fd, &id.ring, sizeof(id.ring), offsetof(struct journal_header, ring)) ==
 	      sizeof(id.ring));
 	prepare_ring();
-	CHECK(journal_open(&journal, &id, NR_SLOTS) == 0);
+	CHECK(journal_open(&journal, fd, &id, NR_SLOTS) == 0);
 	for (uint32_t i = 0; i < TAKEN; i++)
 		take(&journal, i);
 	journal_announce(&journal, BASE + ANSWERED);
@@ -206,7 +212,7 @@ static void make_whole(void)
 	journal_published(&journal, BASE + ANSWERED);
 	for (uint32_t i = 0; i < ANSWERED; i++)
 		journal_release(&journal.entries[i]);
-	journal_close(&journal, false);
+	journal_close(&journal);
 	whole_bytes = (size_t)read(fd, whole, sizeof(whole));
 	CHECK(whole_bytes > 4000 && whole_bytes < sizeof(whole));
 	close(fd);

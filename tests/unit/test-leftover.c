@@ -66,7 +66,8 @@ static void make(const char *name)
 
 static const char *const of_disk[] = { "vbd-7-51712-0.journal", "vbd-7-51712-15.journal",
 				       "vbd-7-51712-0.journal.new", "vbd-7-51712.unflushed" };
-static const char *const of_nic[] = { "vif-7-0.state", "vif-7-0-3.ring", "vif-7-0.tap" };
+static const char *const of_nic[] = { "vif-7-0.state", "vif-7-0-3.ring", "vif-7-0.tap",
+				      "vif-7-0.state.new" };
 static const char *const of_nobody[] = {
 	"lock",
 	"ctl",

@@ -7,31 +7,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "blkback/nbd_keep.h"
+#include "blkback/vbd_file.h"
+#include "core/statefile.h"
 
 #define KIB   1024u
 #define LARGE ((size_t)1 << 20)
 
 static char dir[] = "/tmp/pvbackd-keep-XXXXXX";
-static char path[64];
+static const struct vbd_id disk = { .dir = dir, .domid = 7, .devid = 51712 };
 static uint8_t data[NBD_KEEP_LARGEST + 1], back[NBD_KEEP_LARGEST];
 
 static int make_dir(void **state)
 {
 	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/keep", dir);
-	return 0;
+	return mkdtemp(dir) ? 0 : -1;
 }
 
 static int remove_dir(void **state)
 {
 	(void)state;
-	unlink(path);
+	vbd_file_forget_unflushed(&disk);
 	return rmdir(dir);
+}
+
+static int open_keep(struct nbd_keep *keep, const char *name, bool resume)
+{
+	bool gone, unreadable;
+	int fd;
+
+	CHECK(vbd_file_unflushed(&disk, resume, &fd, &gone) == 0);
+	CHECK(nbd_keep_open(keep, fd, name, &unreadable) == 0);
+	return gone || unreadable ? -EBADMSG : 0;
 }
 
 static void append(struct nbd_keep *keep, uint64_t offset, uint8_t fill, size_t bytes)
@@ -64,7 +74,7 @@ static void records_come_back_in_order(void **state)
 	uint64_t pos;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(open_keep(&keep, "image", false) == 0);
 	CHECK(nbd_keep_is_empty(&keep));
 	append(&keep, 512, 'a', 512);
 	append(&keep, 512, 'b', 4096);
@@ -72,8 +82,7 @@ static void records_come_back_in_order(void **state)
 	CHECK(next_is(&keep, &pos, 512, 'a', 512));
 	CHECK(next_is(&keep, &pos, 512, 'b', 4096));
 	CHECK(ends(&keep, &pos));
-	nbd_keep_close(&keep, true);
-	CHECK(access(path, F_OK) < 0);
+	nbd_keep_close(&keep);
 }
 
 static void a_flush_drops_what_came_before_it_only(void **state)
@@ -82,7 +91,7 @@ static void a_flush_drops_what_came_before_it_only(void **state)
 	uint64_t early, late, pos;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(open_keep(&keep, "image", false) == 0);
 	append(&keep, 0, 'a', 512);
 	early = nbd_keep_mark(&keep);
 	append(&keep, 512, 'b', 512);
@@ -92,7 +101,7 @@ static void a_flush_drops_what_came_before_it_only(void **state)
 	nbd_keep_drop(&keep, early); /* answered in the other order: must not bring anything back */
 	pos = nbd_keep_first(&keep);
 	CHECK(next_is(&keep, &pos, 1024, 'c', 512) && ends(&keep, &pos));
-	nbd_keep_close(&keep, true);
+	nbd_keep_close(&keep);
 }
 
 static void it_is_bounded_and_goes_round(void **state)
@@ -101,7 +110,7 @@ static void it_is_bounded_and_goes_round(void **state)
 	uint64_t pos;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(open_keep(&keep, "image", false) == 0);
 	for (unsigned int round = 0; round < 9; round++) {
 		append(&keep, round, (uint8_t)round, LARGE);
 		append(&keep, round, (uint8_t)(round + 1), 700 * KIB);
@@ -115,7 +124,7 @@ static void it_is_bounded_and_goes_round(void **state)
 		nbd_keep_drop(&keep, nbd_keep_mark(&keep));
 		CHECK(nbd_keep_is_empty(&keep));
 	}
-	nbd_keep_close(&keep, true);
+	nbd_keep_close(&keep);
 }
 
 /* What a ring may ask for, widened to the largest blocks at both ends. */
@@ -126,14 +135,14 @@ static void the_largest_write_can_be_read_back_and_no_larger_one_is_kept(void **
 	uint64_t pos;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(open_keep(&keep, "image", false) == 0);
 	append(&keep, 0, 'a', widest);
 	CHECK(nbd_keep_append(&keep, 0, data, NBD_KEEP_LARGEST + 1) == -E2BIG);
 	append(&keep, 512, 'b', 512);
 	pos = nbd_keep_first(&keep);
 	CHECK(next_is(&keep, &pos, 0, 'a', widest));
 	CHECK(next_is(&keep, &pos, 512, 'b', 512) && ends(&keep, &pos));
-	nbd_keep_close(&keep, true);
+	nbd_keep_close(&keep);
 }
 
 static void the_next_life_finds_it(void **state)
@@ -142,16 +151,17 @@ static void the_next_life_finds_it(void **state)
 	uint64_t pos;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", true) == 0); /* none there: an empty one */
+	vbd_file_forget_unflushed(&disk);
+	CHECK(open_keep(&keep, "image", true) == 0); /* none there: an empty one */
 	append(&keep, 4096, 'x', 512);
-	nbd_keep_close(&keep, false);
-	CHECK(nbd_keep_open(&keep, path, "image", true) == 0);
+	nbd_keep_close(&keep);
+	CHECK(open_keep(&keep, "image", true) == 0);
 	pos = nbd_keep_first(&keep);
 	CHECK(next_is(&keep, &pos, 4096, 'x', 512) && ends(&keep, &pos));
-	nbd_keep_close(&keep, false);
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0); /* a new frontend: nothing of it */
+	nbd_keep_close(&keep);
+	CHECK(open_keep(&keep, "image", false) == 0); /* a new frontend: nothing of it */
 	CHECK(nbd_keep_is_empty(&keep));
-	nbd_keep_close(&keep, true);
+	nbd_keep_close(&keep);
 }
 
 static void another_image_or_damage_is_never_written(void **state)
@@ -159,16 +169,49 @@ static void another_image_or_damage_is_never_written(void **state)
 	struct nbd_keep keep;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(open_keep(&keep, "image", false) == 0);
 	append(&keep, 4096, 'x', 512);
-	nbd_keep_close(&keep, false);
-	CHECK(nbd_keep_open(&keep, path, "other", true) == -EBADMSG);
+	nbd_keep_close(&keep);
+	CHECK(open_keep(&keep, "other", true) == -EBADMSG);
 	CHECK(nbd_keep_is_empty(&keep)); /* and it can be used */
 	append(&keep, 4096, 'x', 512);
 	keep.header->start = keep.header->end + 1;
-	nbd_keep_close(&keep, false);
-	CHECK(nbd_keep_open(&keep, path, "other", true) == -EBADMSG);
-	nbd_keep_close(&keep, true);
+	nbd_keep_close(&keep);
+	CHECK(open_keep(&keep, "other", true) == -EBADMSG);
+	nbd_keep_close(&keep);
+}
+
+static void damage_that_control_sees_is_told_and_replaced(void **state)
+{
+	struct nbd_keep keep;
+	char path[64];
+
+	(void)state;
+	CHECK(open_keep(&keep, "image", false) == 0);
+	append(&keep, 4096, 'x', 512);
+	nbd_keep_close(&keep);
+	snprintf(path, sizeof(path), "%s/vbd-7-51712.unflushed", dir);
+	CHECK(chmod(path, 0666) == 0); /* anybody may have written to it */
+	CHECK(open_keep(&keep, "image", true) == -EBADMSG && nbd_keep_is_empty(&keep));
+	nbd_keep_close(&keep);
+	CHECK(truncate(path, 100) == 0);
+	CHECK(open_keep(&keep, "image", true) == -EBADMSG && nbd_keep_is_empty(&keep));
+	nbd_keep_close(&keep);
+}
+
+static void what_cannot_be_used_stays_the_callers(void **state)
+{
+	struct nbd_keep keep;
+	bool lost;
+	int fd;
+
+	(void)state;
+	CHECK(vbd_file_unflushed(&disk, false, &fd, &lost) == 0 && !lost);
+	CHECK(ftruncate(fd, 100) == 0);
+	CHECK(nbd_keep_open(&keep, fd, "image", &lost) == -EBADMSG && !keep.header &&
+	      keep.fd == -1);
+	CHECK(fcntl(fd, F_GETFD) >= 0);
+	statefile_close(&fd);
 }
 
 static void a_record_that_claims_too_much_is_refused(void **state)
@@ -178,12 +221,12 @@ static void a_record_that_claims_too_much_is_refused(void **state)
 	uint64_t pos;
 
 	(void)state;
-	CHECK(nbd_keep_open(&keep, path, "image", false) == 0);
+	CHECK(open_keep(&keep, "image", false) == 0);
 	append(&keep, 4096, 'x', 512);
 	CHECK(pwrite(keep.fd, &record, sizeof(record), 4096) == (ssize_t)sizeof(record));
 	pos = nbd_keep_first(&keep);
 	CHECK(nbd_keep_next(&keep, &pos, &record, back, sizeof(back)) == -EBADMSG);
-	nbd_keep_close(&keep, true);
+	nbd_keep_close(&keep);
 }
 
 int main(void)
@@ -195,6 +238,8 @@ int main(void)
 		cmocka_unit_test(the_largest_write_can_be_read_back_and_no_larger_one_is_kept),
 		cmocka_unit_test(the_next_life_finds_it),
 		cmocka_unit_test(another_image_or_damage_is_never_written),
+		cmocka_unit_test(damage_that_control_sees_is_told_and_replaced),
+		cmocka_unit_test(what_cannot_be_used_stays_the_callers),
 		cmocka_unit_test(a_record_that_claims_too_much_is_refused),
 	};
 

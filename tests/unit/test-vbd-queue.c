@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "blkback/vbd_file.h"
 #include "blkback/vbd_queue.h"
 
 #define NR_RINGS   2u
@@ -317,6 +318,7 @@ static void guest_asks(unsigned int ring, uint32_t nr)
 static void attach(unsigned int ring)
 {
 	struct vbd_queue *q = &queues[ring];
+	const struct vbd_id disk = { dir, 1, ring };
 
 	stats[ring] = (struct vbd_stats){ 0 };
 	*q = (struct vbd_queue){ .owner = one_disk ? queues : q,
@@ -328,7 +330,6 @@ static void attach(unsigned int ring)
 				 .control = worker.loop,
 				 .image = &medium,
 				 .rates = rates,
-				 .runtime_dir = dir,
 				 .id = { .kind = "vbd", .domid = 1, .devid = ring },
 				 .attached = attached,
 				 .detached = detached };
@@ -341,6 +342,8 @@ static void attach(unsigned int ring)
 	q->setup.max_kept_by_worker = max_kept;
 	for (uint32_t i = 0; i < RING_PAGES; i++)
 		q->setup.refs[i] = ring * RING_PAGES + i;
+	CHECK(vbd_file_journal(&disk, 0, blkif_ring_slots(q->setup.abi, RING_PAGES), resumes,
+			       &q->setup.journal_fd) == 0);
 	vbd_queue_attach(q);
 }
 
@@ -374,7 +377,9 @@ static int teardown(void **state)
 	CHECK(nr_detached == 2 && nr_mapped == 0 && nr_bound == 0);
 	CHECK(bufpool_used(the_aio.buffers) == 0);
 	worker_close(&worker);
-	CHECK(rmdir(dir) == 0); /* no journal is left */
+	for (uint32_t ring = 0; ring < 2; ring++)
+		vbd_file_forget_journals(&(struct vbd_id){ dir, 1, ring });
+	CHECK(rmdir(dir) == 0);
 	return 0;
 }
 

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "core/statefile.h"
+#include "netback/vif_file.h"
 #include "netback/vif_kept.h"
 
 static char dir[] = "/tmp/test-vif-kept.XXXXXX";
@@ -93,63 +95,91 @@ static void only_group_addresses_are_taken(void **state)
 	assert_false(mcast_is_group(one));
 }
 
-static void what_is_kept_is_found_again(void **state)
+static struct vif_kept *begin(void)
 {
 	struct vif_kept *kept;
+	int fd;
+
+	assert_int_equal(vif_file_new_state(&id, &fd), 0);
+	assert_int_equal(vif_kept_map(fd, &kept), 0);
+	statefile_close(&fd);
+	assert_int_equal(vif_kept_check(kept, 7, 2, 1), -ENOENT);
+	vif_kept_begin(kept, 7, 2);
+	return kept;
+}
+
+/* By whatever is behind the name now. */
+static int look(uint32_t devid, uint32_t nr_queues, struct vif_kept **ret)
+{
+	int fd, err = vif_file_left_state(&id, &fd);
+
+	if (err)
+		return err;
+	assert_int_equal(vif_kept_map(fd, ret), 0);
+	statefile_close(&fd);
+	err = vif_kept_check(*ret, 7, devid, nr_queues);
+	if (err)
+		vif_kept_unmap(*ret);
+	return err;
+}
+
+static void what_is_kept_is_found_again(void **state)
+{
+	struct vif_kept *kept = begin();
 
 	(void)state;
-	assert_int_equal(vif_kept_create(&id, &kept), 0);
 	mcast_add(&kept->mcast, group(9));
-	assert_null(vif_kept_close(kept, &id, false));
-	assert_int_equal(vif_kept_open(&id, &kept), 0);
+	vif_kept_unmap(kept);
+	assert_int_equal(look(2, 1, &kept), 0);
 	assert_true(mcast_has(&kept->mcast, group(9)));
-	vif_kept_close(kept, &id, true);
+	vif_kept_begin(kept, 7, 2);
+	assert_false(mcast_has(&kept->mcast, group(9)));
+	vif_kept_unmap(kept);
+	vif_kept_unmap(NULL);
+	vif_file_forget_state(&id);
 	assert_false(file_exists());
-	assert_int_equal(vif_kept_open(&id, &kept), -ENOENT);
+	assert_int_equal(look(2, 1, &kept), -ENOENT);
 }
 
 static void a_new_connection_begins_empty(void **state)
 {
-	struct vif_kept *kept;
+	struct vif_kept *kept = begin();
 
 	(void)state;
-	assert_int_equal(vif_kept_create(&id, &kept), 0);
 	mcast_add(&kept->mcast, group(9));
-	vif_kept_close(kept, &id, false);
-	assert_int_equal(vif_kept_create(&id, &kept), 0);
+	vif_kept_unmap(kept);
+	kept = begin();
 	assert_false(mcast_has(&kept->mcast, group(9)));
-	vif_kept_close(kept, &id, true);
+	vif_kept_unmap(kept);
 }
 
 static void what_is_not_ours_is_not_read(void **state)
 {
-	struct vif_id other = { dir, 7, 3 };
-	struct vif_kept *kept;
-	char other_path[64];
+	struct vif_kept *kept = begin(), *other;
 
 	(void)state;
-	assert_int_equal(vif_kept_create(&id, &kept), 0);
-	vif_kept_close(kept, &id, false);
-	snprintf(other_path, sizeof(other_path), "%s/vif-7-3.state", dir);
-	assert_int_equal(rename(path, other_path), 0);
-	assert_int_equal(vif_kept_open(&other, &kept), -EBADMSG);
-	assert_int_equal(rename(other_path, path), 0);
+	assert_int_equal(look(3, 1, &other), -EBADMSG);
+	kept->hash.mapping_size = 1;
+	kept->hash.mapping[0] = 5; /* a queue that there is not */
+	assert_int_equal(look(2, 1, &other), -EBADMSG);
+	vif_kept_unmap(kept);
+	vif_kept_unmap(begin());
 	overwrite(8, "X"); /* the version */
-	assert_int_equal(vif_kept_open(&id, &kept), -EBADMSG);
+	assert_int_equal(look(2, 1, &kept), -EBADMSG);
 	assert_int_equal(truncate(path, 100), 0);
-	assert_int_equal(vif_kept_open(&id, &kept), -EBADMSG);
+	assert_int_equal(look(2, 1, &kept), -EBADMSG);
 	unlink(path);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(vif_kept_open(&id, &kept), -EPERM);
+	assert_int_equal(look(2, 1, &kept), -EPERM);
 }
 
 static void folder_that_is_not_there_is_an_error(void **state)
 {
 	struct vif_id nowhere = { "/nonexistent", 7, 2 };
-	struct vif_kept *kept;
+	int fd;
 
 	(void)state;
-	assert_int_equal(vif_kept_create(&nowhere, &kept), -ENOENT);
+	assert_int_equal(vif_file_new_state(&nowhere, &fd), -ENOENT);
 }
 
 int main(void)

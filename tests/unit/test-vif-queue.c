@@ -316,6 +316,7 @@ static void make_queue(bool notify, struct offload_accept accept)
 	q->capture = &no_capture;
 	q->stats = &stats;
 	q->fd = fds[0];
+	q->undo_fd = -1;
 	q->rx_notify = notify;
 	q->drain_ns = UINT64_C(10000000000);
 	q->stall_ns = UINT64_C(60000000000);
