@@ -8,11 +8,142 @@
 
 #include "guest/aio_ring.h"
 #include "blkback/aio.h"
+#include "core/container_of.h"
 #include "core/log.h"
 
 #define MAX_IN_KERNEL SLOTS_ALL
 #define SUBMIT_BATCH  256
 #define ARENA_BYTES   ((size_t)64 << 20)
+
+/* --- what may have to wait --- */
+
+/* The first try is left out after so many in vain, but for one in so many. */
+#define TRIES_IN_VAIN 8u
+#define TRY_EACH      64u
+
+#define NO_THREAD_NS 100000000u /* until the next attempt to start one */
+#define NO_ROOM_US   1000u      /* likewise to submit, when the context is full */
+
+static bool writes(const struct aio_request *req)
+{
+	return req->iocb.aio_lio_opcode == IO_CMD_PWRITE ||
+	       req->iocb.aio_lio_opcode == IO_CMD_PWRITEV;
+}
+
+static struct aio_tries *tries_of(const struct aio_request *req)
+{
+	unsigned int size = 0;
+
+	for (size_t pages = req->bytes >> 12; pages && size < AIO_SIZES - 1; pages >>= 1)
+		size++;
+	return &req->client->tries[writes(req)][size];
+}
+
+static bool is_worth_a_try(struct aio_tries *tries)
+{
+	if (tries->refused < TRIES_IN_VAIN)
+		return true;
+	tries->skipped = (tries->skipped + 1) % TRY_EACH;
+	return tries->skipped == 0;
+}
+
+static void note_try(struct aio_tries *tries, bool refused)
+{
+	if (!refused)
+		tries->refused = 0;
+	else if (tries->refused < TRIES_IN_VAIN)
+		tries->refused++;
+}
+
+/* A part that did not have to wait counts for nothing: the whole is done again. */
+static bool would_wait(const struct aio_request *req, long result)
+{
+	return result == -EAGAIN || result == -EOPNOTSUPP ||
+	       (result >= 0 && (size_t)result < req->bytes);
+}
+
+static struct aio_request *next_to_wait(struct aio_client *client)
+{
+	struct aio_request *req;
+
+	pthread_mutex_lock(&client->lock);
+	req = STAILQ_FIRST(&client->to_wait);
+	if (req)
+		STAILQ_REMOVE_HEAD(&client->to_wait, link);
+	pthread_mutex_unlock(&client->lock);
+	return req;
+}
+
+static int submit_patiently(io_context_t ctx, struct iocb *iocb)
+{
+	int ret;
+
+	while ((ret = io_submit(ctx, 1, &iocb)) == -EAGAIN || ret == -EINTR)
+		usleep(NO_ROOM_US);
+	return ret == 1 ? 0 : ret < 0 ? ret : -EIO;
+}
+
+/* The ring's thread. What was submitted may be back, and in use again, before io_submit() returns. */
+static void submit_what_waits(struct slow_request *run)
+{
+	struct aio_client *client = container_of(run, struct aio_client, run);
+	struct aio_request *req;
+	int err = 0;
+
+	while (!err && (req = next_to_wait(client)))
+		err = submit_patiently(client->aio->ctx, &req->iocb);
+	if (!err)
+		return;
+	pthread_mutex_lock(&client->lock);
+	req->refused = err;
+	STAILQ_INSERT_TAIL(&client->refused, req, link);
+	pthread_mutex_unlock(&client->lock);
+}
+
+static void run_ended(struct slow_request *run);
+
+static void start_run(void *user)
+{
+	struct aio_client *client = user;
+	struct loop *home = client->aio->worker->loop;
+
+	if (client->runs)
+		return;
+	client->run =
+		(struct slow_request){ .home = home, .work = submit_what_waits, .done = run_ended };
+	client->runs = slow_run(client->slow, &client->run) == 0;
+	if (!client->runs)
+		loop_timer_set(home, &client->retry, NO_THREAD_NS, start_run, client);
+}
+
+/* To the ring's thread: from now on it counts as one that the kernel has. */
+static void let_wait(struct aio *aio, struct aio_request *req)
+{
+	struct aio_client *client = req->client;
+
+	req->iocb.aio_rw_flags &= ~(unsigned int)RWF_NOWAIT;
+	aio->nr_in_kernel++;
+	client->nr_waited++;
+	pthread_mutex_lock(&client->lock);
+	STAILQ_INSERT_TAIL(&client->to_wait, req, link);
+	pthread_mutex_unlock(&client->lock);
+	start_run(client);
+}
+
+/* --- queueing --- */
+
+/* A flush does not wait here: the kernel hands it to a thread of its own. */
+static void queue_request(struct aio *aio, struct aio_request *req)
+{
+	if (req->bytes) {
+		if (req->may_wait || !is_worth_a_try(tries_of(req))) {
+			let_wait(aio, req);
+			return;
+		}
+		req->iocb.aio_rw_flags |= (unsigned int)RWF_NOWAIT;
+	}
+	STAILQ_INSERT_TAIL(&aio->todo, req, link);
+}
 
 /* What a ring has no slot for waits behind those that it has in the kernel: at least one, which comes back. */
 static void let_go(struct aio *aio, struct aio_client *client)
@@ -21,15 +152,15 @@ static void let_go(struct aio *aio, struct aio_client *client)
 
 	while ((req = STAILQ_FIRST(&client->behind)) && slots_take(&aio->slots, &client->slots)) {
 		STAILQ_REMOVE_HEAD(&client->behind, link);
-		STAILQ_INSERT_TAIL(&aio->todo, req, link);
+		queue_request(aio, req);
 	}
 }
 
-static void queue_request(struct aio *aio, struct aio_request *req, aio_fn done)
+void aio_add(struct aio *aio, struct aio_request *req)
 {
 	io_set_eventfd(&req->iocb, aio->event_fd);
 	req->iocb.data = req;
-	req->done = done;
+	req->recalled = false;
 	STAILQ_INSERT_TAIL(&req->client->behind, req, link);
 	let_go(aio, req->client);
 }
@@ -46,65 +177,58 @@ static bool withdraw(struct aio_requests *from, struct aio_request *req)
 	return at != NULL;
 }
 
+static bool withdraw_waiting(struct aio *aio, struct aio_request *req)
+{
+	bool had;
+
+	pthread_mutex_lock(&req->client->lock);
+	had = withdraw(&req->client->to_wait, req);
+	pthread_mutex_unlock(&req->client->lock);
+	aio->nr_in_kernel -= had;
+	return had;
+}
+
 bool aio_recall(struct aio *aio, struct aio_request *req)
 {
 	if (withdraw(&req->client->behind, req))
 		return true;
-	if (!withdraw(&aio->todo, req))
+	req->recalled = !withdraw(&aio->todo, req) && !withdraw_waiting(aio, req);
+	if (req->recalled)
 		return false;
 	slots_put(&aio->slots, &req->client->slots);
 	let_go(aio, req->client);
 	return true;
 }
 
-void aio_read(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
-	      uint64_t offset, aio_fn done)
-{
-	io_prep_pread(&req->iocb, fd, buf, bytes, (long long)offset);
-	queue_request(aio, req, done);
-}
-
-void aio_write(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
-	       uint64_t offset, aio_fn done)
-{
-	io_prep_pwrite(&req->iocb, fd, buf, bytes, (long long)offset);
-	queue_request(aio, req, done);
-}
-
-void aio_readv(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
-	       uint32_t nr_vec, uint64_t offset, aio_fn done)
-{
-	io_prep_preadv(&req->iocb, fd, vec, (int)nr_vec, (long long)offset);
-	queue_request(aio, req, done);
-}
-
-void aio_writev(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
-		uint32_t nr_vec, uint64_t offset, aio_fn done)
-{
-	io_prep_pwritev(&req->iocb, fd, vec, (int)nr_vec, (long long)offset);
-	queue_request(aio, req, done);
-}
-
-void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done)
-{
-	io_prep_fdsync(&req->iocb, fd);
-	queue_request(aio, req, done);
-}
-
 /* --- rings --- */
 
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue)
 {
-	*client = (struct aio_client){ .queue = queue };
+	*client = (struct aio_client){ .queue = queue, .aio = aio, .slow = slow_new(0) };
+	if (!client->slow)
+		return -ENOMEM;
+	pthread_mutex_init(&client->lock, NULL);
 	STAILQ_INIT(&client->behind);
+	STAILQ_INIT(&client->to_wait);
+	STAILQ_INIT(&client->refused);
 	slots_join(&aio->slots, &client->slots);
 	return bufshare_open(&client->buffers, aio->buffers);
 }
 
+bool aio_is_idle(const struct aio_client *client)
+{
+	return client->slots.taken == 0 && !client->runs;
+}
+
 void aio_leave(struct aio *aio, struct aio_client *client)
 {
+	if (!client->slow)
+		return;
 	slots_leave(&aio->slots, &client->slots);
 	bufshare_close(&client->buffers);
+	loop_timer_cancel(&client->retry);
+	pthread_mutex_destroy(&client->lock);
+	client->slow = slow_free(client->slow);
 }
 
 void *aio_get_buffer(struct aio_client *client, size_t bytes)
@@ -132,20 +256,43 @@ static void finish(struct aio *aio, struct aio_request *req, long result)
 	req->done(req, result);
 }
 
+static void give_back(struct aio *aio, struct aio_request *req)
+{
+	slots_put(&aio->slots, &req->client->slots);
+	let_go(aio, req->client);
+	req->given_back(req);
+}
+
+static void came_back(struct aio *aio, struct aio_request *req, long result)
+{
+	bool tried = (req->iocb.aio_rw_flags & (unsigned int)RWF_NOWAIT) != 0;
+	bool refused = tried && would_wait(req, result);
+
+	if (tried)
+		note_try(tries_of(req), refused);
+	if (!refused)
+		finish(aio, req, result);
+	else if (req->recalled)
+		give_back(aio, req);
+	else
+		let_wait(aio, req);
+}
+
 /* The head of the batch was refused: that request alone fails. */
 static void fail_first(struct aio *aio, long err)
 {
 	struct aio_request *req = STAILQ_FIRST(&aio->todo);
 
 	STAILQ_REMOVE_HEAD(&aio->todo, link);
-	finish(aio, req, err);
+	came_back(aio, req, err);
 }
 
 static unsigned int gather(struct aio *aio, struct iocb **batch)
 {
-	unsigned int room = MAX_IN_KERNEL - aio->nr_in_kernel, nr = 0;
+	unsigned int room, nr = 0;
 	struct aio_request *req;
 
+	room = aio->nr_in_kernel < MAX_IN_KERNEL ? MAX_IN_KERNEL - aio->nr_in_kernel : 0;
 	STAILQ_FOREACH(req, &aio->todo, link) {
 		if (nr == SUBMIT_BATCH || nr == room)
 			break;
@@ -157,7 +304,6 @@ static unsigned int gather(struct aio *aio, struct iocb **batch)
 static void accepted(struct aio *aio, unsigned int nr)
 {
 	aio->nr_in_kernel += nr;
-	aio->nr_requests += nr;
 	while (nr--)
 		STAILQ_REMOVE_HEAD(&aio->todo, link);
 }
@@ -171,7 +317,6 @@ static void submit_all(struct aio *aio)
 	while ((nr = gather(aio, batch))) {
 		int ret = io_submit(aio->ctx, (long)nr, batch);
 
-		aio->nr_submits++;
 		if (ret > 0)
 			accepted(aio, (unsigned int)ret);
 		else if (ret == -EAGAIN && aio->nr_in_kernel)
@@ -187,8 +332,31 @@ static void reap(struct aio *aio)
 
 	while (aio->nr_in_kernel && aio_ring_take(aio->ctx, &event)) {
 		aio->nr_in_kernel--;
-		finish(aio, event.data, (long)event.res);
+		came_back(aio, event.data, (long)event.res);
 	}
+}
+
+/* The ring's thread has found nothing more to submit, or could not submit one. */
+static void run_ended(struct slow_request *run)
+{
+	struct aio_client *client = container_of(run, struct aio_client, run);
+	struct aio *aio = client->aio;
+	struct aio_request *req;
+	bool more;
+
+	client->runs = false;
+	pthread_mutex_lock(&client->lock);
+	req = STAILQ_FIRST(&client->refused); /* one at most: it ended the run */
+	STAILQ_INIT(&client->refused);
+	more = !STAILQ_EMPTY(&client->to_wait);
+	pthread_mutex_unlock(&client->lock);
+	if (more)
+		start_run(client);
+	if (req) {
+		aio->nr_in_kernel--;
+		finish(aio, req, req->refused);
+	}
+	queue_mark(client->queue);
 }
 
 /*

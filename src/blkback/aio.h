@@ -2,11 +2,16 @@
 /*
  * A worker's disk side: one libaio context and one arena of buffers for all its
  * rings, so that one io_submit per pass serves every disk. Worker thread only.
+ *
+ * No medium may hold up the worker, so what it submits says RWF_NOWAIT. Where the kernel answers that it would have to
+ * wait (a full queue, a suspended device, blocks to be allocated, a file system that cannot tell), the ring's own
+ * thread submits the request once more, without that word. It comes back to the worker like any other.
  */
 #ifndef PVB_AIO_H
 #define PVB_AIO_H
 
 #include <libaio.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -16,6 +21,7 @@
 #include "blkback/kept.h"
 #include "blkback/share.h"
 #include "blkback/slots.h"
+#include "core/slow.h"
 #include "guest/worker.h"
 
 struct aio_request;
@@ -23,15 +29,30 @@ struct aio_request;
 /* `result`: bytes moved, or -errno. */
 typedef void (*aio_fn)(struct aio_request *req, long result);
 
-/* Embedded in whatever waits for it. */
+/* Embedded in whatever waits for it; filled in up to `given_back` before aio_add(). */
 struct aio_request {
-	struct iocb iocb;          /* first: the kernel hands its address back */
-	struct aio_client *client; /* borrowed: whose it is; set once */
-	STAILQ_ENTRY(aio_request) link;
+	struct iocb iocb;          /* first: a transfer or a flush, from io_prep_*() */
+	struct aio_client *client; /* borrowed: whose it is */
+	size_t bytes;              /* of a transfer */
+	bool may_wait; /* whatever the kernel is told: never submitted by the worker itself */
 	aio_fn done;
+	/* In place of done(), after aio_recall() came too late: the medium has not done it. */
+	void (*given_back)(struct aio_request *req);
+	/* the rest is private to aio.c */
+	STAILQ_ENTRY(aio_request) link;
+	bool recalled;
+	int refused; /* -errno */
 };
 
 STAILQ_HEAD(aio_requests, aio_request);
+
+/* What is refused most of the time is not tried: transfers of one direction and about one size. */
+struct aio_tries {
+	uint8_t refused; /* in a row */
+	uint8_t skipped;
+};
+
+#define AIO_SIZES 10u
 
 /* A ring, and what it has of what the worker's rings share. */
 struct aio_client {
@@ -40,6 +61,17 @@ struct aio_client {
 	struct slots_share slots;
 	struct aio_requests behind; /* those for which it has no slot; what comes back makes room */
 	bool waiting; /* for a buffer: one of its own comes back first, and marks the queue */
+	/* the rest is private to aio.c */
+	struct aio *aio; /* borrowed */
+	struct aio_tries tries[2][AIO_SIZES];
+	uint64_t nr_waited;      /* requests that its thread submitted */
+	struct slow *slow;       /* owned: its thread; NULL: it never joined */
+	struct slow_request run; /* of the thread, until it finds nothing more to submit */
+	bool runs;
+	struct loop_timer retry; /* armed: there could be no thread */
+	pthread_mutex_t lock;
+	struct aio_requests to_wait; /* locked: for the thread to submit */
+	struct aio_requests refused; /* locked: what it could not */
 };
 
 struct aio {
@@ -54,30 +86,25 @@ struct aio {
 	struct slots slots;
 	struct aio_requests todo;
 	unsigned int nr_in_kernel;
-	uint64_t nr_submits, nr_requests;
 };
 
 /* What worker_open() takes for PLANE_BLK; its context is a struct aio. */
 extern const struct plane blk_plane;
 
-/* Queue a transfer or a flush for the submit of this pass. `done` runs in a later turn or this one. */
-void aio_read(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
-	      uint64_t offset, aio_fn done);
-void aio_write(struct aio *aio, struct aio_request *req, int fd, void *buf, size_t bytes,
-	       uint64_t offset, aio_fn done);
-/* The same from or into several pieces, which stay the caller's until `done`. */
-void aio_readv(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
-	       uint32_t nr_vec, uint64_t offset, aio_fn done);
-void aio_writev(struct aio *aio, struct aio_request *req, int fd, const struct iovec *vec,
-		uint32_t nr_vec, uint64_t offset, aio_fn done);
-void aio_flush(struct aio *aio, struct aio_request *req, int fd, aio_fn done);
+/* Queue a request for the submit of this pass. `done` runs in a later turn or this one. */
+void aio_add(struct aio *aio, struct aio_request *req);
 
-/* Take back what the kernel does not have yet: true, and `done` does not follow. */
+/*
+ * Take back what the kernel does not have yet: true, and neither `done` nor `given_back` follows. Else one of them
+ * does.
+ */
 bool aio_recall(struct aio *aio, struct aio_request *req);
 
 /* A ring comes. 0 or -ENOMEM. */
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue);
-/* It goes, and has nothing out. Idempotent; fine for one that is zero. */
+/* Whether nothing is out; else the queue is marked when that may have changed. */
+bool aio_is_idle(const struct aio_client *client);
+/* It goes, and is idle. Idempotent; fine for one that is zero. */
 void aio_leave(struct aio *aio, struct aio_client *client);
 
 /* A buffer; NULL when the queue has to wait, and is marked when it is worth another try. */

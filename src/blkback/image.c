@@ -131,6 +131,15 @@ static struct blocks *blocks_of(const struct stat *st)
 	return blocks_get(medium);
 }
 
+/* To note when a file was read its file system may have to wait. No matter where we may not ask for this. */
+static void leave_times(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags | O_NOATIME);
+}
+
 static int measure(struct image *image)
 {
 	struct stat st;
@@ -146,6 +155,7 @@ static int measure(struct image *image)
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return -ENOTSUP;
 	image->block_device = S_ISBLK(st.st_mode);
+	leave_times(image->fd);
 	err = image_size(image, &image->bytes);
 	if (!err && image->bytes == 0)
 		err = -ENODATA;
@@ -219,42 +229,59 @@ static void submit_discard(struct aio *aio, struct image_request *req)
 		req->done(req, err);
 }
 
+static struct image_request *aio_request_of(struct aio_request *aio)
+{
+	return (struct image_request *)(void *)aio;
+}
+
 static void aio_done(struct aio_request *aio, long result)
 {
-	struct image_request *req = (struct image_request *)(void *)aio;
+	struct image_request *req = aio_request_of(aio);
 
 	req->done(req, result);
 }
 
-static void submit_transfer(struct aio *aio, struct image_request *req)
+static void aio_given_back(struct aio_request *aio)
+{
+	struct image_request *req = aio_request_of(aio);
+
+	req->given_back(req);
+}
+
+static void prepare_iocb(struct image_request *req, struct iocb *iocb)
 {
 	int fd = req->image->fd;
-	bool reads = req->op == IMAGE_READ;
+	long long offset = (long long)req->offset;
 
-	if (req->nr_vec)
-		(reads ? aio_readv : aio_writev)(aio, &req->aio, fd, req->vec, req->nr_vec,
-						 req->offset, aio_done);
+	if (req->op == IMAGE_FLUSH)
+		io_prep_fdsync(iocb, fd);
+	else if (req->nr_vec)
+		(req->op == IMAGE_READ ? io_prep_preadv : io_prep_pwritev)(
+			iocb, fd, req->vec, (int)req->nr_vec, offset);
 	else
-		(reads ? aio_read : aio_write)(aio, &req->aio, fd, req->buf, req->bytes,
-					       req->offset, aio_done);
-	if (!reads && req->durable)
-		req->aio.iocb.aio_rw_flags = RWF_DSYNC;
+		(req->op == IMAGE_READ ? io_prep_pread : io_prep_pwrite)(iocb, fd, req->buf,
+									 req->bytes, offset);
+	if (req->op == IMAGE_WRITE && req->durable)
+		iocb->aio_rw_flags = RWF_DSYNC;
+}
+
+/* The page cache reads ahead, makes room and writes through, and waits for that, whatever it is told. */
+static void submit_aio(struct aio *aio, struct image_request *req)
+{
+	prepare_iocb(req, &req->aio.iocb);
+	req->aio.bytes = req->op == IMAGE_FLUSH ? 0 : req->bytes;
+	req->aio.may_wait = !req->image->direct;
+	req->aio.done = aio_done;
+	req->aio.given_back = aio_given_back;
+	aio_add(aio, &req->aio);
 }
 
 static void file_submit(struct aio *aio, struct image_request *req)
 {
-	switch (req->op) {
-	case IMAGE_READ:
-	case IMAGE_WRITE:
-		submit_transfer(aio, req);
-		break;
-	case IMAGE_FLUSH:
-		aio_flush(aio, &req->aio, req->image->fd, aio_done);
-		break;
-	case IMAGE_DISCARD:
+	if (req->op == IMAGE_DISCARD)
 		submit_discard(aio, req);
-		break;
-	}
+	else
+		submit_aio(aio, req);
 }
 
 static void file_recall(struct aio *aio, struct image_request *req)

@@ -328,8 +328,9 @@ static bool answer(struct queue *queue)
 		respond_all(q);
 	if (q->kept.max)
 		vbd_stats_kept(q->stats, &q->kept);
+	stat_set(&q->stats->submit_waits, q->client.nr_waited);
 	vbd_queue_look_at_flow(q);
-	if (q->stopping && vbd_queue_in_flight(q) == 0 && !q->drained) {
+	if (q->stopping && vbd_queue_in_flight(q) == 0 && aio_is_idle(&q->client) && !q->drained) {
 		q->drained = true;
 		vbd_queue_drained(q);
 	}

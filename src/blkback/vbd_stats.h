@@ -29,6 +29,8 @@
 	COUNTER(notify_suppressed, "times",                                                        \
 		"Answers made public, and the guest had not asked to be woken.")                   \
 	COUNTER(buffer_waits, "times", "No buffer was free for the next request.")                 \
+	COUNTER(submit_waits, "requests",                                                          \
+		"Reads and writes that the medium did not take at once.")                          \
 	COUNTER(throttled, "times", "The disk's limits made the next request wait.")               \
 	COUNTER(stalls, "requests", "Held for an admin, because the medium failed.")               \
 	COUNTER(replayed, "requests", "Taken by an earlier daemon, and carried out again.")        \

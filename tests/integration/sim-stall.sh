@@ -428,6 +428,41 @@ no_discard() {
 	two_guests_go
 }
 
+# Whoever submits to it waits, for nothing that the medium has would come back; the worker is not the one.
+waits_in_vain() { # GUEST
+	kill -USR1 "$daemon"
+	grep -q "dump: vbd $1/51712/0 count .* submit_waits=[1-9]" "$log"
+}
+holds_up_who_submits() {
+	two_guests 45:45:0:10
+	touch "$XENSIM_FAULTS/wait-slow"
+	kill -USR1 "$slow_load"
+	until_true 10000 waits_in_vain "$slow" || fail "nothing waits"
+	goes_on fast
+	others_come_and_go
+	! another_round slow 1 || fail "the slow one did not wait"
+	rm "$XENSIM_FAULTS/wait-slow"
+	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
+	goes_on slow
+	two_guests_go
+}
+
+# From one moment to the other and back, with barriers and flushes: all of it is read again in the end.
+has_to_wait_at_times() {
+	start_daemon --workers=2
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load" simblk --requests=20000 --verify-all --queues=2 --odd --segs=32 --mix=35:45:10:10 "$dom" 51712
+	load=$!
+	for _ in 1 2 3 4 5; do
+		touch "$XENSIM_FAULTS/wait-disk"
+		sleep 0.05
+		rm "$XENSIM_FAULTS/wait-disk"
+		sleep 0.02
+	done
+	load_is_clean
+	give_back
+}
+
 # swallowed NR SIMBLK-OPTION...: a guest whose image takes requests and never answers
 swallowed() {
 	_nr=$1
@@ -511,5 +546,7 @@ test_case "an image that cannot be opened yet holds up its own disk alone" no_op
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
 test_case "the daemon ends, whatever does not answer" no_end
 test_case "discards that hang hold up no other disk's" no_discard
+test_case "a medium that holds up who submits to it holds up its own disk alone" holds_up_who_submits
+test_case "requests that have to wait at times come to nothing less" has_to_wait_at_times
 test_case "images that never answer leave the other disks of their worker buffers and requests" never_answers
 exit "$failed"

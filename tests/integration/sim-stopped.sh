@@ -125,6 +125,26 @@ in_full_flight() {
 	ends
 }
 
+# The thread that waits has submitted one; those behind it come back.
+one_is_submitted() {
+	kill -USR1 "$daemon"
+	grep "dump: vbd $dom/51712/0 ring" "$log" | tail -n 1 | grep -q " in_flight=[2-9].* submitted=1 halted\| in_flight=[1-9][0-9].* submitted=1 halted"
+}
+has_to_wait() {
+	preload=$XENSIM_BUILD/lib/medium.so
+	start_daemon
+	guest_with_disk 16
+	touch "$XENSIM_FAULTS/wait-disk"
+	writes_with --depth=32
+	until_true 20000 in_dump " submit_waits=[1-9][0-9]" || fail "nothing waits"
+	xensim-xl suspend "$dom"
+	until_true 20000 one_is_submitted || fail "the others go on: $(grep "$dom/51712" "$log" | tail -n 5)"
+	rm "$XENSIM_FAULTS/wait-disk"
+	until_true 20000 rings_rest || fail "the rings go on"
+	newer_data
+	ends
+}
+
 stalled() {
 	preload=$XENSIM_BUILD/lib/medium.so
 	start_daemon
@@ -314,6 +334,7 @@ test_case "a stopped guest's throttled writes are not done, nor at its end" thro
 test_case "nor when it crashed" crashed
 test_case "nor when it dies without a word" died
 test_case "nor what is left in its rings in full flight" in_full_flight
+test_case "nor those that wait for the medium to take them" has_to_wait
 test_case "nor those that are held by error-policy, whatever an admin says" stalled
 test_case "nor those in the journal of a daemon that was killed" in_journal_of_killed
 test_case "nor those in the journal of a daemon that was stopped" in_journal_of_stopped

@@ -8,8 +8,9 @@
  * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
  * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
  * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
- * through. While there is DIR/swallow-NAME those are taken and never answered. In DIR/control, DIR/guest and DIR/opener
- * such files hold for processes of that role only (role.h).
+ * through. While there is DIR/swallow-NAME those are taken and never answered; while there is DIR/wait-NAME each
+ * transfer has to wait as in a kernel whose queue is full: in io_submit(), or it comes back with EAGAIN where it said
+ * RWF_NOWAIT. In DIR/control, DIR/guest and DIR/opener such files hold for processes of that role only (role.h).
  *
  * DIR and /proc/self/fd are opened at the start, so that a process that later sees no file system hears of faults all the same.
  */
@@ -199,17 +200,49 @@ static bool is_swallowed(const struct iocb *iocb)
 	return fd_has("swallow", iocb->aio_fildes);
 }
 
+static bool has_to_wait(const struct iocb *iocb)
+{
+	return iocb->aio_lio_opcode != IO_CMD_FDSYNC && fd_has("wait", iocb->aio_fildes);
+}
+
+static bool is_plain(const struct iocb *iocb)
+{
+	return !is_swallowed(iocb) && !has_to_wait(iocb) && verdict(iocb) == 0;
+}
+
+typedef int (*submit_fn)(io_context_t, long, struct iocb **);
+
+/* In its place, a read from a pipe in which there is nothing. */
+static int say_again(submit_fn next, io_context_t ctx, const struct iocb *iocb)
+{
+	static int empty[2] = { -1, -1 };
+	static char byte;
+	struct iocb instead, *list = &instead;
+
+	if (empty[0] < 0 && pipe2(empty, O_NONBLOCK | O_CLOEXEC) < 0)
+		return -errno;
+	io_prep_pread(&instead, empty[0], &byte, 1, 0);
+	instead.data = iocb->data;
+	instead.u.c.flags = iocb->u.c.flags;
+	instead.u.c.resfd = iocb->u.c.resfd;
+	return next(ctx, 1, &list);
+}
+
 /* The kernel takes what stands before the first that it refuses, and says why when that is the first. */
 int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 {
-	static int (*next)(io_context_t, long, struct iocb **);
+	static submit_fn next;
 	long fine = 0;
 
 	if (!next)
 		NEXT("io_submit");
 	if (nr > 0 && is_swallowed(iocbs[0]))
 		return 1;
-	while (fine < nr && !is_swallowed(iocbs[fine]) && verdict(iocbs[fine]) == 0)
+	if (nr > 0 && has_to_wait(iocbs[0]) && iocbs[0]->aio_rw_flags & RWF_NOWAIT)
+		return say_again(next, ctx, iocbs[0]);
+	while (nr > 0 && has_to_wait(iocbs[0]))
+		usleep(10000);
+	while (fine < nr && is_plain(iocbs[fine]))
 		fine++;
 	return fine == 0 && nr > 0 ? verdict(iocbs[0]) : next(ctx, fine, iocbs);
 }
