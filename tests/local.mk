@@ -4,7 +4,7 @@
 # A test that hangs is killed after so many seconds, with all that it started.
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
 	XENSIM_LIMIT=$${XENSIM_LIMIT-$$((600 * $${XENSIM_SLOW:-1}))}; export top_srcdir pvbackd XENSIM_LIMIT;
-UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
 UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 
 if HAVE_CMOCKA
@@ -130,6 +130,7 @@ format:
 
 .PHONY: format list-tests
 
+include tests/fake/local.mk
 include tests/sim/local.mk
 include tests/fuzz/local.mk
 include tests/xen/local.mk

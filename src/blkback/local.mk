@@ -53,12 +53,11 @@ tests_unit_test_slow_SOURCES = tests/unit/test-slow.c tests/unit/unit.h
 tests_unit_test_slow_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_slow_LDADD = $(UNIT_LIBS)
 
-# These are their own hypervisors.
-tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h
+tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h $(fake_xen)
 tests_unit_test_kept_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_kept_LDADD = $(UNIT_LIBS)
 
-tests_unit_test_vbd_queue_SOURCES = tests/unit/test-vbd-queue.c tests/unit/unit.h
+tests_unit_test_vbd_queue_SOURCES = tests/unit/test-vbd-queue.c tests/unit/unit.h $(fake_xen)
 tests_unit_test_vbd_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vbd_queue_LDADD = $(UNIT_LIBS)
 endif

@@ -108,7 +108,7 @@ tests_unit_test_vif_kept_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vif_kept_LDADD = $(UNIT_LIBS)
 
 # It is its own hypervisor and its own clock.
-tests_unit_test_vif_queue_SOURCES = tests/unit/test-vif-queue.c tests/unit/netframes.h
+tests_unit_test_vif_queue_SOURCES = tests/unit/test-vif-queue.c tests/unit/netframes.h $(fake_xen)
 tests_unit_test_vif_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vif_queue_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_settime
 tests_unit_test_vif_queue_LDADD = $(UNIT_LIBS)

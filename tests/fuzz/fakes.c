@@ -7,15 +7,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <xenctrl.h>
-#include <xenevtchn.h>
-#include <xengnttab.h>
 #include <xenstore.h>
 
+#include "fake/fake_xen.h"
 #include "fuzz/fuzz.h"
 #include "core/log.h"
 
 enum { MAX_NODES = 256, PATH_BYTES = 96, VALUE_BYTES = 80, MAX_WATCHES = 16, MAX_EVENTS = 512 };
-enum { MAX_MAPS = 64, MAX_PAGES = 16, MAX_PORTS = 64 };
 enum { NR_DOMAINS = 16 };
 
 struct node {
@@ -133,6 +131,7 @@ void fake_reset(void)
 	nr_events = 0;
 	memset(dead, 0, sizeof(dead));
 	memset(&fake_faults, 0, sizeof(fake_faults));
+	memset(&fake_xen, 0, sizeof(fake_xen));
 }
 
 void fake_write(const char *path, const void *value, size_t len)
@@ -412,158 +411,6 @@ bool xs_is_domain_introduced(struct xs_handle *h, unsigned int domid)
 	(void)h;
 	(void)domid;
 	return true;
-}
-
-/* --- libxengnttab --- */
-
-static struct {
-	uint8_t *addr;
-	uint32_t nr, domid, refs[MAX_PAGES];
-} maps[MAX_MAPS];
-
-xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int open_flags)
-{
-	(void)logger;
-	(void)open_flags;
-	return (xengnttab_handle *)(void *)maps;
-}
-
-int xengnttab_close(xengnttab_handle *xgt)
-{
-	(void)xgt;
-	return 0;
-}
-
-void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t count, uint32_t domid,
-				      uint32_t *refs, int prot)
-{
-	(void)xgt;
-	(void)prot;
-	HOLDS(count >= 1 && count <= MAX_PAGES);
-	for (unsigned int i = 0; i < MAX_MAPS; i++) {
-		if (maps[i].addr)
-			continue;
-		if (fails(&fake_faults.bad_maps))
-			break;
-		maps[i].addr = aligned_alloc(4096, count * 4096ul);
-		HOLDS(maps[i].addr);
-		memset(maps[i].addr, 0, count * 4096ul);
-		maps[i].nr = count;
-		maps[i].domid = domid;
-		memcpy(maps[i].refs, refs, count * sizeof(refs[0]));
-		return maps[i].addr;
-	}
-	errno = EINVAL;
-	return NULL;
-}
-
-int xengnttab_unmap(xengnttab_handle *xgt, void *start_address, uint32_t count)
-{
-	(void)xgt;
-	for (unsigned int i = 0; i < MAX_MAPS; i++) {
-		if (maps[i].addr != start_address)
-			continue;
-		HOLDS(maps[i].nr == count);
-		free(maps[i].addr);
-		maps[i].addr = NULL;
-		return 0;
-	}
-	HOLDS(false);
-	return -1;
-}
-
-void *fake_mapped_page(uint32_t domid, uint32_t ref)
-{
-	for (unsigned int i = 0; i < MAX_MAPS; i++)
-		for (uint32_t page = 0; maps[i].addr && page < maps[i].nr; page++)
-			if (maps[i].domid == domid && maps[i].refs[page] == ref)
-				return maps[i].addr + page * 4096ul;
-	return NULL;
-}
-
-unsigned int fake_nr_mapped(void)
-{
-	unsigned int nr = 0;
-
-	for (unsigned int i = 0; i < MAX_MAPS; i++)
-		nr += maps[i].addr != NULL;
-	return nr;
-}
-
-/* No guest page is ever granted for data: each copy fails by itself. */
-int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t count,
-			 xengnttab_grant_copy_segment_t *segs)
-{
-	(void)xgt;
-	for (uint32_t i = 0; i < count; i++)
-		segs[i].status = GNTST_bad_gntref;
-	return 0;
-}
-
-/* --- libxenevtchn --- */
-
-static bool bound[MAX_PORTS];
-static int port_fd = -1;
-
-xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int open_flags)
-{
-	(void)logger;
-	(void)open_flags;
-	if (port_fd < 0)
-		port_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return (xenevtchn_handle *)(void *)bound;
-}
-
-int xenevtchn_close(xenevtchn_handle *xce)
-{
-	(void)xce;
-	return 0;
-}
-
-int xenevtchn_fd(xenevtchn_handle *xce)
-{
-	(void)xce;
-	return port_fd;
-}
-
-xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
-						     evtchn_port_t remote_port)
-{
-	(void)xce;
-	(void)domid;
-	(void)remote_port;
-	if (!fails(&fake_faults.bad_binds))
-		for (int port = 1; port < MAX_PORTS; port++)
-			if (!bound[port]) {
-				bound[port] = true;
-				return port;
-			}
-	errno = ENOSPC;
-	return -1;
-}
-
-int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
-{
-	(void)xce;
-	HOLDS(port < MAX_PORTS && bound[port]);
-	bound[port] = false;
-	return 0;
-}
-
-int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
-{
-	(void)xce;
-	HOLDS(port < MAX_PORTS && bound[port]);
-	return 0;
-}
-
-unsigned int fake_nr_bound(void)
-{
-	unsigned int nr = 0;
-
-	for (unsigned int i = 0; i < MAX_PORTS; i++)
-		nr += bound[i];
-	return nr;
 }
 
 /* --- libxenctrl --- */

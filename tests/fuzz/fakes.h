@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Xen libraries within one process, for fuzz targets: a little xenstore, grants that map to
- * memory of ours, ports that never fire; and no log. One thread; the target says what happens next.
+ * libxenstore and libxenctrl within one process, for fuzz targets, and no log; grants and ports are those of
+ * tests/fake. One thread; the target says what happens next.
  */
 #ifndef PVB_FUZZ_FAKES_H
 #define PVB_FUZZ_FAKES_H
@@ -35,16 +35,11 @@ extern void (*fake_on_write)(const char *path, const char *before, const char *v
 struct fake_faults {
 	unsigned int conflicts;  /* so many commits end in EAGAIN */
 	unsigned int bad_writes; /* so many writes end in ENOSPC */
-	unsigned int bad_maps, bad_binds;
 };
 extern struct fake_faults fake_faults;
 
 /* --- the hypervisor --- */
 
 void fake_kill_domain(uint32_t domid); /* dying; says nothing in xenstore */
-/* The page that the program has mapped as @ref of @domid; NULL when it has not. */
-void *fake_mapped_page(uint32_t domid, uint32_t ref);
-unsigned int fake_nr_mapped(void); /* calls to map that were not unmapped */
-unsigned int fake_nr_bound(void);
 
 #endif

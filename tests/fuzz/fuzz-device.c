@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "blkback/vbd.h"
+#include "fake/fake_xen.h"
 #include "fuzz/fakes.h"
 #include "fuzz/fuzz.h"
 #include "control/registry.h"
@@ -358,7 +359,7 @@ static void state_of_guest(struct fuzz_input *in, const struct names *n)
 
 static void producer(struct fuzz_input *in, const struct names *n)
 {
-	uint32_t *page = fake_mapped_page(n->domid, 8);
+	uint32_t *page = fake_xen_mapped(n->domid, 8);
 
 	if (page)
 		page[0] = fuzz_u8(in);
@@ -377,10 +378,10 @@ static void trouble(struct fuzz_input *in)
 		fake_faults.bad_writes = 1;
 		break;
 	case 2:
-		fake_faults.bad_maps = 1;
+		fake_xen.bad_maps = 1;
 		break;
 	case 3:
-		fake_faults.bad_binds = 1;
+		fake_xen.bad_binds = 1;
 		break;
 	case 4:
 		refuse_attach = !refuse_attach;
@@ -421,7 +422,7 @@ static struct registry *restart(struct registry *registry)
 {
 	registry_stop(registry);
 	settle();
-	HOLDS(fake_nr_mapped() == 0 && fake_nr_bound() == 0);
+	HOLDS(fake_xen_nr_mapped() == 0 && fake_xen_nr_bound() == 0);
 	registry_free(registry);
 	fake_forget_watches();
 	leftover_sweep(&store, runtime_dir, leftovers);
@@ -513,7 +514,7 @@ static int lowest_descriptor(void)
 
 static void check_nothing_is_held(int lowest)
 {
-	HOLDS(fake_nr_mapped() == 0 && fake_nr_bound() == 0);
+	HOLDS(fake_xen_nr_mapped() == 0 && fake_xen_nr_bound() == 0);
 	HOLDS(fake_nr_watches() == OWN_WATCHES);
 	for (unsigned int i = 0; i < MAX_PROBES; i++)
 		HOLDS(!toys[i]);
@@ -538,6 +539,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left)
 		event(&in, &registry);
 	memset(&fake_faults, 0, sizeof(fake_faults));
+	memset(&fake_xen, 0, sizeof(fake_xen));
 	settle();
 	fake_on_write = NULL;
 	fake_remove("/local/domain/0/backend");

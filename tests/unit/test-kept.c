@@ -2,44 +2,26 @@
 /* Persistent grants that are kept mapped: each once, at most so many, and none left behind. */
 #include "unit.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <xengnttab.h>
 
 #include "blkback/kept.h"
+#include "fake/fake_xen.h"
 
 #define NR_REFS 64u
 #define PAGE    4096u
 
-/* This test is its own hypervisor: a page for each reference, those from NR_REFS on are refused. */
+/* The guest: a page for each reference, those from NR_REFS on are refused. */
 static uint8_t pages[NR_REFS][PAGE];
-static unsigned int mapped[NR_REFS], nr_mapped, nr_calls;
 
-void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32_t domid,
-				      uint32_t *refs, int prot)
+static bool mapped(uint32_t ref)
 {
-	(void)xgt;
-	CHECK(nr == 1 && domid == 7 && prot == (PROT_READ | PROT_WRITE));
-	nr_calls++;
-	if (*refs >= NR_REFS) {
-		errno = EINVAL;
-		return NULL;
-	}
-	CHECK(!mapped[*refs]++);
-	nr_mapped++;
-	return pages[*refs];
+	return fake_xen_mapped(7, ref) != NULL;
 }
 
-int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
+static void *page_of(uint32_t domid, uint32_t ref, int prot)
 {
-	size_t ref = (size_t)((uint8_t *)start - pages[0]) / PAGE;
-
-	(void)xgt;
-	CHECK(nr == 1 && ref < NR_REFS && mapped[ref] == 1);
-	mapped[ref] = 0;
-	nr_mapped--;
-	return 0;
+	CHECK(domid == 7 && prot == (PROT_READ | PROT_WRITE) && !mapped(ref));
+	return ref < NR_REFS ? pages[ref] : NULL;
 }
 
 static struct kept_budget budget;
@@ -49,7 +31,7 @@ static struct kept kept;
 static void fresh(uint32_t max)
 {
 	budget = (struct kept_budget){ .max = 1000 };
-	nr_calls = 0;
+	fake_xen = (struct fake_xen){ .page = page_of };
 	kept_init(&kept, NULL, 7, max, &budget);
 }
 
@@ -57,7 +39,7 @@ static void end(void)
 {
 	kept_done(&kept);
 	kept_done(&kept);
-	CHECK(nr_mapped == 0 && budget.used == 0);
+	CHECK(fake_xen_nr_mapped() == 0 && budget.used == 0);
 }
 
 static void a_page_is_mapped_once_and_found_again(void **state)
@@ -67,7 +49,7 @@ static void a_page_is_mapped_once_and_found_again(void **state)
 	for (unsigned int round = 0; round < 3; round++)
 		for (uint32_t ref = 0; ref < 16; ref++)
 			CHECK(kept_find(&kept, ref) == pages[ref]);
-	CHECK(nr_calls == 16 && kept.nr == 16 && budget.used == 16);
+	CHECK(fake_xen.nr_maps == 16 && kept.nr == 16 && budget.used == 16);
 	end();
 }
 
@@ -75,7 +57,7 @@ static void nothing_agreed_keeps_nothing(void **state)
 {
 	(void)state;
 	fresh(0);
-	CHECK(kept_find(&kept, 3) == NULL && nr_calls == 0);
+	CHECK(kept_find(&kept, 3) == NULL && fake_xen.nr_maps == 0);
 	end();
 	kept = (struct kept){ 0 };
 	CHECK(kept_find(&kept, 3) == NULL);
@@ -91,7 +73,7 @@ static void a_full_set_in_use_stays(void **state)
 			CHECK(kept_find(&kept, ref) == pages[ref]);
 		CHECK(kept_find(&kept, 10 + round % 50) == NULL);
 	}
-	CHECK(nr_calls == 4);
+	CHECK(fake_xen.nr_maps == 4);
 	end();
 }
 
@@ -103,9 +85,9 @@ static void what_is_out_of_use_gives_way(void **state)
 		kept_find(&kept, ref);
 	for (unsigned int i = 0; i < 4 * 8; i++)
 		kept_find(&kept, 1 + i % 3);
-	CHECK(mapped[0]);
+	CHECK(mapped(0));
 	CHECK(kept_find(&kept, 20) == pages[20]);
-	CHECK(!mapped[0] && mapped[1] && mapped[2] && mapped[3] && kept.nr == 4 && kept.drops == 1);
+	CHECK(!mapped(0) && mapped(1) && mapped(2) && mapped(3) && kept.nr == 4 && kept.drops == 1);
 	CHECK(kept_find(&kept, 0) == NULL); /* the others are in use */
 	end();
 }
@@ -120,14 +102,14 @@ static void what_is_held_stays(void **state)
 		kept_find(&kept, 1 + i % 3);
 	for (unsigned int i = 0; i < 2 * KEPT_UNUSED_TICKS; i++)
 		kept_tick(&kept);
-	CHECK(kept_find(&kept, 20) == NULL && mapped[0]);
+	CHECK(kept_find(&kept, 20) == NULL && mapped(0));
 	kept_let_go(&kept, 0);
 	kept_tick(&kept);
-	CHECK(mapped[0]);
+	CHECK(mapped(0));
 	kept_let_go(&kept, 0);
 	kept_let_go(&kept, 21); /* one that nobody holds */
 	kept_tick(&kept);
-	CHECK(!mapped[0] && kept.nr == 0);
+	CHECK(!mapped(0) && kept.nr == 0);
 	CHECK(kept_hold(&kept, NR_REFS) == NULL);
 	end();
 }
@@ -143,7 +125,7 @@ static void a_new_set_takes_the_place_of_the_old(void **state)
 		for (uint32_t ref = 30; ref < 34; ref++)
 			kept_find(&kept, ref);
 	for (uint32_t ref = 0; ref < 4; ref++)
-		CHECK(!mapped[ref] && mapped[30 + ref]);
+		CHECK(!mapped(ref) && mapped(30 + ref));
 	end();
 }
 
@@ -174,7 +156,7 @@ static void a_frontend_without_a_promise_is_not_tried_for_ever(void **state)
 	CHECK(kept_find(&kept, 1) == pages[1]);
 	for (unsigned int i = 0; i < 1000; i++)
 		CHECK(kept_find(&kept, 1000 + i) == NULL);
-	CHECK(nr_calls == 65);
+	CHECK(fake_xen.nr_maps == 65);
 	CHECK(kept_find(&kept, 1) == pages[1]);
 	end();
 }
@@ -186,11 +168,11 @@ static void a_page_out_of_use_is_dropped_in_time(void **state)
 	kept_find(&kept, 0);
 	kept_find(&kept, 1);
 	for (unsigned int i = 0; i < KEPT_UNUSED_TICKS; i++) {
-		CHECK(mapped[0] && mapped[1]);
+		CHECK(mapped(0) && mapped(1));
 		kept_find(&kept, 1);
 		kept_tick(&kept);
 	}
-	CHECK(!mapped[0] && mapped[1] && kept.nr == 1 && kept.drops == 1 && budget.used == 1);
+	CHECK(!mapped(0) && mapped(1) && kept.nr == 1 && kept.drops == 1 && budget.used == 1);
 	CHECK(kept_find(&kept, 0) == pages[0]); /* and may come again */
 	end();
 	kept_tick(&kept); /* nothing is kept */

@@ -2,7 +2,7 @@
 /*
  * Block rings on one worker, pass by pass: what a deep ring gets of a pass, and what the others keep;
  * what the journal says the moment responses are public.
- * This test is its own hypervisor, guest and medium, and counts; nothing here depends on time.
+ * This test is its own guest and medium, and counts; nothing here depends on time.
  */
 #include "unit.h"
 
@@ -14,6 +14,7 @@
 
 #include "blkback/vbd_file.h"
 #include "blkback/vbd_queue.h"
+#include "fake/fake_xen.h"
 
 #define NR_RINGS   2u
 #define RING_PAGES 16u
@@ -22,11 +23,9 @@
 #define PAGE       4096u
 
 static uint8_t rings[NR_RINGS][RING_PAGES * PAGE] __attribute__((aligned(4096)));
-static int event_fd[2];
-static unsigned int nr_mapped, nr_bound, nr_copied;
 
 /*
- * --- the hypervisor: reference 16 * ring + page is a ring's page, DATA_REF one that can be mapped, any other
+ * --- the guest: reference 16 * ring + page is a ring's page, DATA_REF one that can be mapped, any other
  * one can be copied ---
  */
 
@@ -34,95 +33,26 @@ static unsigned int nr_mapped, nr_bound, nr_copied;
 
 static uint8_t data[PAGE] __attribute__((aligned(4096)));
 
-xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int flags)
+static void *page_of(uint32_t domid, uint32_t ref, int prot)
 {
-	(void)logger, (void)flags;
-	return (xengnttab_handle *)(void *)rings;
-}
+	static uint8_t any[PAGE];
 
-int xengnttab_close(xengnttab_handle *xgt)
-{
-	(void)xgt;
-	return 0;
-}
-
-void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32_t domid,
-				      uint32_t *refs, int prot)
-{
-	(void)xgt, (void)domid, (void)prot;
-	if (refs[0] == DATA_REF) {
-		nr_mapped++;
+	(void)domid;
+	if (ref < NR_RINGS * RING_PAGES)
+		return rings[ref / RING_PAGES] + ref % RING_PAGES * PAGE;
+	if (ref == DATA_REF)
 		return data;
-	}
-	if (refs[0] > DATA_REF) {
-		errno = EINVAL;
-		return NULL;
-	}
-	CHECK(nr == RING_PAGES && refs[0] / RING_PAGES < NR_RINGS);
-	nr_mapped++;
-	return rings[refs[0] / RING_PAGES];
-}
-
-int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
-{
-	(void)xgt, (void)start, (void)nr;
-	nr_mapped--;
-	return 0;
-}
-
-int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t nr, xengnttab_grant_copy_segment_t *segs)
-{
-	(void)xgt;
-	nr_copied += nr;
-	for (uint32_t i = 0; i < nr; i++)
-		segs[i].status = 0;
-	return 0;
-}
-
-xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int flags)
-{
-	(void)logger, (void)flags;
-	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, event_fd) == 0);
-	return (xenevtchn_handle *)(void *)event_fd;
-}
-
-int xenevtchn_close(xenevtchn_handle *xce)
-{
-	(void)xce;
-	close(event_fd[0]);
-	close(event_fd[1]);
-	return 0;
-}
-
-int xenevtchn_fd(xenevtchn_handle *xce)
-{
-	(void)xce;
-	return event_fd[0];
-}
-
-xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
-						     evtchn_port_t remote)
-{
-	(void)xce, (void)domid;
-	nr_bound++;
-	return (xenevtchn_port_or_error_t)remote;
-}
-
-int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
-{
-	(void)xce, (void)port;
-	nr_bound--;
-	return 0;
+	CHECK(!prot || ref > DATA_REF);
+	return prot ? NULL : any;
 }
 
 static void (*at_notify)(unsigned int ring);
 
-int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
+static void notified(uint32_t domid, uint32_t port)
 {
-	(void)xce;
+	(void)domid;
 	if (at_notify)
 		at_notify(port - 1);
-	return 0;
 }
 
 /* --- the medium: keeps what it is asked for until the test lets it be done --- */
@@ -361,7 +291,7 @@ static int setup(void **state)
 	one_disk = stalls = resumes = medium_is_away = false;
 	asked_ref = 1000;
 	max_kept = 0;
-	nr_copied = 0;
+	fake_xen = (struct fake_xen){ .page = page_of, .notified = notified };
 	nr_attached = nr_detached = nr_asked = nr_passes = 0;
 	most_asked = most_answered = shallow_asked_in = shallow_answered_in = 0;
 	memset(answered_by, 0, sizeof(answered_by));
@@ -374,7 +304,7 @@ static int teardown(void **state)
 	vbd_queue_detach(&queues[0]);
 	vbd_queue_detach(&queues[1]);
 	settle();
-	CHECK(nr_detached == 2 && nr_mapped == 0 && nr_bound == 0);
+	CHECK(nr_detached == 2 && fake_xen_nr_mapped() == 0 && fake_xen_nr_bound() == 0);
 	CHECK(bufpool_used(the_aio.buffers) == 0);
 	worker_close(&worker);
 	for (uint32_t ring = 0; ring < 2; ring++)
@@ -557,7 +487,7 @@ static void data_of_persistent_grants_stays_where_it_lies(void **state)
 	      asked[0]->vec[0].iov_len == 512);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 3 && nr_copied == 0 && queues[0].stats->in_place == 3);
+	CHECK(word(0, 2) == 3 && fake_xen.nr_copies == 0 && queues[0].stats->in_place == 3);
 	CHECK(queues[0].stats->bytes_read == 3 * 512);
 }
 
@@ -570,7 +500,7 @@ static void what_is_not_mapped_is_copied(void **state)
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 1 && nr_copied == 1 && queues[0].stats->in_place == 0);
+	CHECK(word(0, 2) == 1 && fake_xen.nr_copies == 1 && queues[0].stats->in_place == 0);
 }
 
 /* The first that the kernel refuses is made again by way of a buffer, and so is all that follows. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A network queue on a real worker, with a socket for its tap and a few arrays for its guest. The Xen
- * libraries' functions are defined here, and time passes when a test says so.
+ * A network queue on a real worker, with a socket for its tap and a few arrays for its guest. Time passes
+ * when a test says so.
  */
 #include <endian.h>
 #include <errno.h>
@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <xen/grant_table.h>
 
+#include "fake/fake_xen.h"
 #include "netback/checksum.h"
 #include "netback/vif.h"
 #include "netback/vif_queue.h"
@@ -26,6 +26,7 @@
 #define PAGES    800
 #define TX_PAGE  600
 #define RX_PAGE  601
+#define DOMID    3
 #define TX_PORT  11
 #define RX_PORT  12
 #define NO_GRANT 5000
@@ -34,14 +35,11 @@
 #define RIVAL_PAGE 610
 #define RIVAL_PORT 20
 
-/* --- the hypervisor --- */
+/* --- the guest, and time --- */
 
 static _Alignas(4096) uint8_t pages[PAGES][4096];
 static bool revoked[PAGES];
-static int nr_mapped, nr_bound, fail_step;
-static int event_fd[2]; /* [0] is the worker's */
-static unsigned int notified[16], nr_copy_calls;
-static unsigned int nr_ops; /* what the kernel makes of the copies: one for each local page */
+static unsigned int notified[16];
 static uint64_t clock_offset_ns;
 
 static void rival_reacts(uint32_t index);
@@ -75,128 +73,19 @@ static void pass_ms(uint64_t ms)
 	clock_offset_ns += ms * 1000000u;
 }
 
-/* Fails the call that a test has chosen. */
-static bool fails(void)
+static void *page_of(uint32_t domid, uint32_t ref, int prot)
 {
-	if (fail_step == 0 || --fail_step)
-		return false;
-	errno = EACCES;
-	return true;
-}
-
-xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned int flags)
-{
-	(void)logger;
-	(void)flags;
-	return (xengnttab_handle *)(void *)pages;
-}
-
-int xengnttab_close(xengnttab_handle *xgt)
-{
-	(void)xgt;
-	return 0;
-}
-
-void *xengnttab_map_domain_grant_refs(xengnttab_handle *xgt, uint32_t nr, uint32_t domid,
-				      uint32_t *refs, int prot)
-{
-	(void)xgt;
 	(void)domid;
-	(void)prot;
-	if (fails() || nr != 1 || refs[0] >= PAGES)
-		return NULL;
-	nr_mapped++;
-	return pages[refs[0]];
+	return ref < PAGES && (prot || !revoked[ref]) ? pages[ref] : NULL;
 }
 
-int xengnttab_unmap(xengnttab_handle *xgt, void *start, uint32_t nr)
+static void hears(uint32_t domid, uint32_t port)
 {
-	(void)xgt;
-	(void)start;
-	(void)nr;
-	nr_mapped--;
-	return 0;
-}
-
-static bool granted(uint32_t ref)
-{
-	return ref < PAGES && !revoked[ref];
-}
-
-int xengnttab_grant_copy(xengnttab_handle *xgt, uint32_t nr, xengnttab_grant_copy_segment_t *segs)
-{
-	(void)xgt;
-	nr_copy_calls++;
-	for (uint32_t i = 0; i < nr; i++) {
-		xengnttab_grant_copy_segment_t *s = &segs[i];
-		bool from = s->flags & GNTCOPY_source_gref;
-		uint32_t ref = from ? s->source.foreign.ref : s->dest.foreign.ref;
-		uint32_t offset = from ? s->source.foreign.offset : s->dest.foreign.offset;
-
-		uintptr_t local = (uintptr_t)(from ? s->dest.virt : s->source.virt);
-
-		assert_true(s->len > 0 && offset + s->len <= 4096);
-		nr_ops += (unsigned int)((local + s->len - 1) / 4096 - local / 4096 + 1);
-		s->status = granted(ref) ? GNTST_okay : GNTST_bad_gntref;
-		if (!granted(ref))
-			continue;
-		if (from)
-			memcpy(s->dest.virt, pages[ref] + offset, s->len);
-		else
-			memcpy(pages[ref] + offset, s->source.virt, s->len);
-	}
-	return 0;
-}
-
-xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int flags)
-{
-	(void)logger;
-	(void)flags;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, event_fd), 0);
-	return (xenevtchn_handle *)(void *)event_fd;
-}
-
-int xenevtchn_close(xenevtchn_handle *xce)
-{
-	(void)xce;
-	close(event_fd[0]);
-	close(event_fd[1]);
-	return 0;
-}
-
-int xenevtchn_fd(xenevtchn_handle *xce)
-{
-	(void)xce;
-	return event_fd[0];
-}
-
-xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
-						     evtchn_port_t remote)
-{
-	(void)xce;
 	(void)domid;
-	if (fails())
-		return -1;
-	nr_bound++;
-	return (xenevtchn_port_or_error_t)remote;
-}
-
-int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
-{
-	(void)xce;
-	(void)port;
-	nr_bound--;
-	return 0;
-}
-
-int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
-{
-	(void)xce;
 	if (port < RIVAL_PORT)
 		notified[port]++;
 	else
 		rival_reacts(port - RIVAL_PORT);
-	return 0;
 }
 
 /* --- what the queue tells the control thread --- */
@@ -292,8 +181,8 @@ static void make_queue(bool notify, struct offload_accept accept)
 
 	memset(revoked, 0, sizeof(revoked));
 	memset(notified, 0, sizeof(notified));
-	nr_started = nr_stopped = nr_synced = nr_broke = nr_stall_calls = fail_step = 0;
-	nr_copy_calls = nr_ops = 0;
+	nr_started = nr_stopped = nr_synced = nr_broke = nr_stall_calls = 0;
+	fake_xen = (struct fake_xen){ .page = page_of, .notified = hears };
 	stalled_now = false;
 	tx_prod = tx_seen = rx_prod = rx_seen = 0;
 	make_ring(TX_PAGE);
@@ -321,7 +210,7 @@ static void make_queue(bool notify, struct offload_accept accept)
 	q->drain_ns = UINT64_C(10000000000);
 	q->stall_ns = UINT64_C(60000000000);
 	q->accept = accept;
-	q->id = (struct trace_id){ .kind = "vif", .domid = 3, .devid = 1 };
+	q->id = (struct trace_id){ .kind = "vif", .domid = DOMID, .devid = 1 };
 	q->front = (struct vif_front_queue){ TX_PAGE, RX_PAGE, TX_PORT, RX_PORT };
 }
 
@@ -365,8 +254,8 @@ static int teardown(void **state)
 	vif_queue_stop(q);
 	settle();
 	assert_int_equal(nr_stopped, 1);
-	assert_int_equal(nr_mapped, 0);
-	assert_int_equal(nr_bound, 0);
+	assert_int_equal(fake_xen_nr_mapped(), 0);
+	assert_int_equal(fake_xen_nr_bound(), 0);
 	close(q->fd);
 	close(tap);
 	worker_close(&worker);
@@ -390,16 +279,10 @@ static void tx_slot(uint16_t id, uint32_t gref, uint16_t offset, uint16_t size, 
 	tx_push(&req, sizeof(req));
 }
 
-static void event(uint32_t port)
-{
-	/* Refused when one is pending already: then that one will do. */
-	(void)!write(event_fd[1], &port, sizeof(port));
-}
-
 static void tx_kick(void)
 {
 	put32(pages[TX_PAGE], tx_prod);
-	event(TX_PORT);
+	fake_xen_event(DOMID, TX_PORT);
 	settle();
 }
 
@@ -488,7 +371,7 @@ static void rx_post_and_kick(uint32_t nr)
 	rx_post(nr);
 	/* As an honest frontend does: only when the backend asked for it. */
 	if (rx_prod - wanted < rx_prod - old)
-		event(RX_PORT);
+		fake_xen_event(DOMID, RX_PORT);
 	settle();
 }
 
@@ -887,7 +770,7 @@ static void row_1_impossible_index_stops_the_queue_for_good(void **state)
 	tx_kick();
 	rx_post(10);
 	host_sends(&s, &b, false, 0);
-	event(RX_PORT);
+	fake_xen_event(DOMID, RX_PORT);
 	settle();
 	expect_no_response();
 	expect_nothing_received();
@@ -898,7 +781,7 @@ static void row_1_impossible_receive_index_stops_it_too(void **state)
 {
 	(void)state;
 	put32(pages[RX_PAGE], 257);
-	event(RX_PORT);
+	fake_xen_event(DOMID, RX_PORT);
 	settle();
 	assert_int_equal(nr_broke, 1);
 }
@@ -930,7 +813,7 @@ static void full_ring_is_served_in_batches(void **state)
 		seen++;
 	/* A socket holds fewer than a tap; what it refused was dropped and counted. */
 	assert_int_equal(seen + q->stats->tx_drop_tap_busy, 256);
-	assert_true(nr_copy_calls <= 256 / VIF_BATCH);
+	assert_true(fake_xen.nr_copy_calls <= 256 / VIF_BATCH);
 }
 
 static void busy_host_drops_and_says_so(void **state)
@@ -1061,7 +944,7 @@ static void pass_ends_when_the_kernel_has_enough_to_cut(void **state)
 
 	(void)state;
 	send_large_frames(60, 130);
-	event(TX_PORT);
+	fake_xen_event(DOMID, TX_PORT);
 	for (uint32_t nr; sum < 60; sum += nr) {
 		one_pass();
 		nr = host_counts();
@@ -1076,7 +959,7 @@ static void packet_limit_counts_segments(void **state)
 	(void)state;
 	rate_set(&limits.tx.packets, 100, 100000); /* one in a millisecond */
 	send_large_frames(10, 60);
-	event(TX_PORT);
+	fake_xen_event(DOMID, TX_PORT);
 	settle();
 	assert_int_equal(host_counts(), 2);
 	pass_ms(20); /* what the second took beyond the burst */
@@ -1095,7 +978,7 @@ static void byte_limit_counts_the_headers_of_each_segment(void **state)
 	(void)state;
 	rate_set(&limits.tx.bytes, 1, 1000000);
 	send_large_frames(60, 60);
-	event(TX_PORT);
+	fake_xen_event(DOMID, TX_PORT);
 	settle();
 	assert_int_equal(host_counts(), RATE_MIN_BURST_BYTES / (60 * (50 + 66)));
 }
@@ -1456,17 +1339,17 @@ static void large_frame_costs_17_operations_each_way(void **state)
 	rx_post_and_kick(18);
 	host_sends(&s, &b, true, 1448);
 	assert_true(guest_receives(&r));
-	assert_int_equal(nr_ops, (b.len + 4095) / 4096);
-	nr_ops = 0;
+	assert_int_equal(fake_xen.nr_copy_ops, (b.len + 4095) / 4096);
+	fake_xen.nr_copy_ops = 0;
 	send_frame(frame, b.len, NETIF_TX_CSUM_BLANK, 1448, false);
 	assert_int_equal(host_reads(&hdr), b.len);
-	assert_int_equal(nr_ops, (b.len + 4095) / 4096);
-	nr_ops = 0;
+	assert_int_equal(fake_xen.nr_copy_ops, (b.len + 4095) / 4096);
+	fake_xen.nr_copy_ops = 0;
 	atomic_store(&shared.headroom, 256);
 	rx_post_and_kick(19);
 	host_sends(&s, &b, true, 1448);
 	assert_true(guest_receives(&r));
-	assert_int_equal(nr_ops, (b.len + 256 + 4095) / 4096);
+	assert_int_equal(fake_xen.nr_copy_ops, (b.len + 256 + 4095) / 4096);
 }
 
 static void frames_wait_for_the_first_slot(void **state)
@@ -2020,7 +1903,7 @@ static void one_event_channel_serves_both_directions(void **state)
 	struct received r;
 
 	(void)state;
-	assert_int_equal(nr_bound, 1);
+	assert_int_equal(fake_xen_nr_bound(), 1);
 	rx_post(4);
 	host_sends(&s, &b, false, 0);
 	assert_true(guest_receives(&r));
@@ -2034,15 +1917,15 @@ static void one_event_channel_serves_both_directions(void **state)
 static void start_that_fails_anywhere_leaves_nothing(void **state)
 {
 	(void)state;
-	for (int step = 1; step <= 4; step++) {
+	for (unsigned int step = 1; step <= 4; step++) {
 		make_queue(true, all);
-		fail_step = step;
+		fake_xen.bad_step = step;
 		start();
 		assert_false(q->started);
 		assert_int_equal(q->err, -EACCES);
 		assert_non_null(q->why);
-		assert_int_equal(nr_mapped, 0);
-		assert_int_equal(nr_bound, 0);
+		assert_int_equal(fake_xen_nr_mapped(), 0);
+		assert_int_equal(fake_xen_nr_bound(), 0);
 		teardown(NULL); /* stopping what never started is fine as well */
 	}
 }
@@ -2203,7 +2086,7 @@ static void make_rivals(uint32_t nr, bool send)
 	assert_int_equal(nr_started, nr + 1);
 	for (uint32_t i = 0; i < nr; i++) {
 		rival_reacts(i);
-		event(RIVAL_PORT + i);
+		fake_xen_event(DOMID, RIVAL_PORT + i);
 	}
 }
 
@@ -2234,7 +2117,7 @@ static void victim_sends(void)
 	for (; tx_prod - get32(pages[TX_PAGE] + 8) < 256;)
 		tx_slot(0, 0, 0, 60, 0);
 	put32(pages[TX_PAGE], tx_prod);
-	event(TX_PORT);
+	fake_xen_event(DOMID, TX_PORT);
 }
 
 static void check_share_of_sending(uint32_t nr)

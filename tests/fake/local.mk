@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# The hypervisor of unit tests and fuzz targets that are one process: a few entry points of the Xen libraries.
+fake_xen = tests/fake/fake_xen.c tests/fake/fake_xen.h
