@@ -8,6 +8,7 @@ pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(A
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
 	src/core/container_of.h \
+	src/core/fdpass.c src/core/fdpass.h \
 	src/core/link.c src/core/link.h \
 	src/core/log.c src/core/log.h \
 	src/core/log_journal.c src/core/log_journal.h \
@@ -33,6 +34,7 @@ libpvb_a_SOURCES = \
 	src/control/keys.c src/control/keys.h \
 	src/control/leftover.c src/control/leftover.h \
 	src/control/medium_id.c src/control/medium_id.h \
+	src/control/opener.c src/control/opener.h \
 	src/control/owner.c src/control/owner.h \
 	src/control/reason.c src/control/reason.h \
 	src/control/registry.c src/control/registry.h \

@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test-log-journal \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
+	tests/unit/test-opener \
 	tests/unit/test-parse \
 	tests/unit/test-stats \
 	tests/unit/test-options \
@@ -96,6 +97,10 @@ tests_unit_test_nbd_keep_LDADD = $(UNIT_LIBS)
 tests_unit_test_nbd_name_SOURCES = tests/unit/test-nbd-name.c tests/unit/unit.h
 tests_unit_test_nbd_name_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nbd_name_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_opener_SOURCES = tests/unit/test-opener.c tests/unit/unit.h
+tests_unit_test_opener_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_opener_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_parse_SOURCES = tests/unit/test-parse.c tests/unit/unit.h
 tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)

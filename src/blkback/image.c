@@ -2,59 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/stat.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "core/container_of.h"
 #include "blkback/image.h"
 #include "ring/blkif.h"
-
-#define PHYSICAL_MAX (1u << 20)
-
-/* A number from /sys/dev/block/MAJOR:MINOR/queue; a partition's queue is its disk's. 0 when unknown. */
-static unsigned long long queue_limit(dev_t dev, const char *name)
-{
-	static const char *const places[] = { "", "/.." };
-	unsigned long long value = 0;
-
-	for (unsigned int i = 0; i < 2; i++) {
-		char path[128];
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/%s", major(dev),
-			 minor(dev), places[i], name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		if (fscanf(file, "%llu", &value) != 1)
-			value = 0;
-		fclose(file);
-		break;
-	}
-	return value;
-}
-
-/* Holes can be punched into files; a block device says what it can. */
-static void learn_discard(struct image *image, const struct stat *st)
-{
-	unsigned long long granularity;
-
-	if (S_ISREG(st->st_mode)) {
-		image->discard = true;
-		image->discard_granularity = (uint32_t)st->st_blksize;
-		return;
-	}
-	granularity = queue_limit(st->st_rdev, "discard_granularity");
-	image->discard = queue_limit(st->st_rdev, "discard_max_bytes") > 0 && granularity > 0 &&
-			 granularity <= UINT32_MAX;
-	image->discard_granularity = (uint32_t)granularity;
-	image->secure_discard = queue_limit(st->st_rdev, "secure_erase_max_bytes") > 0;
-}
 
 static int file_size(const struct image *image, uint64_t *ret_bytes)
 {
@@ -66,106 +21,6 @@ static int file_size(const struct image *image, uint64_t *ret_bytes)
 		return -errno;
 	*ret_bytes = (uint64_t)st.st_size;
 	return 0;
-}
-
-static bool reads_directly(int fd, void *buf, uint32_t bytes)
-{
-	return pread(fd, buf, bytes, 0) == (ssize_t)bytes;
-}
-
-/*
- * The smallest request that the medium takes past the page cache: one read is the proof. 0 when
- * there is none, or the medium does not end with such a block.
- */
-static uint32_t direct_block(int fd, uint64_t bytes)
-{
-	uint32_t block = BLKIF_SECTOR_SIZE;
-	void *buf;
-
-	if (bytes == 0 || posix_memalign(&buf, IMAGE_BLOCK_MAX, IMAGE_BLOCK_MAX))
-		return 0;
-	while (block <= IMAGE_BLOCK_MAX && (bytes < block || !reads_directly(fd, buf, block)))
-		block *= 2;
-	free(buf);
-	return block <= IMAGE_BLOCK_MAX && bytes % block == 0 ? block : 0;
-}
-
-/*
- * A device says what it writes at once; a file has it from its disk, where it lies on one. `sectors`
- * must be a multiple (blkif.h).
- */
-static uint32_t physical_block(const struct image *image, const struct stat *st)
-{
-	unsigned long long limit = 0;
-	unsigned int physical = 0;
-
-	if (!image->block_device)
-		limit = queue_limit(st->st_dev, "physical_block_size");
-	else if (ioctl(image->fd, BLKPBSZGET, &physical) == 0)
-		limit = physical;
-	return limit > image->block && limit <= PHYSICAL_MAX && image->bytes % limit == 0
-		       ? (uint32_t)limit
-		       : image->block;
-}
-
-static int reopen_buffered(struct image *image)
-{
-	int flags = fcntl(image->fd, F_GETFL);
-
-	if (flags < 0 || fcntl(image->fd, F_SETFL, flags & ~O_DIRECT) < 0)
-		return -errno;
-	image->direct = false;
-	image->block = BLKIF_SECTOR_SIZE;
-	return 0;
-}
-
-/* Two disks may have one medium, under whatever names. */
-static struct blocks *blocks_of(const struct stat *st)
-{
-	bool device = S_ISBLK(st->st_mode);
-	char medium[64];
-
-	snprintf(medium, sizeof(medium), "%s %llx %llx", device ? "device" : "file",
-		 (unsigned long long)(device ? st->st_rdev : st->st_dev),
-		 (unsigned long long)(device ? 0 : st->st_ino));
-	return blocks_get(medium);
-}
-
-/* To note when a file was read its file system may have to wait. No matter where we may not ask for this. */
-static void leave_times(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags >= 0)
-		fcntl(fd, F_SETFL, flags | O_NOATIME);
-}
-
-static int measure(struct image *image)
-{
-	struct stat st;
-	int err;
-
-	if (fstat(image->fd, &st) < 0)
-		return -errno;
-	image->blocks = blocks_of(&st);
-	if (!image->blocks)
-		return -ENOMEM;
-	image->block = BLKIF_SECTOR_SIZE;
-	learn_discard(image, &st);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -ENOTSUP;
-	image->block_device = S_ISBLK(st.st_mode);
-	leave_times(image->fd);
-	err = image_size(image, &image->bytes);
-	if (!err && image->bytes == 0)
-		err = -ENODATA;
-	if (!err && image->direct) {
-		image->block = direct_block(image->fd, image->bytes);
-		err = image->block ? 0 : reopen_buffered(image);
-	}
-	if (!err)
-		image->physical_block = physical_block(image, &st);
-	return err;
 }
 
 /* --- requests --- */
@@ -301,49 +156,43 @@ static void file_close(struct image *image)
 		close(image->fd);
 }
 
-static int file_settle(const struct image *image)
-{
-	if (!image->read_only && fsync(image->fd) < 0)
-		return -errno;
-	return -posix_fadvise(image->fd, 0, 0, POSIX_FADV_DONTNEED);
-}
-
 static const struct image_ops file_ops = {
 	.submit = file_submit,
 	.recall = file_recall,
 	.takes_pieces = true,
 	.size = file_size,
-	.settle = file_settle,
 	.close = file_close,
 };
 
-int image_open(struct image *image, const char *path, bool read_only, enum disk_cache cache)
+/* Two disks may have one medium, under whatever names. */
+static struct blocks *blocks_of(const struct message_image *what)
 {
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
-	bool direct = cache == DISK_CACHE_NONE;
-	struct stat st;
-	int err;
+	char medium[64];
 
-	if (cache == DISK_CACHE_WRITETHROUGH)
-		flags |= O_DSYNC;
-	*image = (struct image)IMAGE_CLOSED;
-	if (stat(path, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -ENOTSUP; /* opening a FIFO would hang us */
+	snprintf(medium, sizeof(medium), "%s %llx %llx", what->block_device ? "device" : "file",
+		 (unsigned long long)what->dev, (unsigned long long)what->inode);
+	return blocks_get(medium);
+}
+
+int image_use(struct image *image, int fd, const struct message_image *what)
+{
 	*image = (struct image){ .ops = &file_ops,
-				 .fd = open(path, direct ? flags | O_DIRECT : flags),
-				 .direct = direct,
-				 .fenced = true, /* the kernel ends a process after its I/O */
-				 .read_only = read_only };
-	if (image->fd < 0 && errno == EINVAL && direct) {
-		image->fd = open(path, flags);
-		image->direct = false;
-	}
-	err = image->fd < 0 ? -errno : measure(image);
-	if (err)
-		image_close(image);
-	return err;
+				 .fd = fd,
+				 .bytes = what->bytes,
+				 .block = what->block,
+				 .blocks = blocks_of(what),
+				 .physical_block = what->physical_block,
+				 .direct = what->direct,
+				 .block_device = what->block_device,
+				 .read_only = what->read_only,
+				 .discard = what->discard,
+				 .secure_discard = what->secure_discard,
+				 .discard_granularity = what->discard_granularity,
+				 .fenced = what->fenced };
+	if (image->blocks)
+		return 0;
+	image_close(image);
+	return -ENOMEM;
 }
 
 void image_close(struct image *image)
@@ -362,9 +211,4 @@ int image_size(const struct image *image, uint64_t *ret_bytes)
 	if (!err)
 		*ret_bytes = bytes / image->block * image->block;
 	return err;
-}
-
-int image_settle(const struct image *image)
-{
-	return image->ops->settle(image);
 }

@@ -13,6 +13,7 @@
 #include "blkback/aio.h"
 #include "blkback/blocks.h"
 #include "blkback/disk_options.h"
+#include "core/messages.h"
 #include "core/slow.h"
 #include "guest/grant.h"
 #include "ring/blkif.h"
@@ -86,7 +87,6 @@ struct image_ops {
 	bool takes_pieces; /* each begins and ends at a multiple of the image's block in memory, too */
 	/* See the functions below. */
 	int (*size)(const struct image *image, uint64_t *ret_bytes);
-	int (*settle)(const struct image *image);
 	void (*close)(struct image *image);
 };
 
@@ -115,14 +115,12 @@ struct image {
 	}
 
 /*
- * What opens, measures, settles or closes an image waits for the medium, which may not answer at all: call it in a
- * thread that serves nobody else (slow.h).
- *
- * Open `path`, raw always (XSA-48). Directly where the medium can be used that way, in blocks of at
- * most 4096 bytes, and `cache` does not say otherwise; else through the page cache. 0; -ENOTSUP
- * when it is neither a file nor a block device; -ENODATA when it is empty; else -errno.
+ * What measures or closes an image waits for the medium, which may not answer at all: call it in a thread that serves
+ * nobody else (slow.h).
  */
-int image_open(struct image *image, const char *path, bool read_only, enum disk_cache cache);
+
+/* Use what image_open() has opened and learnt. The descriptor is the image's, also on failure: -ENOMEM. */
+int image_use(struct image *image, int fd, const struct message_image *what);
 /*
  * Begin to connect to an NBD export; setup->opened() follows. When that says 0 image_learn() makes the
  * image complete. 0; -EOPNOTSUPP without libnbd; -ENOMEM.
@@ -179,11 +177,5 @@ static inline bool image_is_away(const struct image *image)
 {
 	return image->ops->away && image->ops->away(image);
 }
-
-/*
- * At the hand-over from QEMU's emulated disk: what it wrote through the page
- * cache goes to the medium, and no stale page stays. 0 or -errno.
- */
-int image_settle(const struct image *image);
 
 #endif

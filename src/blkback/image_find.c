@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "blkback/image_find.h"
+#include "blkback/image_open.h"
 #include "core/nbd_name.h"
 
 enum { LOOP_MAJOR = 7 };
@@ -134,9 +135,9 @@ static int settle_loop(dev_t loop)
 	return err;
 }
 
-static void settle(struct image_find *find, dev_t loop)
+static void settle(struct image_find *find, int fd, dev_t loop)
 {
-	int err = settle_loop(loop), ret = image_settle(&find->image);
+	int err = settle_loop(loop), ret = image_settle(fd, find->read_only);
 
 	find->unsettled = err || ret;
 }
@@ -170,11 +171,11 @@ static int say_other(struct image_find *find, const char *was, const struct medi
 		   find->path, was, is);
 }
 
-static int check_medium(struct image_find *find)
+static int check_medium(struct image_find *find, int fd)
 {
 	char was[MEDIUM_ID_TEXT_MAX];
 	struct medium_id now;
-	int err = medium_id_of(find->image.fd, &now);
+	int err = medium_id_of(fd, &now);
 
 	if (err)
 		return say(find, err, "cannot look at the image %s: %s", find->path,
@@ -201,18 +202,21 @@ static const char *words(int err)
 	}
 }
 
-static int open_image(struct image_find *find, dev_t loop)
+static int open_image(struct image_find *find, dev_t loop, int *ret_fd)
 {
-	int err = image_open(&find->image, find->path, find->read_only, find->cache);
+	int fd, err = image_open(find->path, find->read_only, find->cache, &fd, &find->image);
 
 	if (err)
 		return say(find, err, "cannot open the image %s: %s", find->path, words(err));
-	err = check_medium(find);
-	if (err)
-		image_close(&find->image);
-	else if (find->settle)
-		settle(find, loop);
-	return err;
+	err = check_medium(find, fd);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (find->settle)
+		settle(find, fd, loop);
+	*ret_fd = fd;
+	return 0;
 }
 
 /* A socket is that of an NBD server: libxl gives QEMU the same path as one, in backend/vbd3. */
@@ -235,7 +239,7 @@ static bool is_socket(const char *path)
 	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-int image_find(struct image_find *find)
+static int find_image(struct image_find *find, int *ret_fd)
 {
 	dev_t loop = 0;
 	int err = find_path(find, &loop);
@@ -246,5 +250,16 @@ int image_find(struct image_find *find)
 		return say(find, err,
 			   "no image: neither the hotplug script nor `params` names one");
 	find->nbd = find->nbd || nbd_name_is(find->path);
-	return find->nbd ? 0 : open_image(find, loop);
+	return find->nbd ? 0 : open_image(find, loop, ret_fd);
 }
+
+static int answer(void *question)
+{
+	struct image_find *find = question;
+	int fd = -1;
+
+	find->err = find_image(find, &fd);
+	return fd;
+}
+
+const struct opener_kind image_find_kind = { sizeof(struct image_find), answer };

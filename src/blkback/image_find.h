@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which file or device a disk's keys mean, and opening it: all that asks the medium before a disk can be served. In
- * a thread that may wait; it knows nothing of xenstore.
+ * a process that may wait (control/opener.h); it knows nothing of xenstore.
  */
 #ifndef PVB_IMAGE_FIND_H
 #define PVB_IMAGE_FIND_H
@@ -9,9 +9,12 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "blkback/image.h"
+#include "blkback/disk_options.h"
 #include "control/medium_id.h"
+#include "control/opener.h"
+#include "core/messages.h"
 
+/* A question for the opener, and its answer. */
 struct image_find {
 	/* what the toolstack and its script wrote; "" for what they did not */
 	char params[PATH_MAX];      /* a path, or the name of an NBD export */
@@ -23,17 +26,15 @@ struct image_find {
 	enum disk_cache cache;
 	bool known; /* it must be `medium` */
 	/* what was found */
+	int err; /* 0; -ESTALE when it is another medium than `medium`; else -errno */
+	char why[PATH_MAX + 128]; /* for the admin, when there is one */
 	char path[PATH_MAX];
-	bool nbd;                /* it is an NBD export of that name, and nothing is open */
-	bool unsettled;          /* what the emulated disk wrote may not be on the medium */
-	struct image image;      /* open, and the caller's */
-	struct medium_id medium; /* what that is */
-	char why[PATH_MAX + 128];
+	bool nbd;                   /* it is an NBD export of that name, and nothing is open */
+	bool unsettled;             /* what the emulated disk wrote may not be on the medium */
+	struct message_image image; /* of the descriptor that comes with it */
+	struct medium_id medium;    /* what that is */
 };
 
-/*
- * 0; -ESTALE when it is another medium than `medium`; else -errno. With `why` for the admin then, and nothing is open.
- */
-int image_find(struct image_find *find);
+extern const struct opener_kind image_find_kind;
 
 #endif

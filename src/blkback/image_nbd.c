@@ -48,13 +48,6 @@ static int nbd_size(const struct image *image, uint64_t *ret_bytes)
 	return 0;
 }
 
-/* What the emulated disk wrote went to the same server. */
-static int nbd_settle(const struct image *image)
-{
-	(void)image;
-	return 0;
-}
-
 static void nbd_close_link(struct image *image)
 {
 	nbd_link_close(image->nbd);
@@ -68,7 +61,6 @@ static const struct image_ops nbd_ops = {
 	.halt = nbd_halt,
 	.away = nbd_away,
 	.size = nbd_size,
-	.settle = nbd_settle,
 	.close = nbd_close_link,
 };
 

@@ -8,6 +8,7 @@ libpvb_a_SOURCES += \
 	src/blkback/image.c src/blkback/image.h \
 	src/blkback/image_find.c src/blkback/image_find.h \
 	src/blkback/image_nbd.c \
+	src/blkback/image_open.c src/blkback/image_open.h \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/kept.c src/blkback/kept.h \
 	src/blkback/nbd_conn.h src/blkback/nbd_link.h \

@@ -201,9 +201,9 @@ static void vbd_done(struct device *dev, bool removed)
 	{                                                                                          \
 		.kind = kind_, .size = sizeof(struct vbd), .probe = vbd_probe,                     \
 		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
-		.publish = vbd_publish, .detach = vbd_detach, .halt = vbd_halt,                    \
-		.ask_flow = vbd_ask_flow, .changed = vbd_changed, .known = vbd_left,               \
-		.left = vbd_left, .done = vbd_done                                                 \
+		.give_up = vbd_give_up, .publish = vbd_publish, .detach = vbd_detach,              \
+		.halt = vbd_halt, .ask_flow = vbd_ask_flow, .changed = vbd_changed,                \
+		.known = vbd_left, .left = vbd_left, .done = vbd_done                              \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

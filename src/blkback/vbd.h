@@ -29,10 +29,13 @@ struct vbd_size {
 	uint64_t told; /* sectors, to this frontend: never fewer while it is connected */
 };
 
+struct opening;
+
 struct vbd {
-	struct device dev;  /* first */
-	struct image image; /* open only while the device is not idle */
-	struct slow *slow;  /* owned: the thread that waits for the image when it must */
+	struct device dev;       /* first */
+	struct image image;      /* open only while the device is not idle */
+	struct slow *slow;       /* owned: the thread that waits for the image when it must */
+	struct opening *opening; /* owned; while a child opens the image */
 	struct slow_request closing;
 	void (*closed)(struct vbd *vbd); /* what follows; NULL: not closing */
 	struct loop_timer patience;      /* armed while the image is asked */
@@ -91,6 +94,8 @@ int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
  * vbd_image.c: open the image: vbd_image_opened() follows; or -errno after device_reason().
  */
 int vbd_open_image(struct vbd *vbd);
+/* As in struct device_ops: while a child opens the image. */
+void vbd_give_up(struct device *dev);
 /* Close it, if it is open, once nobody asks it anything: then() follows, or is called at once. */
 void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd));
 /* It has not answered for VBD_PATIENCE_S; and it has: for the log. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and closing a disk's image. The disk's own thread does it (image_find.h) and the control thread, whose
- * all of this is, never waits for a medium.
+ * Opening and closing a disk's image. A child opens it (image_find.h), the disk's own thread closes it, and the control
+ * thread, whose all of this is, never waits for a medium.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "blkback/image_find.h"
 #include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
+#include "control/opener.h"
 #include "core/statefile.h"
 
 #define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
@@ -148,18 +149,10 @@ static int ask(struct vbd *vbd, struct slow_request *req)
 /* --- open --- */
 
 struct opening {
-	struct slow_request req; /* first */
-	struct vbd *vbd;         /* borrowed: it is attaching until we are done */
+	struct opener_request req;
+	struct vbd *vbd; /* borrowed: it is attaching until we are done, or it gives up */
 	struct image_find find;
-	int err;
 };
-
-static void find_image(struct slow_request *req)
-{
-	struct opening *opening = (struct opening *)(void *)req;
-
-	opening->err = image_find(&opening->find);
-}
 
 static int write_medium(struct store *store, xs_transaction_t t, void *user)
 {
@@ -212,42 +205,60 @@ static void await_image(struct vbd *vbd, int err, const char *why)
 	device_not_yet(&vbd->dev);
 }
 
-static void use_found(struct opening *opening)
+static int use_found(struct opening *opening, int fd)
 {
 	const struct image_find *find = &opening->find;
 	struct vbd *vbd = opening->vbd;
+	int err = image_use(&vbd->image, fd, &find->image);
 
+	if (err) {
+		device_reason(&vbd->dev, err, "cannot use the image %s: %s", find->path,
+			      strerror(-err));
+		return err;
+	}
 	vbd->awaited = false;
 	keep_medium(opening);
-	vbd->image = find->image;
 	vbd->image.slow = vbd->slow;
 	log_image(vbd, find->path);
 	if (find->unsettled)
 		device_log(&vbd->dev, LOG_LEVEL_WARNING,
 			   "what the emulated disk wrote may not be on the medium");
+	return 0;
 }
 
-static void image_found(struct slow_request *req)
+static void forget_opening(struct vbd *vbd)
 {
-	struct opening *opening = (struct opening *)(void *)req;
+	free(vbd->opening);
+	vbd->opening = NULL;
+}
+
+static void image_found(struct opener_request *req, int err, int fd)
+{
+	struct opening *opening = container_of(req, struct opening, req);
+	struct image_find *find = &opening->find;
 	struct vbd *vbd = opening->vbd;
-	int err = opening->err;
+	bool nbd = false;
 
 	vbd_image_answered(vbd);
+	if (err)
+		snprintf(find->why, sizeof(find->why),
+			 "the process that was to open the image failed: %s", strerror(-err));
+	else
+		err = find->err;
 	if (err && vbd->resume) {
-		await_image(vbd, err, opening->find.why);
-		free(opening);
+		await_image(vbd, err, find->why);
+		forget_opening(vbd);
 		return;
 	}
 	if (err)
-		device_reason(&vbd->dev, err, "%s", opening->find.why);
-	else if (opening->find.nbd)
-		err = open_nbd(vbd, opening->find.path, opening->find.read_only);
+		device_reason(&vbd->dev, err, "%s", find->why);
+	else if ((nbd = find->nbd))
+		err = open_nbd(vbd, find->path, find->read_only);
 	else
-		use_found(opening);
-	if (err || !opening->find.nbd) /* else nbd_opened() follows */
+		err = use_found(opening, fd);
+	forget_opening(vbd);
+	if (err || !nbd) /* else nbd_opened() follows */
 		vbd_image_opened(vbd, err);
-	free(opening);
 }
 
 static void read_key(struct vbd *vbd, const char *key, char *buf, size_t size)
@@ -278,18 +289,38 @@ int vbd_open_image(struct vbd *vbd)
 	struct opening *opening = calloc(1, sizeof(*opening));
 	int err = opening ? 0 : -ENOMEM;
 
+	vbd->opening = opening;
 	if (!err) {
-		opening->req.work = find_image;
-		opening->req.done = image_found;
+		opening->req = (struct opener_request){ .kind = &image_find_kind,
+							.question = &opening->find,
+							.done = image_found };
 		opening->vbd = vbd;
 		read_keys(vbd, &opening->find);
-		err = ask(vbd, &opening->req);
+		err = opener_ask(vbd->dev.env->opener, &opening->req);
 	}
-	if (err) {
-		free(opening);
-		device_reason(&vbd->dev, err, "the image cannot be opened: %s", strerror(-err));
+	if (!err) {
+		expect_answer(vbd);
+		return 0;
 	}
+	forget_opening(vbd);
+	device_reason(&vbd->dev, err, "the image cannot be opened: %s", strerror(-err));
 	return err;
+}
+
+void vbd_give_up(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	if (!vbd->opening)
+		return;
+	opener_give_up(dev->env->opener, &vbd->opening->req);
+	forget_opening(vbd);
+	loop_timer_cancel(&vbd->patience);
+	vbd->waits = false;
+	if (vbd->resume)
+		device_not_yet(dev); /* its journal stays */
+	else
+		device_attached(dev, -ECANCELED);
 }
 
 /* --- close --- */

@@ -621,6 +621,26 @@ static int step_once(struct device *dev)
 	return act(dev, action, view.own);
 }
 
+/* What is being attached would be detached at once. */
+static bool is_unwanted(struct device *dev)
+{
+	struct xenbus_view view;
+	enum xenbus_action action;
+
+	if (look(dev, &view))
+		return false;
+	view.attached = true;
+	action = xenbus_next(&view);
+	return is_replaced(dev, &view) || action == XENBUS_DO_CLOSING ||
+	       action == XENBUS_DO_CLOSED || action == XENBUS_DO_FORGET;
+}
+
+static void give_up(struct device *dev)
+{
+	if (dev->activity == DEVICE_ATTACHING && dev->ops->give_up)
+		dev->ops->give_up(dev);
+}
+
 /* 0, or -errno when xenstore did not do what it was asked. */
 static int walk(struct device *dev)
 {
@@ -630,6 +650,8 @@ static int walk(struct device *dev)
 		dev->ops->front_changed(dev);
 	dev->front_changed = false;
 	for (unsigned int i = 0; i < MAX_STEPS && (ret == 0 || ret == -ESTALE); i++) {
+		if (dev->activity == DEVICE_ATTACHING && is_unwanted(dev))
+			give_up(dev);
 		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING)
 			return 0;
 		ret = step_once(dev);
@@ -701,8 +723,9 @@ bool device_suspend(struct device *dev)
 	if (dev->activity == DEVICE_IDLE)
 		return true;
 	dev->suspending = true;
+	give_up(dev);
 	start_detach(dev);
-	return false;
+	return dev->activity == DEVICE_IDLE;
 }
 
 /* --- life --- */

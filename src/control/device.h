@@ -24,6 +24,7 @@ struct guests;
 struct guest_link;
 struct key;
 struct message;
+struct opener;
 struct slow;
 struct vif_options;
 struct worker;
@@ -36,6 +37,7 @@ struct device_env {
 	bool served_apart;     /* by processes: when we end they go on */
 	struct worker *workers;
 	unsigned int nr_workers;
+	struct opener *opener;             /* borrowed: opens what can hold up who opens it */
 	struct slow *asker;                /* borrowed: asks media for their sizes */
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
@@ -64,6 +66,11 @@ struct device_ops {
 	 * `resume`: the ring is live, from a previous life of this daemon.
 	 */
 	int (*attach)(struct device *dev, bool resume);
+	/*
+	 * attach() is under way, and what it is for is not wanted any more: where it still waits for a medium it ends now, in
+	 * device_attached() or device_not_yet(), which may be called from within. May be NULL.
+	 */
+	void (*give_up)(struct device *dev);
 	/*
 	 * Write what the frontend needs, inside the transaction before state 4. NULL: nothing that it has
 	 * not seen in state 2.

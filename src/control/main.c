@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/slow.h"
+#include "blkback/image_find.h"
 #include "blkback/vbd.h"
 #include "control/leftover.h"
 #include "core/log.h"
@@ -26,6 +27,7 @@
 #include "netback/tap_keeper.h"
 #include "netback/vif.h"
 #include "netback/vif_file.h"
+#include "control/opener.h"
 #include "control/options.h"
 #include "control/reason.h"
 #include "control/registry.h"
@@ -46,6 +48,7 @@ struct daemon {
 	struct loop *loop;
 	struct worker *workers;  /* owned array */
 	unsigned int nr_workers; /* of those that are open */
+	struct opener *opener;   /* owned */
 	struct slow *asker;      /* owned */
 	struct device_env env;
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
@@ -65,6 +68,7 @@ static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_
 /* Those of them that `serve` has left. */
 static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
+static const struct opener_kind *const openings[] = { &image_find_kind, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 static const struct guest_device_ops *const guest_kinds[] = { NULL };
 
@@ -413,7 +417,8 @@ static int start_guests(struct daemon *daemon)
 static int start_registry(struct daemon *daemon)
 {
 	daemon->asker = slow_new(ASKER_PATIENCE_NS);
-	if (!daemon->asker)
+	daemon->opener = opener_new(daemon->loop, openings);
+	if (!daemon->asker || !daemon->opener)
 		return -ENOMEM;
 	daemon->env = (struct device_env){
 		.store = &daemon->store,
@@ -422,6 +427,7 @@ static int start_registry(struct daemon *daemon)
 		.served_apart = daemon->options.isolation == ISOLATION_GUEST,
 		.workers = daemon->workers,
 		.nr_workers = daemon->nr_workers,
+		.opener = daemon->opener,
 		.asker = daemon->asker,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
@@ -517,6 +523,7 @@ static void stop(struct daemon *daemon)
 	watchdog_stop(daemon->watchdog);
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
 		worker_close(&daemon->workers[i]);
+	opener_free(daemon->opener);
 	slow_free(daemon->asker);
 	watchdog_free(daemon->watchdog);
 	free(daemon->workers);
@@ -566,6 +573,8 @@ int main(int argc, char **argv)
 	struct daemon daemon = { .signal_fd = -1, .lock_fd = -1 };
 	int err;
 
+	if (argc == 2 && !strcmp(argv[1], OPENER_ARGUMENT))
+		return opener_serve(openings);
 	if (log_journal_is_stderr())
 		log_set_sink(log_journal_send);
 	if (guest_main_is_meant(argc, argv))

@@ -78,6 +78,7 @@ struct message_image {
 	uint32_t physical_block;
 	uint32_t discard_granularity;
 	bool direct, block_device, read_only, discard, secure_discard, fenced;
+	uint64_t dev, inode; /* which medium: disks that share one have the same */
 };
 
 struct message_disk_tuning {

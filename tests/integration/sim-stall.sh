@@ -403,6 +403,42 @@ no_opening() {
 	two_guests_go
 }
 
+# Who waits for it cannot be killed, and is not the daemon.
+killed_while_opening() {
+	two_guests 50:50:0:0
+	new_disk third 16
+	touch "$XENSIM_FAULTS/dead-third"
+	xensim-xl block-attach "$slow" "$XENSIM_DIR/third" xvdb
+	begin "$XENSIM_DIR/third.load" simblk --requests=300 --verify-all "$slow" 51728
+	_third=$!
+	wait_line "$log" "vbd $slow/51728: its image has not answered for 5 s"
+	kill_daemon
+	start_daemon --workers=1
+	goes_on fast
+	others_come_and_go
+	rm "$XENSIM_FAULTS/dead-third"
+	wait "$_third" || fail "$(cat "$XENSIM_DIR/third.load")"
+	two_guests_go
+}
+
+# Nobody waits for an image that nobody wants any more.
+no_opening_to_wait_for() {
+	two_guests 50:50:0:0
+	new_disk third 16
+	touch "$XENSIM_FAULTS/dead-third"
+	dom=$(xensim-xl create third)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/third" xvda
+	begin "$XENSIM_DIR/third.load" simblk --requests=300 "$dom" 51712
+	_third=$!
+	until_true 10000 waits_for_us "$dom" 51712 || fail "$(cat "$XENSIM_DIR/third.load")"
+	xensim-xl destroy "$dom"
+	wait_line "$log" "vbd $dom/51712: removed"
+	kill -9 "$_third" 2>/dev/null || :
+	wait "$_third" || :
+	two_guests_go
+	rm "$XENSIM_FAULTS/dead-third"
+}
+
 no_closing() {
 	two_guests 50:50:0:0
 	touch "$XENSIM_FAULTS/hang-slow"
@@ -543,6 +579,8 @@ test_case "a failed flush is held where it can be done later, and never where da
 test_case "an image that does not say its size holds up nobody" no_answer
 test_case "an image that does not say its size, and is asked first, keeps no other from being detached" no_answer_of_the_first
 test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
+test_case "a daemon is killed while an image is being opened, and the next one is there at once" killed_while_opening
+test_case "an image that cannot be opened keeps neither its guest from being destroyed nor the daemon from ending" no_opening_to_wait_for
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
 test_case "the daemon ends, whatever does not answer" no_end
 test_case "discards that hang hold up no other disk's" no_discard

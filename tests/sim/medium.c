@@ -8,7 +8,9 @@
  * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
  * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
  * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
- * through. While there is DIR/swallow-NAME those are taken and never answered; while there is DIR/wait-NAME each
+ * through. With DIR/dead-NAME such a call does not come back either, and not even SIGKILL ends the process in it: its
+ * descriptors stay open, as those of one that waits in the kernel for dead storage.
+ * While there is DIR/swallow-NAME requests are taken and never answered; while there is DIR/wait-NAME each
  * transfer has to wait as in a kernel whose queue is full: in io_submit(), or it comes back with EAGAIN where it said
  * RWF_NOWAIT. In DIR/control, DIR/guest and DIR/opener such files hold for processes of that role only (role.h).
  *
@@ -18,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -69,31 +73,51 @@ static bool path_has(const char *fault, const char *path)
 	return has_fault(name);
 }
 
-static bool fd_has(const char *fault, int fd)
+static bool path_of(int fd, char *path, size_t size)
 {
-	char link[16], path[4096];
+	char link[16];
 	ssize_t n;
 
 	if (faults_dir < 0)
 		return false;
 	snprintf(link, sizeof(link), "%d", fd);
-	n = readlinkat(own_fds, link, path, sizeof(path) - 1);
+	n = readlinkat(own_fds, link, path, size - 1);
 	if (n < 0)
 		return false;
 	path[n] = '\0';
-	return path_has(fault, path);
+	return true;
+}
+
+static bool fd_has(const char *fault, int fd)
+{
+	char path[4096];
+
+	return path_of(fd, path, sizeof(path)) && path_has(fault, path);
+}
+
+/* Somebody who shares all our descriptors, not our fate. */
+static void stay_when_killed(const char *path)
+{
+	if (!path_has("dead", path) || syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL))
+		return;
+	while (path_has("dead", path))
+		usleep(10000);
+	_exit(0);
 }
 
 static void wait_for_path(const char *path)
 {
-	while (path_has("hang", path))
+	stay_when_killed(path);
+	while (path_has("hang", path) || path_has("dead", path))
 		usleep(10000);
 }
 
 static void wait_for(int fd)
 {
-	while (fd_has("hang", fd))
-		usleep(10000);
+	char path[4096];
+
+	if (path_of(fd, path, sizeof(path)))
+		wait_for_path(path);
 }
 
 #define NEXT(name) *(void **)&next = dlsym(RTLD_NEXT, name)

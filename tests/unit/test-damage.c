@@ -14,6 +14,7 @@
 
 #include "unit.h"
 
+#include "blkback/image_open.h"
 #include "blkback/vbd_file.h"
 #include "blkback/vbd_queue.h"
 #include "sim/guest.h"
@@ -425,8 +426,10 @@ static void make_guest(void)
 
 static void make_image(void)
 {
+	struct message_image what;
 	char name[128];
 	FILE *file;
+	int fd;
 
 	snprintf(name, sizeof(name), "%s/image", dir);
 	file = fopen(name, "w");
@@ -434,7 +437,8 @@ static void make_image(void)
 	for (uint32_t i = 0; i < PUBLISHED * PAGE; i++)
 		fputc((int)(i / PAGE + 1), file);
 	fclose(file);
-	CHECK(image_open(&image, name, false, DISK_CACHE_NONE) == 0);
+	CHECK(image_open(name, false, DISK_CACHE_NONE, &fd, &what) == 0);
+	CHECK(image_use(&image, fd, &what) == 0);
 	unlink(name);
 }
 

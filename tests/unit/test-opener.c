@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that may never come back, made by children; this program is its own child. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/opener.h"
+#include "core/container_of.h"
+
+enum { NR = 4 };
+
+struct question {
+	int number;
+	pid_t who;      /* answered it */
+	char path[256]; /* of a FIFO that it opens first */
+	char room[20000];
+};
+
+struct asked {
+	struct opener_request req;
+	struct question question;
+	int err, fd;
+};
+
+static char dir[] = "/tmp/test-opener-XXXXXX", fifo[256];
+static struct loop *loop;
+static struct opener *opener;
+static struct asked asked[NR];
+static unsigned int order[NR], nr_done, wanted;
+
+/* --- the child's --- */
+
+static int count_up(void *arg)
+{
+	struct question *question = arg;
+	int fd = *question->path ? open(question->path, O_RDONLY | O_CLOEXEC) : -1;
+
+	question->number++;
+	question->who = getpid();
+	return fd;
+}
+
+static int die(void *arg)
+{
+	(void)arg;
+	_exit(0);
+}
+
+static const struct opener_kind counting = { sizeof(struct question), count_up };
+static const struct opener_kind dying = { sizeof(int), die };
+static const struct opener_kind *const kinds[] = { &dying, &counting, NULL };
+
+/* --- ours --- */
+
+static void done(struct opener_request *req, int err, int fd)
+{
+	struct asked *a = container_of(req, struct asked, req);
+
+	a->err = err;
+	a->fd = fd;
+	order[nr_done++] = (unsigned int)(a - asked);
+	if (nr_done == wanted)
+		loop_quit(loop);
+}
+
+static void ask(unsigned int i, const struct opener_kind *kind, const char *path)
+{
+	asked[i] = (struct asked){
+		.req = { .kind = kind, .question = &asked[i].question, .done = done },
+		.question.number = (int)i,
+		.err = 1
+	};
+	strcpy(asked[i].question.path, path);
+	CHECK(opener_ask(opener, &asked[i].req) == 0);
+	CHECK(asked[i].err == 1); /* never from within */
+}
+
+static void wait_for(unsigned int nr)
+{
+	wanted = nr;
+	if (nr_done < nr)
+		CHECK(loop_run(loop) == 0);
+}
+
+static void look_for_children(void *user)
+{
+	siginfo_t info;
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD)
+		loop_quit(loop);
+	else
+		loop_timer_set(loop, user, 10000000, look_for_children, user);
+}
+
+static void wait_until_all_children_are_gone(void)
+{
+	struct loop_timer timer = { 0 };
+
+	look_for_children(&timer);
+	CHECK(loop_run(loop) == 0);
+	loop_timer_cancel(&timer);
+}
+
+static void one_child_answers_in_order_and_goes_when_it_is_of_no_use(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < NR; i++)
+		ask(i, &counting, i == 1 ? "/dev/null" : "");
+	wait_for(NR);
+	for (unsigned int i = 0; i < NR; i++) {
+		CHECK(order[i] == i && asked[i].err == 0);
+		CHECK(asked[i].question.number == (int)i + 1);
+		CHECK(asked[i].question.who == asked[0].question.who);
+		CHECK((asked[i].fd >= 0) == (i == 1));
+	}
+	CHECK(asked[0].question.who != getpid());
+	CHECK(fcntl(asked[1].fd, F_GETFD) == FD_CLOEXEC);
+	close(asked[1].fd);
+	wait_until_all_children_are_gone();
+}
+
+static void one_that_hangs_holds_up_nobody(void **state)
+{
+	int writer;
+
+	(void)state;
+	ask(0, &counting, fifo);
+	ask(1, &counting, fifo);
+	ask(2, &counting, "");
+	wait_for(1);
+	CHECK(order[0] == 2 && asked[2].err == 0);
+	writer = open(fifo, O_WRONLY);
+	wait_for(3);
+	CHECK(asked[0].err == 0 && asked[1].err == 0);
+	CHECK(asked[0].question.who != asked[1].question.who);
+	close(writer);
+	close(asked[0].fd);
+	close(asked[1].fd);
+}
+
+static void nobody_waits_for_one_that_is_given_up(void **state)
+{
+	(void)state;
+	ask(0, &counting, fifo);
+	opener_give_up(opener, &asked[0].req); /* nobody has it yet */
+	ask(1, &counting, fifo);
+	ask(2, &counting, "");
+	wait_for(1);
+	CHECK(order[0] == 2);
+	opener_give_up(opener, &asked[1].req);
+	opener_give_up(opener, &asked[1].req);
+	wait_until_all_children_are_gone();
+	CHECK(nr_done == 1);
+}
+
+static void one_that_dies_takes_one_question_with_it(void **state)
+{
+	(void)state;
+	ask(0, &dying, "");
+	ask(1, &counting, "");
+	wait_for(2);
+	CHECK(order[0] == 0 && asked[0].err == -ECHILD);
+	CHECK(asked[1].err == 0);
+}
+
+static void the_end_waits_for_nobody(void **state)
+{
+	(void)state;
+	ask(0, &counting, fifo);
+	ask(1, &counting, "");
+	wait_for(1);
+	opener_give_up(opener, &asked[0].req);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	nr_done = 0;
+	loop = loop_new();
+	opener = loop ? opener_new(loop, kinds) : NULL;
+	return opener ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	opener_free(opener);
+	loop_free(loop);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	return 0;
+}
+
+static int make_fifo(void **state)
+{
+	(void)state;
+	CHECK(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	return mkfifo(fifo, 0600);
+}
+
+static int remove_fifo(void **state)
+{
+	(void)state;
+	unlink(fifo);
+	return rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			one_child_answers_in_order_and_goes_when_it_is_of_no_use, begin, end),
+		cmocka_unit_test_setup_teardown(one_that_hangs_holds_up_nobody, begin, end),
+		cmocka_unit_test_setup_teardown(nobody_waits_for_one_that_is_given_up, begin, end),
+		cmocka_unit_test_setup_teardown(one_that_dies_takes_one_question_with_it, begin,
+						end),
+		cmocka_unit_test_setup_teardown(the_end_waits_for_nobody, begin, end),
+	};
+
+	if (argc == 2 && !strcmp(argv[1], OPENER_ARGUMENT))
+		return opener_serve(kinds);
+	return cmocka_run_group_tests(tests, make_fifo, remove_fifo);
+}
