@@ -2,7 +2,7 @@
 # The daemon is main.c and options.c on top of libpvb.a, which the tests link as well.
 
 sbin_PROGRAMS += pvbackd
-pvbackd_SOURCES = src/control/main.c src/control/options.c src/control/options.h
+pvbackd_SOURCES = src/control/main.c src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h
 pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
@@ -38,6 +38,7 @@ libpvb_a_SOURCES = \
 	src/control/owner.c src/control/owner.h \
 	src/control/reason.c src/control/reason.h \
 	src/control/registry.c src/control/registry.h \
+	src/control/settings.c src/control/settings.h \
 	src/control/store.c src/control/store.h \
 	src/control/watchdog.c src/control/watchdog.h \
 	src/control/xenbus.c src/control/xenbus.h

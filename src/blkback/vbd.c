@@ -31,6 +31,7 @@ static int vbd_probe(struct device *dev)
 	vbd->rates.packets.max_debt = VBD_MAX_QUEUES; /* all may see at once that one may go */
 	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 	vbd->options = *dev->env->disk;
+	device_settings(dev, disk_keys, &vbd->options);
 	vbd_read_options(vbd);
 	vbd->slow = slow_new(0);
 	return vbd->slow ? 0 : -ENOMEM;
@@ -199,7 +200,7 @@ static void vbd_done(struct device *dev, bool removed)
 
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
-		.kind = kind_, .size = sizeof(struct vbd), .probe = vbd_probe,                     \
+		.kind = kind_, .size = sizeof(struct vbd), .name_key = "dev", .probe = vbd_probe,  \
 		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
 		.give_up = vbd_give_up, .publish = vbd_publish, .detach = vbd_detach,              \
 		.halt = vbd_halt, .ask_flow = vbd_ask_flow, .changed = vbd_changed,                \

@@ -28,14 +28,15 @@ static void read_kind(struct vbd *vbd)
 }
 
 /* A value that is wrong is said, with what is allowed, and leaves in force what was. */
-static void read_option(struct vbd *vbd, const struct key *key)
+static void read_option(struct vbd *vbd, const struct key *key,
+			const struct disk_options *otherwise)
 {
 	char value[64] = "too long", allowed[200];
 	int err = store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key->name, value,
 			     sizeof(value));
 
 	if (err == -ENOENT)
-		key_copy(key, vbd->dev.env->disk, &vbd->options);
+		key_copy(key, otherwise, &vbd->options);
 	else if (!err)
 		err = keys_set(disk_keys, &vbd->options, key->name, value);
 	if (!err || err == -ENOENT)
@@ -49,12 +50,14 @@ static void read_option(struct vbd *vbd, const struct key *key)
 void vbd_read_options(struct vbd *vbd)
 {
 	struct store *store = vbd->dev.env->store;
+	struct disk_options otherwise = *vbd->dev.env->disk;
 	bool online = true;
 
+	device_settings(&vbd->dev, disk_keys, &otherwise);
 	store_hold_names(store, vbd->dev.be_path);
 	read_kind(vbd);
 	for (const struct key *key = disk_keys; key->name; key++)
-		read_option(vbd, key);
+		read_option(vbd, key, &otherwise);
 	store_read_flag(store, XBT_NULL, vbd->dev.be_path, "online", true, &online);
 	vbd->leaving = !online;
 	device_say_slips(&vbd->dev, disk_keys);
@@ -196,15 +199,15 @@ void vbd_changed(struct device *dev, const char *key)
 	struct vbd *vbd = vbd_of(dev);
 
 	vbd->changed_late |= dev->activity == DEVICE_ATTACHING;
-	if (dev->activity == DEVICE_IDLE && !strcmp(key, "retry"))
+	if (dev->activity == DEVICE_IDLE && key && !strcmp(key, "retry"))
 		retry(vbd);
 	if (dev->activity != DEVICE_ATTACHED)
 		return;
-	if (!strcmp(key, "retry")) {
-		retry(vbd);
-	} else if (!strcmp(key, "online") || keys_find(disk_keys, key)) {
+	if (!key || !strcmp(key, "online") || keys_find(disk_keys, key)) {
 		vbd_read_options(vbd);
 		tune(vbd, false);
+	} else if (!strcmp(key, "retry")) {
+		retry(vbd);
 	} else {
 		device_say_slip(dev, disk_keys, key);
 	}

@@ -11,6 +11,7 @@
 #include "control/keys.h"
 #include "control/owner.h"
 #include "control/reason.h"
+#include "control/settings.h"
 
 /* More steps than any walk through the states takes; the rest waits for the next event. */
 #define MAX_STEPS 8
@@ -67,6 +68,31 @@ void device_say_slips(struct device *dev, const struct key *keys)
 
 	for (unsigned int i = 0; (name = store_held_name(dev->env->store, i)); i++)
 		device_say_slip(dev, keys, name);
+}
+
+void device_settings(struct device *dev, const struct key *keys, void *values)
+{
+	struct store *store = dev->env->store;
+	char home[32], guest[STORE_VALUE_MAX], number[16], name[64];
+	int err;
+
+	if (!dev->env->settings || !dev->env->settings->first)
+		return;
+	snprintf(home, sizeof(home), "/local/domain/%u", dev->domid);
+	snprintf(number, sizeof(number), "%u", dev->devid);
+	err = store_read(store, XBT_NULL, home, "name", guest, sizeof(guest));
+	if (err && err != -ENOENT)
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "its guest's name cannot be read, so no section of the configuration "
+			   "holds for it: %s",
+			   strerror(-err));
+	if (err)
+		return;
+	if (store_read(store, XBT_NULL, dev->be_path, dev->ops->name_key, name, sizeof(name)))
+		strcpy(name, number);
+	settings_apply(dev->env->settings,
+		       &(struct settings_of){ .guest = guest, .device = { number, name } }, keys,
+		       values);
 }
 
 /* Our own error directory, and hotplug-error while a script may still read it. */
@@ -398,6 +424,7 @@ static void start_attach(struct device *dev, bool resume)
 	int err;
 
 	dev->activity = DEVICE_ATTACHING;
+	dev->trace = trace_mask(dev->domid, dev->devid);
 	dev->resuming = resume;
 	err = dev->unusable ? -ENODEV : dev->ops->attach(dev, resume);
 	if (!err)

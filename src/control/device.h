@@ -23,6 +23,7 @@ struct disk_options;
 struct guests;
 struct guest_link;
 struct key;
+struct settings;
 struct message;
 struct opener;
 struct slow;
@@ -42,14 +43,16 @@ struct device_env {
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
 	const struct vif_options *vif;     /* borrowed: likewise for NICs */
+	const struct settings *settings;   /* borrowed: of single guests and devices; may be NULL */
 	void (*ready)(struct device *dev); /* look at it again: something ended */
 	/* Once, when all devices that were there at the start have been looked at. May be NULL. */
 	void (*looked)(const struct device_env *env);
 };
 
 struct device_ops {
-	const char *kind; /* "vbd", "vif": the folder under backend/ */
-	size_t size;      /* of the kind's own struct, whose first member is struct device */
+	const char *kind;     /* "vbd", "vif": the folder under backend/ */
+	size_t size;          /* of the kind's own struct, whose first member is struct device */
+	const char *name_key; /* of our directory: what its admin calls it, beside its number */
 
 	/* Once, before the first state 2: read our own directory, make what scripts expect (the tap). */
 	int (*probe)(struct device *dev);
@@ -89,7 +92,7 @@ struct device_ops {
 	void (*ask_flow)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
 	bool (*left)(struct device *dev);
-	/* A key of our own directory changed (rate, ...). May be NULL. */
+	/* A key of our own directory changed (rate, ...); `key` is NULL: the configuration did. May be NULL. */
 	void (*changed)(struct device *dev, const char *key);
 	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */
 	void (*front_changed)(struct device *dev);
@@ -209,6 +212,12 @@ void device_watch_front(struct device *dev, const char *key, bool on);
  * ours, with more of them, has offered, for its frontend may be using them.
  */
 unsigned int device_offer_queues(const struct device *dev, unsigned int most);
+
+/*
+ * Set in `values`, a struct that `keys` is for, what the configuration says of this device and of its guest, by the
+ * name that the guest has now. Says in the log when that cannot be read.
+ */
+void device_settings(struct device *dev, const struct key *keys, void *values);
 
 /*
  * Name a key of our own directory that nobody knows and that looks like one of `keys`, with that one, once. The

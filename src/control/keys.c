@@ -43,7 +43,8 @@ int key_text(const struct key *key, const char *text, void *ret)
 {
 	if (!*text || strlen(text) >= key->max)
 		return -EINVAL;
-	memcpy(ret, text, strlen(text) + 1);
+	memset(ret, 0, key->max); /* so that the same texts are the same bytes */
+	memcpy(ret, text, strlen(text));
 	return 0;
 }
 
@@ -65,6 +66,11 @@ int keys_set(const struct key *keys, void *values, const char *name, const char 
 void key_copy(const struct key *key, const void *from, void *to)
 {
 	memcpy((char *)to + key->at, (const char *)from + key->at, key->size);
+}
+
+bool key_is_same(const struct key *key, const void *a, const void *b)
+{
+	return !memcmp((const char *)a + key->at, (const char *)b + key->at, key->size);
 }
 
 #define NAME_MAX_LEN 32u
@@ -142,14 +148,21 @@ void key_allowed(const struct key *key, char *buf, size_t size)
 			 key->parse == key_amount ? ", perhaps with k, M, G or Ki, Mi, Gi" : "");
 }
 
-static void print_lines(const char *text, FILE *out)
+/* What SIGHUP does for it; print_help() has the words. */
+static const char *const marks[] = {
+	[KEY_AT_RESTART] = "",
+	[KEY_AT_CONNECT] = " [c]",
+	[KEY_AT_ONCE] = " [l]",
+};
+
+static void print_lines(const char *text, const char *mark, FILE *out)
 {
 	for (; *text; text++) {
 		fputc(*text, out);
 		if (*text == '\n')
 			fprintf(out, "%*s", HELP_COLUMN, "");
 	}
-	fputc('\n', out);
+	fprintf(out, "%s\n", mark);
 }
 
 void keys_help(const struct key *keys, FILE *out)
@@ -163,6 +176,6 @@ void keys_help(const struct key *keys, FILE *out)
 			       keys->value);
 		fprintf(out, used < HELP_COLUMN ? "%*s" : "\n%*s",
 			used < HELP_COLUMN ? HELP_COLUMN - used : HELP_COLUMN, "");
-		print_lines(keys->help, out);
+		print_lines(keys->help, marks[keys->when], out);
 	}
 }

@@ -12,6 +12,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* When a change of it in the configuration, told by SIGHUP, holds for what is there already. */
+enum key_when {
+	KEY_AT_RESTART, /* of the daemon */
+	KEY_AT_CONNECT, /* of a device: when its frontend connects the next time */
+	KEY_AT_ONCE,
+};
+
 struct key {
 	const char *name; /* NULL ends a table */
 	/* 0, or -errno with *ret untouched. */
@@ -21,6 +28,10 @@ struct key {
 	const char *const *words; /* of a choice; NULL-terminated, the value is the index */
 	const char
 		*allowed; /* in words; NULL: the range or the choice says it, see key_allowed() */
+	enum key_when when;
+	/* Of a value in the file that is wrong. What holds in its place, for its default would not be safe: */
+	const char *if_wrong; /* NULL: the default */
+	bool vital;           /* nothing is safe in its place: the daemon does not start */
 	/* Of the command line; `value` is NULL for an option that only the file has. */
 	const char *value; /* what stands for its value in --help */
 	const char *help;  /* lines that end in a newline, but for the last */
@@ -40,8 +51,9 @@ const struct key *keys_find(const struct key *keys, const char *name);
 /* Set one in `values`. 0; -ENOENT when there is no such option; else -errno with nothing changed. */
 int keys_set(const struct key *keys, void *values, const char *name, const char *text);
 
-/* Give it the value that it has in another such struct. For a table that says the sizes. */
+/* Give it the value that it has in another such struct; whether it has the same in both. For a table that says the sizes. */
 void key_copy(const struct key *key, const void *from, void *to);
+bool key_is_same(const struct key *key, const void *a, const void *b);
 
 /*
  * The option that somebody who wrote `name` may have meant: a slip of the finger away (two in a long

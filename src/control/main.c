@@ -43,6 +43,8 @@ enum { STORE_TRIES = 50 }; /* a fifth of a second each */
 #define ASKER_PATIENCE_NS 500000000ull /* so at the next second's questions it has gone on */
 
 struct daemon {
+	int argc;
+	char **argv; /* borrowed */
 	struct options options;
 	struct store store;
 	struct loop *loop;
@@ -155,6 +157,30 @@ static void stop_serving(struct daemon *daemon, bool all)
 		loop_quit(daemon->loop);
 }
 
+/* --- SIGHUP: what has changed in the configuration --- */
+
+/* What does not need the registry. */
+static void apply_options(const struct options *options)
+{
+	log_set_level(options->log_level);
+	trace_set(&options->trace);
+}
+
+static void reload(struct daemon *daemon)
+{
+	if (options_reload(daemon->argc, daemon->argv, &daemon->options)) {
+		log_error("the configuration is not taken over, and what was in force stays; when "
+			  "it is put right: systemctl reload pvbackd");
+		return;
+	}
+	apply_options(&daemon->options);
+	if (daemon->registry)
+		registry_retune(daemon->registry);
+	log_info("the configuration has been read again");
+}
+
+/* --- signals --- */
+
 static void signal_came(void *user, uint32_t events)
 {
 	struct daemon *daemon = user;
@@ -168,7 +194,7 @@ static void signal_came(void *user, uint32_t events)
 		dump_all(daemon);
 		return;
 	case SIGHUP:
-		log_info("SIGHUP does nothing: the configuration is read when pvbackd starts");
+		reload(daemon);
 		return;
 	case SIGUSR2:
 		return;
@@ -432,6 +458,7 @@ static int start_registry(struct daemon *daemon)
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
 		.vif = &daemon->options.vif,
+		.settings = &daemon->options.settings,
 		.looked = looked,
 	};
 	sweep(&daemon->env);
@@ -570,7 +597,7 @@ static void start_anew(char **argv)
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = { .signal_fd = -1, .lock_fd = -1 };
+	struct daemon daemon = { .argc = argc, .argv = argv, .signal_fd = -1, .lock_fd = -1 };
 	int err;
 
 	if (argc == 2 && !strcmp(argv[1], OPENER_ARGUMENT))
@@ -587,8 +614,9 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	log_set_level(daemon.options.log_level);
+	apply_options(&daemon.options);
 	err = serve(&daemon);
+	options_free(&daemon.options);
 	if (err == -ENOTCONN)
 		start_anew(argv);
 	return err && err != -EINTR ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -3,29 +3,21 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <ini.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "control/config_file.h"
 #include "control/keys.h"
 #include "control/options.h"
 #include "core/trace.h"
 
 static int parse_trace(const struct key *key, const char *text, void *ret)
 {
-	struct trace_choice *trace = ret;
-
 	(void)key;
-	if (strlen(text) >= sizeof(trace->filter) || trace_configure(text))
-		return -EINVAL;
-	trace->on = true;
-	memcpy(trace->filter, text, strlen(text) + 1);
-	return 0;
+	return trace_parse(text, ret);
 }
 
 static unsigned int serve_bit(const char *word, size_t len)
@@ -59,95 +51,72 @@ static int parse_serve(const struct key *key, const char *text, void *ret)
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 
 static const char *const isolations[] = { "none", "guest", NULL }; /* enum isolation */
+#define AT(field_)                                                                                 \
+	.at = offsetof(struct options, field_), .size = sizeof(((struct options *)NULL)->field_)
 
 static const struct key daemon_keys[] = {
 	{ .name = "workers",
 	  .parse = key_u32,
-	  .at = offsetof(struct options, nr_workers),
+	  AT(nr_workers),
 	  .min = 1,
 	  .max = OPTIONS_MAX_WORKERS,
 	  .value = "N",
 	  .help = "use N data threads (default: one per CPU, at most 4)" },
 	{ .name = "trace-rings",
+	  .when = KEY_AT_CONNECT,
 	  .parse = parse_trace,
-	  .at = offsetof(struct options, trace),
+	  AT(trace),
 	  .allowed = "a list of ring, net, blk, bus, grant, then @DOMID or @DOMID/DEVID",
 	  .value = "FILTER",
 	  .help = "trace ring events on stderr; FILTER is\n"
 		  "[ring,net,blk,bus,grant][@DOMID[/DEVID]]",
 	  .may_be_bare = true },
 	{ .name = "log-level",
+	  .when = KEY_AT_ONCE,
 	  .parse = key_choice,
-	  .at = offsetof(struct options, log_level),
+	  AT(log_level),
 	  .words = log_levels,
 	  .value = "LEVEL",
 	  .help = "error, warning, info (default) or debug" },
 	{ .name = "serve",
+	  .vital = true,
 	  .parse = parse_serve,
-	  .at = offsetof(struct options, serve),
+	  AT(serve),
 	  .allowed = "a list of vbd, vbd3 and vif",
 	  .value = "LIST",
 	  .help = "serve only these of vbd, vbd3 and vif (default: all)" },
 	{ .name = "isolation",
+	  .if_wrong = "guest",
 	  .parse = key_choice,
-	  .at = offsetof(struct options, isolation),
+	  AT(isolation),
 	  .words = isolations,
 	  .value = "none|guest",
 	  .help = "serve each guest in a process of its own, or all in\n"
 		  "this one (default: none)" },
 	{ .name = "runtime-dir",
+	  .vital = true,
 	  .parse = key_text,
-	  .at = offsetof(struct options, runtime_dir),
+	  AT(runtime_dir),
 	  .max = PATH_MAX,
 	  .value = "DIR",
 	  .help = "keep run-time files in DIR (default: " DEFAULT_RUNTIME_DIR ")" },
 	{ 0 },
 };
 
-/* Every table with the struct that it fills, in the order of --help. */
-struct part {
-	const struct key *keys;
-	size_t at;
+const struct options_part options_parts[OPTIONS_NR_PARTS] = {
+	[OPTIONS_DAEMON] = { daemon_keys, 0 },
+	[OPTIONS_DISK] = { disk_keys, offsetof(struct options, disk) },
+	[OPTIONS_VIF] = { vif_keys, offsetof(struct options, vif) },
 };
 
-static const struct part parts[] = {
-	{ daemon_keys, 0 },
-	{ disk_keys, offsetof(struct options, disk) },
-	{ vif_keys, offsetof(struct options, vif) },
-};
-
-#define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
-
-static const struct key *find_key(const char *name)
-{
-	const struct key *key = NULL;
-
-	for (size_t i = 0; !key && i < NR_PARTS; i++)
-		key = keys_find(parts[i].keys, name);
-	return key;
-}
-
-int options_set(struct options *options, const char *name, const char *value)
+static int set_option(struct options *options, const char *name, const char *value)
 {
 	int err = -ENOENT;
 
-	for (size_t i = 0; err == -ENOENT && i < NR_PARTS; i++)
-		err = keys_set(parts[i].keys, (char *)options + parts[i].at, name, value);
+	for (size_t i = 0; err == -ENOENT && i < OPTIONS_NR_PARTS; i++)
+		err = keys_set(options_parts[i].keys, (char *)options + options_parts[i].at, name,
+			       value);
 	return err;
-}
-
-/* One line: what was written, and what may be. `where` stands before the option's name. */
-static void say_wrong(const char *where, const char *name, const char *value)
-{
-	const struct key *key = find_key(name);
-	char allowed[200];
-
-	if (!key) {
-		log_error("%s%s is no option; see pvbackd.conf(5)", where, name);
-		return;
-	}
-	key_allowed(key, allowed, sizeof(allowed));
-	log_error("%s%s cannot be `%s`: it takes %s", where, name, value, allowed);
 }
 
 static void print_help(void)
@@ -155,90 +124,29 @@ static void print_help(void)
 	fputs("Usage: pvbackd [OPTION]...\n"
 	      "Serve the paravirtual disks and NICs of Xen guests from this domain.\n"
 	      "\n"
-	      "  --config=FILE          read FILE instead of " DEFAULT_CONFIG_FILE "\n",
+	      "  --config=FILE          read FILE and FILE.d/*.conf instead of\n"
+	      "                         " DEFAULT_CONFIG_FILE "\n"
+	      "  --check-config         say what is wrong with the configuration, and exit\n",
 	      stdout);
-	for (size_t i = 0; i < NR_PARTS; i++)
-		keys_help(parts[i].keys, stdout);
+	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)
+		keys_help(options_parts[i].keys, stdout);
 	fputs("  --help                 show this and exit\n"
 	      "  --version              show the version and exit\n"
 	      "\n"
+	      "SIGHUP reads the configuration again: what is marked [l] holds at once, [c] for "
+	      "each\n"
+	      "device when it connects the next time, the rest from a restart on.\n"
 	      "SIGTERM stops it without touching the guests; SIGUSR1 dumps all rings to the log.\n",
 	      stdout);
 }
 
-/* --- the file --- */
-
-static int config_line(void *user, const char *section, const char *name, const char *value)
-{
-	if (*section) {
-		log_error("the configuration has no section [%s]; see pvbackd.conf(5)", section);
-		return 0;
-	}
-	if (!options_set(user, name, value))
-		return 1;
-	say_wrong("the configuration: ", name, value);
-	return 0;
-}
-
-/* libinih would take the rest of a line that is too long for it as a line of its own. */
-static char *config_text(char *buf, int size, void *stream)
-{
-	char *line = fgets(buf, size, stream);
-	int c = 0;
-
-	if (!line || strchr(line, '\n') || feof((FILE *)stream))
-		return line;
-	while (c != '\n' && c != EOF)
-		c = getc(stream);
-	return strcpy(buf, "a longer line\n"); /* which is no setting */
-}
-
-/* A directory would read as an empty file, and a FIFO might never end. NULL with errno set. */
-static FILE *open_config(const char *file)
-{
-	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		return fdopen(fd, "r");
-	close(fd);
-	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-	return NULL;
-}
-
-static bool read_config(struct options *options, const char *file, bool must_exist)
-{
-	FILE *in = open_config(file);
-	bool wrong;
-	int line;
-
-	if (!in && errno == ENOENT && !must_exist)
-		return true;
-	if (!in) {
-		log_error("cannot read %s: %s", file,
-			  errno == EINVAL ? "it is not a plain file" : strerror(errno));
-		return false;
-	}
-	line = ini_parse_stream(config_text, in, config_line, options);
-	wrong = line || ferror(in);
-	if (line)
-		log_error("%s, line %d is wrong, or longer than %d characters", file, line,
-			  INI_MAX_LINE - 1);
-	else if (wrong)
-		log_error("cannot read all of %s", file);
-	fclose(in);
-	return !wrong;
-}
-
 /* --- the command line --- */
 
-enum { ARG_CONFIG = 1, ARG_HELP, ARG_VERSION, ARG_KEY };
+enum { ARG_CONFIG = 1, ARG_CHECK, ARG_HELP, ARG_VERSION, ARG_KEY };
 
 #define MAX_ARGS 64u
 
-/* What getopt_long() takes: our own three, then every key that has a value in --help. */
+/* What getopt_long() takes: our own four, then every key that has a value in --help. */
 struct args {
 	struct option list[MAX_ARGS];
 	size_t nr;
@@ -254,19 +162,25 @@ static void make_args(struct args *args)
 {
 	*args = (struct args){ 0 };
 	add_arg(args, "config", required_argument, ARG_CONFIG);
+	add_arg(args, "check-config", no_argument, ARG_CHECK);
 	add_arg(args, "help", no_argument, ARG_HELP);
 	add_arg(args, "version", no_argument, ARG_VERSION);
-	for (size_t i = 0; i < NR_PARTS; i++)
-		for (const struct key *key = parts[i].keys; key->name; key++)
+	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)
+		for (const struct key *key = options_parts[i].keys; key->name; key++)
 			if (key->value)
 				add_arg(args, key->name,
 					key->may_be_bare ? optional_argument : required_argument,
 					ARG_KEY);
 }
 
+struct early {
+	const char *config; /* --config; NULL */
+	bool check;         /* --check-config */
+};
+
 /* First walk: what decides before the file is read. */
 static enum options_result scan_early(int argc, char *const *argv, const struct args *args,
-				      const char **ret_config)
+				      struct early *ret)
 {
 	int c;
 
@@ -286,13 +200,26 @@ static enum options_result scan_early(int argc, char *const *argv, const struct 
 			return OPTIONS_WRONG;
 		}
 		if (c == ARG_CONFIG)
-			*ret_config = optarg;
+			ret->config = optarg;
+		if (c == ARG_CHECK)
+			ret->check = true;
 	}
 	if (optind < argc) {
 		log_error("`%s` is not an option; see pvbackd --help", argv[optind]);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;
+}
+
+static void say_wrong(const char *name, const char *value)
+{
+	const struct key *key = NULL;
+	char allowed[200];
+
+	for (size_t i = 0; !key && i < OPTIONS_NR_PARTS; i++)
+		key = keys_find(options_parts[i].keys, name);
+	key_allowed(key, allowed, sizeof(allowed));
+	log_error("--%s cannot be `%s`: it takes %s", name, value, allowed);
 }
 
 static enum options_result apply_argv(int argc, char *const *argv, const struct args *args,
@@ -304,36 +231,115 @@ static enum options_result apply_argv(int argc, char *const *argv, const struct 
 	while ((c = getopt_long(argc, argv, "", args->list, &index)) != -1) {
 		const char *name = args->list[index].name, *value = optarg ? optarg : "";
 
-		if (c == ARG_CONFIG || !options_set(options, name, value))
+		if (args->list[index].val != ARG_KEY || !set_option(options, name, value))
 			continue;
-		say_wrong("--", name, value);
+		say_wrong(name, value);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;
 }
 
+/* --- both --- */
+
+static enum options_result load(int argc, char *const *argv, struct options *options,
+				struct early *early, struct config_faults *faults)
+{
+	enum options_result result;
+	struct args args;
+
+	*options = (struct options){ .log_level = LOG_LEVEL_INFO,
+				     .serve = SERVE_ALL,
+				     .runtime_dir = DEFAULT_RUNTIME_DIR,
+				     .disk = disk_options_default,
+				     .vif = vif_options_default };
+	make_args(&args);
+	result = scan_early(argc, argv, &args, early);
+	if (result != OPTIONS_RUN)
+		return result;
+	*faults = config_read(options, early->config ? early->config : DEFAULT_CONFIG_FILE,
+			      early->config != NULL);
+	result = apply_argv(argc, argv, &args, options);
+	if (!*options->vif.pcap_dir)
+		memcpy(options->vif.pcap_dir, options->runtime_dir, sizeof(options->runtime_dir));
+	return result;
+}
+
+/* The daemon is not there to ask its file for a comma: guests would have no disks. */
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
 {
-	struct options options = { .log_level = LOG_LEVEL_INFO,
-				   .serve = SERVE_ALL,
-				   .runtime_dir = DEFAULT_RUNTIME_DIR,
-				   .disk = disk_options_default,
-				   .vif = vif_options_default };
-	const char *config = NULL;
-	struct args args;
-	enum options_result result;
+	struct early early = { 0 };
+	struct config_faults faults = { 0 };
+	struct options options;
+	enum options_result result = load(argc, argv, &options, &early, &faults);
 
-	make_args(&args);
-	result = scan_early(argc, argv, &args, &config);
-	if (result != OPTIONS_RUN)
+	if (result == OPTIONS_RUN && (early.check ? faults.nr > 0 : faults.vital))
+		result = OPTIONS_WRONG;
+	if (result == OPTIONS_RUN && early.check) {
+		puts("the configuration is right");
+		result = OPTIONS_DONE;
+	}
+	if (result != OPTIONS_RUN) {
+		options_free(&options);
 		return result;
-	if (!read_config(&options, config ? config : DEFAULT_CONFIG_FILE, config != NULL))
-		return OPTIONS_WRONG;
-	result = apply_argv(argc, argv, &args, &options);
-	if (result != OPTIONS_RUN)
-		return result;
-	if (!*options.vif.pcap_dir)
-		memcpy(options.vif.pcap_dir, options.runtime_dir, sizeof(options.runtime_dir));
+	}
+	if (faults.nr)
+		log_error("the configuration has %u fault%s, and what is wrong in it is left out. "
+			  "When that is put right: systemctl reload pvbackd",
+			  faults.nr, faults.nr == 1 ? "" : "s");
 	*ret_options = options;
 	return OPTIONS_RUN;
+}
+
+/* --- SIGHUP --- */
+
+static void say_change(const struct key *key)
+{
+	if (key->when == KEY_AT_RESTART)
+		log_warning("`%s` has changed: that holds when pvbackd is restarted", key->name);
+	else if (key->when == KEY_AT_CONNECT)
+		log_info("`%s` has changed: that holds for a device when it connects the next time",
+			 key->name);
+	else
+		log_info("`%s` has changed", key->name);
+}
+
+/* All but what needs a restart. */
+static void take_changes(const struct options_part *part, const struct options *from,
+			 struct options *to)
+{
+	const char *fresh = (const char *)from + part->at;
+	char *now = (char *)to + part->at;
+
+	for (const struct key *key = part->keys; key->name; key++) {
+		if (key_is_same(key, fresh, now))
+			continue;
+		say_change(key);
+		if (key->when != KEY_AT_RESTART)
+			key_copy(key, fresh, now);
+	}
+}
+
+int options_reload(int argc, char *const *argv, struct options *options)
+{
+	struct early early = { 0 };
+	struct config_faults faults = { 0 };
+	struct options fresh;
+	char dir[PATH_MAX];
+
+	if (load(argc, argv, &fresh, &early, &faults) != OPTIONS_RUN || faults.nr) {
+		options_free(&fresh);
+		return -EINVAL;
+	}
+	if (realpath(fresh.runtime_dir, dir)) /* as the daemon knows it */
+		strncpy(fresh.runtime_dir, dir, sizeof(fresh.runtime_dir));
+	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)
+		take_changes(&options_parts[i], &fresh, options);
+	options_free(options);
+	options->settings = fresh.settings;
+	return 0;
+}
+
+void options_free(struct options *options)
+{
+	settings_free(&options->settings);
 }

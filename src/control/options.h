@@ -9,15 +9,12 @@
 
 #include "blkback/disk_options.h"
 #include "control/guests.h"
+#include "control/settings.h"
 #include "core/log.h"
+#include "core/trace.h"
 #include "netback/vif_options.h"
 
 #define OPTIONS_MAX_WORKERS 64u
-
-struct trace_choice {
-	bool on;
-	char filter[128];
-};
 
 /* Bits of `serve`: the kinds of devices, in the order of main.c's table. */
 enum { SERVE_VBD = 1, SERVE_VBD3 = 2, SERVE_VIF = 4, SERVE_ALL = 7 };
@@ -25,27 +22,45 @@ enum { SERVE_VBD = 1, SERVE_VBD3 = 2, SERVE_VIF = 4, SERVE_ALL = 7 };
 struct options {
 	uint32_t nr_workers; /* 0: one per CPU, at most four */
 	enum log_level log_level;
-	struct trace_choice trace;
+	struct trace_filter trace;
 	unsigned int serve; /* which kinds of devices; the others are left to somebody else */
 	enum isolation isolation;
 	char runtime_dir[PATH_MAX];
 	struct disk_options disk; /* for disks and NICs that say nothing else */
 	struct vif_options vif;
+	struct settings settings; /* of single guests and devices; owned */
 };
+
+/* Every table, with the struct in struct options that it is for. */
+enum options_part_nr { OPTIONS_DAEMON, OPTIONS_DISK, OPTIONS_VIF, OPTIONS_NR_PARTS };
+#define OPTIONS_ALL_PARTS ((1u << OPTIONS_NR_PARTS) - 1)
+
+struct options_part {
+	const struct key *keys;
+	size_t at;
+};
+
+extern const struct options_part options_parts[OPTIONS_NR_PARTS];
 
 enum options_result {
 	OPTIONS_RUN,   /* go on */
-	OPTIONS_DONE,  /* --help or --version was answered on stdout */
+	OPTIONS_DONE,  /* --help, --version or --check-config was answered on stdout */
 	OPTIONS_WRONG, /* the log has said what is wrong */
 };
 
 /*
- * Defaults, then the configuration file, then argv, each over the one before. The default
- * file may be missing; one named by --config may not, and neither may be anything but a plain file.
+ * Defaults, then the configuration (config_file.h), then argv, each over the one before. What is wrong in the configuration
+ * is said and left out, so that the guests have their devices; it is OPTIONS_WRONG when that is not safe, or with
+ * --check-config. What is wrong in argv always is.
  */
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options);
 
-/* Exposed for its test: apply one line of the file. 0, or -errno with nothing changed. */
-int options_set(struct options *options, const char *name, const char *value);
+/*
+ * Read the configuration again, under the same argv, and take over what needs no restart; the rest is named in the log.
+ * -EINVAL, with nothing changed, when anything in it is wrong: the log says what.
+ */
+int options_reload(int argc, char *const *argv, struct options *options);
+
+void options_free(struct options *options); /* idempotent */
 
 #endif

@@ -664,6 +664,15 @@ bool registry_leaves_any(struct registry *registry)
 	return any;
 }
 
+void registry_retune(struct registry *registry)
+{
+	struct device *dev;
+
+	for_each_device(registry, dev)
+		if (dev->probed && dev->ops->changed)
+			dev->ops->changed(dev, NULL);
+}
+
 void registry_dump(struct registry *registry, FILE *out)
 {
 	static const char *const activity[] = { "idle", "attaching", "attached", "detaching" };

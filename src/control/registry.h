@@ -31,6 +31,9 @@ void registry_stop(struct registry *registry);
 /* After that: name the devices that are still attached. True when there are any; nothing can be freed then. */
 bool registry_leaves_any(struct registry *registry);
 
+/* What `env` says of all devices, of guests and of single ones has changed: have each one look. */
+void registry_retune(struct registry *registry);
+
 /* One line per device, for SIGUSR1. */
 void registry_dump(struct registry *registry, FILE *out);
 

@@ -27,7 +27,7 @@ struct line {
 	char text[];
 };
 
-static enum log_level log_level = LOG_LEVEL_INFO;
+static _Atomic enum log_level log_level = LOG_LEVEL_INFO;
 static log_sink_fn sink; /* NULL: standard error */
 
 /* Between those who have something to say and the thread that writes it. */

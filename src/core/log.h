@@ -26,7 +26,7 @@ struct log_limit {
 	unsigned int suppressed;
 };
 
-/* Lines above `level` are dropped. Call once, before any thread exists. */
+/* Lines above `level` are dropped, from now on. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 

@@ -9,12 +9,7 @@
 #include "core/log.h"
 #include "core/trace.h"
 
-/* Set once before any thread exists, read-only afterwards. */
-static struct {
-	unsigned int categories;
-	bool one_domain, one_device;
-	uint32_t domid, devid;
-} filter;
+static struct trace_filter filter;
 
 static const struct {
 	const char *name;
@@ -62,25 +57,31 @@ static int parse_id(const char *text, const char *end, uint32_t *ret)
 	return 0;
 }
 
-int trace_configure(const char *text)
+int trace_parse(const char *text, struct trace_filter *ret)
 {
+	struct trace_filter parsed = { 0 };
 	const char *at, *slash, *end;
 
-	memset(&filter, 0, sizeof(filter));
 	if (!text)
 		text = "";
 	end = text + strlen(text);
 	at = strchr(text, '@');
-	if (parse_categories(text, at ? at : end, &filter.categories))
+	if (parse_categories(text, at ? at : end, &parsed.categories))
 		return -EINVAL;
-	if (!at)
-		return 0;
-	slash = strchr(at, '/');
-	filter.one_domain = true;
-	if (parse_id(at + 1, slash ? slash : end, &filter.domid))
+	slash = at ? strchr(at, '/') : NULL;
+	parsed.one_domain = at != NULL;
+	if (at && parse_id(at + 1, slash ? slash : end, &parsed.domid))
 		return -EINVAL;
-	filter.one_device = slash != NULL;
-	return slash ? parse_id(slash + 1, end, &filter.devid) : 0;
+	parsed.one_device = slash != NULL;
+	if (slash && parse_id(slash + 1, end, &parsed.devid))
+		return -EINVAL;
+	*ret = parsed;
+	return 0;
+}
+
+void trace_set(const struct trace_filter *wanted)
+{
+	filter = *wanted;
 }
 
 unsigned int trace_mask(uint32_t domid, uint32_t devid)

@@ -11,6 +11,7 @@
 #ifndef PVB_TRACE_H
 #define PVB_TRACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum trace_category {
@@ -22,12 +23,21 @@ enum trace_category {
 	TRACE_ALL = (1 << 5) - 1,
 };
 
+struct trace_filter {
+	unsigned int categories; /* 0: tracing is off */
+	bool one_domain, one_device;
+	uint32_t domid, devid;
+};
+
 /*
- * Take the argument of --trace-rings: NULL or "" for everything, else a list
+ * Read the argument of --trace-rings: NULL or "" for everything, else a list
  * of categories, optionally followed by @DOMID or @DOMID/DEVID.
  * Returns 0, or -EINVAL when the text means nothing.
  */
-int trace_configure(const char *filter);
+int trace_parse(const char *text, struct trace_filter *ret);
+
+/* What trace_mask() goes by from now on. Control thread, as trace_mask() itself. */
+void trace_set(const struct trace_filter *filter);
 
 /* The categories that are on for this device: 0 when tracing is off. */
 unsigned int trace_mask(uint32_t domid, uint32_t devid);

@@ -24,7 +24,8 @@
 #include "control/rtnl.h"
 
 struct vif {
-	struct device dev; /* first */
+	struct device dev;          /* first */
+	struct vif_options options; /* what the configuration says of it */
 	struct tap tap;
 	struct tap_mark *mark;      /* owned; NULL when it could not be had */
 	struct tap_share tap_share; /* while there are queues */
@@ -73,7 +74,18 @@ static void read_capture(struct vif *vif)
 	char name[IFNAMSIZ] = "";
 
 	tap_name(&vif->tap, name);
-	vif_capture_read(&vif->capture, &vif->dev, name);
+	vif_capture_read(&vif->capture, &vif->dev, name, vif->options.pcap_dir);
+}
+
+/* What is in force at any time: of its own keys, and for what they do not say of the configuration. */
+static void read_rules(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+
+	vif->options = *dev->env->vif;
+	device_settings(dev, vif_keys, &vif->options);
+	vif_limits_read(&vif->limits, dev, &vif->options);
+	vif_guard_read(&vif->guard, dev, vif->options.antispoof);
 }
 
 static void read_own(struct vif *vif)
@@ -84,8 +96,7 @@ static void read_own(struct vif *vif)
 	if (!vif->tap.adopted)
 		read_mtu(vif);
 	vif_limits_init(&vif->limits);
-	vif_limits_read(&vif->limits, dev);
-	vif_guard_read(&vif->guard, dev);
+	read_rules(vif);
 	read_capture(vif);
 	device_say_slips(dev, vif_own_keys);
 	store_drop_names(dev->env->store);
@@ -219,10 +230,10 @@ static bool vif_plugged(struct device *dev)
 
 static void vif_changed(struct device *dev, const char *key)
 {
-	if (vif_limits_reads(key))
-		vif_limits_read(&vif_of(dev)->limits, dev);
-	if (vif_guard_reads(key))
-		vif_guard_read(&vif_of(dev)->guard, dev);
+	if (!key || vif_limits_reads(key) || vif_guard_reads(key))
+		read_rules(vif_of(dev));
+	if (!key)
+		return;
 	if (vif_capture_reads(key))
 		read_capture(vif_of(dev));
 	device_say_slip(dev, vif_own_keys, key);
@@ -266,8 +277,8 @@ static void init_queue(struct vif *vif, unsigned int index, bool resume)
 	queue->undo_fd = -1;
 	queue->rx_notify = vif->front.rx_notify;
 	queue->accept = vif->front.accept;
-	queue->drain_ns = dev->env->vif->rx_drain_ms * UINT64_C(1000000);
-	queue->stall_ns = dev->env->vif->rx_stall_ms * UINT64_C(1000000);
+	queue->drain_ns = vif->options.rx_drain_ms * UINT64_C(1000000);
+	queue->stall_ns = vif->options.rx_stall_ms * UINT64_C(1000000);
 	queue->finish_csum = vif->front.finish_csum;
 	queue->front = vif->front.queues[index];
 	queue->fd = vif->tap.fds[index];
@@ -453,7 +464,10 @@ static int vif_attach(struct device *dev, bool resume)
 	else
 		err = vif_front_read(dev, vif->max_queues, &vif->front);
 	if (!err) {
-		vif_front_apply_quirks(&vif->front, vif_quirks_find(&vif->dev, &vif->front));
+		if (!resume) /* else the probe has just read them */
+			read_rules(vif);
+		vif_front_apply_quirks(&vif->front,
+				       vif_quirks_find(dev, &vif->front, &vif->options.quirks));
 		err = prepare(vif, resume);
 	}
 	if (err) {
@@ -696,6 +710,7 @@ static void vif_done(struct device *dev, bool removed)
 
 const struct device_ops vif_device_ops = {
 	.kind = "vif",
+	.name_key = "mac",
 	.size = sizeof(struct vif),
 	.probe = vif_probe,
 	.advertise = vif_advertise,

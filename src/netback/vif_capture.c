@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "netback/vif_capture.h"
-#include "netback/vif_options.h"
 #include "core/parse.h"
 
 #define PATH_SIZE        (PATH_MAX + 64u) /* of a directory, and the name in it */
@@ -118,7 +117,8 @@ static bool are_news(struct vif_capture *capture, const char *text, const char *
 	return true;
 }
 
-void vif_capture_read(struct vif_capture *capture, struct device *dev, const char *ifname)
+void vif_capture_read(struct vif_capture *capture, struct device *dev, const char *ifname,
+		      const char *dir)
 {
 	struct capture_options options = { .name = dev->name, .ifname = ifname };
 	char text[128] = "", filter[STORE_VALUE_MAX] = "", path[PATH_SIZE];
@@ -138,8 +138,7 @@ void vif_capture_read(struct vif_capture *capture, struct device *dev, const cha
 			"`pcap` is not on, off or a list of snaplen=BYTES, size=MIB: no capture");
 	if (err || !on)
 		return;
-	snprintf(path, sizeof(path), "%s/vif-%u-%u.pcapng", dev->env->vif->pcap_dir, dev->domid,
-		 dev->devid);
+	snprintf(path, sizeof(path), "%s/vif-%u-%u.pcapng", dir, dev->domid, dev->devid);
 	options.path = path;
 	options.filter = filter;
 	keep_old(path);

@@ -21,10 +21,11 @@ struct vif_capture {
 };
 
 /*
- * Read `pcap` and `pcap-filter` of the vif's own directory, and begin or end a capture; `ifname` is
- * for the file. What is wrong is logged, and there is no capture.
+ * Read `pcap` and `pcap-filter` of the vif's own directory, and begin or end a capture into a file in `dir`; `ifname`
+ * is for the file. What is wrong is logged, and there is no capture.
  */
-void vif_capture_read(struct vif_capture *capture, struct device *dev, const char *ifname);
+void vif_capture_read(struct vif_capture *capture, struct device *dev, const char *ifname,
+		      const char *dir);
 
 /* Does a change of this key concern us? */
 bool vif_capture_reads(const char *key);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "netback/vif_guard.h"
-#include "netback/vif_options.h"
 
 struct vif_guard_rules {
 	struct filter filter;
@@ -30,13 +29,13 @@ static int refuse(struct device *dev, const char *key, const char *wrong)
 	return -EINVAL;
 }
 
-static int read_want(struct device *dev, unsigned int *ret)
+static int read_want(struct device *dev, unsigned int otherwise, unsigned int *ret)
 {
 	char text[128];
 	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, "antispoof", text,
 			     sizeof(text));
 
-	*ret = dev->env->vif->antispoof;
+	*ret = otherwise;
 	if (err == -ENOENT)
 		return 0;
 	if (!err)
@@ -77,9 +76,9 @@ static bool is_news(const struct vif_guard *guard, const struct filter *filter)
 	return now ? memcmp(now, filter, sizeof(*filter)) != 0 : filter->want != 0;
 }
 
-static int read_filter(struct device *dev, struct filter *filter)
+static int read_filter(struct device *dev, unsigned int otherwise, struct filter *filter)
 {
-	int err = read_want(dev, &filter->want);
+	int err = read_want(dev, otherwise, &filter->want);
 
 	if (err || !filter->want)
 		return err;
@@ -92,11 +91,11 @@ static void publish(struct vif_guard *guard, const struct filter *filter)
 	atomic_store_explicit(&guard->now, filter, memory_order_release);
 }
 
-void vif_guard_read(struct vif_guard *guard, struct device *dev)
+void vif_guard_read(struct vif_guard *guard, struct device *dev, unsigned int otherwise)
 {
 	struct vif_guard_rules *rules = calloc(1, sizeof(*rules));
 
-	if (!rules || read_filter(dev, &rules->filter)) {
+	if (!rules || read_filter(dev, otherwise, &rules->filter)) {
 		publish(guard, &deny);
 		free(rules);
 		return;

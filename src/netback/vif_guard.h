@@ -20,10 +20,10 @@ struct vif_guard {
 };
 
 /*
- * Read `antispoof` (else the daemon's default), `mac` and `ip` of the vif's own directory. What cannot
+ * Read `antispoof` (else it is `otherwise`, an enum filter_want), `mac` and `ip` of the vif's own directory. What cannot
  * be read lets nothing pass, and the log says so.
  */
-void vif_guard_read(struct vif_guard *guard, struct device *dev);
+void vif_guard_read(struct vif_guard *guard, struct device *dev, unsigned int otherwise);
 
 /* Does a change of this key concern us? */
 bool vif_guard_reads(const char *key);

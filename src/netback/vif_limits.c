@@ -6,14 +6,20 @@
 #include "netback/offload.h"
 #include "netback/vif_limits.h"
 
+#define ROW(key_, unit_, rate_, default_)                                                          \
+	{                                                                                          \
+		key_, unit_, offsetof(struct vif_limits, rate_),                                   \
+			offsetof(struct vif_options, default_)                                     \
+	}
+
 static const struct {
 	const char *key, *unit;
-	size_t at;
+	size_t at, default_at;
 } keys[] = {
-	{ "rate", "BYTES", offsetof(struct vif_limits, tx.bytes) },
-	{ "rate-rx", "BYTES", offsetof(struct vif_limits, rx.bytes) },
-	{ "packet-rate", "PACKETS", offsetof(struct vif_limits, tx.packets) },
-	{ "packet-rate-rx", "PACKETS", offsetof(struct vif_limits, rx.packets) },
+	ROW("rate", "BYTES", tx.bytes, rate),
+	ROW("rate-rx", "BYTES", rx.bytes, rate_rx),
+	ROW("packet-rate", "PACKETS", tx.packets, packet_rate),
+	ROW("packet-rate-rx", "PACKETS", rx.packets, packet_rate_rx),
 };
 
 #define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -28,28 +34,32 @@ void vif_limits_init(struct vif_limits *limits)
 }
 
 /* A value that cannot be read leaves in force what was. */
-static void read_one(struct vif_limits *limits, struct device *dev, size_t i)
+static void read_one(struct vif_limits *limits, struct device *dev,
+		     const struct vif_options *options, size_t i)
 {
 	struct rate *rate = (struct rate *)(void *)((char *)limits + keys[i].at);
-	uint32_t amount = 0, usecs = 0;
+	struct vif_rate wanted;
 	char text[64];
 	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, keys[i].key, text,
 			     sizeof(text));
 
-	if (!err)
-		err = rate_parse(text, &amount, &usecs);
+	if (err == -ENOENT)
+		memcpy(&wanted, (const char *)options + keys[i].default_at, sizeof(wanted));
+	else if (!err)
+		err = rate_parse(text, &wanted.amount, &wanted.usecs);
 	if (!err || err == -ENOENT)
-		rate_set(rate, amount, usecs);
+		rate_set(rate, wanted.amount, wanted.usecs);
 	else
 		device_log(dev, LOG_LEVEL_WARNING,
 			   "`%s` is not %s,MICROSECONDS: what was in force stays", keys[i].key,
 			   keys[i].unit);
 }
 
-void vif_limits_read(struct vif_limits *limits, struct device *dev)
+void vif_limits_read(struct vif_limits *limits, struct device *dev,
+		     const struct vif_options *options)
 {
 	for (size_t i = 0; i < NR_KEYS; i++)
-		read_one(limits, dev, i);
+		read_one(limits, dev, options, i);
 }
 
 bool vif_limits_reads(const char *key)

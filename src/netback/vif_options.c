@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "core/rate.h"
 #include "netback/filter.h"
 #include "netback/quirks.h"
 #include "netback/vif_options.h"
@@ -27,40 +28,64 @@ static int parse_quirks(const struct key *key, const char *text, void *ret)
 	return err;
 }
 
+static int parse_vif_rate(const struct key *key, const char *text, void *ret)
+{
+	struct vif_rate *rate = ret;
+
+	(void)key;
+	return rate_parse(text, &rate->amount, &rate->usecs);
+}
+
+#define AT(field_)                                                                                 \
+	.at = offsetof(struct vif_options, field_),                                                \
+	.size = sizeof(((struct vif_options *)NULL)->field_)
+#define RATE(unit_, field_)                                                                        \
+	.when = KEY_AT_ONCE, .parse = parse_vif_rate, .allowed = unit_ ",MICROSECONDS", AT(field_)
+
 const struct key vif_keys[] = {
 	{ .name = "antispoof",
+	  .when = KEY_AT_ONCE,
 	  .parse = parse_antispoof,
-	  .at = offsetof(struct vif_options, antispoof),
+	  AT(antispoof),
 	  .allowed = "on, off or a list of mac, ip, dhcp, ra",
+	  .if_wrong = "on",
 	  .value = "LIST",
 	  .help = "what a NIC without a key of its own is held to: on, off (default)\n"
 		  "or a list of mac, ip, dhcp, ra" },
 	{ .name = "vif-quirks",
+	  .when = KEY_AT_CONNECT,
 	  .parse = parse_quirks,
-	  .at = offsetof(struct vif_options, quirks),
+	  AT(quirks),
 	  .allowed = "a list of " QUIRKS_NAMES,
 	  .value = "LIST",
 	  .help = "what all NICs need: no-csum, no-gso, single-slot, poll,\n"
 		  "freebsd, ipxe, legacy or none" },
 	{ .name = "rx-drain-timeout",
+	  .when = KEY_AT_CONNECT,
 	  .parse = key_u32,
-	  .at = offsetof(struct vif_options, rx_drain_ms),
+	  AT(rx_drain_ms),
 	  .min = 1,
 	  .max = MAX_MS,
 	  .value = "MS",
 	  .help = "drop frames that a guest has not taken for so long (10000)" },
 	{ .name = "rx-stall-timeout",
+	  .when = KEY_AT_CONNECT,
 	  .parse = key_u32,
-	  .at = offsetof(struct vif_options, rx_stall_ms),
+	  AT(rx_stall_ms),
 	  .max = MAX_MS,
 	  .value = "MS",
 	  .help = "then turn its carrier off; 0: never (60000)" },
 	{ .name = "pcap-dir",
+	  .when = KEY_AT_ONCE,
 	  .parse = key_text,
-	  .at = offsetof(struct vif_options, pcap_dir),
+	  AT(pcap_dir),
 	  .max = PATH_MAX,
 	  .value = "DIR",
 	  .help = "write captures of NICs into DIR (default: the runtime-dir)" },
+	{ .name = "rate", RATE("BYTES", rate) },
+	{ .name = "rate-rx", RATE("BYTES", rate_rx) },
+	{ .name = "packet-rate", RATE("PACKETS", packet_rate) },
+	{ .name = "packet-rate-rx", RATE("PACKETS", packet_rate_rx) },
 	{ 0 },
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an admin may choose for all NICs, in pvbackd.conf or on the command line. */
+/* What an admin may choose in pvbackd.conf or on the command line, for NICs that say nothing else. */
 #ifndef PVB_VIF_OPTIONS_H
 #define PVB_VIF_OPTIONS_H
 
@@ -14,9 +14,16 @@ struct vif_quirks_choice {
 	unsigned int bits; /* enum quirk */
 };
 
+/* So much in so long, as rate_set() takes it; both 0: no limit. */
+struct vif_rate {
+	uint32_t amount, usecs;
+};
+
 struct vif_options {
-	unsigned int antispoof;          /* enum filter_want, for NICs that say nothing else */
-	struct vif_quirks_choice quirks; /* likewise */
+	unsigned int antispoof; /* enum filter_want */
+	struct vif_quirks_choice quirks;
+	struct vif_rate rate, rate_rx;               /* bytes: from the guest, and to it */
+	struct vif_rate packet_rate, packet_rate_rx; /* likewise packets */
 	uint32_t rx_drain_ms;    /* frames that a guest has not taken for so long are given up */
 	uint32_t rx_stall_ms;    /* after so long its carrier goes off; 0: never */
 	char pcap_dir[PATH_MAX]; /* where captures go; "": the run-time directory */

@@ -2,10 +2,10 @@
 #include <errno.h>
 
 #include "netback/quirks.h"
-#include "netback/vif_options.h"
 #include "netback/vif_quirks.h"
 
-unsigned int vif_quirks_find(struct device *dev, const struct vif_front *front)
+unsigned int vif_quirks_find(struct device *dev, const struct vif_front *front,
+			     const struct vif_quirks_choice *otherwise)
 {
 	char text[STORE_VALUE_MAX];
 	unsigned int quirks = 0;
@@ -16,8 +16,8 @@ unsigned int vif_quirks_find(struct device *dev, const struct vif_front *front)
 	if (err != -ENOENT)
 		device_log(dev, LOG_LEVEL_WARNING,
 			   "`quirks` is left out, it is not a list of: " QUIRKS_NAMES);
-	if (dev->env->vif->quirks.given)
-		return dev->env->vif->quirks.bits;
+	if (otherwise->given)
+		return otherwise->bits;
 	if (!front->is_freebsd)
 		return 0;
 	device_log(dev, LOG_LEVEL_INFO,

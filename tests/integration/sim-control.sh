@@ -12,7 +12,7 @@ harmless_signals() {
 	start_daemon --workers=2
 	kill -USR2 "$daemon"
 	kill -HUP "$daemon"
-	wait_line "$log" "SIGHUP does nothing"
+	wait_line "$log" "the configuration has been read again"
 	guest_with_disk 8
 	simblk --requests=200 --verify-all "$dom" 51712
 	xensim-xl destroy "$dom"

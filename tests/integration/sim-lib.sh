@@ -218,6 +218,22 @@ no_file_stays() { # NAME
 	until_true 10000 no_file "$1" || fail "left behind: $(ls "$XENSIM_DIR/run")"
 }
 
+# configure LINE...: what --config="$XENSIM_DIR/conf" reads
+configure() {
+	printf '%s\n' "$@" >"$XENSIM_DIR/conf"
+}
+
+# reconfigure WORDS LINE...: have the daemon read it again, until the log has WORDS once more
+reconfigure() {
+	_words=$1
+	_said=$(grep -c "$_words" "$log" || :)
+	shift
+	configure "$@"
+	kill -HUP "$daemon"
+	until_true 20000 is_said_again || fail "no \"$_words\" in $log"
+}
+is_said_again() { [ "$(grep -c "$_words" "$log")" -gt "$_said" ]; }
+
 backend() { # KIND DOMID DEVID
 	echo "/local/domain/0/backend/$1/$2/$3"
 }

@@ -49,7 +49,7 @@ bytes() {
 	give_back
 }
 by_default() {
-	echo "iops = 200" >"$XENSIM_DIR/conf"
+	configure "iops = 200"
 	start_daemon --config="$XENSIM_DIR/conf"
 	guest_with_disk 16
 	took_at_least 490 --requests=120
@@ -145,6 +145,65 @@ slips() {
 	give_back
 }
 
+# What the sections say of a guest and its disk holds for the next guest of that name; its own keys come first.
+by_name() {
+	configure "iops = 0" "[disk guest/xvda]" "iops = 200" "iops-burst = 20" "[guest guest]" "iops = 1" "iops-burst = 1"
+	start_daemon --config="$XENSIM_DIR/conf"
+	for _boot in 1 2; do
+		guest_with_disk 16
+		took_at_least 490 --requests=120
+		xensim-xl destroy "$dom"
+	done
+	disk_with iops 0
+	took_at_least 0 --requests=120
+	! throttled || fail "its own key does not come first"
+	xensim-xl destroy "$dom"
+	dom=$(xensim-xl create guests)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	took_at_least 0 --requests=120
+	! throttled || fail "the section of another guest holds"
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
+# One a second is years for this load, but for what is read in the end.
+read_again() {
+	configure "iops = 1" "iops-burst = 1"
+	start_daemon --config="$XENSIM_DIR/conf"
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load" simblk --requests=3000 --verify-all "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 10000 throttled || fail "not throttled"
+	reconfigure "the configuration is not taken over" "iops = 0" "bps = lots"
+	grep -q "conf, line 2: bps cannot be .lots.: it takes a number from" "$log" || fail "it did not say what is wrong"
+	reconfigure "has been read again" "iops = 1" "iops-burst = 1" "workers = 7"
+	grep -q ".workers. has changed: that holds when pvbackd is restarted" "$log" || fail "nothing of workers"
+	_times=$(times_throttled)
+	until_true 10000 throttled_more_than "$((_times + 1))" || fail "not throttled any more"
+	reconfigure "has been read again" "iops = 1" "iops-burst = 1" "[disk guest/51712]" "iops = 0"
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
+# A slip in the file, and a restart: the guests have their disks, and what is right of it holds.
+broken_at_start() {
+	configure "iops = 200" "iops-burst = 2O" "workers = 0"
+	! "$PVBACKD" --config="$XENSIM_DIR/conf" --check-config 2>"$XENSIM_DIR/said" || fail "--check-config finds nothing"
+	grep -q "conf, line 2: iops-burst cannot be .2O.: it takes a number" "$XENSIM_DIR/said" || fail "nothing of line 2"
+	grep -q "conf, line 3: workers cannot be .0.: it takes a number" "$XENSIM_DIR/said" || fail "nothing of line 3"
+	start_daemon --config="$XENSIM_DIR/conf"
+	grep -q "conf, line 2: iops-burst cannot be" "$log" || fail "it did not say so"
+	guest_with_disk 16
+	took_at_least 490 --requests=120
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
 # flags_have OCTAL...: the image is open with these, by what the kernel says
 flags() {
 	_pid=$(pvb_guest_pid "$dom")
@@ -219,4 +278,7 @@ test_case "info says what kind of disk it is" info
 stop_daemon
 daemon=$$ # the last case starts its own
 test_case "a limit in the configuration holds for disks that have none of their own" by_default
+test_case "a section holds for the guest of its name, also when that has rebooted" by_name
+test_case "SIGHUP: what is changed in the configuration reaches attached disks, unless any of it is wrong" read_again
+test_case "a configuration with faults is served as far as it is right, and each fault is said" broken_at_start
 exit "$failed"

@@ -134,6 +134,28 @@ bad_change() {
 }
 said_more_than() { [ "$(grep -c "packet-rate. is not" "$log")" -gt "$1" ]; }
 
+by_configuration() {
+	configure ""
+	start_daemon --workers=4 --config="$XENSIM_DIR/conf"
+	count_fds
+	reconfigure "has been read again" "[vif guest/0]" "packet-rate = $slow"
+	queues=1
+	for _boot in 1 2; do
+		guest_with_nic
+		sends 200
+		until_true 20000 total_grew tx_throttled 0 || fail "nothing waits"
+		total_is tx_packets 20 || fail "$(total tx_packets) packets passed"
+		[ "$_boot" = 2 ] || end_load
+	done
+	reconfigure "the configuration is not taken over" "packet-rate = fast"
+	total_is tx_packets 20 || fail "$(total tx_packets) packets passed"
+	reconfigure "has been read again" ""
+	wait_line "$XENSIM_DIR/load" holding
+	total_is tx_packets 200 || fail "$(total tx_packets) of 200 in the end"
+	end_load
+	stop_daemon
+}
+
 start_daemon --workers=4
 count_fds
 test_case "packets from the guest wait until the limit is lifted" packets_from_the_guest
@@ -144,4 +166,7 @@ test_case "bytes to the guest wait until the limit is lifted" bytes_to_the_guest
 test_case "all queues of a vif share one limit" one_bucket_for_all_queues
 test_case "keys that cannot be read are said, and those that look like ours" bad_keys
 test_case "a change that cannot be read leaves the limit in force" bad_change
-finish
+stop_daemon
+daemon=$$ # the last case starts its own
+test_case "a limit of the configuration holds over a reboot, and SIGHUP lifts it; not when the file is wrong" by_configuration
+exit "$failed"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The man pages are well-formed, and pvbackd(8) names the same options as --help.
+# The man pages are well-formed, pvbackd(8) names the same options as --help, and the example configuration is right.
 set -eu
 cd "${top_srcdir:-.}"
 binary=${pvbackd:-./pvbackd}
@@ -25,6 +25,15 @@ counted=$("${binary%/*}/tests/lint/list-stats")
 written=$(sed -n '/^\.SS Of each ring of a disk/,/^\.SH /{/^\.SH /!p}' man/pvbackd.8)
 [ "$counted" = "$written" ] || {
 	echo "pvbackd(8), COUNTERS, is not what tests/lint/list-stats writes"
+	status=1
+}
+
+# The example has every option, and each line of it is right.
+example=$(mktemp)
+trap 'rm -f "$example"' EXIT
+sed 's/^#\([a-z[]\)/\1/' examples/pvbackd.conf >"$example"
+"$binary" --config="$example" --check-config >/dev/null 2>&1 || {
+	"$binary" --config="$example" --check-config || :
 	status=1
 }
 exit $status

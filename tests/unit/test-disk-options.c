@@ -177,6 +177,8 @@ static void an_option_may_be_copied_alone(void **state)
 	from.bps = 9;
 	key_copy(keys_find(disk_keys, "iops"), &from, &to);
 	CHECK(to.iops == 7 && to.bps == 3);
+	CHECK(key_is_same(keys_find(disk_keys, "iops"), &from, &to));
+	CHECK(!key_is_same(keys_find(disk_keys, "bps"), &from, &to));
 	for (const struct key *key = disk_keys; key->name; key++)
 		CHECK(key->size > 0);
 }

@@ -9,6 +9,16 @@
 
 #include "core/trace.h"
 
+static int trace_configure(const char *text)
+{
+	struct trace_filter filter;
+	int err = trace_parse(text, &filter);
+
+	if (!err)
+		trace_set(&filter);
+	return err;
+}
+
 static void no_filter_means_everything(void **state)
 {
 	(void)state;

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/config_file.h"
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+struct reader {
+	struct options *options;
+	struct options scratch; /* where values of sections are tried */
+	struct config_faults faults;
+	/* Of the file that is being read: */
+	const char *file; /* borrowed */
+	FILE *in;         /* owned */
+	int line;
+	/* The section that we are in: */
+	char section[INI_MAX_LINE];
+	unsigned int parts;         /* bits of enum options_part_nr that it may have; 0: nothing */
+	const char *guest, *device; /* parts of `name`; NULL: not for one */
+	char name[INI_MAX_LINE];
+};
+
+/* --- faults --- */
+
+static void __attribute__((format(printf, 2, 3))) fault(struct reader *reader, const char *fmt, ...)
+{
+	char where[32] = "", text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (reader->line)
+		snprintf(where, sizeof(where), ", line %d", reader->line);
+	log_error("%s%s: %s", reader->file, where, text);
+	reader->faults.nr++;
+}
+
+/* --- sections --- */
+
+static const struct {
+	const char *word;
+	unsigned int parts;
+	bool of_device;
+} kinds[] = {
+	{ "guest ", 1u << OPTIONS_DISK | 1u << OPTIONS_VIF, false },
+	{ "disk ", 1u << OPTIONS_DISK, true },
+	{ "vif ", 1u << OPTIONS_VIF, true },
+};
+
+/* "web/xvda": the guest's name may have a slash, the device's has none. */
+static bool split_name(struct reader *reader, const char *name, bool of_device)
+{
+	char *slash;
+
+	strcpy(reader->name, name);
+	reader->guest = reader->name;
+	reader->device = NULL;
+	if (!of_device)
+		return *name;
+	slash = strrchr(reader->name, '/');
+	if (!slash)
+		return false;
+	*slash = '\0';
+	reader->device = slash + 1;
+	return *reader->guest && *reader->device;
+}
+
+static void enter_section(struct reader *reader, const char *section)
+{
+	strcpy(reader->section, section);
+	reader->parts = *section ? 0 : OPTIONS_ALL_PARTS;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i].word);
+
+		if (!strncmp(section, kinds[i].word, len) &&
+		    split_name(reader, section + len, kinds[i].of_device))
+			reader->parts = kinds[i].parts;
+	}
+	if (!*section || !reader->parts)
+		reader->guest = reader->device = NULL;
+}
+
+/* What is below a heading that is wrong holds for nobody: it is not for whoever stands above it. */
+static void take_heading(struct reader *reader, const char *heading)
+{
+	size_t len = strcspn(heading, "]");
+	char section[INI_MAX_LINE] = "?";
+
+	if (heading[len] && len > 0)
+		snprintf(section, sizeof(section), "%.*s", (int)len, heading);
+	enter_section(reader, section);
+	if (!reader->parts)
+		fault(reader,
+		      "[%.*s is no section, and what is in it is left out: there are "
+		      "[guest NAME], [disk NAME/xvda] and [vif NAME/0]",
+		      (int)strcspn(heading, "\r\n"), heading);
+}
+
+/* --- one setting --- */
+
+static const char *const whose[OPTIONS_NR_PARTS] = {
+	[OPTIONS_DAEMON] = "the daemon",
+	[OPTIONS_DISK] = "disks",
+	[OPTIONS_VIF] = "network cards",
+};
+
+static const struct key *find_key(const char *name, unsigned int parts, bool guess,
+				  unsigned int *ret_part)
+{
+	for (unsigned int i = 0; i < OPTIONS_NR_PARTS; i++) {
+		const struct key *keys = options_parts[i].keys;
+		const struct key *key = guess ? keys_meant(keys, name) : keys_find(keys, name);
+
+		if (key && (parts & 1u << i)) {
+			*ret_part = i;
+			return key;
+		}
+	}
+	return NULL;
+}
+
+static int set(struct reader *reader, unsigned int part, const struct key *key, const char *value)
+{
+	const struct options_part *of = &options_parts[part];
+	struct options *options = reader->guest ? &reader->scratch : reader->options;
+	int err = key->parse(key, value, (char *)options + of->at + key->at);
+
+	if (err || !reader->guest)
+		return err;
+	return settings_add(&reader->options->settings, reader->guest, reader->device, of->keys,
+			    key, value);
+}
+
+/* What becomes of a key whose value is not known; "" when its default is as good as any. */
+static const char *do_without(struct reader *reader, unsigned int part, const struct key *key,
+			      char *buf, size_t size)
+{
+	*buf = '\0';
+	if (key->vital) {
+		reader->faults.vital = true;
+		snprintf(buf, size, "; pvbackd does not start without it");
+	} else if (key->if_wrong) {
+		set(reader, part, key, key->if_wrong);
+		snprintf(buf, size, "; until that is put right it counts as `%s`", key->if_wrong);
+	}
+	return buf;
+}
+
+static void say_unknown(struct reader *reader, const char *name)
+{
+	char then[100];
+	unsigned int part = 0;
+	const struct key *key = find_key(name, ~reader->parts, false, &part);
+
+	if (key) {
+		fault(reader, "%s cannot be in [%s]: it is for %s", name, reader->section,
+		      whose[part]);
+		return;
+	}
+	key = find_key(name, reader->parts, true, &part);
+	if (key)
+		fault(reader, "%s is no option (is it `%s`?)%s", name, key->name,
+		      do_without(reader, part, key, then, sizeof(then)));
+	else
+		fault(reader, "%s is no option; see pvbackd.conf(5)", name);
+}
+
+static void say_wrong(struct reader *reader, unsigned int part, const struct key *key,
+		      const char *value)
+{
+	char allowed[200], then[100];
+
+	key_allowed(key, allowed, sizeof(allowed));
+	fault(reader, "%s cannot be `%s`: it takes %s%s", key->name, value, allowed,
+	      do_without(reader, part, key, then, sizeof(then)));
+}
+
+/* It was meant for somebody, who must not be worse off for the heading. */
+static void take_stray(struct reader *reader, const char *name)
+{
+	unsigned int part;
+	const struct key *key = find_key(name, OPTIONS_ALL_PARTS, false, &part);
+
+	if (!key || !key->if_wrong)
+		return;
+	set(reader, part, key, key->if_wrong);
+	fault(reader, "%s is in no section; until that is put right it is `%s` for all", name,
+	      key->if_wrong);
+}
+
+static int take_setting(void *user, const char *section, const char *name, const char *value)
+{
+	struct reader *reader = user;
+	unsigned int part;
+	const struct key *key = find_key(name, reader->parts, false, &part);
+
+	(void)section; /* take_heading() has seen it */
+	if (!reader->parts)
+		take_stray(reader, name);
+	else if (!key)
+		say_unknown(reader, name);
+	else if (set(reader, part, key, value))
+		say_wrong(reader, part, key, value);
+	return 1;
+}
+
+/* --- one file --- */
+
+/* It would take the rest of a line that is too long for it as a line of its own. */
+static bool drop_rest(struct reader *reader, const char *line)
+{
+	int c = 0;
+
+	if (strchr(line, '\n') || feof(reader->in))
+		return false;
+	while (c != '\n' && c != EOF)
+		c = getc(reader->in);
+	return true;
+}
+
+/* As libinih sees it: a comment may follow a blank. */
+static bool is_setting(const char *line)
+{
+	char before = '\0';
+
+	for (; *line && *line != '=' && *line != ':'; before = *line++)
+		if (*line == ';' && isspace((unsigned char)before))
+			return false;
+	return *line;
+}
+
+/*
+ * A line for libinih, which can name neither the line of a fault nor more than one: what it would refuse is said here
+ * and kept from it. Nor does it see how far a line is indented: to it that would continue the line before.
+ */
+static char *next_line(char *buf, int size, void *user)
+{
+	struct reader *reader = user;
+	char *text = buf;
+
+	if (!fgets(buf, size, reader->in))
+		return NULL;
+	reader->line++;
+	if (reader->line == 1 && !strncmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)))
+		text += strlen(BYTE_ORDER_MARK);
+	text += strspn(text, " \t\r\n");
+	if (drop_rest(reader, buf)) {
+		fault(reader, "it has more than %d characters", size - 2);
+	} else if (*text == '[') {
+		take_heading(reader, text + 1);
+	} else if (*text && *text != '#' && *text != ';') {
+		if (is_setting(text))
+			return memmove(buf, text, strlen(text) + 1);
+		fault(reader, "`%.*s` is not NAME = VALUE", (int)strcspn(text, "\r\n"), text);
+	}
+	return strcpy(buf, "\n");
+}
+
+/* A directory would read as an empty file, and a FIFO might never end. NULL with errno set. */
+static FILE *open_file(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fdopen(fd, "r");
+	close(fd);
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	return NULL;
+}
+
+/* What cannot be read may have said anything. */
+static void cannot_read(struct reader *reader, int err)
+{
+	fault(reader, "it cannot be read: %s",
+	      err == EINVAL ? "it is not a plain file" : strerror(err));
+	reader->faults.vital = true;
+}
+
+static void read_file(struct reader *reader, const char *file, bool must_exist)
+{
+	reader->file = file;
+	reader->line = 0;
+	reader->in = open_file(file);
+	if (!reader->in) {
+		if (errno != ENOENT || must_exist)
+			cannot_read(reader, errno);
+		return;
+	}
+	enter_section(reader, "");
+	ini_parse_stream(next_line, reader, take_setting, reader);
+	reader->line = 0;
+	if (ferror(reader->in))
+		cannot_read(reader, EIO);
+	fclose(reader->in);
+}
+
+/* --- all of them --- */
+
+static int is_drop_in(const struct dirent *entry)
+{
+	const char *end = strrchr(entry->d_name, '.');
+
+	return end && end != entry->d_name && *entry->d_name != '.' && !strcmp(end, ".conf");
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void read_drop_ins(struct reader *reader, const char *dir)
+{
+	struct dirent **entries;
+	int nr = scandir(dir, &entries, is_drop_in, by_bytes);
+
+	if (nr < 0) {
+		reader->file = dir;
+		if (errno != ENOENT)
+			cannot_read(reader, errno);
+		return;
+	}
+	for (int i = 0; i < nr; i++) {
+		char *file;
+
+		if (asprintf(&file, "%s/%s", dir, entries[i]->d_name) >= 0) {
+			read_file(reader, file, false);
+			free(file);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+struct config_faults config_read(struct options *options, const char *file, bool must_exist)
+{
+	struct reader reader = { .options = options };
+	char *dir;
+
+	read_file(&reader, file, must_exist);
+	if (asprintf(&dir, "%s.d", file) >= 0) {
+		read_drop_ins(&reader, dir);
+		free(dir);
+	}
+	return reader.faults;
+}
