@@ -6,7 +6,7 @@ EXTRA_DIST += systemd/pvbackd.service.in systemd/modprobe-pvbackd.conf
 
 systemd/pvbackd.service: systemd/pvbackd.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) systemd && \
-	sed 's|[@]sbindir[@]|$(sbindir)|' '$(srcdir)/systemd/pvbackd.service.in' > $@
+	sed 's|[@]sbindir[@]|$(sbindir)|g' '$(srcdir)/systemd/pvbackd.service.in' > $@
 
 install-data-hook: install-modprobe-conf
 uninstall-hook: uninstall-modprobe-conf

@@ -40,11 +40,20 @@ prerm_says 0 upgrade 0.2
 PVBACKD_REMOVE=anyway prerm_says 0 remove
 rm -rf "$PVBACKD_RUNTIME_DIR"
 
+# A reload is checked first, and so is the configuration that an upgrade restarts into.
+grep "^ExecReload=" "$unit" | tr '\n' ' ' | grep -q "^ExecReload=[^ ]*/pvbackd --check-config ExecReload=/bin/kill -HUP .MAINPID " || {
+	echo "pvbackd.service does not check before it reloads"; status=1
+}
+for answer in true false; do
+	if PVBACKD=$answer sh "${top_srcdir:-.}/debian/pvbackd.postinst" configure 2>/dev/null; then went=true; else went=false; fi
+	[ $went = $answer ] || { echo "postinst: $went where the check says $answer"; status=1; }
+done
+
 command -v systemd-analyze >/dev/null || { echo "SKIP: no systemd-analyze; the rest is as it should be"; [ $status = 1 ] || status=77; exit $status; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 # Neither the program nor its man pages need be installed here.
-sed -e 's|^ExecStart=.*|ExecStart=/bin/true|' -e '/^Documentation=/d' "$unit" >"$dir/pvbackd.service"
+sed -e 's|^ExecStart=.*|ExecStart=/bin/true|' -e 's|^ExecReload=.*pvbackd|ExecReload=/bin/true|' -e '/^Documentation=/d' "$unit" >"$dir/pvbackd.service"
 words=$(systemd-analyze verify --man=no "$dir/pvbackd.service" 2>&1 | grep pvbackd || :)
 [ -z "$words" ] || { echo "$words"; status=1; }
 exit $status
