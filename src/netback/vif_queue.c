@@ -76,8 +76,8 @@ static void queue_dump(struct queue *queue, FILE *out)
 	const struct vif_queue *q = vif_queue_of(queue);
 
 	fprintf(out, "vif %" PRIu32 "/%" PRIu32 "/%u worker=%u broken=%d starved=%d stalled=%d",
-		q->id.domid, q->id.devid, q->id.queue, q->worker->index, q->broken, q->rx.starved,
-		q->rx.stalled);
+		q->id.domid, q->id.devid, q->id.queue, q->worker->index, q->broken,
+		vif_rx_is_starved(q), q->rx.state == VIF_RX_STALLED);
 	dump_ring("tx", &q->tx.ring, out);
 	dump_ring("rx", &q->rx.ring, out);
 	stats_print(&vif_stat_list, q->stats, out);
@@ -305,11 +305,10 @@ void vif_queue_break(struct vif_queue *q, int err, const char *why)
 	q->broken = true;
 	q->err = err;
 	q->why = why;
-	/* Nobody reads it any more: the level-triggered watch would spin. */
+	/* Nobody reads it any more, and each new frame would wake us. */
 	q->watch = loop_remove(q->worker->loop, q->watch);
 	loop_timer_cancel(&q->tx.timer);
 	loop_timer_cancel(&q->rx.timer);
-	loop_timer_cancel(&q->rx.rate_timer);
 	trace(q->trace, TRACE_RING, &q->id, "broken why=\"%s\"", why);
 	q->broken_task.run = broken_run;
 	loop_post(q->control, &q->broken_task);

@@ -76,24 +76,45 @@ struct vif_rx_hold {
 	struct offload_plan plan;
 };
 
+/*
+ * What the frames for the guest wait for.
+ *
+ *              the tap tells               over the limit
+ *   EMPTY ----------------------> READING ----------------> THROTTLED
+ *     ^                           |  | ^                        |
+ *     '---- no frame is left -----'  | +----- its turn ---------'
+ *                                    | |
+ *                      too few slots | | enough
+ *                                    v |
+ *                                  STARVED ---------------> STALLED
+ *                                          for too long
+ *
+ * STALLED ends as STARVED does. In the last three the frames lie in the tap's own bounded queue, and the timer is
+ * armed: until the next turn, or until they are too old. While the guest does not run (queue.halted) nothing is
+ * read; when it runs again READING follows, but a guest without slots has all its time again.
+ */
+enum vif_rx_state {
+	VIF_RX_EMPTY,     /* the watch tells of the next frame */
+	VIF_RX_READING,   /* the tap has, or may have, frames */
+	VIF_RX_THROTTLED, /* by the vif's limit */
+	VIF_RX_STARVED,   /* too few slots for the next frame */
+	VIF_RX_STALLED,   /* for so long that the carrier is off */
+};
+
 struct vif_rx {
 	struct grant_map map; /* owned */
 	struct ring ring;
 	uint32_t available; /* slots posted and not used, as of the last look */
 	uint32_t nr_slots;
 	uint32_t pages_left; /* as in vif_tx */
-	bool ready;          /* the tap has, or may have, frames */
-	bool deaf;           /* it does not tell of new ones */
-	bool more;           /* the pass was full */
-	bool starved;        /* too few slots */
-	bool stalled;        /* for so long that the carrier is off */
-	bool timer_due;
+	enum vif_rx_state state;
+	bool more;      /* the pass was full */
+	bool unwatched; /* a frame came while others wait: the watch on the tap is off */
 	uint64_t starved_since_ns;
-	struct loop_timer timer;
+	struct loop_timer timer; /* of the state: armed until it is due */
 	uint32_t headroom;       /* before each frame, in this pass */
 	struct hash_config hash; /* our copy, as of the last look */
 	uint32_t hash_generation;
-	struct loop_timer rate_timer;
 	struct vif_rx_hold hold;
 	struct merge merge; /* a frame of this pass that may grow; there are slots for it */
 	struct offload_plan merge_plan;
@@ -187,6 +208,11 @@ void vif_tx_act(struct vif_queue *queue);
 bool vif_tx_answer(struct vif_queue *queue);
 
 /* To the guest. */
+static inline bool vif_rx_is_starved(const struct vif_queue *queue)
+{
+	return queue->rx.state == VIF_RX_STARVED || queue->rx.state == VIF_RX_STALLED;
+}
+
 int vif_rx_open(struct vif_queue *queue);
 void vif_rx_close(struct vif_queue *queue);
 void vif_rx_tap_event(void *queue, uint32_t events);

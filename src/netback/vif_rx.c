@@ -34,13 +34,14 @@ int vif_rx_open(struct vif_queue *q)
 		return -ENOMEM;
 	}
 	q->rx.hold.frame = frame;
+	q->rx.state = VIF_RX_EMPTY;
+	q->rx.unwatched = false;
 	return 0;
 }
 
 void vif_rx_close(struct vif_queue *q)
 {
 	loop_timer_cancel(&q->rx.timer);
-	loop_timer_cancel(&q->rx.rate_timer);
 	if (q->rx.hold.frame)
 		munmap(q->rx.hold.frame, HOLD_BYTES);
 	q->rx.hold = (struct vif_rx_hold){ 0 };
@@ -48,10 +49,9 @@ void vif_rx_close(struct vif_queue *q)
 
 /* --- when to look at the tap; edge by edge, so a frame that waits costs no turn --- */
 
-/* Frames wait for slots, for their turn under the vif's limit, or for the guest to run again. */
 static bool must_wait(const struct vif_queue *q)
 {
-	return q->rx.starved || q->rx.rate_timer.armed || q->queue.halted;
+	return q->queue.halted || q->rx.state == VIF_RX_THROTTLED || vif_rx_is_starved(q);
 }
 
 void vif_rx_tap_event(void *user, uint32_t events)
@@ -62,21 +62,24 @@ void vif_rx_tap_event(void *user, uint32_t events)
 		vif_queue_break(q, -ENODEV, "its network interface was removed");
 		return;
 	}
-	q->rx.ready = true;
 	if (!must_wait(q)) {
+		q->rx.state = VIF_RX_READING;
 		queue_mark(&q->queue);
 		return;
 	}
-	q->rx.deaf = true; /* the wait is long enough for the next frame: do not hear of each */
+	q->rx.unwatched =
+		true; /* the wait is long enough for the next frame: do not hear of each */
 	loop_modify(q->worker->loop, q->watch, 0);
 }
 
-static void listen_again(struct vif_queue *q)
+/* From any state: there may be frames, and nothing that they wait for. */
+static void read_on(struct vif_queue *q)
 {
-	if (q->rx.deaf)
+	loop_timer_cancel(&q->rx.timer);
+	if (q->rx.unwatched)
 		loop_modify(q->worker->loop, q->watch, EPOLLIN | EPOLLET);
-	q->rx.deaf = false;
-	q->rx.ready = true;
+	q->rx.unwatched = false;
+	q->rx.state = VIF_RX_READING;
 }
 
 static void drop(struct vif_queue *q, uint64_t *counter, uint8_t *frame, uint32_t len,
@@ -102,34 +105,33 @@ static uint32_t slots_wanted(const struct vif_queue *q)
 	return vif_emit_count(q, hold->len, &hold->plan, hold->plan.gso_type);
 }
 
-static void timer_fired(void *user)
+static void look_at_age(void *user)
 {
 	struct vif_queue *q = user;
 
-	q->rx.timer_due = true;
 	queue_mark(&q->queue);
 }
 
-static void set_timer(struct vif_queue *q, uint64_t delay_ns)
+static void set_age_timer(struct vif_queue *q, uint64_t delay_ns)
 {
 	if (!q->rx_notify)
 		delay_ns = POLL_NS;
-	loop_timer_set(q->worker->loop, &q->rx.timer, delay_ns, timer_fired, q);
+	loop_timer_set(q->worker->loop, &q->rx.timer, delay_ns, look_at_age, q);
 }
 
 /* How long the guest has let frames wait counts from now on. */
 static void count_wait(struct vif_queue *q)
 {
 	q->rx.starved_since_ns = loop_lately_ns();
-	set_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
+	set_age_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
 }
 
 /* Frames stay in the tap's own bounded queue until the guest posts slots. */
 static void starve(struct vif_queue *q)
 {
-	if (q->rx.starved)
+	if (vif_rx_is_starved(q))
 		return;
-	q->rx.starved = true;
+	q->rx.state = VIF_RX_STARVED;
 	stat_add(&q->stats->rx_starved, 1);
 	count_wait(q);
 	trace(q->trace, TRACE_NET, &q->id, "rx-starved available=%" PRIu32 " wanted=%" PRIu32,
@@ -139,22 +141,17 @@ static void starve(struct vif_queue *q)
 /* A guest that did not run could post no slots. */
 void vif_rx_go_on(struct vif_queue *q)
 {
-	q->rx.timer_due = false;
-	if (q->rx.starved)
+	if (vif_rx_is_starved(q))
 		count_wait(q);
 	else
-		listen_again(q);
+		read_on(q);
 }
 
 static void recover(struct vif_queue *q)
 {
-	q->rx.starved = false;
-	q->rx.timer_due = false;
-	loop_timer_cancel(&q->rx.timer);
-	listen_again(q);
-	if (q->rx.stalled)
+	if (q->rx.state == VIF_RX_STALLED)
 		vif_queue_stall(q, false);
-	q->rx.stalled = false;
+	read_on(q);
 	trace(q->trace, TRACE_NET, &q->id, "rx-recovered available=%" PRIu32, q->rx.available);
 }
 
@@ -191,13 +188,13 @@ static void give_up_old(struct vif_queue *q)
 
 	if (waited_ns >= q->drain_ns)
 		drain(q);
-	if (q->stall_ns && waited_ns >= q->stall_ns && q->rx_notify && !q->rx.stalled) {
-		q->rx.stalled = true;
+	if (q->stall_ns && waited_ns >= q->stall_ns && q->rx_notify &&
+	    q->rx.state == VIF_RX_STARVED) {
+		q->rx.state = VIF_RX_STALLED;
 		stat_add(&q->stats->rx_stalled, 1);
 		vif_queue_stall(q, true);
 	}
-	q->rx.timer_due = false;
-	set_timer(q, q->drain_ns < AGE_NS ? q->drain_ns : AGE_NS);
+	set_age_timer(q, q->drain_ns < AGE_NS ? q->drain_ns : AGE_NS);
 }
 
 /* --- the frame that is held --- */
@@ -367,7 +364,7 @@ static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_
 		return (uint32_t)((size_t)n - iov->iov_len);
 	}
 	if (n < 0)
-		q->rx.ready = false; /* the watch tells when there is something again */
+		q->rx.state = VIF_RX_EMPTY;
 	else
 		q->rx.more = true; /* that was no frame, and others may be behind it */
 	if (n >= 0 || errno != EAGAIN)
@@ -417,8 +414,7 @@ static void throttle_over(void *user)
 {
 	struct vif_queue *q = user;
 
-	if (!q->rx.starved)
-		listen_again(q);
+	read_on(q);
 	queue_mark(&q->queue);
 }
 
@@ -435,7 +431,8 @@ static bool throttled(struct vif_queue *q)
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	stat_add(&q->stats->rx_throttled, 1);
-	loop_timer_set(q->worker->loop, &q->rx.rate_timer, wait_ns, throttle_over, q);
+	q->rx.state = VIF_RX_THROTTLED;
+	loop_timer_set(q->worker->loop, &q->rx.timer, wait_ns, throttle_over, q);
 	return true;
 }
 
@@ -455,7 +452,7 @@ static void read_frames(struct vif_queue *q)
 	uint32_t len, max;
 	uint8_t *room;
 
-	for (uint32_t nr = 0; q->rx.ready; nr++) {
+	for (uint32_t nr = 0; q->rx.state == VIF_RX_READING; nr++) {
 		max = q->rx.merge.len ? merge_max(q) : 0;
 		if (!max)
 			flush_merge(q);
@@ -490,12 +487,12 @@ void vif_rx_give(struct vif_queue *q)
 		vif_queue_break(q, -EPROTO, "impossible request index in the receive ring");
 		return;
 	}
-	if (q->rx.starved && slots_wanted(q) > q->rx.available) {
-		if (q->rx.timer_due)
+	if (vif_rx_is_starved(q) && slots_wanted(q) > q->rx.available) {
+		if (!q->rx.timer.armed)
 			give_up_old(q);
 		return;
 	}
-	if (q->rx.starved)
+	if (vif_rx_is_starved(q))
 		recover(q);
 	if (flush_hold(q))
 		read_frames(q);
@@ -509,5 +506,5 @@ bool vif_rx_answer(struct vif_queue *q)
 	vif_queue_publish(q, &q->rx.ring, q->front.rx_port ? &q->rx_port : &q->tx_port, "rx");
 	if (q->rx.more)
 		return true;
-	return q->rx.starved && ring_rearm_beyond(&q->rx.ring, q->rx.available);
+	return vif_rx_is_starved(q) && ring_rearm_beyond(&q->rx.ring, q->rx.available);
 }

@@ -1834,7 +1834,7 @@ static void a_halted_guest_keeps_the_carrier(void **state)
 
 	(void)state;
 	host_sends(&s, &b, false, 0);
-	assert_true(q->rx.starved);
+	assert_int_equal(q->rx.state, VIF_RX_STARVED);
 	domain_halts(true);
 	for (int i = 0; i < 70; i++) {
 		pass_ms(1000);
@@ -1851,6 +1851,195 @@ static void a_halted_guest_keeps_the_carrier(void **state)
 		settle();
 	}
 	assert_int_equal(nr_stall_calls, 1); /* as ever once it runs */
+}
+
+/* --- the states of the way to the guest, and what leads from one to the next --- */
+
+static void host_sends_one(void)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_offloaded(frame, &s);
+
+	host_sends(&s, &b, true, 0);
+}
+
+static void expect_received(unsigned int nr)
+{
+	struct received r;
+
+	while (nr--)
+		assert_true(guest_receives(&r));
+	expect_nothing_received();
+}
+
+static void expect_state(enum vif_rx_state state, bool unwatched)
+{
+	assert_int_equal(q->rx.state, state);
+	assert_int_equal(q->rx.unwatched, unwatched);
+	assert_int_equal(q->rx.timer.armed, state > VIF_RX_READING);
+}
+
+static void empty_reads_and_is_empty_again(void **state)
+{
+	(void)state;
+	expect_state(VIF_RX_EMPTY, false);
+	rx_post_and_kick(5);
+	for (int i = 0; i < 4; i++) {
+		host_sends_one();
+		expect_received(1);
+		expect_state(VIF_RX_EMPTY, false);
+	}
+	host_sends_one();
+	expect_received(1);
+	expect_state(VIF_RX_STARVED, false); /* without a slot it does not ask what there is */
+}
+
+static void empty_stays_so_while_the_guest_does_not_run(void **state)
+{
+	(void)state;
+	rx_post_and_kick(4);
+	domain_halts(true);
+	expect_state(VIF_RX_EMPTY, false);
+	host_sends_one();
+	expect_state(VIF_RX_EMPTY, true); /* it hears of the first one only */
+	host_sends_one();
+	domain_halts(false);
+	expect_received(2);
+	expect_state(VIF_RX_EMPTY, false);
+}
+
+/* With the tenth and last frame of its burst sent. */
+static void throttle(void)
+{
+	rx_post_and_kick(40);
+	rate_set(&limits.rx.packets, 10, 10000);
+	for (int i = 0; i < 10; i++)
+		host_sends_one();
+	expect_received(10);
+	expect_state(VIF_RX_THROTTLED, false);
+}
+
+static void throttled_reads_when_it_is_its_turn_and_not_before(void **state)
+{
+	(void)state;
+	throttle();
+	host_sends_one();
+	host_sends_one();
+	expect_state(VIF_RX_THROTTLED, true); /* it hears of the first one only */
+	rate_set(&limits.rx.packets, 0, 0);
+	rx_post_and_kick(1); /* a pass, for another reason */
+	expect_received(0);
+	expect_state(VIF_RX_THROTTLED, true);
+	pass_ms(101);
+	settle();
+	expect_received(2);
+	expect_state(VIF_RX_EMPTY, false);
+}
+
+static void throttled_is_looked_at_anew_when_the_guest_runs_again(void **state)
+{
+	(void)state;
+	throttle();
+	domain_halts(true);
+	host_sends_one();
+	expect_state(VIF_RX_THROTTLED, true);
+	pass_ms(101);
+	settle(); /* its turn came and went by */
+	expect_state(VIF_RX_READING, true);
+	expect_received(0);
+	domain_halts(false);
+	expect_received(1);
+	expect_state(VIF_RX_EMPTY, false);
+	for (int i = 0; i < 11; i++)
+		host_sends_one();
+	expect_state(VIF_RX_THROTTLED, true);
+	rate_set(&limits.rx.packets, 0, 0);
+	domain_halts(true);
+	domain_halts(false);
+	expect_state(VIF_RX_EMPTY, false);
+	expect_received(11);
+}
+
+static void starved_reads_when_there_are_slots(void **state)
+{
+	(void)state;
+	host_sends_one();
+	expect_state(VIF_RX_STARVED, false);
+	host_sends_one();
+	expect_state(VIF_RX_STARVED, true);
+	rx_post_and_kick(1);
+	expect_received(1);
+	expect_state(VIF_RX_STARVED, true); /* the second one waits again */
+	rx_post_and_kick(2);
+	expect_received(1);
+	expect_state(VIF_RX_EMPTY, false);
+}
+
+static void what_starved_may_be_throttled_next(void **state)
+{
+	(void)state;
+	rate_set(&limits.rx.packets, 10, 10000);
+	for (int i = 0; i < 12; i++)
+		host_sends_one();
+	expect_state(VIF_RX_STARVED, true);
+	rx_post_and_kick(13);
+	expect_state(VIF_RX_THROTTLED, true);
+	pass_ms(5);
+	settle();
+	expect_state(VIF_RX_EMPTY, false);
+	host_sends_one();
+	expect_state(VIF_RX_STARVED, false); /* and starve again */
+	rx_post_and_kick(1);
+	expect_received(13);
+	expect_state(VIF_RX_EMPTY, false);
+}
+
+static void pass_seconds(int nr)
+{
+	while (nr--) {
+		pass_ms(1000);
+		settle();
+	}
+}
+
+static void stalled_reads_when_there_are_slots(void **state)
+{
+	(void)state;
+	host_sends_one();
+	pass_seconds(62);
+	expect_state(VIF_RX_STALLED, false);
+	assert_true(stalled_now);
+	host_sends_one();
+	expect_state(VIF_RX_STALLED, true);
+	pass_seconds(12); /* old frames are given up in this state, too */
+	expect_state(VIF_RX_STALLED, true);
+	assert_int_equal(q->stats->rx_drop_stalled, 2);
+	rx_post_and_kick(1);
+	assert_false(stalled_now);
+	expect_state(VIF_RX_EMPTY, false);
+	host_sends_one();
+	expect_received(1);
+}
+
+static void starved_and_stalled_begin_their_time_anew_when_the_guest_runs_again(void **state)
+{
+	(void)state;
+	host_sends_one();
+	pass_seconds(50);
+	domain_halts(true);
+	expect_state(VIF_RX_STARVED, false);
+	domain_halts(false);
+	pass_seconds(50);
+	expect_state(VIF_RX_STARVED, false);
+	pass_seconds(12);
+	expect_state(VIF_RX_STALLED, false);
+	domain_halts(true);
+	domain_halts(false);
+	expect_state(VIF_RX_STALLED, false);
+	assert_int_equal(nr_stall_calls, 1);
+	rx_post_and_kick(1);
+	expect_state(VIF_RX_EMPTY, false);
+	assert_int_equal(nr_stall_calls, 2);
 }
 
 static int setup_silent(void **state)
@@ -2243,6 +2432,14 @@ int main(void)
 		WITH(row_24_stalled_guest_loses_the_carrier_until_it_recovers, setup),
 		WITH(frames_of_a_halted_guest_wait_until_it_runs, setup),
 		WITH(a_halted_guest_keeps_the_carrier, setup),
+		WITH(empty_reads_and_is_empty_again, setup),
+		WITH(empty_stays_so_while_the_guest_does_not_run, setup),
+		WITH(throttled_reads_when_it_is_its_turn_and_not_before, setup),
+		WITH(throttled_is_looked_at_anew_when_the_guest_runs_again, setup),
+		WITH(starved_reads_when_there_are_slots, setup),
+		WITH(what_starved_may_be_throttled_next, setup),
+		WITH(stalled_reads_when_there_are_slots, setup),
+		WITH(starved_and_stalled_begin_their_time_anew_when_the_guest_runs_again, setup),
 		WITH(silent_frontend_is_looked_at_by_the_clock, setup_silent),
 		WITH(one_event_channel_serves_both_directions, setup_single_channel),
 		WITH(pieces_of_a_stream_become_one_frame, setup),
