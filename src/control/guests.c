@@ -112,6 +112,15 @@ static void send_plain(struct guest_link *g, uint32_t type)
 	link_send(g->socket, &(struct message){ .type = type }, NULL, 0);
 }
 
+static void send_log_level(struct guest_link *g)
+{
+	const uint32_t level = (uint32_t)g->guests->setup.process.log_level;
+
+	link_send(g->socket,
+		  &(struct message){ .type = MESSAGE_LOG_LEVEL, .log_level.level = level }, NULL,
+		  0);
+}
+
 /* --- devices that wait --- */
 
 static void wait_for_guest(struct device *dev)
@@ -385,8 +394,10 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 	}
 	g->greeted = true;
 	g->nr_expected = hello->nr_devices;
-	if (is_of_use(g, hello))
+	if (is_of_use(g, hello)) {
+		send_log_level(g); /* an earlier control may have had another */
 		return;
+	}
 	g->ending = true;
 	send_plain(g, MESSAGE_END);
 }
@@ -711,6 +722,14 @@ void guests_dump(struct guests *guests)
 	struct guest_link *g;
 
 	for_each_link(guests, g) if (g->socket) send_plain(g, MESSAGE_DUMP);
+}
+
+void guests_set_log_level(struct guests *guests, enum log_level level)
+{
+	struct guest_link *g;
+
+	guests->setup.process.log_level = (int)level;
+	for_each_link(guests, g) if (g->socket) send_log_level(g);
 }
 
 void guests_end(struct guests *guests)

@@ -174,6 +174,8 @@ static void reload(struct daemon *daemon)
 		return;
 	}
 	apply_options(&daemon->options);
+	if (daemon->guests)
+		guests_set_log_level(daemon->guests, daemon->options.log_level);
 	if (daemon->registry)
 		registry_retune(daemon->registry);
 	log_info("the configuration has been read again");

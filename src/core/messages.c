@@ -32,6 +32,7 @@ static const struct shape shapes[MESSAGE_NR_TYPES] = {
 	[MESSAGE_CAPTURE] = { "capture", BODY(capture), 1, A_NIC, true, false },
 	[MESSAGE_NBD_CONNECTED] = { "nbd-connected", BODY(connected), 1, A_DISK, true, false },
 	[MESSAGE_DUMP] = { "dump", 0, 0, NOBODY, true, false },
+	[MESSAGE_LOG_LEVEL] = { "log-level", BODY(log_level), 0, NOBODY, true, false },
 	[MESSAGE_PING] = { "ping", 0, 0, NOBODY, true, false },
 	[MESSAGE_END] = { "end", 0, 0, NOBODY, true, false },
 	[MESSAGE_DEVICE] = { "device", BODY(served), 0, ANY, false, true },

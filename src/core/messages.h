@@ -40,6 +40,7 @@ enum message_type {
 	MESSAGE_CAPTURE,
 	MESSAGE_NBD_CONNECTED, /* the answer to NBD_CONNECT */
 	MESSAGE_DUMP,          /* figures of all queues into the log */
+	MESSAGE_LOG_LEVEL,     /* from now on */
 	MESSAGE_PING,          /* PONG follows when all loops have turned */
 	MESSAGE_END,           /* there is no device left, or none is to be: exit */
 	/* to control */
@@ -235,6 +236,10 @@ struct message_connected {
 	char why[MESSAGE_WHY_MAX];
 };
 
+struct message_log_level {
+	uint32_t level; /* enum log_level */
+};
+
 struct message_log {
 	uint32_t level;   /* enum log_level */
 	uint32_t who_len; /* of the text: the device */
@@ -264,6 +269,7 @@ struct message {
 		struct message_carrier carrier;
 		struct message_hash hash;
 		struct message_connected connected;
+		struct message_log_level log_level;
 		struct message_log log;
 	};
 };

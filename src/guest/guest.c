@@ -362,6 +362,9 @@ static void received(void *user, const struct message *message, int *fds, unsign
 	case MESSAGE_DUMP:
 		dump_all(guest);
 		break;
+	case MESSAGE_LOG_LEVEL:
+		log_set_level((enum log_level)message->log_level.level);
+		break;
 	case MESSAGE_PING:
 		ping(guest);
 		break;

@@ -19,6 +19,22 @@ harmless_signals() {
 	stop_daemon
 }
 
+# It begins with few words: whoever serves the rings says more when the daemon is told to.
+louder() {
+	configure "log-level = warning"
+	begin_daemon --workers=2 --config="$XENSIM_DIR/conf"
+	guest_with_disk 8
+	begin "$XENSIM_DIR/load" simblk --requests=20 --hold "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	reconfigure "the configuration has been read again" "log-level = info"
+	kill -USR1 "$daemon"
+	wait_line "$log" "dump: vbd $dom/51712/0 ring"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+	stop_daemon
+}
+
 # Each request is some lines of trace: far more than a pipe and the daemon's own queue of lines hold.
 stuck_log() {
 	mkfifo "$XENSIM_DIR/pipe"
@@ -226,6 +242,7 @@ hung_worker_at_stop() {
 }
 
 test_case "SIGHUP and SIGUSR2 do not end it" harmless_signals
+test_case "a log-level that SIGHUP brings holds for whoever serves the rings, too" louder
 test_case "a log that nobody reads stops neither rings nor control, and what was lost is counted" stuck_log
 test_case "while xenstored does not answer rings are served, the watchdog is fed, and SIGTERM is heard" slow_xenstored
 test_case "a connection to xenstored that ends costs no request, and devices come and go again" replaced_xenstored

@@ -24,6 +24,7 @@ static uint32_t kind_for(uint32_t type)
 	switch (type) {
 	case MESSAGE_HELLO:
 	case MESSAGE_DUMP:
+	case MESSAGE_LOG_LEVEL:
 	case MESSAGE_PING:
 	case MESSAGE_END:
 	case MESSAGE_LOG:
@@ -79,9 +80,11 @@ static void types_that_there_are_not_are_refused(void **state)
 
 static void a_guest_cannot_say_what_is_controls(void **state)
 {
-	static const uint32_t types[] = { MESSAGE_STOP,     MESSAGE_HALT,    MESSAGE_TUNE_DISK,
-					  MESSAGE_TUNE_NIC, MESSAGE_CAPTURE, MESSAGE_NBD_CONNECTED,
-					  MESSAGE_DUMP,     MESSAGE_PING,    MESSAGE_END };
+	static const uint32_t types[] = { MESSAGE_STOP,      MESSAGE_HALT,
+					  MESSAGE_TUNE_DISK, MESSAGE_TUNE_NIC,
+					  MESSAGE_CAPTURE,   MESSAGE_NBD_CONNECTED,
+					  MESSAGE_DUMP,      MESSAGE_LOG_LEVEL,
+					  MESSAGE_PING,      MESSAGE_END };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
