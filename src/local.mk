@@ -3,7 +3,7 @@
 
 sbin_PROGRAMS += pvbackd
 pvbackd_SOURCES = src/control/main.c src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h
-pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
+pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
@@ -21,6 +21,7 @@ libpvb_a_SOURCES = \
 	src/core/statefile.c src/core/statefile.h \
 	src/core/trace.c src/core/trace.h \
 	src/guest/aio_ring.c src/guest/aio_ring.h \
+	src/guest/confine.c src/guest/confine.h \
 	src/guest/grant.c src/guest/grant.h \
 	src/guest/guest.c src/guest/guest.h \
 	src/guest/main.c src/guest/main.h \

@@ -5,7 +5,7 @@
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
 	XENSIM_LIMIT=$${XENSIM_LIMIT-$$((600 * $${XENSIM_SLOW:-1}))}; export top_srcdir pvbackd XENSIM_LIMIT;
 UNIT_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
-UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(NBD_LIBS)
+UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 if HAVE_CMOCKA
 unit_tests = \
@@ -17,6 +17,7 @@ unit_tests = \
 	tests/unit/test-bufpool \
 	tests/unit/test-bufshare \
 	tests/unit/test-journal \
+	tests/unit/test-confine \
 	tests/unit/test-leftover \
 	tests/unit/test-link \
 	tests/unit/test-medium-id \
@@ -52,6 +53,10 @@ tests_unit_test_loop_LDADD = $(UNIT_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/unit.h
 tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_trace_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_confine_SOURCES = tests/unit/test-confine.c tests/unit/unit.h
+tests_unit_test_confine_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_confine_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_link_SOURCES = tests/unit/test-link.c tests/unit/unit.h
 tests_unit_test_link_CFLAGS = $(UNIT_CFLAGS)

@@ -112,10 +112,9 @@ static int move_up(int *fd)
 static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, const char *name,
 		     int link, int listen, pid_t *ret_pid)
 {
-	char title[128], numbers[4][16];
-	char *argv[] = {
-		title, GUEST_ARGUMENT, numbers[0], numbers[1], numbers[2], numbers[3], NULL
-	};
+	char title[128], numbers[GUEST_ARGS][16];
+	char *argv[] = { title,      GUEST_ARGUMENT, numbers[0], numbers[1],
+			 numbers[2], numbers[3],     numbers[4], NULL };
 
 	snprintf(title, sizeof(title), "pvbackd: guest %s", name);
 	snprintf(numbers[0], sizeof(numbers[0]), "%u", domid);
@@ -123,6 +122,7 @@ static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, co
 	snprintf(numbers[2], sizeof(numbers[2]), "%d", setup->log_level);
 	snprintf(numbers[3], sizeof(numbers[3]), "%u",
 		 setup->uid_base ? setup->uid_base + domid : 0);
+	snprintf(numbers[4], sizeof(numbers[4]), "%d", setup->confine);
 	return spawn(argv, link, listen, ret_pid);
 }
 

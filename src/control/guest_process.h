@@ -17,6 +17,7 @@ struct guest_process_setup {
 	unsigned int nr_workers; /* of each */
 	int log_level;
 	uint32_t uid_base; /* a guest's process runs as this + domid; 0: as we do */
+	bool confine;      /* it gives up its rights before it serves */
 };
 
 struct guest_process {

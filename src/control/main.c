@@ -435,7 +435,9 @@ static int start_guests(struct daemon *daemon)
 		.fd = -1,
 		.process = { .runtime_dir = daemon->options.runtime_dir,
 			     .nr_workers = count_workers(daemon),
-			     .log_level = (int)daemon->options.log_level },
+			     .log_level = (int)daemon->options.log_level,
+			     .uid_base = daemon->options.guest_uid,
+			     .confine = daemon->options.confine },
 	};
 	int err = setup.isolation == ISOLATION_NONE ? start_thread(daemon, &setup.fd) : 0;
 

@@ -93,6 +93,18 @@ static const struct key daemon_keys[] = {
 	  .value = "none|guest",
 	  .help = "serve each guest in a process of its own, or all in\n"
 		  "this one (default: none)" },
+	{ .name = "guest-uid",
+	  .parse = key_u32,
+	  AT(guest_uid),
+	  .max = GUEST_UID_MAX,
+	  .value = "BASE",
+	  .help = "the process of domain N runs as user BASE + N; 0: as\n"
+		  "the daemon does (default: 0)" },
+	{ .name = "confine",
+	  .parse = key_flag,
+	  AT(confine),
+	  .value = "yes|no",
+	  .help = "guests' processes give up all rights (default: yes)" },
 	{ .name = "runtime-dir",
 	  .vital = true,
 	  .parse = key_text,
@@ -248,6 +260,7 @@ static enum options_result load(int argc, char *const *argv, struct options *opt
 	struct args args;
 
 	*options = (struct options){ .log_level = LOG_LEVEL_INFO,
+				     .confine = true,
 				     .serve = SERVE_ALL,
 				     .runtime_dir = DEFAULT_RUNTIME_DIR,
 				     .disk = disk_options_default,

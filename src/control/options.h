@@ -16,6 +16,9 @@
 
 #define OPTIONS_MAX_WORKERS 64u
 
+/* What is left of 32 bits, when a domid is added. */
+#define GUEST_UID_MAX (UINT32_MAX - 0x7fff)
+
 /* Bits of `serve`: the kinds of devices, in the order of main.c's table. */
 enum { SERVE_VBD = 1, SERVE_VBD3 = 2, SERVE_VIF = 4, SERVE_ALL = 7 };
 
@@ -25,6 +28,8 @@ struct options {
 	struct trace_filter trace;
 	unsigned int serve; /* which kinds of devices; the others are left to somebody else */
 	enum isolation isolation;
+	uint32_t guest_uid; /* of guests' processes: this + domid; 0: our own */
+	bool confine;       /* these */
 	char runtime_dir[PATH_MAX];
 	struct disk_options disk; /* for disks and NICs that say nothing else */
 	struct vif_options vif;

@@ -515,6 +515,15 @@ int guest_new(const struct guest_setup *setup, struct guest **ret)
 	return err;
 }
 
+int guest_restrict(struct guest *guest, uint32_t domid)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < guest->nr_workers; i++)
+		err = worker_restrict(&guest->workers[i], domid);
+	return err;
+}
+
 int guest_run(struct guest *guest)
 {
 	return loop_run(guest->loop);

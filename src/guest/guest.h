@@ -68,6 +68,8 @@ struct guest_setup {
 
 /* 0 with *ret, or -errno after saying why. Starts no thread. */
 int guest_new(const struct guest_setup *setup, struct guest **ret);
+/* Its workers can bind to event channels of this domain alone from now on. 0 or -errno. */
+int guest_restrict(struct guest *guest, uint32_t domid);
 /*
  * Serve until control says END and no device is left; or until there is no control, and there can be no later one. 0 or
  * -errno.

@@ -10,10 +10,12 @@
 
 #include "core/log.h"
 #include "core/parse.h"
+#include "guest/confine.h"
 #include "guest/main.h"
 
 struct arguments {
 	uint32_t domid, nr_workers, log_level, uid;
+	bool confine;
 };
 
 bool guest_main_is_meant(int argc, char **argv)
@@ -23,11 +25,14 @@ bool guest_main_is_meant(int argc, char **argv)
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
+	uint32_t confine_it;
+
 	if (argc != 2 + (int)GUEST_ARGS || parse_u32(argv[2], 0, 0x7fef, &ret->domid) ||
 	    parse_u32(argv[3], 1, 64, &ret->nr_workers) ||
 	    parse_u32(argv[4], LOG_LEVEL_ERROR, LOG_LEVEL_DEBUG, &ret->log_level) ||
-	    parse_u32(argv[5], 0, UINT32_MAX, &ret->uid))
+	    parse_u32(argv[5], 0, UINT32_MAX, &ret->uid) || parse_u32(argv[6], 0, 1, &confine_it))
 		return -EINVAL;
+	ret->confine = confine_it;
 	return 0;
 }
 
@@ -38,6 +43,17 @@ static void ignore_signals(void)
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
+}
+
+/* All that it opens is open, and it has read nothing yet. */
+static int give_up_rights(struct guest *guest, const struct arguments *args)
+{
+	int err = guest_restrict(guest, args->domid);
+
+	if (err)
+		log_warning("the event channels of guest %u's process are not held to it: %s",
+			    args->domid, strerror(-err));
+	return confine(args->uid);
 }
 
 static int serve(const struct arguments *args, const struct plane *const *planes,
@@ -56,7 +72,9 @@ static int serve(const struct arguments *args, const struct plane *const *planes
 	err = guest_new(&setup, &guest);
 	if (err)
 		return err;
-	err = log_start();
+	err = args->confine ? give_up_rights(guest, args) : 0;
+	if (!err)
+		err = log_start();
 	if (!err)
 		err = guest_run(guest);
 	guest_free(guest);

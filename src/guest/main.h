@@ -5,9 +5,12 @@
 
 #include "guest/guest.h"
 
-/* The first argument of such a process; the domid, the number of workers, the level of the log and the uid follow. */
+/*
+ * The first argument of such a process; there follow the domid, the number of workers, the level of the log, the uid (0: as it is), and whether it
+ * is confined.
+ */
 #define GUEST_ARGUMENT "--internal-guest"
-#define GUEST_ARGS     4u
+#define GUEST_ARGS     5u
 
 /* Where it finds its end of the socket to control, and the bound socket where later controls are to connect. */
 #define GUEST_LINK_FD   3

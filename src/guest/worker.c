@@ -361,6 +361,11 @@ int worker_open(struct worker *worker, unsigned int index, const struct plane *c
 	return err;
 }
 
+int worker_restrict(struct worker *worker, uint32_t domid)
+{
+	return xenevtchn_restrict(worker->xce, (domid_t)domid) < 0 ? -errno : 0;
+}
+
 int worker_start(struct worker *worker)
 {
 	return loop_thread_start(&worker->thread, worker->loop);

@@ -109,6 +109,8 @@ struct worker {
 
 /* Make a worker and its handles; starts no thread. `planes` has PLANE_NR entries, NULL allowed. */
 int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes);
+/* From now on it can bind to ports of this domain alone. 0; or -errno when the kernel cannot do that. */
+int worker_restrict(struct worker *worker, uint32_t domid);
 /* Start the thread. 0 or -errno. */
 int worker_start(struct worker *worker);
 /* Stop the thread and release everything; every queue must have been detached. Idempotent. */
