@@ -15,6 +15,7 @@ libpvb_a_SOURCES = \
 	src/core/loop.c src/core/loop.h \
 	src/core/messages.c src/core/messages.h \
 	src/core/nbd_name.c src/core/nbd_name.h \
+	src/core/pace.c src/core/pace.h \
 	src/core/parse.c src/core/parse.h \
 	src/core/rate.c src/core/rate.h \
 	src/core/slow.c src/core/slow.h \

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/queue.h>
 #include <xenstore.h>
 
@@ -109,6 +110,8 @@ struct device_ops {
 		       unsigned int nr_fds);
 	/* Whoever served its rings is no more: nothing is attached, whatever was on its way. May be NULL. */
 	void (*lost)(struct device *dev);
+	/* Write " name=value" of what it knows beside its rings, for SIGUSR1. May be NULL. */
+	void (*dump)(const struct device *dev, FILE *out);
 	/*
 	 * Release everything; nothing is attached. `removed`: our directory is gone, so what
 	 * outlives a restart of the daemon (the tap) goes too. Safe on a half-probed device.

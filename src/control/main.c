@@ -26,6 +26,7 @@
 #include "core/log_journal.h"
 #include "netback/tap_keeper.h"
 #include "netback/vif.h"
+#include "netback/nic.h"
 #include "netback/vif_file.h"
 #include "control/opener.h"
 #include "control/options.h"
@@ -72,7 +73,7 @@ static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
 static const struct opener_kind *const openings[] = { &image_find_kind, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
-static const struct guest_device_ops *const guest_kinds[] = { NULL };
+static const struct guest_device_ops *const guest_kinds[] = { &nic_device_ops, NULL };
 
 /* --- SIGUSR1: what all rings look like --- */
 

@@ -678,11 +678,15 @@ void registry_dump(struct registry *registry, FILE *out)
 	static const char *const activity[] = { "idle", "attaching", "attached", "detaching" };
 	struct device *dev;
 
-	for_each_device(registry, dev)
-		fprintf(out, "%s state=%s rings=%s%s%s%s\n", dev->name,
+	for_each_device(registry, dev) {
+		fprintf(out, "%s state=%s rings=%s%s%s%s", dev->name,
 			xenbus_state_name(dev->logged), activity[dev->activity],
 			dev->broken ? " broken" : "", dev->foreign ? " foreign" : "",
 			dev->dead                   ? " dead"
 			: atomic_load(&dev->halted) ? " halted"
 						    : "");
+		if (dev->ops->dump)
+			dev->ops->dump(dev, out);
+		fputc('\n', out);
+	}
 }

@@ -98,7 +98,7 @@ static void end_texts(struct message *message)
 		break;
 	case MESSAGE_CAPTURE:
 		END_TEXT(message->capture.ifname);
-		END_TEXT(message->capture.filter);
+		END_TEXT(message->capture.name);
 		break;
 	case MESSAGE_STARTED:
 		END_TEXT(message->started.why);
@@ -134,6 +134,11 @@ int message_check(struct message *message, size_t size, unsigned int nr_fds, enu
 		return -EPROTO;
 	end_texts(message);
 	return 0;
+}
+
+int message_err(int32_t err)
+{
+	return err > 0 || err < -4095 ? -EPROTO : err;
 }
 
 const char *message_name(uint32_t type)

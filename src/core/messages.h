@@ -25,6 +25,10 @@
 #define MESSAGE_MAX_TEXT   1024u
 #define MESSAGE_DISK_RINGS 4u
 #define MESSAGE_NIC_QUEUES 8u
+#define MESSAGE_ADDRS      32u
+#define MESSAGE_HASH_KEY   40u
+#define MESSAGE_HASH_TABLE 128u
+#define MESSAGE_INSNS      512u
 
 enum message_type {
 	/* both ways, first of all */
@@ -123,19 +127,20 @@ struct message_start_disk {
 /* --- NICs --- */
 
 struct message_addr {
-	uint8_t addr[16];
-	uint8_t bits;
+	uint8_t addr[16]; /* IPv4: the first four */
+	uint8_t bits;     /* of the prefix */
 	bool v6;
 };
 
-/* As struct filter in netback/filter.h. */
+/* What a guest may send: filter.h of netback. */
 struct message_filter {
-	uint32_t want;
+	uint32_t want; /* enum filter_want; 0: everything passes */
 	uint8_t mac[6];
 	uint32_t nr_addrs;
-	struct message_addr addrs[32];
+	struct message_addr addrs[MESSAGE_ADDRS];
 };
 
+/* So much in so long, as rate_set() takes it; a 0 in either: no limit. */
 struct message_rate {
 	uint32_t amount, usecs;
 };
@@ -153,8 +158,8 @@ struct message_nic_queue {
 };
 
 /*
- * Descriptors: the tap's queues, then what is kept of the rings (undo) for each and for the control ring, then the
- * guest's multicast list and hash.
+ * Descriptors: the tap's queues; then for each queue what its rings may have to undo (vif_undo.h), and for the control
+ * ring; then the guest's multicast list and hash (vif_kept.h).
  */
 struct message_start_nic {
 	uint32_t nr_queues;
@@ -163,28 +168,40 @@ struct message_start_nic {
 	uint32_t ctrl_ref, ctrl_port;
 	bool resume, halted;
 	bool rx_notify, finish_csum;
-	bool undo, kept;                           /* the files are there */
 	bool sg, csum_v4, csum_v6, gso_v4, gso_v6; /* that the frontend takes */
 	uint64_t drain_ns, stall_ns;
 	uint32_t trace;
 	struct message_nic_tuning tuning;
 };
 
-/* As struct hash_config in netback/hash.h. */
+/*
+ * How a guest wants its frames spread over its queues: hash.h of netback. Zero: no hashing. It is in the vif's kept file
+ * as it is here.
+ */
 struct message_hash {
-	uint32_t algorithm, types;
-	uint8_t key[40];
-	uint32_t mapping_size;
-	uint32_t mapping[128];
+	uint32_t algorithm; /* enum hash_algorithm */
+	uint32_t types;     /* bits of enum hash_type */
+	uint8_t key[MESSAGE_HASH_KEY];
+	uint32_t mapping_size;                /* 0: queue = hash modulo number of queues */
+	uint32_t mapping[MESSAGE_HASH_TABLE]; /* each a queue that exists */
 };
 
-/* One descriptor, of the file, when `on`. */
+/* As struct bpf_insn of libpcap. */
+struct message_insn {
+	uint16_t code;
+	uint8_t jt, jf;
+	uint32_t k;
+};
+
+/* One descriptor, of the file, when `on`. What it holds stays: behind it a new section begins. */
 struct message_capture {
 	bool on;
 	uint32_t snaplen;
-	uint64_t max_bytes;
-	char ifname[16];
-	char filter[MESSAGE_MAX_TEXT];
+	uint64_t max_bytes;          /* of the whole file */
+	char ifname[16];             /* as it is to appear in the file */
+	char name[MESSAGE_NAME_MAX]; /* of the file, for the log */
+	uint32_t nr_insns;           /* of the filter; 0: all frames */
+	struct message_insn insns[MESSAGE_INSNS];
 };
 
 /* --- the rest --- */
@@ -226,7 +243,7 @@ struct message_size {
 
 struct message_carrier {
 	uint32_t queue;
-	bool stalled;
+	uint32_t stalled; /* or takes frames again */
 };
 
 /* One descriptor, a connected socket, unless `err`. */
@@ -286,6 +303,9 @@ size_t message_bytes(uint32_t type);
  */
 int message_check(struct message *message, size_t size, unsigned int nr_fds,
 		  enum message_from from);
+
+/* A -errno that a message tells, or 0; -EPROTO when it is none. */
+int message_err(int32_t err);
 
 /* "start-disk", ...: for the log and traces. */
 const char *message_name(uint32_t type);

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,15 +25,12 @@
 
 struct capture {
 	char name[32];
-	char path[512];
+	char path[MESSAGE_NAME_MAX];
 	uint32_t snaplen;
 	uint64_t max_bytes;
 	int fd;
-	atomic_int holders; /* the starter and the thread */
-#ifdef HAVE_PCAP
-	struct bpf_program filter;
-#endif
-	bool has_filter;
+	atomic_int holders;          /* the starter and the thread */
+	struct message_insn *filter; /* owned; NULL: all frames */
 
 	pthread_mutex_t lock; /* never held while the disk works */
 	pthread_cond_t wake;
@@ -53,44 +50,28 @@ struct capture {
 /* --- filters --- */
 
 #ifdef HAVE_PCAP
-static int compile_filter(struct capture *c, const char *text)
-{
-	pcap_t *none;
-	int failed;
+_Static_assert(sizeof(struct message_insn) == sizeof(struct bpf_insn), "the same");
 
-	if (!*text)
-		return 0;
-	none = pcap_open_dead(DLT_EN10MB, (int)c->snaplen);
-	if (!none)
-		return -ENOMEM;
-	failed = pcap_compile(none, &c->filter, text, 1, PCAP_NETMASK_UNKNOWN);
-	pcap_close(none);
-	c->has_filter = !failed;
-	return failed ? -EINVAL : 0;
+static const struct bpf_insn *program_of(const struct capture *c)
+{
+	return (const struct bpf_insn *)(const void *)c->filter;
 }
 
-static void free_filter(struct capture *c)
+static int check_filter(const struct capture *c, uint32_t nr_insns)
 {
-	if (c->has_filter)
-		pcap_freecode(&c->filter);
+	return bpf_validate(program_of(c), (int)nr_insns) ? 0 : -EINVAL;
 }
 
 static bool is_wanted(const struct capture *c, const uint8_t *data, uint32_t len, uint32_t seen)
 {
-	struct pcap_pkthdr header = { .caplen = seen, .len = len };
-
-	return !c->has_filter || pcap_offline_filter(&c->filter, &header, data);
+	return !c->filter || bpf_filter(program_of(c), data, len, seen);
 }
 #else
-static int compile_filter(struct capture *c, const char *text)
+static int check_filter(const struct capture *c, uint32_t nr_insns)
 {
 	(void)c;
-	return *text ? -EOPNOTSUPP : 0;
-}
-
-static void free_filter(struct capture *c)
-{
-	(void)c;
+	(void)nr_insns;
+	return -EOPNOTSUPP;
 }
 
 static bool is_wanted(const struct capture *c, const uint8_t *data, uint32_t len, uint32_t seen)
@@ -102,6 +83,19 @@ static bool is_wanted(const struct capture *c, const uint8_t *data, uint32_t len
 	return true;
 }
 #endif
+
+static int take_filter(struct capture *c, const struct message_insn *insns, uint32_t nr_insns)
+{
+	if (!nr_insns)
+		return 0;
+	if (nr_insns > MESSAGE_INSNS)
+		return -EINVAL;
+	c->filter = malloc(nr_insns * sizeof(insns[0]));
+	if (!c->filter)
+		return -ENOMEM;
+	memcpy(c->filter, insns, nr_insns * sizeof(insns[0]));
+	return check_filter(c, nr_insns);
+}
 
 /* --- the thread --- */
 
@@ -188,7 +182,7 @@ static void release(struct capture *c)
 	free(c->spare);
 	if (c->fd >= 0)
 		close(c->fd);
-	free_filter(c);
+	free(c->filter);
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -235,38 +229,45 @@ static int start_thread(struct capture *c)
 	return -err;
 }
 
-static int open_all(struct capture *c, const struct capture_options *options)
+static int begin(struct capture *c, const struct message_capture *what)
 {
-	int err = compile_filter(c, options->filter);
+	struct stat st;
+	int err = take_filter(c, what->insns, what->nr_insns);
 
+	if (!err && fstat(c->fd, &st) < 0)
+		err = -errno;
+	if (!err && (what->snaplen == 0 || what->snaplen > CAPTURE_MAX_SNAPLEN))
+		err = -EINVAL;
 	if (err)
 		return err;
 	c->buffer = malloc(BUFFER_BYTES);
 	c->spare = malloc(BUFFER_BYTES);
 	if (!c->buffer || !c->spare)
 		return -ENOMEM;
-	c->used = pcapng_put_start(c->buffer, options->ifname, c->snaplen);
-	c->total = c->used;
-	c->fd = open(c->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return c->fd < 0 ? -errno : start_thread(c);
+	c->used = pcapng_put_start(c->buffer, what->ifname, c->snaplen);
+	c->total = (uint64_t)st.st_size + c->used;
+	return start_thread(c);
 }
 
-int capture_start(const struct capture_options *options, struct capture **ret)
+int capture_start(const struct message_capture *what, const char *name, int fd,
+		  struct capture **ret)
 {
 	struct capture *c = calloc(1, sizeof(*c));
 	int err;
 
-	if (!c)
+	if (!c) {
+		close(fd);
 		return -ENOMEM;
-	c->fd = -1;
+	}
+	c->fd = fd;
 	c->holders = 1;
-	c->snaplen = options->snaplen;
-	c->max_bytes = options->max_bytes;
-	snprintf(c->name, sizeof(c->name), "%s", options->name);
-	snprintf(c->path, sizeof(c->path), "%s", options->path);
+	c->snaplen = what->snaplen;
+	c->max_bytes = what->max_bytes;
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	snprintf(c->path, sizeof(c->path), "%s", what->name);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->wake, NULL);
-	err = open_all(c, options);
+	err = begin(c, what);
 	if (err) {
 		release(c);
 		return err;
@@ -331,7 +332,7 @@ static void add_locked(struct capture *c, const struct iovec *iov, unsigned int 
 	uint8_t *block = c->buffer + c->used;
 	uint32_t size;
 
-	if (c->snaplen + PCAPNG_PACKET_MAX > c->max_bytes - c->total) {
+	if (c->total + c->snaplen + PCAPNG_PACKET_MAX > c->max_bytes) {
 		c->full = c->stopping = true;
 		pthread_cond_signal(&c->wake);
 		return;

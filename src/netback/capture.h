@@ -11,24 +11,19 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "core/messages.h"
+
 #define CAPTURE_MAX_SNAPLEN 65536u
 
 struct capture;
 
-struct capture_options {
-	const char *name;   /* for the log */
-	const char *ifname; /* as it is to appear in the file */
-	const char *path;   /* replaced if it exists */
-	const char *filter; /* as tcpdump takes it; "" for all */
-	uint32_t snaplen;   /* bytes of a frame, 1..CAPTURE_MAX_SNAPLEN */
-	uint64_t max_bytes; /* of the file; then it ends */
-};
-
 /*
- * Begin. 0; -EINVAL for a filter that libpcap does not understand, -EOPNOTSUPP for any filter when
- * it is not there, or -errno of the file or the thread. Control thread.
+ * Begin as `what` says, with a new section at the end of the file behind `fd` (owned from now on, also on failure).
+ * `name`: the NIC, for the log. 0; -EINVAL for a filter that is no program, -EOPNOTSUPP for any filter without libpcap,
+ * or -errno.
  */
-int capture_start(const struct capture_options *options, struct capture **ret);
+int capture_start(const struct message_capture *what, const char *name, int fd,
+		  struct capture **ret);
 
 /*
  * No more frames. What there is is still written, and the file closed, by the capture's own thread:

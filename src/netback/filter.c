@@ -48,7 +48,7 @@ static const uint8_t unspecified[16];
 
 /* What may be read, and how far the walk has come. */
 struct walk {
-	const struct filter *filter;
+	const struct message_filter *filter;
 	const uint8_t *head;
 	uint32_t readable; /* of head */
 	uint32_t len;      /* up to the end of the IP packet */
@@ -86,7 +86,7 @@ static bool is_own_mac(const struct walk *w, const uint8_t *mac)
 
 /* --- addresses --- */
 
-static bool has_prefix(const uint8_t *addr, const struct filter_addr *rule)
+static bool has_prefix(const uint8_t *addr, const struct message_addr *rule)
 {
 	unsigned int whole = rule->bits / 8u, rest = rule->bits % 8u;
 
@@ -95,7 +95,7 @@ static bool has_prefix(const uint8_t *addr, const struct filter_addr *rule)
 	return !rest || (addr[whole] ^ rule->addr[whole]) >> (8 - rest) == 0;
 }
 
-static bool is_listed(const struct filter *filter, const uint8_t *addr, bool v6)
+static bool is_listed(const struct message_filter *filter, const uint8_t *addr, bool v6)
 {
 	for (uint32_t i = 0; i < filter->nr_addrs; i++)
 		if (filter->addrs[i].v6 == v6 && has_prefix(addr, &filter->addrs[i]))
@@ -104,7 +104,7 @@ static bool is_listed(const struct filter *filter, const uint8_t *addr, bool v6)
 }
 
 /* The link-local address that follows from the hardware address (RFC 4291, appendix A). */
-static bool is_own_link_local(const struct filter *filter, const uint8_t *addr)
+static bool is_own_link_local(const struct message_filter *filter, const uint8_t *addr)
 {
 	const uint8_t *mac = filter->mac;
 	const uint8_t own[16] = { 0xfe,       0x80,   0,      0,    0,    0,      0,      0,
@@ -340,7 +340,8 @@ static enum filter_verdict check_other(const struct walk *w, uint16_t type)
 	return snap || wants(w, FILTER_WANT_IP) ? FILTER_TYPE : FILTER_PASS;
 }
 
-enum filter_verdict filter_check(const struct filter *filter, const uint8_t *head, uint32_t len)
+enum filter_verdict filter_check(const struct message_filter *filter, const uint8_t *head,
+				 uint32_t len)
 {
 	struct walk w = { .filter = filter, .head = head, .len = len };
 	uint16_t type;

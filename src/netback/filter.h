@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FILTER_MAX_ADDRS 32u
+#include "core/messages.h"
 
 enum filter_want {
 	FILTER_WANT_MAC = 1,  /* its own hardware address only: Ethernet, ARP, ND */
@@ -40,21 +40,9 @@ enum filter_verdict {
 	FILTER_NR,
 };
 
-struct filter_addr {
-	uint8_t addr[16]; /* IPv4: the first four */
-	uint8_t bits;     /* of the prefix */
-	bool v6;
-};
-
-struct filter {
-	unsigned int want; /* enum filter_want; 0: everything passes */
-	uint8_t mac[6];
-	uint32_t nr_addrs;
-	struct filter_addr addrs[FILTER_MAX_ADDRS];
-};
-
 /* May it go? `head` holds the first min(len, FRAME_HEAD_MAX) bytes or more; len >= 14. */
-enum filter_verdict filter_check(const struct filter *filter, const uint8_t *head, uint32_t len);
+enum filter_verdict filter_check(const struct message_filter *filter, const uint8_t *head,
+				 uint32_t len);
 
 /* "mac", "type", …: the name of a verdict, for traces. */
 const char *filter_verdict_name(enum filter_verdict verdict);
@@ -70,8 +58,8 @@ int filter_parse_mac(const char *text, uint8_t ret_mac[6]);
 
 /*
  * Addresses and prefixes, separated by spaces or commas ("10.0.0.5 2001:db8:7::/64"), into
- * filter->addrs. 0, -EINVAL, or -E2BIG for more than FILTER_MAX_ADDRS; then nothing is changed.
+ * filter->addrs. 0, -EINVAL, or -E2BIG for more than MESSAGE_ADDRS; then nothing is changed.
  */
-int filter_parse_addrs(const char *text, struct filter *filter);
+int filter_parse_addrs(const char *text, struct message_filter *filter);
 
 #endif

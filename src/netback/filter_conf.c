@@ -95,10 +95,10 @@ static int parse_bits(const char *text, unsigned int max, uint8_t *ret)
 }
 
 /* ADDRESS or ADDRESS/BITS; cuts `word` at the slash. */
-static int parse_addr(char *word, struct filter_addr *ret)
+static int parse_addr(char *word, struct message_addr *ret)
 {
 	char *slash = strchr(word, '/');
-	struct filter_addr addr = { 0 };
+	struct message_addr addr = { 0 };
 
 	if (slash)
 		*slash++ = '\0';
@@ -112,14 +112,14 @@ static int parse_addr(char *word, struct filter_addr *ret)
 	return 0;
 }
 
-int filter_parse_addrs(const char *text, struct filter *filter)
+int filter_parse_addrs(const char *text, struct message_filter *filter)
 {
-	struct filter_addr addrs[FILTER_MAX_ADDRS];
+	struct message_addr addrs[MESSAGE_ADDRS];
 	char word[64];
 	uint32_t nr = 0;
 
 	while (next_word(&text, word, sizeof(word))) {
-		if (nr == FILTER_MAX_ADDRS)
+		if (nr == MESSAGE_ADDRS)
 			return -E2BIG;
 		if (parse_addr(word, &addrs[nr++]))
 			return -EINVAL;

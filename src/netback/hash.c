@@ -7,18 +7,18 @@ enum { IPV4_ADDRESSES = 12, IPV6_ADDRESSES = 8, IPV6_LEN = 40, PORTS_LEN = 4 };
 
 /* --- the wishes --- */
 
-bool hash_config_is_valid(const struct hash_config *config, uint32_t nr_queues)
+bool hash_config_is_valid(const struct message_hash *config, uint32_t nr_queues)
 {
 	if (config->algorithm > HASH_TOEPLITZ || (config->types & ~HASH_ALL_TYPES) ||
-	    config->mapping_size > HASH_MAPPING_MAX)
+	    config->mapping_size > MESSAGE_HASH_TABLE)
 		return false;
-	for (uint32_t i = 0; i < HASH_MAPPING_MAX; i++)
+	for (uint32_t i = 0; i < MESSAGE_HASH_TABLE; i++)
 		if (config->mapping[i] >= nr_queues)
 			return false;
 	return true;
 }
 
-bool hash_config_is_on(const struct hash_config *config)
+bool hash_config_is_on(const struct message_hash *config)
 {
 	return config->algorithm != HASH_NONE && config->types != 0;
 }
@@ -27,14 +27,14 @@ uint32_t hash_copy_len(const struct netctrl_request *request)
 {
 	uint32_t len = request->data[1];
 
-	if (request->type == NETCTRL_SET_HASH_KEY && len <= HASH_KEY_MAX)
+	if (request->type == NETCTRL_SET_HASH_KEY && len <= MESSAGE_HASH_KEY)
 		return len;
-	if (request->type == NETCTRL_SET_HASH_MAPPING && len <= HASH_MAPPING_MAX)
+	if (request->type == NETCTRL_SET_HASH_MAPPING && len <= MESSAGE_HASH_TABLE)
 		return len * 4u;
 	return 0; /* too much, and then it will be refused; or nothing to copy */
 }
 
-static enum netctrl_status set_algorithm(struct hash_config *config, uint32_t algorithm)
+static enum netctrl_status set_algorithm(struct message_hash *config, uint32_t algorithm)
 {
 	if (algorithm > HASH_TOEPLITZ)
 		return NETCTRL_INVALID_PARAMETER;
@@ -42,7 +42,7 @@ static enum netctrl_status set_algorithm(struct hash_config *config, uint32_t al
 	return NETCTRL_SUCCESS;
 }
 
-static enum netctrl_status get_types(const struct hash_config *config, uint32_t *ret_data)
+static enum netctrl_status get_types(const struct message_hash *config, uint32_t *ret_data)
 {
 	if (config->algorithm == HASH_NONE)
 		return NETCTRL_NOT_SUPPORTED;
@@ -50,7 +50,7 @@ static enum netctrl_status get_types(const struct hash_config *config, uint32_t 
 	return NETCTRL_SUCCESS;
 }
 
-static enum netctrl_status set_types(struct hash_config *config, uint32_t types)
+static enum netctrl_status set_types(struct message_hash *config, uint32_t types)
 {
 	if (config->algorithm == HASH_NONE || (types & ~HASH_ALL_TYPES))
 		return NETCTRL_INVALID_PARAMETER;
@@ -59,9 +59,9 @@ static enum netctrl_status set_types(struct hash_config *config, uint32_t types)
 }
 
 /* What is not given of a key is zero. */
-static enum netctrl_status set_key(struct hash_config *config, const uint8_t *copied, uint32_t len)
+static enum netctrl_status set_key(struct message_hash *config, const uint8_t *copied, uint32_t len)
 {
-	if (len > HASH_KEY_MAX)
+	if (len > MESSAGE_HASH_KEY)
 		return NETCTRL_BUFFER_OVERFLOW;
 	if (len && !copied)
 		return NETCTRL_INVALID_PARAMETER;
@@ -71,9 +71,9 @@ static enum netctrl_status set_key(struct hash_config *config, const uint8_t *co
 	return NETCTRL_SUCCESS;
 }
 
-static enum netctrl_status set_mapping_size(struct hash_config *config, uint32_t size)
+static enum netctrl_status set_mapping_size(struct message_hash *config, uint32_t size)
 {
-	if (size > HASH_MAPPING_MAX)
+	if (size > MESSAGE_HASH_TABLE)
 		return NETCTRL_INVALID_PARAMETER;
 	config->mapping_size = size;
 	memset(config->mapping, 0, sizeof(config->mapping));
@@ -81,12 +81,12 @@ static enum netctrl_status set_mapping_size(struct hash_config *config, uint32_t
 }
 
 /* XSA-270: the part must lie within the table that is in use, and name queues that exist. */
-static enum netctrl_status set_mapping(struct hash_config *config, const uint8_t *copied,
+static enum netctrl_status set_mapping(struct message_hash *config, const uint8_t *copied,
 				       uint32_t len, uint32_t offset, uint32_t nr_queues)
 {
-	uint32_t part[HASH_MAPPING_MAX];
+	uint32_t part[MESSAGE_HASH_TABLE];
 
-	if (len > HASH_MAPPING_MAX)
+	if (len > MESSAGE_HASH_TABLE)
 		return NETCTRL_BUFFER_OVERFLOW;
 	if (len > config->mapping_size || offset > config->mapping_size - len || (len && !copied))
 		return NETCTRL_INVALID_PARAMETER;
@@ -99,7 +99,7 @@ static enum netctrl_status set_mapping(struct hash_config *config, const uint8_t
 	return NETCTRL_SUCCESS;
 }
 
-enum netctrl_status hash_request(struct hash_config *config, const struct netctrl_request *request,
+enum netctrl_status hash_request(struct message_hash *config, const struct netctrl_request *request,
 				 const uint8_t *copied, uint32_t nr_queues, uint32_t *ret_data)
 {
 	const uint32_t *data = request->data;
@@ -115,7 +115,7 @@ enum netctrl_status hash_request(struct hash_config *config, const struct netctr
 	case NETCTRL_SET_HASH_KEY:
 		return set_key(config, copied, data[1]);
 	case NETCTRL_GET_HASH_MAPPING_SIZE:
-		*ret_data = HASH_MAPPING_MAX;
+		*ret_data = MESSAGE_HASH_TABLE;
 		return NETCTRL_SUCCESS;
 	case NETCTRL_SET_HASH_MAPPING_SIZE:
 		return set_mapping_size(config, data[0]);
@@ -129,7 +129,7 @@ enum netctrl_status hash_request(struct hash_config *config, const struct netctr
 /* --- the hash --- */
 
 /* For each bit that is set in the data, the 32 bits of the key that begin at that bit's place. */
-uint32_t hash_toeplitz(const uint8_t key[HASH_KEY_MAX], const uint8_t *data, uint32_t len)
+uint32_t hash_toeplitz(const uint8_t key[MESSAGE_HASH_KEY], const uint8_t *data, uint32_t len)
 {
 	uint32_t window = frame_get32(key), value = 0;
 
@@ -145,12 +145,12 @@ uint32_t hash_toeplitz(const uint8_t key[HASH_KEY_MAX], const uint8_t *data, uin
 	return value;
 }
 
-static bool has(const struct hash_config *config, enum hash_type type)
+static bool has(const struct message_hash *config, enum hash_type type)
 {
 	return config->types >> type & 1u;
 }
 
-void hash_frame(const struct hash_config *config, const uint8_t *head, uint32_t len, bool gso,
+void hash_frame(const struct message_hash *config, const uint8_t *head, uint32_t len, bool gso,
 		struct hash_value *ret)
 {
 	uint8_t input[HASH_INPUT_MAX];

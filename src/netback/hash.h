@@ -9,13 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/messages.h"
 #include "netback/frame.h"
 #include "ring/netctrl.h"
 
-#define HASH_KEY_MAX     40u
-#define HASH_MAPPING_MAX 128u
 /* The most that a request makes us copy from the guest. */
-#define HASH_COPY_MAX (HASH_MAPPING_MAX * 4u)
+#define HASH_COPY_MAX (MESSAGE_HASH_TABLE * 4u)
 /* Bytes of a frame that go into a hash: two IPv6 addresses and two ports. */
 #define HASH_INPUT_MAX 36u
 
@@ -23,19 +22,10 @@ enum hash_algorithm { HASH_NONE = 0, HASH_TOEPLITZ = 1 };
 enum hash_type { HASH_IPV4 = 0, HASH_IPV4_TCP = 1, HASH_IPV6 = 2, HASH_IPV6_TCP = 3 };
 #define HASH_ALL_TYPES 0xfu /* one bit each */
 
-/* Zero: no hashing. No pointers: it is in the vif's kept file. */
-struct hash_config {
-	uint32_t algorithm; /* enum hash_algorithm */
-	uint32_t types;     /* bits of enum hash_type */
-	uint8_t key[HASH_KEY_MAX];
-	uint32_t mapping_size;              /* 0: queue = hash modulo number of queues */
-	uint32_t mapping[HASH_MAPPING_MAX]; /* each a queue that exists */
-};
-
 /* Whether it is one that hash_request() can have made for a vif of `nr_queues`. */
-bool hash_config_is_valid(const struct hash_config *config, uint32_t nr_queues);
+bool hash_config_is_valid(const struct message_hash *config, uint32_t nr_queues);
 /* Whether frames are to be hashed. */
-bool hash_config_is_on(const struct hash_config *config);
+bool hash_config_is_on(const struct message_hash *config);
 
 /*
  * Bytes (up to HASH_COPY_MAX) that have to be copied from the start of the page behind data[0]
@@ -47,11 +37,11 @@ uint32_t hash_copy_len(const struct netctrl_request *request);
  * Carry out a request. `copied`: those bytes; NULL when they could not be had. Returns what to
  * answer, with *ret_data for the response; *config changes only with NETCTRL_SUCCESS.
  */
-enum netctrl_status hash_request(struct hash_config *config, const struct netctrl_request *request,
+enum netctrl_status hash_request(struct message_hash *config, const struct netctrl_request *request,
 				 const uint8_t *copied, uint32_t nr_queues, uint32_t *ret_data);
 
 /* The Toeplitz hash of `len` (up to HASH_INPUT_MAX) bytes. */
-uint32_t hash_toeplitz(const uint8_t key[HASH_KEY_MAX], const uint8_t *data, uint32_t len);
+uint32_t hash_toeplitz(const uint8_t key[MESSAGE_HASH_KEY], const uint8_t *data, uint32_t len);
 
 struct hash_value {
 	bool valid; /* when not, the rest means nothing */
@@ -63,7 +53,7 @@ struct hash_value {
  * Hash the frame whose first min(len, FRAME_HEAD_MAX) bytes are in `head`, by the fullest type that
  * is set. `gso`: as for frame_parse().
  */
-void hash_frame(const struct hash_config *config, const uint8_t *head, uint32_t len, bool gso,
+void hash_frame(const struct message_hash *config, const uint8_t *head, uint32_t len, bool gso,
 		struct hash_value *ret);
 
 #endif

@@ -11,6 +11,7 @@ libpvb_a_SOURCES += \
 	src/netback/merge.c src/netback/merge.h \
 	src/netback/mcast.c src/netback/mcast.h \
 	src/netback/offload.c src/netback/offload.h \
+	src/netback/nic.c src/netback/nic.h \
 	src/netback/pcapng.c src/netback/pcapng.h \
 	src/netback/quirks.c src/netback/quirks.h \
 	src/netback/segment.c src/netback/segment.h \
@@ -27,15 +28,16 @@ libpvb_a_SOURCES += \
 	src/netback/vif_options.c src/netback/vif_options.h \
 	src/netback/vif_file.c src/netback/vif_file.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
-	src/netback/vif_guard.c src/netback/vif_guard.h \
-	src/netback/vif_limits.c src/netback/vif_limits.h \
+	src/netback/vif_pcap.c src/netback/vif_pcap.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
 	src/netback/vif_quirks.c src/netback/vif_quirks.h \
 	src/netback/vif_queue.c src/netback/vif_queue.h \
 	src/netback/vif_rx.c \
 	src/netback/vif_shared.c src/netback/vif_shared.h \
+	src/netback/vif_state.c src/netback/vif_state.h \
 	src/netback/vif_stats.c src/netback/vif_stats.h \
 	src/netback/vif_steer.c src/netback/vif_steer.h \
+	src/netback/vif_tune.c src/netback/vif_tune.h \
 	src/netback/vif_tx.c \
 	src/netback/vif_undo.h
 
@@ -47,10 +49,12 @@ netback_tests = \
 	tests/unit/test-filter \
 	tests/unit/test-merge \
 	tests/unit/test-netif \
+	tests/unit/test-nic \
 	tests/unit/test-rate \
 	tests/unit/test-tap \
 	tests/unit/test-tap-batch \
 	tests/unit/test-tap-share \
+	tests/unit/test-vif-answer \
 	tests/unit/test-vif-front \
 	tests/unit/test-vif-kept \
 	tests/unit/test-vif-queue
@@ -82,6 +86,10 @@ tests_unit_test_netif_SOURCES = tests/unit/test-netif.c
 tests_unit_test_netif_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_netif_LDADD = $(UNIT_LIBS)
 
+tests_unit_test_nic_SOURCES = tests/unit/test-nic.c
+tests_unit_test_nic_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_nic_LDADD = $(UNIT_LIBS)
+
 tests_unit_test_rate_SOURCES = tests/unit/test-rate.c
 tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_LDADD = $(UNIT_LIBS)
@@ -98,6 +106,10 @@ tests_unit_test_tap_share_LDADD = $(UNIT_LIBS)
 tests_unit_test_tap_SOURCES = tests/unit/test-tap.c
 tests_unit_test_tap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tap_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_vif_answer_SOURCES = tests/unit/test-vif-answer.c
+tests_unit_test_vif_answer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_vif_answer_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_vif_front_SOURCES = tests/unit/test-vif-front.c
 tests_unit_test_vif_front_CFLAGS = $(UNIT_CFLAGS)

@@ -10,7 +10,7 @@
 /* --- the table --- */
 
 /* One bit of input at a time: the rest follows, for the hash of a sum is the sum of the hashes. */
-static void fill_bits(const uint8_t key[HASH_KEY_MAX], uint32_t bits[HASH_INPUT_MAX * 8])
+static void fill_bits(const uint8_t key[MESSAGE_HASH_KEY], uint32_t bits[HASH_INPUT_MAX * 8])
 {
 	uint8_t input[HASH_INPUT_MAX] = { 0 };
 
@@ -21,13 +21,14 @@ static void fill_bits(const uint8_t key[HASH_KEY_MAX], uint32_t bits[HASH_INPUT_
 	}
 }
 
-void steer_table_fill(const struct hash_config *config, uint32_t nr_queues, struct steer_table *ret)
+void steer_table_fill(const struct message_hash *config, uint32_t nr_queues,
+		      struct steer_table *ret)
 {
 	bool modulo = config->mapping_size == 0;
 
 	ret->types = config->types;
 	ret->mapping_size = modulo ? nr_queues : config->mapping_size;
-	for (uint32_t i = 0; i < HASH_MAPPING_MAX; i++)
+	for (uint32_t i = 0; i < MESSAGE_HASH_TABLE; i++)
 		ret->mapping[i] = modulo ? i : config->mapping[i];
 	fill_bits(config->key, ret->bits);
 }
@@ -178,7 +179,7 @@ static void choose_queue(struct program *p)
 {
 	load(p, BPF_W, BPF_REG_1, TABLE, offsetof(struct steer_table, mapping_size));
 	emit(p, BPF_ALU | BPF_MOD | BPF_X, HASH, BPF_REG_1, 0, 0);
-	require(p, BPF_JLT, HASH, (int)HASH_MAPPING_MAX); /* for the verifier */
+	require(p, BPF_JLT, HASH, (int)MESSAGE_HASH_TABLE); /* for the verifier */
 	emit(p, BPF_ALU64 | BPF_LSH | BPF_K, HASH, 0, 0, 2);
 	emit(p, BPF_ALU64 | BPF_ADD | BPF_X, HASH, TABLE, 0, 0);
 	load(p, BPF_W, BPF_REG_0, HASH, offsetof(struct steer_table, mapping));
@@ -314,7 +315,7 @@ void steer_close(struct steer *steer)
 	*steer = (struct steer){ 0 };
 }
 
-int steer_set(struct steer *steer, const struct hash_config *config, uint32_t nr_queues)
+int steer_set(struct steer *steer, const struct message_hash *config, uint32_t nr_queues)
 {
 	struct steer_table table;
 	uint32_t key = 0;

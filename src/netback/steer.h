@@ -20,13 +20,13 @@
 
 struct steer_table {
 	uint32_t types;
-	uint32_t mapping_size; /* 1..HASH_MAPPING_MAX */
-	uint32_t mapping[HASH_MAPPING_MAX];
+	uint32_t mapping_size; /* 1..MESSAGE_HASH_TABLE */
+	uint32_t mapping[MESSAGE_HASH_TABLE];
 	uint32_t bits[HASH_INPUT_MAX * 8];
 };
 
 /* Fill a table: pure. A mapping of size 0 becomes queue = hash modulo nr_queues. */
-void steer_table_fill(const struct hash_config *config, uint32_t nr_queues,
+void steer_table_fill(const struct message_hash *config, uint32_t nr_queues,
 		      struct steer_table *ret);
 
 #define STEER_MAX_INSNS 3072u
@@ -48,6 +48,6 @@ int steer_open(struct steer *steer);
 void steer_close(struct steer *steer);
 
 /* Have the program follow a configuration that is on, for a tap of `nr_queues` (tap_steer()). 0 or -errno. */
-int steer_set(struct steer *steer, const struct hash_config *config, uint32_t nr_queues);
+int steer_set(struct steer *steer, const struct message_hash *config, uint32_t nr_queues);
 
 #endif

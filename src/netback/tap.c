@@ -381,16 +381,6 @@ int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ])
 	return err;
 }
 
-unsigned int tap_drain(int fd, unsigned int max)
-{
-	uint8_t scrap[64]; /* the kernel frees the whole frame, however little of it is read */
-	unsigned int nr = 0;
-
-	while (nr < max && (read(fd, scrap, sizeof(scrap)) >= 0 || errno != EAGAIN))
-		nr++;
-	return nr;
-}
-
 static void delete_interface(const struct tap *tap)
 {
 	struct rtnl *rtnl;

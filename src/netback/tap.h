@@ -79,9 +79,6 @@ int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ]);
 /* Whether it is in our network namespace. */
 bool tap_is_here(const struct tap *tap);
 
-/* Throw away what waits to be read on a queue; at most `max` frames. Returns how many. */
-unsigned int tap_drain(int fd, unsigned int max);
-
 /* Close; `remove`: the interface goes too. Idempotent. */
 void tap_close(struct tap *tap, bool remove);
 

@@ -108,3 +108,13 @@ uint32_t tap_batch_write(struct tap_batch *batch, int fd)
 		write_one(&batch->frames[done], fd);
 	return batch->nr;
 }
+
+unsigned int tap_drain(int fd, unsigned int max)
+{
+	uint8_t scrap[64]; /* the kernel frees the whole frame, however little of it is read */
+	unsigned int nr = 0;
+
+	while (nr < max && (read(fd, scrap, sizeof(scrap)) >= 0 || errno != EAGAIN))
+		nr++;
+	return nr;
+}

@@ -44,4 +44,7 @@ void tap_batch_add(struct tap_batch *batch);
 uint32_t tap_batch_write(struct tap_batch *batch, int fd);
 const struct tap_frame *tap_batch_get(const struct tap_batch *batch, uint32_t index);
 
+/* Throw away what waits to be read on a queue; at most `max` frames. Returns how many. */
+unsigned int tap_drain(int fd, unsigned int max);
+
 #endif

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a vif on the control thread: its tap, its keys, and its queues' comings and goings. */
+/* The life of a vif on the control thread: its tap, its keys, and whoever serves its rings (nic.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "netback/quirks.h"
-#include "netback/vif_ctrl.h"
 #include "netback/vif_file.h"
 #include "netback/vif_front.h"
-#include "netback/vif_guard.h"
-#include "netback/vif_limits.h"
 #include "netback/vif_options.h"
-#include "netback/vif_queue.h"
+#include "netback/vif_pcap.h"
 #include "netback/vif_quirks.h"
+#include "netback/vif_state.h"
 #include "netback/vif_steer.h"
+#include "netback/vif_tune.h"
 #include "netback/tap.h"
 #include "netback/tap_keeper.h"
 #include "netback/tap_mark.h"
 #include "netback/tap_share.h"
 #include "netback/vif.h"
-#include "core/statefile.h"
+#include "control/guests.h"
 #include "control/rtnl.h"
+
+#define GROUPS_KEY          "request-multicast-control"
+#define CARRIER_INTERVAL_NS (100u * 1000u * 1000u)
 
 struct vif {
 	struct device dev;          /* first */
@@ -29,21 +31,14 @@ struct vif {
 	struct tap tap;
 	struct tap_mark *mark;      /* owned; NULL when it could not be had */
 	struct tap_share tap_share; /* while there are queues */
-	struct vif_shared shared;
-	struct vif_limits limits;
-	struct vif_guard guard;
-	struct vif_capture capture;
+	struct vif_pcap pcap;
 	struct vif_steer steer;
-	unsigned int max_queues; /* what we offer */
-	struct vif_front front;
-	struct vif_queue *queues; /* owned; NULL when nothing is attached */
-	struct stats_block stats; /* of these */
-	unsigned int nr_syncing;  /* queues that do not know of the new headroom yet */
-	struct vif_ctrl *ctrl;    /* owned; NULL when there is no control ring */
-	unsigned int nr_waiting;  /* queues, and the control ring, that have not answered yet */
-	unsigned int nr_stalled;  /* queues whose guest takes nothing: the carrier is off */
-	int refused_err;          /* of the first one that could not be attached */
-	char refused[128];        /* and what is to be said of it */
+	unsigned int max_queues;          /* what we offer */
+	struct message_nic_tuning tuning; /* as the keys are now */
+	struct message_start_nic start;   /* how its rings are served, and with which tuning */
+	unsigned int nr_tuning;           /* TUNED to come */
+	uint32_t stalled;    /* bits: queues whose guest takes nothing; the carrier is off */
+	struct pace carrier; /* each change takes the kernel's RTNL lock */
 };
 
 static struct vif *vif_of(struct device *dev)
@@ -74,7 +69,9 @@ static void read_capture(struct vif *vif)
 	char name[IFNAMSIZ] = "";
 
 	tap_name(&vif->tap, name);
-	vif_capture_read(&vif->capture, &vif->dev, name, vif->options.pcap_dir);
+	if (vif_pcap_read(&vif->pcap, &vif->dev, name, vif->options.pcap_dir) &&
+	    vif->dev.activity == DEVICE_ATTACHED)
+		vif_pcap_send(&vif->pcap, &vif->dev);
 }
 
 /* What is in force at any time: of its own keys, and for what they do not say of the configuration. */
@@ -84,8 +81,7 @@ static void read_rules(struct vif *vif)
 
 	vif->options = *dev->env->vif;
 	device_settings(dev, vif_keys, &vif->options);
-	vif_limits_read(&vif->limits, dev, &vif->options);
-	vif_guard_read(&vif->guard, dev, vif->options.antispoof);
+	vif_tune_read(&vif->tuning, dev, &vif->options);
 }
 
 static void read_own(struct vif *vif)
@@ -95,7 +91,6 @@ static void read_own(struct vif *vif)
 	store_hold_names(dev->env->store, dev->be_path);
 	if (!vif->tap.adopted)
 		read_mtu(vif);
-	vif_limits_init(&vif->limits);
 	read_rules(vif);
 	read_capture(vif);
 	device_say_slips(dev, vif_own_keys);
@@ -104,12 +99,17 @@ static void read_own(struct vif *vif)
 
 static void set_carrier(struct vif *vif)
 {
-	bool on = vif->queues && !vif->refused_err && vif->nr_stalled == 0;
+	bool on = vif->dev.activity == DEVICE_ATTACHED && !vif->stalled;
 	int err = tap_set_carrier(&vif->tap, on);
 
 	if (err)
 		device_log(&vif->dev, LOG_LEVEL_WARNING, "carrier cannot be set: %s",
 			   strerror(-err));
+}
+
+static void carrier_is_due(void *user)
+{
+	set_carrier(user);
 }
 
 static struct vif_id id_of(const struct vif *vif)
@@ -165,7 +165,10 @@ static int vif_probe(struct device *dev)
 	struct vif *vif = vif_of(dev);
 	int err;
 
-	vif_shared_init(&vif->shared);
+	vif->carrier = (struct pace){ .loop = dev->env->loop,
+				      .interval_ns = CARRIER_INTERVAL_NS,
+				      .fn = carrier_is_due,
+				      .user = vif };
 	vif->max_queues = device_offer_queues(dev, TAP_MAX_QUEUES);
 	err = open_tap(vif);
 	if (err)
@@ -228,195 +231,107 @@ static bool vif_plugged(struct device *dev)
 	       text[0] == '\0';
 }
 
+/* --- what whoever serves the rings is told --- */
+
+/* What the keys are now, if they are not in force. */
+static void tune(struct vif *vif)
+{
+	struct message message = { .type = MESSAGE_TUNE_NIC };
+
+	if (vif->dev.activity != DEVICE_ATTACHED ||
+	    !memcmp(&vif->start.tuning, &vif->tuning, sizeof(vif->tuning)))
+		return;
+	memcpy(&vif->start.tuning, &vif->tuning, sizeof(vif->tuning));
+	message.tune_nic = vif->tuning;
+	vif->nr_tuning++;
+	guests_send(&vif->dev, &message, NULL, 0);
+}
+
 static void vif_changed(struct device *dev, const char *key)
 {
-	if (!key || vif_limits_reads(key) || vif_guard_reads(key))
-		read_rules(vif_of(dev));
+	struct vif *vif = vif_of(dev);
+
+	if (!key || vif_tune_reads(key))
+		read_rules(vif);
+	tune(vif);
 	if (!key)
 		return;
-	if (vif_capture_reads(key))
-		read_capture(vif_of(dev));
+	if (vif_pcap_reads(key))
+		read_capture(vif);
 	device_say_slip(dev, vif_own_keys, key);
+}
+
+/* Nonsense changes nothing: the guest will see that its wish is not heard. */
+static void read_groups(struct vif *vif)
+{
+	struct device *dev = &vif->dev;
+	bool wanted;
+
+	if (store_read_flag(dev->env->store, XBT_NULL, dev->fe_path, GROUPS_KEY, false, &wanted)) {
+		device_log(dev, LOG_LEVEL_WARNING, "the frontend's " GROUPS_KEY " is not 0 or 1");
+		return;
+	}
+	if (vif->tuning.filters_groups != wanted)
+		device_log(dev, LOG_LEVEL_DEBUG, "multicast control %s", wanted ? "on" : "off");
+	vif->tuning.filters_groups = wanted;
 }
 
 static void vif_front_changed(struct device *dev)
 {
 	struct vif *vif = vif_of(dev);
 
-	if (vif->shared.kept)
-		vif_shared_sample(&vif->shared, dev);
+	if (vif->dev.activity != DEVICE_ATTACHED)
+		return;
+	read_groups(vif);
+	tune(vif);
 }
 
 /* --- attach --- */
 
-/* Spread by vif and by queue, so that neither many vifs nor many queues end up on one worker. */
-static struct worker *pick_worker(const struct device *dev, unsigned int index)
+/* Nobody serves it any more. `keep`: somebody will, for the same rings. Idempotent. */
+static void release(struct vif *vif, bool keep)
 {
-	return &dev->env->workers[(dev->domid + dev->devid + index) % dev->env->nr_workers];
-}
-
-static void init_queue(struct vif *vif, unsigned int index, bool resume)
-{
-	struct device *dev = &vif->dev;
-	struct vif_queue *queue = &vif->queues[index];
-
-	queue->queue.domain_halted = &dev->halted;
-	queue->worker = pick_worker(dev, index);
-	queue->control = dev->env->loop;
-	queue->shared = &vif->shared;
-	queue->limits = &vif->limits;
-	queue->guard = &vif->guard;
-	queue->capture = &vif->capture;
-	queue->stats = stats_block_queue(&vif->stats, index);
-	queue->owner = vif;
-	queue->id = (struct trace_id){
-		.kind = "vif", .domid = dev->domid, .devid = dev->devid, .queue = index
-	};
-	queue->trace = dev->trace;
-	queue->resume = resume;
-	queue->undo_fd = -1;
-	queue->rx_notify = vif->front.rx_notify;
-	queue->accept = vif->front.accept;
-	queue->drain_ns = vif->options.rx_drain_ms * UINT64_C(1000000);
-	queue->stall_ns = vif->options.rx_stall_ms * UINT64_C(1000000);
-	queue->finish_csum = vif->front.finish_csum;
-	queue->front = vif->front.queues[index];
-	queue->fd = vif->tap.fds[index];
-}
-
-static void init_ctrl(struct vif *vif)
-{
-	struct device *dev = &vif->dev;
-	struct vif_ctrl *ctrl = vif->ctrl;
-
-	ctrl->queue.domain_halted = &dev->halted;
-	ctrl->worker = vif->queues[0].worker;
-	ctrl->control = dev->env->loop;
-	ctrl->shared = &vif->shared;
-	ctrl->owner = vif;
-	ctrl->id = vif->queues[0].id;
-	ctrl->trace = dev->trace;
-	ctrl->ref = vif->front.ctrl_ref;
-	ctrl->remote_port = vif->front.ctrl_port;
-	ctrl->nr_queues = vif->front.nr_queues;
-	ctrl->steer = &vif->steer;
-	ctrl->undo_fd = -1;
-}
-
-/* Without a file all works but a death in the middle of answering: no reason to refuse a guest. */
-static int open_undo(struct vif *vif, unsigned int queue, bool resume, int *ret_fd)
-{
-	const struct vif_id id = id_of(vif);
-	int err = vif_file_undo(&id, queue, resume, ret_fd);
-
-	if (err != -EBADMSG && err != -EPERM)
-		return 0;
-	device_reason(&vif->dev, err, "what an earlier pvbackd left of its rings is damaged: %s",
-		      strerror(-err));
-	return err;
-}
-
-static int open_undos(struct vif *vif, bool resume)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < vif->front.nr_queues; i++)
-		err = open_undo(vif, i, resume, &vif->queues[i].undo_fd);
-	if (!err && vif->ctrl)
-		err = open_undo(vif, VIF_UNDO_CTRL, resume, &vif->ctrl->undo_fd);
-	return err;
-}
-
-static void close_undos(struct vif *vif)
-{
-	const struct vif_id id = id_of(vif);
-
-	for (unsigned int i = 0; vif->queues && i < vif->front.nr_queues; i++)
-		statefile_close(&vif->queues[i].undo_fd);
-	if (vif->ctrl)
-		statefile_close(&vif->ctrl->undo_fd);
-	if (!vif->dev.suspending)
-		vif_file_forget_undo(&id);
-}
-
-/* Undo prepare(); idempotent. Keeps one queue of the tap, without a carrier. */
-static void forget_queues(struct vif *vif)
-{
-	vif_steer_stop(&vif->steer, vif->dev.suspending);
-	if (!vif->dev.suspending)
-		tap_set_queues(&vif->tap, 1);
-	close_undos(vif);
-	free(vif->queues);
-	vif->queues = NULL;
-	stats_block_close(&vif->stats);
-	free(vif->ctrl);
-	vif->ctrl = NULL;
-	vif_shared_close(&vif->shared, &vif->dev, vif->dev.suspending);
+	guests_forget(&vif->dev);
+	device_watch_front(&vif->dev, GROUPS_KEY, false);
+	vif_steer_stop(&vif->steer, keep);
+	pace_stop(&vif->carrier);
 	tap_share_drop(&vif->tap_share);
-	vif->refused_err = 0;
-	vif->nr_stalled = 0;
-	if (!vif->dev.suspending)
-		set_carrier(vif);
+	vif->nr_tuning = 0;
+	vif->stalled = 0;
+	if (keep)
+		return;
+	tap_set_queues(&vif->tap, 1);
+	vif_state_remove(&vif->dev);
+	set_carrier(vif);
 }
 
 static unsigned int largest_frame(const struct vif *vif)
 {
 	unsigned int mtu;
 
-	if (vif->front.accept.gso_v4 || vif->front.accept.gso_v6 || tap_get_mtu(&vif->tap, &mtu))
+	if (vif->start.gso_v4 || vif->start.gso_v6 || tap_get_mtu(&vif->tap, &mtu))
 		return FRAME_MAX;
 	return mtu + NETIF_MIN_FRAME;
 }
 
-static int prepare_tap(struct vif *vif)
+static int share_tap(struct vif *vif)
 {
-	unsigned int nr = vif->front.nr_queues;
-	int err = tap_set_queues(&vif->tap, nr);
+	unsigned int nr = vif->start.nr_queues;
 
-	if (!err)
-		err = tap_set_offload(&vif->tap, offload_tap_flags(&vif->front.accept));
-	if (!err)
-		err = tap_share_take(&vif->tap_share, &vif->tap, largest_frame(vif), nr);
-	return err;
+	return tap_share_take(&vif->tap_share, &vif->tap, largest_frame(vif), nr);
 }
 
-static int make_parts(struct vif *vif, bool resume)
+static int prepare_tap(struct vif *vif, const struct vif_front *front)
 {
-	unsigned int nr = vif->front.nr_queues;
-	int err = stats_block_open(&vif->stats, &vif_stat_list, nr);
+	int err = tap_set_queues(&vif->tap, front->nr_queues);
 
 	if (!err)
-		vif->queues = calloc(nr, sizeof(vif->queues[0]));
-	for (unsigned int i = 0; vif->queues && i < nr; i++)
-		init_queue(vif, i, resume);
-	if (vif->queues && vif->front.ctrl)
-		vif->ctrl = calloc(1, sizeof(*vif->ctrl));
-	if (vif->ctrl)
-		init_ctrl(vif);
-	if (vif->queues && (vif->ctrl || !vif->front.ctrl))
-		return 0;
-	err = err ? err : -ENOMEM;
-	device_reason(&vif->dev, err, "no memory for %u queues", nr);
-	return err;
-}
-
-static int prepare(struct vif *vif, bool resume)
-{
-	unsigned int nr = vif->front.nr_queues;
-	int err = prepare_tap(vif);
-
-	if (err) {
-		device_reason(&vif->dev, err, "the tap cannot be set up for %u queues: %s", nr,
-			      strerror(-err));
-		return err;
-	}
-	err = make_parts(vif, resume);
+		err = tap_set_offload(&vif->tap, offload_tap_flags(&front->accept));
 	if (!err)
-		err = open_undos(vif, resume);
-	if (!err)
-		err = vif_shared_open(&vif->shared, &vif->dev, nr, resume);
-	if (!err)
-		vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->shared, &vif->tap, nr);
+		err = share_tap(vif);
+	if (err)
+		device_reason(&vif->dev, err, "the tap cannot be set up for %u queues: %s",
+			      front->nr_queues, strerror(-err));
 	return err;
 }
 
@@ -425,8 +340,8 @@ static void note_mtu(struct vif *vif)
 {
 	unsigned int mtu;
 
-	if (vif->front.accept.sg || tap_get_mtu(&vif->tap, &mtu) ||
-	    mtu + NETIF_MIN_FRAME + vif->front.headroom <= NETIF_PAGE_SIZE)
+	if (vif->start.sg || tap_get_mtu(&vif->tap, &mtu) ||
+	    mtu + NETIF_MIN_FRAME + vif->tuning.headroom <= NETIF_PAGE_SIZE)
 		return;
 	device_log(&vif->dev, LOG_LEVEL_WARNING,
 		   "the MTU is %u, but the guest's driver takes no frame above a page (no "
@@ -448,10 +363,133 @@ static void note_place(struct vif *vif)
 		   name);
 }
 
-/* What has to answer when it is started or stopped. */
-static unsigned int count_parts(const struct vif *vif)
+static void fill_start(struct vif *vif, const struct vif_front *front, bool resume)
 {
-	return vif->front.nr_queues + (vif->ctrl ? 1 : 0);
+	const struct device *dev = &vif->dev;
+
+	vif->start = (struct message_start_nic){
+		.nr_queues = front->nr_queues,
+		.ctrl = front->ctrl,
+		.ctrl_ref = front->ctrl_ref,
+		.ctrl_port = front->ctrl_port,
+		.resume = resume,
+		.halted = atomic_load(&dev->halted),
+		.rx_notify = front->rx_notify,
+		.finish_csum = front->finish_csum,
+		.sg = front->accept.sg,
+		.csum_v4 = front->accept.csum_v4,
+		.csum_v6 = front->accept.csum_v6,
+		.gso_v4 = front->accept.gso_v4,
+		.gso_v6 = front->accept.gso_v6,
+		.drain_ns = vif->options.rx_drain_ms * UINT64_C(1000000),
+		.stall_ns = vif->options.rx_stall_ms * UINT64_C(1000000),
+		.trace = dev->trace,
+	};
+	memcpy(vif->start.queues, front->queues, sizeof(vif->start.queues));
+	vif->tuning.headroom = front->headroom;
+}
+
+/* A list that is lost must not keep frames from a guest that will not repeat it. */
+static void follow_groups(struct vif *vif, int left_err)
+{
+	read_groups(vif);
+	if (!vif->start.resume || !left_err || !vif->tuning.filters_groups) {
+		device_watch_front(&vif->dev, GROUPS_KEY, true);
+		return;
+	}
+	vif->tuning.filters_groups = false;
+	device_log(&vif->dev, LOG_LEVEL_WARNING,
+		   "the multicast list that an earlier pvbackd kept is %s: all multicast passes "
+		   "until the guest connects again",
+		   left_err == -ENOENT ? "gone" : "damaged or not of this version");
+}
+
+static int start_serving(struct vif *vif, const struct vif_state *state)
+{
+	struct message message = { .type = MESSAGE_START_NIC };
+	unsigned int nr_queues = vif->start.nr_queues;
+	int fds[MESSAGE_MAX_FDS], err;
+
+	follow_groups(vif, state->left_err);
+	vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->tap, nr_queues, &state->hash);
+	memcpy(&vif->start.tuning, &vif->tuning, sizeof(vif->tuning));
+	message.nic = vif->start;
+	memcpy(fds, vif->tap.fds, nr_queues * sizeof(fds[0]));
+	memcpy(fds + nr_queues, state->fds, state->nr_fds * sizeof(fds[0]));
+	err = guests_start(&vif->dev, &message, fds, nr_queues + state->nr_fds);
+	if (err)
+		device_reason(&vif->dev, err, "nobody can be started to serve it: %s",
+			      strerror(-err));
+	return err;
+}
+
+static int begin(struct vif *vif, bool resume)
+{
+	struct device *dev = &vif->dev;
+	struct vif_front front;
+	struct vif_state state;
+	int err = vif_front_read(dev, vif->max_queues, &front);
+
+	if (err)
+		return err;
+	if (!resume) /* else the probe has just read them */
+		read_rules(vif);
+	vif_front_apply_quirks(&front, vif_quirks_find(dev, &front, &vif->options.quirks));
+	fill_start(vif, &front, resume);
+	err = prepare_tap(vif, &front);
+	if (!err)
+		err = vif_state_open(&state, dev, &vif->start);
+	if (err)
+		return err;
+	err = start_serving(vif, &state);
+	vif_state_close(&state);
+	return err;
+}
+
+/* The rings are attached, or were all the time. */
+static void attached(struct vif *vif)
+{
+	if (vif->dev.resuming)
+		device_log(&vif->dev, LOG_LEVEL_INFO, "resumed");
+	device_attached(&vif->dev, 0);
+	set_carrier(vif);
+	tune(vif);
+	vif_pcap_send(&vif->pcap, &vif->dev);
+}
+
+static void broke(struct vif *vif, const struct message_error *error)
+{
+	device_broken(&vif->dev, message_err(error->err) ?: -EPROTO, error->why);
+}
+
+/* A process that outlived the last control serves it; what it says of that is checked as far as we make use of it. */
+static int take_up(struct vif *vif)
+{
+	struct message start;
+	struct message_served served;
+	struct message_hash hash;
+	uint32_t nr_queues;
+
+	guests_adopt(&vif->dev, &start, &served);
+	nr_queues = start.nic.nr_queues;
+	if (nr_queues < 1 || nr_queues > vif->tap.nr_fds) {
+		device_reason(&vif->dev, -EPROTO, "its tap has no %u queues", nr_queues);
+		return -EPROTO;
+	}
+	vif->start = start.nic;
+	vif->start.resume = false; /* its multicast list is where it was */
+	memset(&vif->start.tuning, 0xff,
+	       sizeof(vif->start.tuning)); /* what is in force now is not known */
+	vif->stalled = served.carrier_off & ((1u << nr_queues) - 1);
+	share_tap(vif);
+	follow_groups(vif, 0);
+	vif_front_read_headroom(&vif->dev, &vif->tuning.headroom);
+	vif_state_read_hash(&vif->dev, nr_queues, &hash);
+	vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->tap, nr_queues, &hash);
+	attached(vif);
+	if (served.broke.err)
+		broke(vif, &served.broke);
+	return 0;
 }
 
 static int vif_attach(struct device *dev, bool resume)
@@ -462,205 +500,140 @@ static int vif_attach(struct device *dev, bool resume)
 	if (err) /* the new one is in no bridge, and no script will put it there */
 		device_reason(dev, err, "its network interface was removed while no pvbackd ran");
 	else
-		err = vif_front_read(dev, vif->max_queues, &vif->front);
-	if (!err) {
-		if (!resume) /* else the probe has just read them */
-			read_rules(vif);
-		vif_front_apply_quirks(&vif->front,
-				       vif_quirks_find(dev, &vif->front, &vif->options.quirks));
-		err = prepare(vif, resume);
-	}
+		err = guests_left(dev) ? take_up(vif) : begin(vif, resume);
 	if (err) {
-		forget_queues(vif);
+		release(vif, dev->suspending);
 		return err;
 	}
 	note_mtu(vif);
 	note_place(vif);
-	atomic_store(&vif->shared.headroom, vif->front.headroom);
-	vif->nr_waiting = count_parts(vif);
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
-		vif_queue_start(&vif->queues[i]);
-	if (vif->ctrl)
-		vif_ctrl_start(vif->ctrl);
 	return 0;
 }
 
-static void stop_queues(struct vif *vif)
-{
-	vif->nr_waiting = count_parts(vif);
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
-		vif_queue_stop(&vif->queues[i]);
-	if (vif->ctrl)
-		vif_ctrl_stop(vif->ctrl);
-}
+/* --- what whoever serves the rings says: a guest may have taken it over --- */
 
-/* The first one that could not be attached has the words for all. */
-static void fail_attach(struct vif *vif)
+static void started(struct vif *vif, const struct message_started *started)
 {
-	int err = vif->refused_err;
+	int err = message_err(started->err);
 
-	device_reason(&vif->dev, err, "%s: %s", vif->refused, strerror(-err));
-	forget_queues(vif);
+	if (!err) {
+		attached(vif);
+		return;
+	}
+	device_reason(&vif->dev, err, "%s: %s", started->why, strerror(-err));
+	release(vif, vif->dev.suspending);
 	device_attached(&vif->dev, err);
 }
 
-/* A queue may have met an impossible ring in its very first pass, before we said "attached". */
-static void report_broken(struct vif *vif)
+static void stopped(struct vif *vif)
 {
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
-		if (vif->queues[i].broken_seen)
-			device_broken(&vif->dev, vif->queues[i].err, vif->queues[i].why);
-	if (vif->ctrl && vif->ctrl->broken_seen)
-		device_broken(&vif->dev, vif->ctrl->err, vif->ctrl->why);
-}
-
-static void part_started(struct vif *vif)
-{
-	if (--vif->nr_waiting)
-		return;
-	if (vif->refused_err) {
-		stop_queues(vif); /* part_stopped() goes on */
-		return;
-	}
-	set_carrier(vif);
-	if (vif->dev.resuming)
-		device_log(&vif->dev, LOG_LEVEL_INFO, "resumed");
-	device_attached(&vif->dev, 0);
-	report_broken(vif);
-}
-
-void vif_queue_started(struct vif_queue *queue)
-{
-	struct vif *vif = queue->owner;
-
-	if (!queue->started && !vif->refused_err) {
-		vif->refused_err = queue->err;
-		snprintf(vif->refused, sizeof(vif->refused), "queue %u: %s", queue->id.queue,
-			 queue->why);
-	}
-	part_started(vif);
-}
-
-void vif_ctrl_started(struct vif_ctrl *ctrl)
-{
-	struct vif *vif = ctrl->owner;
-
-	if (!ctrl->started && !vif->refused_err) {
-		vif->refused_err = ctrl->err;
-		snprintf(vif->refused, sizeof(vif->refused), "%s", ctrl->why);
-	}
-	part_started(vif);
-}
-
-/* --- detach --- */
-
-static void vif_detach(struct device *dev)
-{
-	struct vif *vif = vif_of(dev);
-
-	stop_queues(vif);
-}
-
-static void part_stopped(struct vif *vif)
-{
-	if (--vif->nr_waiting)
-		return;
-	if (vif->refused_err) {
-		fail_attach(vif);
-		return;
-	}
-	forget_queues(vif);
+	release(vif, vif->dev.suspending);
 	device_detached(&vif->dev);
 }
 
-void vif_queue_stopped(struct vif_queue *queue)
+/* False: that cannot be. */
+static bool tuned(struct vif *vif)
 {
-	part_stopped(queue->owner);
+	if (!vif->nr_tuning)
+		return false;
+	if (--vif->nr_tuning == 0)
+		vif->dev.env->ready(&vif->dev);
+	return true;
 }
 
-void vif_ctrl_stopped(struct vif_ctrl *ctrl)
+static bool carrier_changed(struct vif *vif, const struct message_carrier *carrier)
 {
-	part_stopped(ctrl->owner);
+	uint32_t bit;
+
+	if (carrier->queue >= vif->start.nr_queues)
+		return false;
+	bit = 1u << carrier->queue;
+	if (!carrier->stalled == !(vif->stalled & bit))
+		return true;
+	vif->stalled = carrier->stalled ? vif->stalled | bit : vif->stalled & ~bit;
+	device_log(&vif->dev, LOG_LEVEL_INFO, "queue %u: the guest %s", carrier->queue,
+		   carrier->stalled ? "takes no packets, carrier off" : "takes packets again");
+	pace_ask(&vif->carrier);
+	return true;
 }
 
-static void part_broke(struct vif *vif)
+static bool hash_changed(struct vif *vif, const struct message_hash *hash)
 {
-	if (vif->dev.activity == DEVICE_ATTACHED)
-		report_broken(vif);
+	if (!vif->start.ctrl || !hash_config_is_valid(hash, vif->start.nr_queues))
+		return false;
+	vif_steer_change(&vif->steer, hash);
+	return true;
 }
 
-void vif_queue_broke(struct vif_queue *queue)
+static bool answer_attached(struct vif *vif, const struct message *message)
 {
-	queue->broken_seen = true;
-	part_broke(queue->owner);
+	switch (message->type) {
+	case MESSAGE_BROKE:
+		broke(vif, &message->error);
+		return true;
+	case MESSAGE_TUNED:
+		return tuned(vif);
+	case MESSAGE_CARRIER:
+		return carrier_changed(vif, &message->carrier);
+	case MESSAGE_HASH:
+		return hash_changed(vif, &message->hash);
+	default:
+		return false;
+	}
 }
 
-void vif_ctrl_broke(struct vif_ctrl *ctrl)
+/* What comes while we wait for something else was on its way. */
+static void vif_answer(struct device *dev, const struct message *message, int *fds,
+		       unsigned int nr_fds)
 {
-	ctrl->broken_seen = true;
-	part_broke(ctrl->owner);
+	struct vif *vif = vif_of(dev);
+
+	(void)fds, (void)nr_fds;
+	if (dev->activity == DEVICE_ATTACHING && message->type == MESSAGE_STARTED)
+		started(vif, &message->started);
+	else if (dev->activity == DEVICE_DETACHING && message->type == MESSAGE_STOPPED)
+		stopped(vif);
+	else if (dev->activity == DEVICE_ATTACHED && !answer_attached(vif, message))
+		device_broken(dev, -EPROTO, "whoever serves its rings says what cannot be");
 }
 
-void vif_ctrl_changed(struct vif_ctrl *ctrl)
+static void vif_lost(struct device *dev)
 {
-	struct vif *vif = ctrl->owner;
-
-	vif_steer_changed(&vif->steer);
+	release(vif_of(dev), true);
 }
 
-void vif_queue_stall_changed(struct vif_queue *queue, bool stalled)
+static void vif_detach(struct device *dev)
 {
-	struct vif *vif = queue->owner;
+	struct message message = { .type = MESSAGE_STOP };
 
-	if (queue->stalled == stalled)
-		return;
-	queue->stalled = stalled;
-	vif->nr_stalled += stalled ? 1 : -1u;
-	device_log(&vif->dev, LOG_LEVEL_INFO, "queue %u: the guest %s", queue->id.queue,
-		   stalled ? "takes no packets, carrier off" : "takes packets again");
-	set_carrier(vif);
+	message.stop = (struct message_stop){ .keep = dev->suspending, .abandon = dev->dead };
+	guests_send(dev, &message, NULL, 0);
 }
 
 /* --- while connected --- */
 
 static void vif_halt(struct device *dev)
 {
-	struct vif *vif = vif_of(dev);
+	struct message message = { .type = MESSAGE_HALT };
 
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
-		queue_halt_changed(&vif->queues[i].queue, vif->queues[i].worker);
-	if (vif->ctrl)
-		queue_halt_changed(&vif->ctrl->queue, vif->ctrl->worker);
+	message.flag.on = atomic_load(&dev->halted);
+	guests_send(dev, &message, NULL, 0);
 }
 
 /* True once every queue has seen it: what they send from now on has the new headroom. */
 static bool vif_reconfigure(struct device *dev)
 {
 	struct vif *vif = vif_of(dev);
-	uint16_t headroom;
 	int err;
 
-	if (vif->nr_syncing)
+	if (vif->nr_tuning)
 		return false;
-	err = vif_front_read_headroom(dev, &headroom);
+	err = vif_front_read_headroom(dev, &vif->tuning.headroom);
 	if (err)
 		device_log(dev, LOG_LEVEL_WARNING, "the frontend's new xdp-headroom cannot be: %s",
 			   strerror(-err));
-	if (err || headroom == atomic_load(&vif->shared.headroom))
-		return true;
-	atomic_store(&vif->shared.headroom, headroom);
-	vif->nr_syncing = vif->front.nr_queues;
-	for (unsigned int i = 0; i < vif->front.nr_queues; i++)
-		vif_queue_sync(&vif->queues[i]);
-	return false;
-}
-
-void vif_queue_synced(struct vif_queue *queue)
-{
-	struct vif *vif = queue->owner;
-
-	if (--vif->nr_syncing == 0)
-		vif->dev.env->ready(&vif->dev);
+	tune(vif);
+	return !vif->nr_tuning;
 }
 
 static int write_mtu(struct store *store, xs_transaction_t t, void *user)
@@ -694,18 +667,20 @@ static void vif_done(struct device *dev, bool removed)
 	struct vif *vif = vif_of(dev);
 	struct vif_id id = id_of(vif);
 
-	vif_guard_done(&vif->guard);
-	vif_capture_done(&vif->capture, !removed);
+	vif_pcap_done(&vif->pcap);
 	tap_close(&vif->tap, removed);
 	if (removed || !dev->suspending) /* without a guest there is no carrier to be lost */
 		tap_keeper_drop(&id);
 	vif->mark = tap_mark_close(vif->mark);
-	vif_shared_done(&vif->shared);
 	if (removed) {
 		vif_file_forget_mark(&id);
-		vif_file_forget_undo(&id);
-		vif_file_forget_state(&id);
+		vif_state_remove(dev);
 	}
+}
+
+static void vif_dump(const struct device *dev, FILE *out)
+{
+	vif_steer_dump(&((const struct vif *)(const void *)dev)->steer, out);
 }
 
 const struct device_ops vif_device_ops = {
@@ -722,6 +697,9 @@ const struct device_ops vif_device_ops = {
 	.changed = vif_changed,
 	.front_changed = vif_front_changed,
 	.reconfigure = vif_reconfigure,
+	.answer = vif_answer,
+	.lost = vif_lost,
+	.dump = vif_dump,
 	.known = vif_known,
 	.done = vif_done,
 };

@@ -5,10 +5,7 @@
 #include <string.h>
 
 #include "core/container_of.h"
-#include "core/statefile.h"
 #include "netback/vif_ctrl.h"
-
-#define ctrl_of(task_ptr, member) container_of(task_ptr, struct vif_ctrl, member)
 
 static struct vif_ctrl *ctrl_of_queue(struct queue *queue)
 {
@@ -17,18 +14,10 @@ static struct vif_ctrl *ctrl_of_queue(struct queue *queue)
 
 /* --- the parts of a pass --- */
 
-static void broken_run(struct loop_task *task)
-{
-	vif_ctrl_broke(ctrl_of(task, broken_task));
-}
-
 static void break_it(struct vif_ctrl *c)
 {
 	c->broken = true;
-	c->err = -EPROTO;
-	c->why = "impossible request index in the control ring";
-	c->broken_task.run = broken_run;
-	loop_post(c->control, &c->broken_task);
+	ring_part_broke(&c->part, -EPROTO, "impossible request index in the control ring");
 }
 
 static void take_job(struct vif_ctrl *c, struct vif_ctrl_job *job)
@@ -42,7 +31,7 @@ static void take_job(struct vif_ctrl *c, struct vif_ctrl_job *job)
 	job->copy_len = hash_copy_len(&job->request);
 	copy.ref = job->request.data[0];
 	copy.len = job->copy_len;
-	job->copy = copy.len ? grant_batch_add(&c->worker->copies, &copy) : -1;
+	job->copy = copy.len ? grant_batch_add(&c->part.worker->copies, &copy) : -1;
 }
 
 static void ctrl_take(struct queue *queue)
@@ -64,7 +53,7 @@ static void ctrl_take(struct queue *queue)
 
 static void changed_run(struct loop_task *task)
 {
-	struct vif_ctrl *c = ctrl_of(task, changed_task);
+	struct vif_ctrl *c = container_of(task, struct vif_ctrl, changed_task);
 
 	atomic_store(&c->changed_posted, false);
 	vif_ctrl_changed(c);
@@ -75,13 +64,14 @@ static void tell_of_change(struct vif_ctrl *c)
 	if (atomic_exchange(&c->changed_posted, true))
 		return;
 	c->changed_task.run = changed_run;
-	loop_post(c->control, &c->changed_task);
+	loop_post(c->part.set->home, &c->changed_task);
 }
 
 static void carry_out(struct vif_ctrl *c, const struct vif_ctrl_job *job,
 		      struct netctrl_response *response)
 {
-	bool copied = job->copy >= 0 && grant_batch_ok(&c->worker->copies, (uint32_t)job->copy);
+	bool copied =
+		job->copy >= 0 && grant_batch_ok(&c->part.worker->copies, (uint32_t)job->copy);
 
 	*response = (struct netctrl_response){ .id = job->request.id, .type = job->request.type };
 	response->status = hash_request(&c->shared->kept->hash, &job->request,
@@ -97,7 +87,7 @@ static void carry_out(struct vif_ctrl *c, const struct vif_ctrl_job *job,
 /* In the order of the ring: a table's size comes before its entries. */
 static void carry_out_all(struct vif_ctrl *c)
 {
-	const struct hash_config *now = &c->shared->kept->hash, before = *now;
+	const struct message_hash *now = &c->shared->kept->hash, before = *now;
 	bool changed;
 
 	vif_shared_lock_hash(c->shared);
@@ -132,15 +122,14 @@ static bool ctrl_answer(struct queue *queue)
 		ring_put(&c->ring, &c->responses[i], sizeof(c->responses[i]));
 	c->nr_jobs = c->nr_done = 0;
 	if (ring_publish(&c->ring))
-		worker_notify(c->worker, &c->port);
+		worker_notify(c->part.worker, &c->port);
 	return c->more || ring_rearm(&c->ring);
 }
 
 static void ctrl_dump(struct queue *queue, FILE *out)
 {
 	const struct vif_ctrl *c = ctrl_of_queue(queue);
-	const struct hash_config *hash = &c->shared->kept->hash;
-	int steer_err = atomic_load(&c->steer->err);
+	const struct message_hash *hash = &c->shared->kept->hash;
 	struct ring_indices at;
 
 	ring_indices(&c->ring, &at);
@@ -148,13 +137,10 @@ static void ctrl_dump(struct queue *queue, FILE *out)
 		"vif %" PRIu32 "/%" PRIu32 "/ctrl worker=%u broken=%d req_prod=%" PRIu32
 		" rsp_prod=%" PRIu32 " requests=%" PRIu64 " refused=%" PRIu64
 		" hash_algorithm=%" PRIu32 " hash_types=%" PRIu32 " hash_mapping_size=%" PRIu32
-		" steer=%s steer_updates=%" PRIu32 "\n",
-		c->id.domid, c->id.devid, c->worker->index, c->broken, at.req_prod, at.rsp_prod,
-		c->nr_requests, c->nr_refused, hash->algorithm, hash->types, hash->mapping_size,
-		steer_err                    ? strerror(-steer_err)
-		: atomic_load(&c->steer->on) ? "yes"
-					     : "no",
-		atomic_load(&c->steer->nr_updates));
+		"\n",
+		c->id.domid, c->id.devid, c->part.worker->index, c->broken, at.req_prod,
+		at.rsp_prod, c->nr_requests, c->nr_refused, hash->algorithm, hash->types,
+		hash->mapping_size);
 }
 
 static const struct queue_ops ctrl_ops = {
@@ -168,104 +154,45 @@ static const struct queue_ops ctrl_ops = {
 
 /* --- attach and detach, on the worker --- */
 
-/* As for a queue: without a file all works but a death in the middle of answering. */
-static int use_undo(struct vif_ctrl *c)
+static int map_ctrl(struct vif_ctrl *c)
 {
-	void *addr;
-	int err;
+	int err = grant_map(c->part.worker->xgt, c->id.domid, &c->ref, 1, &c->map);
 
-	if (c->undo_fd < 0)
-		return 0;
-	err = statefile_map(c->undo_fd, sizeof(*c->undo), &addr);
-	statefile_close(&c->undo_fd);
+	c->part.why = "the control ring cannot be attached";
+	if (!err)
+		err = ring_attach(&c->ring, c->map.addr, GRANT_PAGE_SIZE, NETCTRL_SLOT_SIZE);
 	if (err)
 		return err;
-	c->undo = addr;
+	c->part.why = "what an earlier pvbackd left of the control ring is damaged";
 	return ring_use_undo(&c->ring, &c->undo->tx);
 }
 
-static int ctrl_open(struct vif_ctrl *c)
+static int ctrl_open(struct ring_part *part)
 {
-	int err = grant_map(c->worker->xgt, c->id.domid, &c->ref, 1, &c->map);
+	struct vif_ctrl *c = ctrl_of_queue(&part->queue);
+	int err = map_ctrl(c);
 
-	c->why = "the control ring cannot be attached";
-	if (!err)
-		err = ring_attach(&c->ring, c->map.addr, GRANT_PAGE_SIZE, NETCTRL_SLOT_SIZE);
-	if (!err) {
-		c->why = "what an earlier pvbackd left of the control ring is damaged";
-		err = use_undo(c);
-	}
 	if (err)
 		return err;
-	worker_attach(c->worker, &c->queue, &ctrl_ops);
-	c->why = "the control ring's event channel cannot be bound";
-	err = worker_bind(c->worker, &c->port, &c->queue, c->id.domid, c->remote_port);
+	worker_attach(part->worker, &part->queue, &ctrl_ops);
+	part->why = "the control ring's event channel cannot be bound";
+	err = worker_bind(part->worker, &c->port, &part->queue, c->id.domid, c->remote_port);
 	if (err)
 		return err;
-	worker_notify(c->worker, &c->port); /* an answer's notification may have been lost then */
-	queue_mark(&c->queue);
+	worker_notify(part->worker,
+		      &c->port); /* an answer's notification may have been lost then */
+	queue_mark(&part->queue);
 	return 0;
 }
 
-static void ctrl_close(struct vif_ctrl *c)
+static void ctrl_close(struct ring_part *part)
 {
-	worker_unbind(c->worker, &c->port);
-	worker_detach(&c->queue);
+	struct vif_ctrl *c = ctrl_of_queue(&part->queue);
+
+	worker_unbind(part->worker, &c->port);
+	worker_detach(&part->queue);
 	c->ring = (struct ring){ 0 };
-	grant_unmap(c->worker->xgt, &c->map);
-	statefile_unmap(c->undo, sizeof(*c->undo));
-	c->undo = NULL;
-	statefile_close(&c->undo_fd);
+	grant_unmap(part->worker->xgt, &c->map);
 }
 
-/* --- between the threads --- */
-
-static void started_run(struct loop_task *task)
-{
-	struct vif_ctrl *c = ctrl_of(task, task);
-
-	c->started = true;
-	vif_ctrl_started(c);
-}
-
-static void refused_run(struct loop_task *task)
-{
-	vif_ctrl_started(ctrl_of(task, task));
-}
-
-static void start_run(struct loop_task *task)
-{
-	struct vif_ctrl *c = ctrl_of(task, task);
-
-	c->err = ctrl_open(c);
-	if (c->err)
-		ctrl_close(c);
-	task->run = c->err ? refused_run : started_run;
-	loop_post(c->control, task);
-}
-
-void vif_ctrl_start(struct vif_ctrl *c)
-{
-	c->task.run = start_run;
-	loop_post(c->worker->loop, &c->task);
-}
-
-static void stopped_run(struct loop_task *task)
-{
-	vif_ctrl_stopped(ctrl_of(task, task));
-}
-
-static void stop_run(struct loop_task *task)
-{
-	struct vif_ctrl *c = ctrl_of(task, task);
-
-	ctrl_close(c);
-	task->run = stopped_run;
-	loop_post(c->control, task);
-}
-
-void vif_ctrl_stop(struct vif_ctrl *c)
-{
-	c->task.run = stop_run;
-	loop_post(c->worker->loop, &c->task);
-}
+const struct ring_ops vif_ctrl_ops = { .open = ctrl_open, .close = ctrl_close };

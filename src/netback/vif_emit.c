@@ -46,7 +46,7 @@ static void put_data(struct vif_queue *q, uint8_t *data, uint32_t offset, uint32
 	slot->response.offset = (uint16_t)offset;
 	slot->response.flags = flags;
 	slot->response.status = (int16_t)len;
-	slot->copy = grant_batch_add(&q->worker->copies, &copy);
+	slot->copy = grant_batch_add(&q->part.worker->copies, &copy);
 }
 
 /* `left`: how many more follow. */
@@ -133,7 +133,7 @@ void vif_emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct of
 
 void vif_emit_capture(struct vif_queue *q, uint8_t *frame, uint32_t len, const char *why)
 {
-	struct capture *to = vif_capture_get(q->capture);
+	struct capture *to = vif_capture_get(&q->shared->capture);
 	struct iovec iov = { frame, len };
 
 	if (to)
@@ -150,7 +150,7 @@ static bool put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
 		ring_put(&q->rx.ring, &slot->extra, sizeof(slot->extra));
 		return true;
 	}
-	good = slot->copy >= 0 && grant_batch_ok(&q->worker->copies, (uint32_t)slot->copy);
+	good = slot->copy >= 0 && grant_batch_ok(&q->part.worker->copies, (uint32_t)slot->copy);
 	if (!good)
 		response.status = NETIF_STATUS_ERROR;
 	ring_put(&q->rx.ring, &response, sizeof(response));

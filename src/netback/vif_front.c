@@ -18,7 +18,7 @@ static uint32_t read_port(struct front_reader *r, const char *key)
 }
 
 /* Two ports, or one for both (netif.h, feature-split-event-channels). */
-static void read_queue(struct front_reader *r, struct vif_front_queue *queue)
+static void read_queue(struct front_reader *r, struct message_nic_queue *queue)
 {
 	bool split = front_has(r, "event-channel-tx");
 

@@ -7,15 +7,8 @@
 #include <stdint.h>
 
 #include "control/device.h"
+#include "core/messages.h"
 #include "netback/offload.h"
-#include "netback/tap.h"
-
-struct vif_front_queue {
-	uint32_t tx_ref;
-	uint32_t rx_ref;
-	uint32_t tx_port;
-	uint32_t rx_port; /* 0: one port for both */
-};
 
 struct vif_front {
 	bool ctrl; /* it has a control ring */
@@ -27,7 +20,7 @@ struct vif_front {
 	struct offload_accept accept;
 	bool finish_csum; /* frames from it leave here with their checksum */
 	bool is_freebsd;  /* by what it writes */
-	struct vif_front_queue queues[TAP_MAX_QUEUES];
+	struct message_nic_queue queues[MESSAGE_NIC_QUEUES];
 };
 
 /*

@@ -22,7 +22,7 @@ struct vif_kept {
 	uint32_t domid;
 	uint32_t devid;
 	struct mcast mcast;
-	struct hash_config hash;
+	struct message_hash hash;
 };
 
 /* Map the file behind `fd`. 0 with *ret for vif_kept_unmap(), or -errno as of statefile_map(). */

@@ -30,7 +30,7 @@ static int parse_quirks(const struct key *key, const char *text, void *ret)
 
 static int parse_vif_rate(const struct key *key, const char *text, void *ret)
 {
-	struct vif_rate *rate = ret;
+	struct message_rate *rate = ret;
 
 	(void)key;
 	return rate_parse(text, &rate->amount, &rate->usecs);

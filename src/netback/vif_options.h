@@ -8,22 +8,18 @@
 #include <stdint.h>
 
 #include "control/keys.h"
+#include "core/messages.h"
 
 struct vif_quirks_choice {
 	bool given;
 	unsigned int bits; /* enum quirk */
 };
 
-/* So much in so long, as rate_set() takes it; both 0: no limit. */
-struct vif_rate {
-	uint32_t amount, usecs;
-};
-
 struct vif_options {
 	unsigned int antispoof; /* enum filter_want */
 	struct vif_quirks_choice quirks;
-	struct vif_rate rate, rate_rx;               /* bytes: from the guest, and to it */
-	struct vif_rate packet_rate, packet_rate_rx; /* likewise packets */
+	struct message_rate rate, rate_rx;               /* bytes: from the guest, and to it */
+	struct message_rate packet_rate, packet_rate_rx; /* likewise packets */
 	uint32_t rx_drain_ms;    /* frames that a guest has not taken for so long are given up */
 	uint32_t rx_stall_ms;    /* after so long its carrier goes off; 0: never */
 	char pcap_dir[PATH_MAX]; /* where captures go; "": the run-time directory */

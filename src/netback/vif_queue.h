@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One tx/rx ring pair of a vif with its tap queue. The control thread makes and frees it; from
- * vif_queue_start() to vif_queue_stopped() everything in it belongs to its worker.
+ * One tx/rx ring pair of a NIC with its tap queue: a part of the NIC's ringset. From ringset_start() to the set's end
+ * everything in it belongs to its worker.
  */
 #ifndef PVB_NETBACK_VIF_QUEUE_H
 #define PVB_NETBACK_VIF_QUEUE_H
@@ -11,13 +11,11 @@
 #include <stdint.h>
 
 #include "guest/grant.h"
+#include "guest/ringset.h"
 #include "core/loop.h"
-#include "netback/vif_capture.h"
-#include "netback/vif_front.h"
-#include "netback/vif_guard.h"
+#include "core/messages.h"
 #include "netback/merge.h"
 #include "netback/offload.h"
-#include "netback/vif_limits.h"
 #include "netback/vif_pool.h"
 #include "netback/vif_shared.h"
 #include "netback/vif_stats.h"
@@ -111,9 +109,9 @@ struct vif_rx {
 	bool more;      /* the pass was full */
 	bool unwatched; /* a frame came while others wait: the watch on the tap is off */
 	uint64_t starved_since_ns;
-	struct loop_timer timer; /* of the state: armed until it is due */
-	uint32_t headroom;       /* before each frame, in this pass */
-	struct hash_config hash; /* our copy, as of the last look */
+	struct loop_timer timer;  /* of the state: armed until it is due */
+	uint32_t headroom;        /* before each frame, in this pass */
+	struct message_hash hash; /* our copy, as of the last look */
 	uint32_t hash_generation;
 	struct vif_rx_hold hold;
 	struct merge merge; /* a frame of this pass that may grow; there are slots for it */
@@ -122,28 +120,21 @@ struct vif_rx {
 };
 
 struct vif_queue {
-	struct queue queue;          /* first */
-	struct worker *worker;       /* borrowed */
-	struct loop *control;        /* borrowed: where answers go */
-	struct vif_shared *shared;   /* borrowed, likewise */
-	struct vif_limits *limits;   /* borrowed, shared by the queues of the vif */
-	struct vif_capture *capture; /* likewise */
-	struct vif_guard *guard;     /* likewise */
-	struct vif_stats *stats;     /* borrowed; only the worker writes in it */
-	void *owner;                 /* borrowed; for the control thread */
+	struct ring_part part;     /* first */
+	struct vif_shared *shared; /* borrowed */
+	struct vif_stats *stats;   /* borrowed; only the worker writes in it */
 	struct trace_id id;
 	unsigned int trace;
 	bool resume;
-	int undo_fd; /* the queue's from its start on; -1: none, or it is mapped */
 	bool rx_notify;
 	bool finish_csum;
 	uint64_t drain_ns; /* frames that waited so long for slots are given up */
 	uint64_t stall_ns; /* and after this long the carrier goes off; 0: never */
 	struct offload_accept accept;
-	struct vif_front_queue front;
-	int fd; /* borrowed: the tap's queue */
+	struct message_nic_queue front;
+	int fd;                /* borrowed: the tap's queue */
+	struct vif_undo *undo; /* borrowed */
 
-	struct vif_undo *undo; /* owned; NULL when it could not be had */
 	struct vif_pool *pool; /* borrowed from the worker */
 	struct loop_watch *watch;
 	struct worker_port tx_port;
@@ -152,36 +143,15 @@ struct vif_queue {
 	struct vif_rx rx;
 	bool broken; /* the guest did the impossible: the rings are not touched again */
 
-	struct loop_task task; /* start, started, stop, stopped */
-	struct loop_task broken_task;
 	struct loop_task stall_task;
-	struct loop_task sync_task;
 	atomic_bool stall_posted;
 	atomic_bool stall_wanted;
-	int err;         /* of the start, or of breaking */
-	const char *why; /* borrowed, static text */
-
-	/* The control thread's view. */
-	bool started; /* as answered by vif_queue_started() */
-	bool broken_seen;
-	bool stalled;
+	bool stalled; /* as the NIC's loop sees it */
 };
 
-/* --- control thread --- */
+extern const struct ring_ops vif_queue_ops;
 
-/* Have the worker attach the queue; vif_queue_started() follows, with queue->err. */
-void vif_queue_start(struct vif_queue *queue);
-/* Have the worker detach it, started or not; vif_queue_stopped() follows. */
-void vif_queue_stop(struct vif_queue *queue);
-
-/* Have the worker come by between two passes; vif_queue_synced() follows. */
-void vif_queue_sync(struct vif_queue *queue);
-
-/* Implemented in vif.c; called on the control thread. */
-void vif_queue_synced(struct vif_queue *queue);
-void vif_queue_started(struct vif_queue *queue);
-void vif_queue_stopped(struct vif_queue *queue);
-void vif_queue_broke(struct vif_queue *queue);
+/* Implemented in nic.c; called on the NIC's loop. */
 void vif_queue_stall_changed(struct vif_queue *queue, bool stalled);
 
 /* --- worker thread --- */
@@ -192,11 +162,10 @@ static inline struct vif_queue *vif_queue_of(struct queue *queue)
 }
 
 /*
- * Never touch the rings again, and tell the control thread: -EPROTO when the guest did what no
- * honest one can.
+ * Never touch the rings again, and tell of it: -EPROTO when the guest did what no honest one can.
  */
 void vif_queue_break(struct vif_queue *queue, int err, const char *why);
-/* Tell the control thread that the guest takes no frames, or takes them again. */
+/* Tell the NIC's loop that the guest takes no frames, or takes them again. */
 void vif_queue_stall(struct vif_queue *queue, bool stalled);
 /* Show responses of a ring and notify when the guest asked for it. */
 void vif_queue_publish(struct vif_queue *queue, struct ring *ring, const struct worker_port *port,

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "netback/tap.h"
+#include "netback/tap_batch.h"
 #include "netback/vif_emit.h"
 #include "netback/vif_queue.h"
 
@@ -30,7 +30,7 @@ int vif_rx_open(struct vif_queue *q)
 		mmap(NULL, HOLD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (frame == MAP_FAILED) {
-		q->why = "no memory for a frame";
+		q->part.why = "no memory for a frame";
 		return -ENOMEM;
 	}
 	q->rx.hold.frame = frame;
@@ -51,7 +51,7 @@ void vif_rx_close(struct vif_queue *q)
 
 static bool must_wait(const struct vif_queue *q)
 {
-	return q->queue.halted || q->rx.state == VIF_RX_THROTTLED || vif_rx_is_starved(q);
+	return q->part.queue.halted || q->rx.state == VIF_RX_THROTTLED || vif_rx_is_starved(q);
 }
 
 void vif_rx_tap_event(void *user, uint32_t events)
@@ -64,12 +64,12 @@ void vif_rx_tap_event(void *user, uint32_t events)
 	}
 	if (!must_wait(q)) {
 		q->rx.state = VIF_RX_READING;
-		queue_mark(&q->queue);
+		queue_mark(&q->part.queue);
 		return;
 	}
 	q->rx.unwatched =
 		true; /* the wait is long enough for the next frame: do not hear of each */
-	loop_modify(q->worker->loop, q->watch, 0);
+	loop_modify(q->part.worker->loop, q->watch, 0);
 }
 
 /* From any state: there may be frames, and nothing that they wait for. */
@@ -77,7 +77,7 @@ static void read_on(struct vif_queue *q)
 {
 	loop_timer_cancel(&q->rx.timer);
 	if (q->rx.unwatched)
-		loop_modify(q->worker->loop, q->watch, EPOLLIN | EPOLLET);
+		loop_modify(q->part.worker->loop, q->watch, EPOLLIN | EPOLLET);
 	q->rx.unwatched = false;
 	q->rx.state = VIF_RX_READING;
 }
@@ -109,14 +109,14 @@ static void look_at_age(void *user)
 {
 	struct vif_queue *q = user;
 
-	queue_mark(&q->queue);
+	queue_mark(&q->part.queue);
 }
 
 static void set_age_timer(struct vif_queue *q, uint64_t delay_ns)
 {
 	if (!q->rx_notify)
 		delay_ns = POLL_NS;
-	loop_timer_set(q->worker->loop, &q->rx.timer, delay_ns, look_at_age, q);
+	loop_timer_set(q->part.worker->loop, &q->rx.timer, delay_ns, look_at_age, q);
 }
 
 /* How long the guest has let frames wait counts from now on. */
@@ -215,7 +215,7 @@ static uint8_t *peek_room(struct vif_queue *q)
 
 	if (q->rx.pages_left) {
 		room = vif_pool_peek_rx(q->pool, 1);
-		q->queue.hungry |= !room;
+		q->part.queue.hungry |= !room;
 	}
 	q->rx.more |= !room;
 	return room ? room + q->rx.headroom : NULL;
@@ -415,7 +415,7 @@ static void throttle_over(void *user)
 	struct vif_queue *q = user;
 
 	read_on(q);
-	queue_mark(&q->queue);
+	queue_mark(&q->part.queue);
 }
 
 /* Over its limit: frames stay in the tap's own bounded queue meanwhile. */
@@ -423,16 +423,16 @@ static bool throttled(struct vif_queue *q)
 {
 	uint64_t wait_ns;
 
-	if (!rate_pair_is_set(&q->limits->rx))
+	if (!rate_pair_is_set(&q->shared->limits.rx))
 		return false;
-	wait_ns = rate_pair_wait(&q->limits->rx, loop_now_ns());
+	wait_ns = rate_pair_wait(&q->shared->limits.rx, loop_now_ns());
 	if (!wait_ns)
 		return false;
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	stat_add(&q->stats->rx_throttled, 1);
 	q->rx.state = VIF_RX_THROTTLED;
-	loop_timer_set(q->worker->loop, &q->rx.timer, wait_ns, throttle_over, q);
+	loop_timer_set(q->part.worker->loop, &q->rx.timer, wait_ns, throttle_over, q);
 	return true;
 }
 
@@ -440,10 +440,10 @@ static void charge(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint32
 {
 	struct offload_wire wire;
 
-	if (!rate_pair_is_set(&q->limits->rx))
+	if (!rate_pair_is_set(&q->shared->limits.rx))
 		return;
 	wire = offload_on_wire(offload_gso_type(hdr), le16toh(hdr->gso_size), len);
-	rate_pair_charge(&q->limits->rx, wire.packets, wire.bytes, loop_now_ns());
+	rate_pair_charge(&q->shared->limits.rx, wire.packets, wire.bytes, loop_now_ns());
 }
 
 static void read_frames(struct vif_queue *q)
@@ -480,7 +480,7 @@ static void read_frames(struct vif_queue *q)
 void vif_rx_give(struct vif_queue *q)
 {
 	q->rx.more = false;
-	q->rx.pages_left = vif_pool_share(q->worker->nr_dirty[PLANE_NET]);
+	q->rx.pages_left = vif_pool_share(q->part.worker->nr_dirty[PLANE_NET]);
 	q->rx.headroom = atomic_load(&q->shared->headroom);
 	vif_shared_get_hash(q->shared, &q->rx.hash_generation, &q->rx.hash);
 	if (ring_peek(&q->rx.ring, &q->rx.available)) {

@@ -1,137 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/statefile.h"
-#include "netback/vif_file.h"
+#include "netback/offload.h"
 #include "netback/vif_shared.h"
 
-#define REQUEST_KEY "request-multicast-control"
+struct vif_rules {
+	struct message_filter filter;
+	struct vif_rules *older;
+};
 
-static struct vif_id id_of(const struct device *dev)
-{
-	return (struct vif_id){ dev->env->runtime_dir, dev->domid, dev->devid };
-}
+static const struct message_filter deny = { .want = FILTER_WANT_SILENCE };
 
-void vif_shared_init(struct vif_shared *shared)
+int vif_shared_init(struct vif_shared *shared, int kept_fd)
 {
+	const struct rate_pair none = { .bytes.min_burst = RATE_MIN_BURST_BYTES,
+					.bytes.max_debt = RATE_MIN_BURST_BYTES,
+					.packets.max_debt = OFFLOAD_MAX_SEGMENTS };
+
+	*shared = (struct vif_shared){ .limits = { .tx = none, .rx = none }, .hash_generation = 1 };
 	pthread_mutex_init(&shared->hash_lock, NULL);
+	return vif_kept_map(kept_fd, &shared->kept);
 }
 
-void vif_shared_done(struct vif_shared *shared)
+void vif_shared_done(struct vif_shared *shared, bool wait_for_capture)
 {
+	struct vif_rules *rules;
+
+	vif_capture_done(&shared->capture, wait_for_capture);
+	while ((rules = shared->rules)) {
+		shared->rules = rules->older;
+		free(rules);
+	}
+	vif_kept_unmap(shared->kept);
+	shared->kept = NULL;
 	pthread_mutex_destroy(&shared->hash_lock);
 }
 
-/* Without the file all works but the restart: no reason to refuse a guest. */
-static int open_in_memory(struct vif_shared *shared, struct device *dev, int err)
+static void publish(struct vif_shared *shared, const struct message_filter *filter)
 {
-	shared->in_file = false;
-	shared->kept = calloc(1, sizeof(*shared->kept));
-	if (!shared->kept) {
-		device_reason(dev, -ENOMEM, "no memory for the state of its queues");
-		return -ENOMEM;
-	}
-	device_log(dev, LOG_LEVEL_WARNING,
-		   "its multicast list and hash will not survive a restart of pvbackd: no file in "
-		   "%s: %s",
-		   dev->env->runtime_dir, strerror(-err));
-	return 0;
+	atomic_store_explicit(&shared->filter, filter, memory_order_release);
 }
 
-/* A list that is lost must not keep frames from a guest that will not repeat it. */
-static void note_lost(struct vif_shared *shared, struct device *dev, int err)
+static void set_filter(struct vif_shared *shared, const struct message_filter *filter)
 {
-	atomic_store(&shared->filters_groups, false);
-	device_log(dev, LOG_LEVEL_WARNING,
-		   "the multicast list that an earlier pvbackd kept is %s: all multicast passes "
-		   "until the guest connects again",
-		   err == -ENOENT ? "gone" : "damaged or not of this version");
-}
+	const struct message_filter *now = atomic_load(&shared->filter);
+	struct vif_rules *rules;
 
-/* 0 when what an earlier life left is taken up; else it is not mapped. */
-static int take_up(struct vif_shared *shared, const struct vif_id *id, uint32_t nr_queues)
-{
-	struct vif_kept *kept;
-	int fd, err = vif_file_left_state(id, &fd);
-
-	if (err)
-		return err;
-	err = vif_kept_map(fd, &kept);
-	statefile_close(&fd);
-	if (err)
-		return err;
-	err = vif_kept_check(kept, id->domid, id->devid, nr_queues);
-	if (err)
-		vif_kept_unmap(kept);
-	else
-		shared->kept = kept;
-	return err;
-}
-
-static int begin(struct vif_shared *shared, const struct vif_id *id)
-{
-	int fd, err = vif_file_new_state(id, &fd);
-
-	if (err)
-		return err;
-	err = vif_kept_map(fd, &shared->kept);
-	statefile_close(&fd);
-	if (!err)
-		vif_kept_begin(shared->kept, id->domid, id->devid);
-	return err;
-}
-
-int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_queues, bool resume)
-{
-	struct vif_id id = id_of(dev);
-	int left = resume ? take_up(shared, &id, nr_queues) : -ENOENT;
-	int err = left ? begin(shared, &id) : 0;
-
-	shared->in_file = !err;
-	if (err)
-		err = open_in_memory(shared, dev, err);
-	if (err)
-		return err;
-	atomic_fetch_add(&shared->hash_generation, 1);
-	vif_shared_sample(shared, dev);
-	if (resume && left && atomic_load(&shared->filters_groups))
-		note_lost(shared, dev, left);
-	else
-		device_watch_front(dev, REQUEST_KEY, true);
-	return 0;
-}
-
-void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep)
-{
-	struct vif_id id = id_of(dev);
-
-	if (!shared->kept)
-		return;
-	device_watch_front(dev, REQUEST_KEY, false);
-	if (shared->in_file)
-		vif_kept_unmap(shared->kept);
-	else
-		free(shared->kept);
-	shared->kept = NULL;
-	if (!keep)
-		vif_file_forget_state(&id);
-}
-
-/* Nonsense changes nothing: the guest will see that its wish is not heard. */
-void vif_shared_sample(struct vif_shared *shared, struct device *dev)
-{
-	bool wanted;
-	int err = store_read_flag(dev->env->store, XBT_NULL, dev->fe_path, REQUEST_KEY, false,
-				  &wanted);
-
-	if (err) {
-		device_log(dev, LOG_LEVEL_WARNING, "the frontend's " REQUEST_KEY " is not 0 or 1");
+	if (!filter->want || (now && !memcmp(now, filter, sizeof(*filter)))) {
+		publish(shared, filter->want ? now : NULL);
 		return;
 	}
-	if (atomic_exchange(&shared->filters_groups, wanted) != wanted)
-		device_log(dev, LOG_LEVEL_DEBUG, "multicast control %s", wanted ? "on" : "off");
+	rules = malloc(sizeof(*rules));
+	if (!rules) {
+		publish(shared, &deny);
+		return;
+	}
+	memcpy(&rules->filter, filter, sizeof(*filter));
+	rules->older = shared->rules;
+	shared->rules = rules;
+	publish(shared, &rules->filter);
+}
+
+static void set_rate(struct rate *rate, const struct message_rate *wanted)
+{
+	rate_set(rate, wanted->amount, wanted->usecs);
+}
+
+void vif_shared_tune(struct vif_shared *shared, const struct message_nic_tuning *tuning)
+{
+	atomic_store(&shared->headroom, tuning->headroom);
+	atomic_store(&shared->filters_groups, tuning->filters_groups);
+	set_rate(&shared->limits.tx.bytes, &tuning->tx_bytes);
+	set_rate(&shared->limits.tx.packets, &tuning->tx_packets);
+	set_rate(&shared->limits.rx.bytes, &tuning->rx_bytes);
+	set_rate(&shared->limits.rx.packets, &tuning->rx_packets);
+	set_filter(shared, &tuning->filter);
 }
 
 void vif_shared_lock_hash(struct vif_shared *shared)
@@ -146,7 +90,7 @@ void vif_shared_unlock_hash(struct vif_shared *shared, bool changed)
 	pthread_mutex_unlock(&shared->hash_lock);
 }
 
-void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation, struct hash_config *copy)
+void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation, struct message_hash *copy)
 {
 	if (atomic_load(&shared->hash_generation) == *generation)
 		return;

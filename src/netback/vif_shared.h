@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What all queues of a vif, on their threads, have in common. Owned by the vif and there while queues
- * are; most functions are the control thread's.
- */
+/* What all queues of a NIC, on their threads, have in common. Owned by the NIC, and there while queues are. */
 #ifndef PVB_NETBACK_VIF_SHARED_H
 #define PVB_NETBACK_VIF_SHARED_H
 
@@ -10,39 +7,56 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "control/device.h"
+#include "core/messages.h"
+#include "core/rate.h"
+#include "netback/filter.h"
+#include "netback/vif_capture.h"
 #include "netback/vif_kept.h"
 
+struct vif_rules;
+
 struct vif_shared {
-	struct vif_kept *kept;      /* owned; NULL when closed */
-	bool in_file;               /* or in plain memory, when no file could be made */
-	atomic_bool filters_groups; /* request-multicast-control, as last sampled */
+	struct vif_kept *kept;      /* owned */
+	atomic_bool filters_groups; /* the guest says which multicast it wants */
 	_Atomic uint16_t headroom;  /* that frames for the guest are to have */
 	pthread_mutex_t hash_lock;  /* of kept->hash; only taken when that changes or has changed */
 	_Atomic uint32_t hash_generation;
+	struct {
+		struct rate_pair tx, rx; /* from the guest, to the guest */
+	} limits;
+	_Atomic(const struct message_filter *) filter; /* port security; NULL: everything passes */
+	struct vif_rules *rules; /* owned; a worker may be looking at an older one */
+	struct vif_capture capture;
 };
 
-/* Once for a vif. */
-void vif_shared_init(struct vif_shared *shared);
-void vif_shared_done(struct vif_shared *shared);
-
 /*
- * Before the queues start. `resume`: take up what an earlier life of the daemon left. 0, or -errno
- * after device_reason(), with nothing open.
+ * Begin, with no limits, no rules, and what is kept in the file behind `kept_fd` (borrowed). 0 or -errno;
+ * vif_shared_done() is fine after both.
  */
-int vif_shared_open(struct vif_shared *shared, struct device *dev, uint32_t nr_queues, bool resume);
-/* After the queues. `keep`: for a daemon that starts later. Idempotent. */
-void vif_shared_close(struct vif_shared *shared, struct device *dev, bool keep);
+int vif_shared_init(struct vif_shared *shared, int kept_fd);
+/* No queue is there any more. */
+void vif_shared_done(struct vif_shared *shared, bool wait_for_capture);
 
-/* A key that we watch has changed: look again. */
-void vif_shared_sample(struct vif_shared *shared, struct device *dev);
+/* What may change at any time: have the queues see it from their next look on. */
+void vif_shared_tune(struct vif_shared *shared, const struct message_nic_tuning *tuning);
 
 /* --- worker threads --- */
+
+/* FILTER_PASS, or why this frame of the guest may not go (filter_check()). */
+static inline enum filter_verdict vif_shared_check(struct vif_shared *shared, const uint8_t *head,
+						   uint32_t len)
+{
+	const struct message_filter *filter =
+		atomic_load_explicit(&shared->filter, memory_order_acquire);
+
+	return filter ? filter_check(filter, head, len) : FILTER_PASS;
+}
 
 /* Around changes of kept->hash; the unlock tells the queues if there was one. */
 void vif_shared_lock_hash(struct vif_shared *shared);
 void vif_shared_unlock_hash(struct vif_shared *shared, bool changed);
 /* Bring one's own copy up to date; `generation` belongs to the copy and begins at 0. */
-void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation, struct hash_config *copy);
+void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation,
+			 struct message_hash *copy);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -35,65 +36,53 @@ static int put_in_force(struct vif_steer *s)
 }
 
 /* Where the daemon may not load programs the kernel goes on choosing: that is allowed, and slower. */
-static void update(struct vif_steer *s)
-{
-	bool wanted;
-	int err;
-
-	vif_shared_get_hash(s->shared, &s->generation, &s->config);
-	wanted = is_wanted(s);
-	err = wanted ? put_in_force(s) : 0;
-	if (!wanted || err)
-		tap_steer(s->tap, TAP_STEER_NONE);
-	complain(err);
-	atomic_store(&s->err, err);
-	atomic_store(&s->on, wanted && !err);
-	atomic_fetch_add(&s->nr_updates, 1);
-}
-
-static void update_and_rest(struct vif_steer *s);
-
-static void rested(void *user)
+static void update(void *user)
 {
 	struct vif_steer *s = user;
+	bool wanted = is_wanted(s);
 
-	if (s->waiting)
-		update_and_rest(s);
+	s->err = wanted ? put_in_force(s) : 0;
+	if (!wanted || s->err)
+		tap_steer(s->tap, TAP_STEER_NONE);
+	complain(s->err);
+	s->on = wanted && !s->err;
+	s->nr_updates++;
 }
 
-static void update_and_rest(struct vif_steer *s)
-{
-	s->waiting = false;
-	update(s);
-	loop_timer_set(s->loop, &s->timer, INTERVAL_NS, rested, s);
-}
-
-void vif_steer_start(struct vif_steer *s, struct loop *loop, struct vif_shared *shared,
-		     struct tap *tap, uint32_t nr_queues)
+void vif_steer_start(struct vif_steer *s, struct loop *loop, struct tap *tap, uint32_t nr_queues,
+		     const struct message_hash *config)
 {
 	*s = (struct vif_steer){
-		.loop = loop, .shared = shared, .tap = tap, .nr_queues = nr_queues
+		.pace = { .loop = loop, .interval_ns = INTERVAL_NS, .fn = update, .user = s },
+		.tap = tap,
+		.nr_queues = nr_queues,
+		.config = *config,
 	};
 	update(s);
 }
 
-void vif_steer_changed(struct vif_steer *s)
+void vif_steer_change(struct vif_steer *s, const struct message_hash *config)
 {
-	if (!s->loop)
-		return;
-	if (s->timer.armed)
-		s->waiting = true;
-	else
-		update_and_rest(s);
+	s->config = *config;
+	pace_ask(&s->pace);
 }
 
 void vif_steer_stop(struct vif_steer *s, bool keep)
 {
-	if (!s->loop)
+	if (!s->tap)
 		return;
-	loop_timer_cancel(&s->timer);
+	pace_stop(&s->pace);
 	if (!keep)
 		tap_steer(s->tap, TAP_STEER_NONE);
 	steer_close(&s->program); /* the tap holds it for as long as it uses it */
-	s->loop = NULL;
+	s->tap = NULL;
+}
+
+void vif_steer_dump(const struct vif_steer *s, FILE *out)
+{
+	fprintf(out, " steer=%s steer_updates=%" PRIu32,
+		s->err  ? strerror(-s->err)
+		: s->on ? "yes"
+			: "no",
+		s->nr_updates);
 }

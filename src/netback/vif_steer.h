@@ -9,43 +9,40 @@
 #ifndef PVB_NETBACK_VIF_STEER_H
 #define PVB_NETBACK_VIF_STEER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
-#include "core/loop.h"
+#include "core/pace.h"
 #include "netback/steer.h"
 #include "netback/tap.h"
-#include "netback/vif_shared.h"
 
 #define VIF_STEER_PER_SECOND 10u
 
 /* Begins as all zero. */
 struct vif_steer {
-	struct loop *loop;         /* borrowed; NULL when stopped */
-	struct vif_shared *shared; /* borrowed */
-	struct tap *tap;           /* borrowed */
+	struct pace pace;
+	struct tap *tap; /* borrowed; NULL when stopped */
 	uint32_t nr_queues;
-	struct loop_timer timer; /* armed: too early for the next update */
-	bool waiting;            /* there is one to make then */
-	uint32_t generation;
-	struct hash_config config; /* what is in force, as of that generation */
-	struct steer program;      /* owned */
-	/* For the dump, which another thread makes. */
-	_Atomic int err; /* why frames are not steered */
-	_Atomic bool on;
-	_Atomic uint32_t nr_updates;
+	struct message_hash config; /* as the guest wants it */
+	struct steer program;       /* owned */
+	int err;                    /* why frames are not steered */
+	bool on;
+	uint32_t nr_updates;
 };
 
 /*
  * From now on, and at once, for a tap of `nr_queues` (the borrowed have to outlive vif_steer_stop()). What an earlier
- * life of the daemon has left on the tap is replaced.
+ * life of the daemon has left on the tap is replaced. `config` is valid (hash_config_is_valid()).
  */
-void vif_steer_start(struct vif_steer *steer, struct loop *loop, struct vif_shared *shared,
-		     struct tap *tap, uint32_t nr_queues);
-/* The guest has changed its hash. */
-void vif_steer_changed(struct vif_steer *steer);
+void vif_steer_start(struct vif_steer *steer, struct loop *loop, struct tap *tap,
+		     uint32_t nr_queues, const struct message_hash *config);
+/* The guest has changed its hash; valid, too. */
+void vif_steer_change(struct vif_steer *steer, const struct message_hash *config);
 /* `keep`: the tap keeps its program, for a daemon that starts later. Idempotent. */
 void vif_steer_stop(struct vif_steer *steer, bool keep);
+
+/* Write " steer=... steer_updates=...". */
+void vif_steer_dump(const struct vif_steer *steer, FILE *out);
 
 #endif

@@ -18,7 +18,7 @@ static void throttle_over(void *user)
 {
 	struct vif_queue *q = user;
 
-	queue_mark(&q->queue);
+	queue_mark(&q->part.queue);
 }
 
 /* True when the packet may go now. */
@@ -26,16 +26,16 @@ static bool rate_allows(struct vif_queue *q, struct offload_wire wire)
 {
 	uint64_t wait_ns;
 
-	if (!rate_pair_is_set(&q->limits->tx))
+	if (!rate_pair_is_set(&q->shared->limits.tx))
 		return true;
-	wait_ns = rate_pair_take(&q->limits->tx, wire.packets, wire.bytes, loop_now_ns());
+	wait_ns = rate_pair_take(&q->shared->limits.tx, wire.packets, wire.bytes, loop_now_ns());
 	if (!wait_ns)
 		return true;
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	q->tx.throttled = true;
 	stat_add(&q->stats->tx_throttled, 1);
-	loop_timer_set(q->worker->loop, &q->tx.timer, wait_ns, throttle_over, q);
+	loop_timer_set(q->part.worker->loop, &q->tx.timer, wait_ns, throttle_over, q);
 	return false;
 }
 
@@ -52,7 +52,7 @@ static void add_copies(struct vif_queue *q, struct vif_tx_packet *p)
 					   .local = p->pages + i * NETIF_PAGE_SIZE };
 
 		/* An empty slot's grant is not even looked at (XSA-448). */
-		p->copies[i] = slot->size ? grant_batch_add(&q->worker->copies, &copy) : -1;
+		p->copies[i] = slot->size ? grant_batch_add(&q->part.worker->copies, &copy) : -1;
 	}
 }
 
@@ -73,7 +73,7 @@ static uint8_t *take_pages(struct vif_queue *q, uint32_t nr)
 
 	if (nr <= q->tx.pages_left) {
 		pages = vif_pool_take_tx(q->pool, nr);
-		q->queue.hungry |= !pages;
+		q->part.queue.hungry |= !pages;
 	}
 	q->tx.more |= !pages;
 	q->tx.pages_left -= pages ? nr : 0;
@@ -114,7 +114,7 @@ void vif_tx_take(struct vif_queue *q)
 
 	q->tx.more = false;
 	q->tx.throttled = false;
-	q->tx.pages_left = vif_pool_share(q->worker->nr_dirty[PLANE_NET]);
+	q->tx.pages_left = vif_pool_share(q->part.worker->nr_dirty[PLANE_NET]);
 	if (ring_peek(&q->tx.ring, &waiting)) {
 		vif_queue_break(q, -EPROTO, "impossible request index in the transmit ring");
 		return;
@@ -156,7 +156,7 @@ static bool copies_are_good(struct vif_queue *q, struct vif_tx_packet *p)
 		if (p->packet.slots[i].size == 0)
 			continue;
 		p->failed[i] = p->copies[i] < 0 ||
-			       !grant_batch_ok(&q->worker->copies, (uint32_t)p->copies[i]);
+			       !grant_batch_ok(&q->part.worker->copies, (uint32_t)p->copies[i]);
 		good = good && !p->failed[i];
 	}
 	return good;
@@ -283,7 +283,7 @@ static void write_frames(struct vif_queue *q)
 /* Port security: true when the frame is dropped. */
 static bool refuse(struct vif_queue *q, struct vif_tx_packet *p, const uint8_t *head)
 {
-	enum filter_verdict verdict = vif_guard_check(q->guard, head, p->packet.total);
+	enum filter_verdict verdict = vif_shared_check(q->shared, head, p->packet.total);
 	uint64_t *const counters[FILTER_NR] = {
 		[FILTER_MAC] = &q->stats->tx_refused_mac,
 		[FILTER_TYPE] = &q->stats->tx_refused_type,
@@ -369,7 +369,7 @@ static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
 /* A frame as it came, with what has become of it. */
 static void capture(struct vif_queue *q, const struct vif_tx_packet *p)
 {
-	struct capture *to = vif_capture_get(q->capture);
+	struct capture *to = vif_capture_get(&q->shared->capture);
 	struct iovec iov[NETIF_MAX_SLOTS];
 
 	if (!to || p->packet.kind != NETIF_TX_FRAME)

@@ -7,7 +7,7 @@
 #ifndef PVB_NETBACK_VIF_UNDO_H
 #define PVB_NETBACK_VIF_UNDO_H
 
-#include "netback/tap.h"
+#include "core/messages.h"
 #include "ring/ring.h"
 
 struct vif_undo {
@@ -15,6 +15,6 @@ struct vif_undo {
 };
 
 /* The control ring's requests are in `tx`, under this number. */
-enum { VIF_UNDO_CTRL = TAP_MAX_QUEUES };
+enum { VIF_UNDO_CTRL = MESSAGE_NIC_QUEUES };
 
 #endif

@@ -7,9 +7,9 @@
 #include "netback/filter.h"
 #include "netback/frame.h"
 
-static void make_filter(struct fuzz_input *in, struct filter *f)
+static void make_filter(struct fuzz_input *in, struct message_filter *f)
 {
-	*f = (struct filter){ .want = fuzz_u8(in) & FILTER_WANT_ALL };
+	*f = (struct message_filter){ .want = fuzz_u8(in) & FILTER_WANT_ALL };
 	fuzz_bytes(in, f->mac, sizeof(f->mac));
 	f->nr_addrs = fuzz_u8(in) % 4;
 	for (uint32_t i = 0; i < f->nr_addrs; i++) {
@@ -23,7 +23,7 @@ static void make_filter(struct fuzz_input *in, struct filter *f)
 
 static void parse_text(struct fuzz_input *in)
 {
-	struct filter f = { .nr_addrs = 7 };
+	struct message_filter f = { .nr_addrs = 7 };
 	char text[96] = "";
 	unsigned int want;
 	uint8_t mac[6];
@@ -37,7 +37,7 @@ static void parse_text(struct fuzz_input *in)
 		HOLDS(f.nr_addrs == 7);
 		return;
 	}
-	HOLDS(f.nr_addrs <= FILTER_MAX_ADDRS);
+	HOLDS(f.nr_addrs <= MESSAGE_ADDRS);
 	for (uint32_t i = 0; i < f.nr_addrs; i++)
 		HOLDS(f.addrs[i].bits <= (f.addrs[i].v6 ? 128 : 32));
 }
@@ -45,7 +45,7 @@ static void parse_text(struct fuzz_input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	struct filter f, other;
+	struct message_filter f, other;
 	uint32_t len, seen;
 	uint8_t *head;
 

@@ -87,14 +87,14 @@ hash_queues_kill() {
 	check_restart hash-queues-restart KILL
 }
 
-# The dump of the control ring: how often the kernel has been told of its hash.
-ctrl_dumps() { grep -c "dump: vif $dom/0/ctrl " "$log" || :; }
+# Of the dump, what control knows: how often the kernel has been told of its hash.
+ctrl_dumps() { grep -c "dump: vif $dom/0 state=" "$log" || :; }
 ctrl_dump_came() { [ "$(ctrl_dumps)" -gt "$1" ]; }
 ctrl_dump() {
 	_dumps=$(ctrl_dumps)
 	kill -USR1 "$daemon"
-	until_true 5000 ctrl_dump_came "$_dumps" || fail "no dump of the control ring"
-	grep "dump: vif $dom/0/ctrl " "$log" | tail -n 1
+	until_true 5000 ctrl_dump_came "$_dumps" || fail "no dump of the vif"
+	grep "dump: vif $dom/0 state=" "$log" | tail -n 1
 }
 steer_updates() { ctrl_dump | sed "s/.* steer_updates=\([0-9]*\).*/\1/"; }
 is_told_of_the_last() { ! ctrl_dump | grep -q " steer=no "; }

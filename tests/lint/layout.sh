@@ -45,6 +45,24 @@ forbid "blkback/ never sees netback/" 'netback/' src/blkback/*.[ch]
 forbid "netback/ never sees blkback/" 'blkback/' src/netback/*.[ch]
 forbid "control/ reaches disks and NICs through struct device_ops" '(blk|net)back/' \
 	src/control/device.[ch] src/control/registry.[ch] src/control/store.[ch]
+files() { # FOLDER NAME...: both files of each, as far as there are two
+	dir=$1
+	shift
+	for name; do ls "$dir/$name".[ch]; done
+}
+# shellcheck disable=SC2086
+nic_data=$(files src/netback nic vif_queue vif_tx vif_rx vif_emit vif_ctrl vif_shared vif_capture vif_pool vif_stats vif_kept \
+	vif_undo merge offload segment checksum hash mcast filter frame capture pcapng tap_batch)
+nic_control=$(files src/netback vif vif_front vif_file vif_options vif_pcap vif_quirks vif_state vif_steer vif_tune quirks \
+	steer tap tap_keeper tap_mark tap_share budget filter_conf)
+# shellcheck disable=SC2086
+forbid "who serves a NIC's rings knows nothing of control/" 'control/' $nic_data
+# shellcheck disable=SC2086
+forbid "control serves no NIC's rings" 'guest/|netback/(nic|vif_queue|vif_ctrl|vif_shared)' $nic_control
+for file in src/netback/*.[ch]; do
+	printf '%s\n' "$nic_data" "$nic_control" | grep -qx "$file" ||
+		complain "$file is on neither side: name it in $0"
+done
 forbid "guest/ serves rings of both kinds, and sees neither kind nor control/" '(blk|net)back/|control/' src/guest/*.[ch]
 if grep -nE '#include <(xen|libaio|libnl|netlink)' src/ring/*.[ch] src/control/xenbus.[ch]; then
 	complain "ring/ and xenbus are pure"

@@ -18,11 +18,11 @@
 
 #include "core/log.h"
 #include "netback/capture.h"
-#include "netback/vif_capture.h"
+#include "netback/vif_pcap.h"
 
 static char dir[] = "/tmp/test-capture-XXXXXX";
 static char path[64];
-static struct capture_options options;
+static struct message_capture options;
 static uint8_t frame[70000];
 
 static int setup_all(void **state)
@@ -38,8 +38,12 @@ static int setup_all(void **state)
 
 static int teardown_all(void **state)
 {
+	char old[80];
+
 	(void)state;
 	unlink(path);
+	snprintf(old, sizeof(old), "%s.old", path);
+	unlink(old);
 	return rmdir(dir);
 }
 
@@ -47,10 +51,9 @@ static int setup(void **state)
 {
 	(void)state;
 	unlink(path);
-	options = (struct capture_options){ .name = "vif 7/0",
+	options = (struct message_capture){ .on = true,
 					    .ifname = "vif7.0",
-					    .path = path,
-					    .filter = "",
+					    .name = "a file",
 					    .snaplen = 65536,
 					    .max_bytes = 16 << 20 };
 	return 0;
@@ -59,8 +62,10 @@ static int setup(void **state)
 static struct capture *begin(void)
 {
 	struct capture *c;
+	int fd = vif_pcap_open(path);
 
-	assert_int_equal(capture_start(&options, &c), 0);
+	assert_true(fd >= 0);
+	assert_int_equal(capture_start(&options, "vif 7/0", fd, &c), 0);
 	return c;
 }
 
@@ -158,7 +163,7 @@ static struct found parse(const uint8_t *bytes, size_t nr)
 		assert_int_equal(size % 4, 0);
 		assert_true(size >= 12 && size <= nr - at);
 		assert_int_equal(get32(bytes + at + size - 4), size);
-		if (at)
+		if (get32(bytes + at) != 0x0a0d0d0a) /* a section begins */
 			read_block(bytes + at, size, &found);
 		at += size;
 	}
@@ -254,6 +259,27 @@ static void an_earlier_file_is_replaced(void **state)
 	assert_int_equal(end(begin()).nr_packets, 0);
 }
 
+/* As when a guest's driver comes again: the first one's frames stay, and count for the limit. */
+static void a_second_capture_goes_on_in_the_file(void **state)
+{
+	struct capture *c;
+	struct found found;
+	int fd = vif_pcap_open(path);
+
+	(void)state;
+	options.max_bytes = 300 * 1024;
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(capture_start(&options, "vif 7/0", dup(fd), &c), 0);
+		for (int frames = 0; frames < 100; frames++)
+			add(c, 1000, true, NULL);
+		found = end(c);
+		assert_in_range(found.nr_packets, 100 * i + 1, 100 * i + 100);
+		assert_in_range(found.bytes, 1, options.max_bytes);
+	}
+	assert_in_range(found.nr_packets, 201, 299);
+	close(fd);
+}
+
 /* A pipe that nobody reads is the slowest disk there is. */
 static void a_slow_disk_loses_frames_and_stops_nobody(void **state)
 {
@@ -268,7 +294,7 @@ static void a_slow_disk_loses_frames_and_stops_nobody(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
-	c = begin();
+	assert_int_equal(capture_start(&options, "vif 7/0", dup(fd), &c), 0);
 	for (int i = 0; i < 5000; i++)
 		add(c, 1500, true, NULL);
 	capture_stop(c); /* does not wait */
@@ -291,8 +317,8 @@ static void a_full_disk_ends_the_capture(void **state)
 
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
-	options.path = "/dev/full";
-	c = begin();
+	assert_int_equal(
+		capture_start(&options, "vif 7/0", open("/dev/full", O_WRONLY | O_CLOEXEC), &c), 0);
 	for (int i = 0; i < 5000; i++)
 		add(c, 1500, true, NULL);
 	capture_put(c, 60000);
@@ -303,11 +329,8 @@ static void what_cannot_be_opened_is_an_error(void **state)
 	struct capture *c;
 
 	(void)state;
-	options.path = "/nowhere/x.pcapng";
-	assert_int_equal(capture_start(&options, &c), -ENOENT);
-	assert_int_equal(symlink("/tmp/elsewhere", path), 0);
-	options.path = path;
-	assert_int_equal(capture_start(&options, &c), -ELOOP);
+	assert_int_equal(vif_pcap_open("/nowhere/x.pcapng"), -ENOENT);
+	assert_int_equal(capture_start(&options, "vif 7/0", -1, &c), -EBADF);
 }
 
 static void filters_choose(void **state)
@@ -315,16 +338,22 @@ static void filters_choose(void **state)
 	struct capture *c;
 
 	(void)state;
-	options.filter = "greater 1000";
 #ifdef HAVE_PCAP
+	assert_int_equal(vif_pcap_compile("greater 1000", &options), 0);
 	c = begin();
 	add(c, 999, true, NULL);
 	add(c, 1001, true, NULL);
 	assert_int_equal(end(c).nr_packets, 1);
-	options.filter = "no such thing";
-	assert_int_equal(capture_start(&options, &c), -EINVAL);
+	options.insns[0] = (struct message_insn){ .code = 5, .k = 1000000 }; /* a jump out of it */
+	assert_int_equal(capture_start(&options, "vif 7/0", vif_pcap_open(path), &c), -EINVAL);
+	options.nr_insns = MESSAGE_INSNS + 1;
+	assert_int_equal(capture_start(&options, "vif 7/0", vif_pcap_open(path), &c), -EINVAL);
+	assert_int_equal(vif_pcap_compile("no such thing", &options), -EINVAL);
+	assert_int_equal(vif_pcap_compile("", &options), 0);
+	assert_int_equal(options.nr_insns, 0);
 #else
-	assert_int_equal(capture_start(&options, &c), -EOPNOTSUPP);
+	(void)c;
+	assert_int_equal(vif_pcap_compile("greater 1000", &options), -EOPNOTSUPP);
 #endif
 }
 
@@ -333,25 +362,22 @@ static void keys_are_read(void **state)
 	static const char *const wrong[] = { "yes",      "size=",        "size=0",
 					     "size=x",   "snaplen=0",    "snaplen=65537",
 					     "on,foo=1", "size=1048577", "size=-1" };
-	uint64_t bytes;
-	uint32_t snaplen;
-	bool on;
 
 	(void)state;
-	assert_int_equal(vif_capture_parse("on", &on, &snaplen, &bytes), 0);
-	assert_true(on);
-	assert_int_equal(snaplen, 65536);
-	assert_int_equal(bytes, 16 << 20);
-	assert_int_equal(vif_capture_parse("snaplen=96, size=2", &on, &snaplen, &bytes), 0);
-	assert_true(on);
-	assert_int_equal(snaplen, 96);
-	assert_int_equal(bytes, 2 << 20);
-	assert_int_equal(vif_capture_parse("", &on, &snaplen, &bytes), 0);
-	assert_false(on);
-	assert_int_equal(vif_capture_parse("off", &on, &snaplen, &bytes), 0);
-	assert_false(on);
+	assert_int_equal(vif_pcap_parse("on", &options), 0);
+	assert_true(options.on);
+	assert_int_equal(options.snaplen, 65536);
+	assert_int_equal(options.max_bytes, 16 << 20);
+	assert_int_equal(vif_pcap_parse("snaplen=96, size=2", &options), 0);
+	assert_true(options.on);
+	assert_int_equal(options.snaplen, 96);
+	assert_int_equal(options.max_bytes, 2 << 20);
+	assert_int_equal(vif_pcap_parse("", &options), 0);
+	assert_false(options.on);
+	assert_int_equal(vif_pcap_parse("off", &options), 0);
+	assert_false(options.on);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(vif_capture_parse(wrong[i], &on, &snaplen, &bytes), -EINVAL);
+		assert_int_equal(vif_pcap_parse(wrong[i], &options), -EINVAL);
 }
 
 int main(void)
@@ -362,6 +388,7 @@ int main(void)
 		cmocka_unit_test_setup(snaplen_cuts_frames, setup),
 		cmocka_unit_test_setup(the_file_ends_at_its_limit, setup),
 		cmocka_unit_test_setup(an_earlier_file_is_replaced, setup),
+		cmocka_unit_test_setup(a_second_capture_goes_on_in_the_file, setup),
 		cmocka_unit_test_setup(a_slow_disk_loses_frames_and_stops_nobody, setup),
 		cmocka_unit_test_setup(a_full_disk_ends_the_capture, setup),
 		cmocka_unit_test_setup(what_cannot_be_opened_is_an_error, setup),

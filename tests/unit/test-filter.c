@@ -14,7 +14,7 @@
 #include "netback/frame.h"
 
 /* The guest: 10.0.0.5, 2001:db8::5, 2001:db8:7::/64. */
-static struct filter rules;
+static struct message_filter rules;
 static uint8_t frame[FRAME_MAX];
 static uint32_t len;
 
@@ -24,7 +24,7 @@ static uint32_t len;
 static int setup(void **state)
 {
 	(void)state;
-	rules = (struct filter){ .want = FILTER_WANT_ALL };
+	rules = (struct message_filter){ .want = FILTER_WANT_ALL };
 	assert_int_equal(filter_parse_mac(OWN_MAC, rules.mac), 0);
 	assert_int_equal(filter_parse_addrs("10.0.0.5 2001:db8::5,2001:db8:7::/64", &rules), 0);
 	return 0;
@@ -76,7 +76,7 @@ static void tag(uint16_t outer)
 static void arp(uint16_t op, const char *sha, const char *spa, const char *tpa)
 {
 	static const uint8_t start[6] = { 0, 1, 8, 0, 6, 4 };
-	struct filter parsed;
+	struct message_filter parsed;
 	uint8_t mac[6];
 
 	ethernet(0x0806);
@@ -93,7 +93,7 @@ static void arp(uint16_t op, const char *sha, const char *spa, const char *tpa)
 
 static void ipv4(const char *src, uint8_t proto, uint16_t fragment, uint32_t payload)
 {
-	struct filter parsed;
+	struct message_filter parsed;
 	uint8_t *ip;
 
 	ethernet(0x0800);
@@ -116,7 +116,7 @@ static void ports(uint16_t from, uint16_t to)
 
 static void ipv6(const char *src, uint8_t next, uint32_t payload)
 {
-	struct filter parsed;
+	struct message_filter parsed;
 	uint8_t *ip;
 
 	ethernet(0x86dd);
@@ -149,7 +149,7 @@ static void fragment_header(uint8_t next, uint16_t offset_and_more)
 static void nd(uint8_t type, const char *target, uint8_t option, const char *option_mac)
 {
 	uint8_t start[8] = { type };
-	struct filter parsed;
+	struct message_filter parsed;
 	uint8_t mac[6];
 
 	add(start, sizeof(start));
@@ -391,7 +391,7 @@ static void without_an_address_a_guest_may_ask_dhcp(void **state)
 static void a_guest_whose_rules_cannot_be_read_sends_nothing(void **state)
 {
 	(void)state;
-	rules = (struct filter){ .want = FILTER_WANT_SILENCE };
+	rules = (struct message_filter){ .want = FILTER_WANT_SILENCE };
 	ipv4("0.0.0.0", 17, 0, 8);
 	ports(68, 67);
 	memset(frame + 6, 0, 6);

@@ -23,7 +23,7 @@
 #include "netframes.h"
 
 /* "Verifying the RSS Hash Calculation", Microsoft's NDIS documentation. */
-static const uint8_t published_key[HASH_KEY_MAX] = {
+static const uint8_t published_key[MESSAGE_HASH_KEY] = {
 	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
 	0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
 	0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa
@@ -63,9 +63,9 @@ static uint32_t published_frame(size_t i)
 	return b.len;
 }
 
-static struct hash_config config_with(uint32_t types)
+static struct message_hash config_with(uint32_t types)
 {
-	struct hash_config config = { .algorithm = HASH_TOEPLITZ, .types = types };
+	struct message_hash config = { .algorithm = HASH_TOEPLITZ, .types = types };
 
 	memcpy(config.key, published_key, sizeof(config.key));
 	return config;
@@ -73,8 +73,8 @@ static struct hash_config config_with(uint32_t types)
 
 static void published_vectors_are_met(void **state)
 {
-	struct hash_config all = config_with(HASH_ALL_TYPES);
-	struct hash_config plain = config_with(1u << HASH_IPV4 | 1u << HASH_IPV6);
+	struct message_hash all = config_with(HASH_ALL_TYPES);
+	struct message_hash plain = config_with(1u << HASH_IPV4 | 1u << HASH_IPV6);
 	struct hash_value value;
 
 	(void)state;
@@ -95,7 +95,7 @@ static void published_vectors_are_met(void **state)
 
 static void what_is_not_wanted_is_not_hashed(void **state)
 {
-	struct hash_config config = config_with(1u << HASH_IPV6_TCP);
+	struct message_hash config = config_with(1u << HASH_IPV6_TCP);
 	struct hash_value value;
 	uint32_t len = published_frame(0);
 
@@ -117,7 +117,7 @@ static void what_is_not_wanted_is_not_hashed(void **state)
 
 static void fragment_is_hashed_by_its_addresses(void **state)
 {
-	struct hash_config config = config_with(HASH_ALL_TYPES);
+	struct message_hash config = config_with(HASH_ALL_TYPES);
 	struct hash_value value;
 	uint32_t len = published_frame(1);
 
@@ -130,11 +130,11 @@ static void fragment_is_hashed_by_its_addresses(void **state)
 
 /* --- requests --- */
 
-static enum netctrl_status ask(struct hash_config *config, uint16_t type, uint32_t data0,
+static enum netctrl_status ask(struct message_hash *config, uint16_t type, uint32_t data0,
 			       uint32_t data1, uint32_t data2, const void *copied)
 {
 	struct netctrl_request request = { .type = type, .data = { data0, data1, data2 } };
-	struct hash_config before = *config;
+	struct message_hash before = *config;
 	enum netctrl_status status;
 	uint32_t data;
 
@@ -154,7 +154,7 @@ static uint32_t wants_copied(uint16_t type, uint32_t data1)
 
 static void algorithm_comes_before_its_types(void **state)
 {
-	struct hash_config c = { 0 };
+	struct message_hash c = { 0 };
 
 	(void)state;
 	assert_int_equal(ask(&c, NETCTRL_GET_HASH_FLAGS, 0, 0, 0, NULL), NETCTRL_NOT_SUPPORTED);
@@ -174,7 +174,7 @@ static void algorithm_comes_before_its_types(void **state)
 
 static void key_is_filled_up_with_zeros(void **state)
 {
-	struct hash_config c = { 0 };
+	struct message_hash c = { 0 };
 
 	(void)state;
 	assert_int_equal(wants_copied(NETCTRL_SET_HASH_KEY, 40), 40);
@@ -194,7 +194,7 @@ static void key_is_filled_up_with_zeros(void **state)
 static void row_28_mapping_stays_in_its_table_and_names_queues_that_exist(void **state)
 {
 	static const uint32_t good[4] = { 3, 2, 1, 0 }, bad[4] = { 0, 1, 2, 4 };
-	struct hash_config c = { 0 };
+	struct message_hash c = { 0 };
 	const uint16_t set = NETCTRL_SET_HASH_MAPPING;
 
 	(void)state;
@@ -221,7 +221,7 @@ static void row_28_mapping_stays_in_its_table_and_names_queues_that_exist(void *
 
 static void unknown_requests_are_not_supported(void **state)
 {
-	struct hash_config c = { 0 };
+	struct message_hash c = { 0 };
 
 	(void)state;
 	assert_int_equal(ask(&c, NETCTRL_INVALID, 0, 0, 0, NULL), NETCTRL_NOT_SUPPORTED);
@@ -231,7 +231,7 @@ static void unknown_requests_are_not_supported(void **state)
 
 static void damaged_configuration_is_seen(void **state)
 {
-	struct hash_config c = config_with(HASH_ALL_TYPES);
+	struct message_hash c = config_with(HASH_ALL_TYPES);
 
 	(void)state;
 	assert_true(hash_config_is_valid(&c, 1));
@@ -340,7 +340,7 @@ static uint32_t run(const struct bpf_insn *insns, unsigned int nr)
 	return 0;
 }
 
-static void expect_same_queue(const struct hash_config *config, uint32_t len)
+static void expect_same_queue(const struct message_hash *config, uint32_t len)
 {
 	static struct bpf_insn insns[STEER_MAX_INSNS];
 	unsigned int nr = steer_program(77, insns);
@@ -360,7 +360,7 @@ static void expect_same_queue(const struct hash_config *config, uint32_t len)
 
 static void kernel_and_daemon_choose_the_same_queue(void **state)
 {
-	struct hash_config config;
+	struct message_hash config;
 
 	(void)state;
 	for (uint32_t types = 0; types <= HASH_ALL_TYPES; types++)
@@ -387,7 +387,7 @@ static void kernel_and_daemon_choose_the_same_queue(void **state)
 
 static void short_and_strange_frames_go_to_queue_0(void **state)
 {
-	struct hash_config config = config_with(HASH_ALL_TYPES);
+	struct message_hash config = config_with(HASH_ALL_TYPES);
 	static struct bpf_insn insns[STEER_MAX_INSNS];
 	unsigned int nr = steer_program(77, insns);
 

@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "netback/tap.h"
+#include "netback/tap_batch.h"
 #include "control/rtnl.h"
 
 static struct tap tap;

@@ -14,28 +14,48 @@
 
 #include <cmocka.h>
 
-#include "core/statefile.h"
-#include "netback/vif_file.h"
 #include "netback/vif_kept.h"
+#include "netback/vif_state.h"
 
 static char dir[] = "/tmp/test-vif-kept.XXXXXX";
 static char path[64];
-static struct vif_id id;
+static int nr_reasons;
+static struct device_env env = { .runtime_dir = dir };
+static struct device dev = { .env = &env, .domid = 7, .devid = 2 };
+static struct message_start_nic start;
+static struct vif_state state_of_it;
+
+void device_reason(struct device *of, int err, const char *fmt, ...)
+{
+	(void)of;
+	(void)err;
+	(void)fmt;
+	nr_reasons++;
+}
+
+void device_log(struct device *of, enum log_level level, const char *fmt, ...)
+{
+	(void)of;
+	(void)level;
+	(void)fmt;
+}
 
 static int setup(void **state)
 {
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/vif-7-2.state", dir);
-	id = (struct vif_id){ dir, 7, 2 };
+	start = (struct message_start_nic){ .nr_queues = 2, .ctrl = true };
+	dev.devid = 2;
+	nr_reasons = 0;
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	unlink(path);
-	rmdir(dir);
+	vif_state_remove(&dev);
+	assert_int_equal(rmdir(dir), 0);
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	return 0;
 }
@@ -95,91 +115,114 @@ static void only_group_addresses_are_taken(void **state)
 	assert_false(mcast_is_group(one));
 }
 
-static struct vif_kept *begin(void)
+/* As whoever serves the rings sees it: the last descriptor. */
+static struct vif_kept *open_state(bool resume)
 {
 	struct vif_kept *kept;
-	int fd;
 
-	assert_int_equal(vif_file_new_state(&id, &fd), 0);
-	assert_int_equal(vif_kept_map(fd, &kept), 0);
-	statefile_close(&fd);
-	assert_int_equal(vif_kept_check(kept, 7, 2, 1), -ENOENT);
-	vif_kept_begin(kept, 7, 2);
+	start.resume = resume;
+	assert_int_equal(vif_state_open(&state_of_it, &dev, &start), 0);
+	assert_int_equal(state_of_it.nr_fds, 4);
+	assert_int_equal(vif_kept_map(state_of_it.fds[3], &kept), 0);
+	vif_state_close(&state_of_it);
 	return kept;
 }
 
-/* By whatever is behind the name now. */
-static int look(uint32_t devid, uint32_t nr_queues, struct vif_kept **ret)
+static void expect_lost(int err)
 {
-	int fd, err = vif_file_left_state(&id, &fd);
+	struct vif_kept *kept = open_state(true);
 
-	if (err)
-		return err;
-	assert_int_equal(vif_kept_map(fd, ret), 0);
-	statefile_close(&fd);
-	err = vif_kept_check(*ret, 7, devid, nr_queues);
-	if (err)
-		vif_kept_unmap(*ret);
-	return err;
+	assert_int_equal(state_of_it.left_err, err);
+	assert_false(mcast_has(&kept->mcast, group(9)));
+	assert_int_equal(state_of_it.hash.algorithm, 0);
+	mcast_add(&kept->mcast, group(9));
+	vif_kept_unmap(kept);
 }
 
 static void what_is_kept_is_found_again(void **state)
 {
-	struct vif_kept *kept = begin();
+	struct vif_kept *kept = open_state(false);
 
 	(void)state;
 	mcast_add(&kept->mcast, group(9));
+	kept->hash.algorithm = HASH_TOEPLITZ;
 	vif_kept_unmap(kept);
-	assert_int_equal(look(2, 1, &kept), 0);
+	kept = open_state(true);
+	assert_int_equal(state_of_it.left_err, 0);
+	assert_int_equal(state_of_it.hash.algorithm, HASH_TOEPLITZ);
 	assert_true(mcast_has(&kept->mcast, group(9)));
-	vif_kept_begin(kept, 7, 2);
-	assert_false(mcast_has(&kept->mcast, group(9)));
 	vif_kept_unmap(kept);
-	vif_kept_unmap(NULL);
-	vif_file_forget_state(&id);
+	vif_state_remove(&dev);
 	assert_false(file_exists());
-	assert_int_equal(look(2, 1, &kept), -ENOENT);
+	expect_lost(-ENOENT);
 }
 
 static void a_new_connection_begins_empty(void **state)
 {
-	struct vif_kept *kept = begin();
+	struct vif_kept *kept = open_state(false);
 
 	(void)state;
 	mcast_add(&kept->mcast, group(9));
 	vif_kept_unmap(kept);
-	kept = begin();
+	kept = open_state(false);
 	assert_false(mcast_has(&kept->mcast, group(9)));
 	vif_kept_unmap(kept);
 }
 
 static void what_is_not_ours_is_not_read(void **state)
 {
-	struct vif_kept *kept = begin(), *other;
+	struct message_hash hash;
+	struct vif_kept *kept = open_state(false);
+	char other_path[64];
 
 	(void)state;
-	assert_int_equal(look(3, 1, &other), -EBADMSG);
-	kept->hash.mapping_size = 1;
-	kept->hash.mapping[0] = 5; /* a queue that there is not */
-	assert_int_equal(look(2, 1, &other), -EBADMSG);
-	vif_kept_unmap(kept);
-	vif_kept_unmap(begin());
+	mcast_add(&kept->mcast, group(9));
+	snprintf(other_path, sizeof(other_path), "%s/vif-7-3.state", dir);
+	assert_int_equal(rename(path, other_path), 0);
+	dev.devid = 3;
+	expect_lost(-EBADMSG);
+	vif_state_remove(&dev);
+	dev.devid = 2;
+	expect_lost(-ENOENT);
 	overwrite(8, "X"); /* the version */
-	assert_int_equal(look(2, 1, &kept), -EBADMSG);
+	expect_lost(-EBADMSG);
+	vif_kept_unmap(kept);
+	kept = open_state(true);
+	kept->hash.mapping_size = 1; /* the process that serves the rings may be the guest's */
+	kept->hash.mapping[0] = 2;
+	vif_state_read_hash(&dev, 2, &hash);
+	assert_int_equal(hash.mapping_size, 0);
+	vif_kept_unmap(kept);
+	expect_lost(-EBADMSG);
 	assert_int_equal(truncate(path, 100), 0);
-	assert_int_equal(look(2, 1, &kept), -EBADMSG);
+	expect_lost(-EBADMSG);
 	unlink(path);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(look(2, 1, &kept), -EPERM);
+	expect_lost(-EPERM);
 }
 
-static void folder_that_is_not_there_is_an_error(void **state)
+static void damaged_undo_is_a_ring_that_cannot_be_taken_up(void **state)
 {
-	struct vif_id nowhere = { "/nonexistent", 7, 2 };
-	int fd;
+	char undo[64];
 
 	(void)state;
-	assert_int_equal(vif_file_new_state(&nowhere, &fd), -ENOENT);
+	snprintf(undo, sizeof(undo), "%s/vif-7-2-8.ring", dir); /* the control ring's */
+	vif_kept_unmap(open_state(false));
+	assert_int_equal(truncate(undo, 10), 0);
+	start.resume = true;
+	assert_int_equal(vif_state_open(&state_of_it, &dev, &start), -EBADMSG);
+	assert_int_equal(state_of_it.nr_fds, 0);
+	assert_int_equal(nr_reasons, 1);
+	vif_kept_unmap(open_state(false));
+}
+
+static void without_a_folder_it_is_in_memory(void **state)
+{
+	(void)state;
+	env.runtime_dir = "/nonexistent";
+	start = (struct message_start_nic){ .nr_queues = 2, .ctrl = true };
+	expect_lost(-ENOENT);
+	env.runtime_dir = dir;
 }
 
 int main(void)
@@ -190,7 +233,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_kept_is_found_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_new_connection_begins_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_ours_is_not_read, setup, teardown),
-		cmocka_unit_test(folder_that_is_not_there_is_an_error),
+		cmocka_unit_test_setup_teardown(damaged_undo_is_a_ring_that_cannot_be_taken_up,
+						setup, teardown),
+		cmocka_unit_test(without_a_folder_it_is_in_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

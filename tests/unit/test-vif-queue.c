@@ -19,7 +19,7 @@
 
 #include "fake/fake_xen.h"
 #include "netback/checksum.h"
-#include "netback/vif.h"
+#include "netback/nic.h"
 #include "netback/vif_queue.h"
 #include "netframes.h"
 
@@ -90,32 +90,36 @@ static void hears(uint32_t domid, uint32_t port)
 
 /* --- what the queue tells the control thread --- */
 
-static int nr_started, nr_stopped, nr_broke, nr_stall_calls;
+static int nr_started, nr_refused, nr_stopped, nr_broke, nr_synced, nr_stall_calls;
+static int last_err;
 static bool stalled_now;
 
-void vif_queue_started(struct vif_queue *queue)
+static void set_started(struct ringset *set, int err, const char *why)
 {
-	(void)queue;
-	nr_started++;
+	(void)set;
+	assert_true(!err || *why);
+	nr_started += !err;
+	nr_refused += err != 0;
+	last_err = err;
 }
 
-void vif_queue_stopped(struct vif_queue *queue)
+static void set_stopped(struct ringset *set)
 {
-	(void)queue;
+	(void)set;
 	nr_stopped++;
 }
 
-void vif_queue_broke(struct vif_queue *queue)
+static void set_broke(struct ringset *set, int err, const char *why)
 {
-	(void)queue;
+	(void)set;
+	assert_true(*why);
 	nr_broke++;
+	last_err = err;
 }
 
-static int nr_synced;
-
-void vif_queue_synced(struct vif_queue *queue)
+static void set_synced(struct ringset *set)
 {
-	(void)queue;
+	(void)set;
 	nr_synced++;
 }
 
@@ -133,9 +137,8 @@ static struct vif_queue *q;
 static atomic_bool domain_halted;
 static struct vif_kept kept;
 static struct vif_shared shared;
-static struct vif_limits limits;
-static struct vif_guard guard;
-static struct vif_capture no_capture;
+static struct vif_undo undo;
+static struct ringset set;
 static struct vif_stats stats;
 static int tap; /* the host's end */
 static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
@@ -154,7 +157,7 @@ static void settle(void)
 		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
 		assert_int_equal(loop_run(worker.loop), 0);
 	}
-	assert_false(q->queue.dirty); /* whatever it waits for, it does not spin */
+	assert_false(q->part.queue.dirty); /* whatever it waits for, it does not spin */
 }
 
 static void put32(uint8_t *p, uint32_t v)
@@ -174,6 +177,23 @@ static void make_ring(uint32_t page)
 	put32(pages[page] + 12, 1);
 }
 
+/* As vif_shared_init(), with a struct of ours in the place of the file. */
+static void begin_shared(void)
+{
+	assert_int_equal(vif_shared_init(&shared, -1), -EBADF);
+	shared.kept = &kept;
+}
+
+static void make_set(struct ringset *of, struct vif_queue *queue)
+{
+	*of = (struct ringset){ .home = worker.loop,
+				.started = set_started,
+				.stopped = set_stopped,
+				.broke = set_broke,
+				.synced = set_synced };
+	ringset_add(of, &queue->part, &vif_queue_ops);
+}
+
 static void make_queue(bool notify, struct offload_accept accept)
 {
 	static const struct plane *const planes[PLANE_NR] = { [PLANE_NET] = &vif_plane };
@@ -181,37 +201,34 @@ static void make_queue(bool notify, struct offload_accept accept)
 
 	memset(revoked, 0, sizeof(revoked));
 	memset(notified, 0, sizeof(notified));
-	nr_started = nr_stopped = nr_synced = nr_broke = nr_stall_calls = 0;
+	nr_started = nr_refused = nr_stopped = nr_synced = nr_broke = nr_stall_calls = 0;
 	fake_xen = (struct fake_xen){ .page = page_of, .notified = hears };
 	stalled_now = false;
 	tx_prod = tx_seen = rx_prod = rx_seen = 0;
 	make_ring(TX_PAGE);
 	make_ring(RX_PAGE);
 	memset(&kept, 0, sizeof(kept));
-	shared = (struct vif_shared){ .kept = &kept };
 	stats = (struct vif_stats){ 0 };
-	vif_limits_init(&limits);
+	memset(&undo, 0, sizeof(undo));
+	begin_shared();
 	assert_int_equal(worker_open(&worker, 0, planes), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
 	tap = fds[1];
 	q = calloc(1, sizeof(*q));
 	domain_halted = false;
-	q->queue.domain_halted = &domain_halted;
-	q->worker = &worker;
-	q->control = worker.loop;
+	q->part.queue.domain_halted = &domain_halted;
+	q->part.worker = &worker;
 	q->shared = &shared;
-	q->limits = &limits;
-	q->guard = &guard;
-	q->capture = &no_capture;
+	q->undo = &undo;
 	q->stats = &stats;
 	q->fd = fds[0];
-	q->undo_fd = -1;
 	q->rx_notify = notify;
 	q->drain_ns = UINT64_C(10000000000);
 	q->stall_ns = UINT64_C(60000000000);
 	q->accept = accept;
 	q->id = (struct trace_id){ .kind = "vif", .domid = DOMID, .devid = 1 };
-	q->front = (struct vif_front_queue){ TX_PAGE, RX_PAGE, TX_PORT, RX_PORT };
+	q->front = (struct message_nic_queue){ TX_PAGE, RX_PAGE, TX_PORT, RX_PORT };
+	make_set(&set, q);
 }
 
 static const struct offload_accept all = {
@@ -220,9 +237,16 @@ static const struct offload_accept all = {
 
 static void start(void)
 {
-	vif_queue_start(q);
+	ringset_start(&set);
 	settle();
-	assert_int_equal(nr_started, 1);
+	assert_int_equal(nr_started + nr_refused, 1);
+}
+
+static void stop(struct ringset *of)
+{
+	static const struct ring_stop how = { .keep = false };
+
+	ringset_stop(of, &how);
 }
 
 static int setup(void **state)
@@ -230,7 +254,7 @@ static int setup(void **state)
 	(void)state;
 	make_queue(true, all);
 	start();
-	assert_true(q->started);
+	assert_int_equal(nr_started, 1);
 	return 0;
 }
 
@@ -251,9 +275,11 @@ static int teardown(void **state)
 	(void)state;
 	assert_int_equal(s->rx_read - s->rx_merged - held + s->rx_segments - s->rx_segmented,
 			 s->rx_packets + rx_dropped());
-	vif_queue_stop(q);
-	settle();
-	assert_int_equal(nr_stopped, 1);
+	if (nr_started) {
+		stop(&set);
+		settle();
+		assert_int_equal(nr_stopped, 1);
+	}
 	assert_int_equal(fake_xen_nr_mapped(), 0);
 	assert_int_equal(fake_xen_nr_bound(), 0);
 	close(q->fd);
@@ -537,7 +563,7 @@ static void frame_is_sent_once_whatever_a_neighbour_does(void **state)
 	neighbour_rounds = 0;
 	worker_attach(&worker, &neighbour, &ops);
 	queue_mark(&neighbour);
-	queue_mark(&q->queue);
+	queue_mark(&q->part.queue);
 	send_frame(frame, b.len, NETIF_TX_CSUM_BLANK | NETIF_TX_DATA_VALIDATED, 0, false);
 	assert_int_equal(neighbour_rounds, 3);
 	assert_int_equal(host_reads(&hdr), b.len);
@@ -764,7 +790,7 @@ static void row_1_impossible_index_stops_the_queue_for_good(void **state)
 	tx_prod += 256;
 	tx_kick();
 	assert_int_equal(nr_broke, 1);
-	assert_int_equal(q->err, -EPROTO);
+	assert_int_equal(last_err, -EPROTO);
 	expect_no_response();
 	tx_prod = 1; /* too late for remorse */
 	tx_kick();
@@ -866,7 +892,8 @@ static void rate_limit_holds_packets_back_and_lets_them_go(void **state)
 
 	(void)state;
 	memcpy(pages[0], frame, b.len);
-	rate_set(&limits.tx.bytes, 50000, 50000); /* a byte per microsecond; bursts of 128 KiB */
+	rate_set(&shared.limits.tx.bytes, 50000,
+		 50000); /* a byte per microsecond; bursts of 128 KiB */
 	for (uint16_t i = 0; i < 60; i++)
 		tx_slot(i, 0, 0, (uint16_t)b.len, 0);
 	tx_kick();
@@ -890,12 +917,12 @@ static void a_higher_limit_is_seen_soon(void **state)
 
 	(void)state;
 	memcpy(pages[0], frame, b.len);
-	rate_set(&limits.tx.bytes, 1, 1000000); /* the second burst is a day away */
+	rate_set(&shared.limits.tx.bytes, 1, 1000000); /* the second burst is a day away */
 	for (uint16_t i = 0; i < 60; i++)
 		tx_slot(i, 0, 0, (uint16_t)b.len, 0);
 	tx_kick();
 	assert_in_range(get32(pages[TX_PAGE] + 8), 1, 59);
-	rate_set(&limits.tx.bytes, 0, 0);
+	rate_set(&shared.limits.tx.bytes, 0, 0);
 	pass_ms(101);
 	settle();
 	assert_int_equal(get32(pages[TX_PAGE] + 8), 60);
@@ -957,7 +984,7 @@ static void pass_ends_when_the_kernel_has_enough_to_cut(void **state)
 static void packet_limit_counts_segments(void **state)
 {
 	(void)state;
-	rate_set(&limits.tx.packets, 100, 100000); /* one in a millisecond */
+	rate_set(&shared.limits.tx.packets, 100, 100000); /* one in a millisecond */
 	send_large_frames(10, 60);
 	fake_xen_event(DOMID, TX_PORT);
 	settle();
@@ -976,7 +1003,7 @@ static void packet_limit_counts_segments(void **state)
 static void byte_limit_counts_the_headers_of_each_segment(void **state)
 {
 	(void)state;
-	rate_set(&limits.tx.bytes, 1, 1000000);
+	rate_set(&shared.limits.tx.bytes, 1, 1000000);
 	send_large_frames(60, 60);
 	fake_xen_event(DOMID, TX_PORT);
 	settle();
@@ -993,7 +1020,7 @@ static void large_frames_for_the_guest_count_by_their_segments(void **state)
 
 	(void)state;
 	rx_post(200);
-	rate_set(&limits.rx.packets, 100, 100000);
+	rate_set(&shared.limits.rx.packets, 100, 100000);
 	for (int i = 0; i < 5; i++)
 		host_sends(&s, &b, true, 50);
 	assert_true(guest_receives(&r));
@@ -1013,7 +1040,7 @@ static void packet_limit_leaves_frames_in_the_tap(void **state)
 
 	(void)state;
 	rx_post(40);
-	rate_set(&limits.rx.packets, 10, 10000); /* one in a millisecond */
+	rate_set(&shared.limits.rx.packets, 10, 10000); /* one in a millisecond */
 	for (int i = 0; i < 30; i++)
 		host_sends(&s, &b, true, 0);
 	for (int i = 0; i < 10; i++)
@@ -1024,7 +1051,7 @@ static void packet_limit_leaves_frames_in_the_tap(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_true(guest_receives(&r));
 	expect_nothing_received();
-	rate_set(&limits.rx.packets, 0, 0);
+	rate_set(&shared.limits.rx.packets, 0, 0);
 	pass_ms(101);
 	settle();
 	for (int i = 0; i < 15; i++)
@@ -1254,7 +1281,7 @@ static void held_frame_takes_the_headroom_of_its_delivery(void **state)
 	host_sends(&s, &b, true, 1448);
 	expect_nothing_received();
 	atomic_store(&shared.headroom, 512);
-	vif_queue_sync(q);
+	ringset_sync(&set);
 	settle();
 	assert_int_equal(nr_synced, 1);
 	rx_post_and_kick(1); /* would have done without; now it is six pages and two extras */
@@ -1789,7 +1816,7 @@ static void row_24_stalled_guest_loses_the_carrier_until_it_recovers(void **stat
 static void domain_halts(bool halted)
 {
 	atomic_store(&domain_halted, halted);
-	queue_halt_changed(&q->queue, &worker);
+	ringset_halt_changed(&set);
 	settle();
 }
 
@@ -1912,7 +1939,7 @@ static void empty_stays_so_while_the_guest_does_not_run(void **state)
 static void throttle(void)
 {
 	rx_post_and_kick(40);
-	rate_set(&limits.rx.packets, 10, 10000);
+	rate_set(&shared.limits.rx.packets, 10, 10000);
 	for (int i = 0; i < 10; i++)
 		host_sends_one();
 	expect_received(10);
@@ -1926,7 +1953,7 @@ static void throttled_reads_when_it_is_its_turn_and_not_before(void **state)
 	host_sends_one();
 	host_sends_one();
 	expect_state(VIF_RX_THROTTLED, true); /* it hears of the first one only */
-	rate_set(&limits.rx.packets, 0, 0);
+	rate_set(&shared.limits.rx.packets, 0, 0);
 	rx_post_and_kick(1); /* a pass, for another reason */
 	expect_received(0);
 	expect_state(VIF_RX_THROTTLED, true);
@@ -1953,7 +1980,7 @@ static void throttled_is_looked_at_anew_when_the_guest_runs_again(void **state)
 	for (int i = 0; i < 11; i++)
 		host_sends_one();
 	expect_state(VIF_RX_THROTTLED, true);
-	rate_set(&limits.rx.packets, 0, 0);
+	rate_set(&shared.limits.rx.packets, 0, 0);
 	domain_halts(true);
 	domain_halts(false);
 	expect_state(VIF_RX_EMPTY, false);
@@ -1978,7 +2005,7 @@ static void starved_reads_when_there_are_slots(void **state)
 static void what_starved_may_be_throttled_next(void **state)
 {
 	(void)state;
-	rate_set(&limits.rx.packets, 10, 10000);
+	rate_set(&shared.limits.rx.packets, 10, 10000);
 	for (int i = 0; i < 12; i++)
 		host_sends_one();
 	expect_state(VIF_RX_STARVED, true);
@@ -2110,12 +2137,11 @@ static void start_that_fails_anywhere_leaves_nothing(void **state)
 		make_queue(true, all);
 		fake_xen.bad_step = step;
 		start();
-		assert_false(q->started);
-		assert_int_equal(q->err, -EACCES);
-		assert_non_null(q->why);
+		assert_int_equal(nr_refused, 1);
+		assert_int_equal(last_err, -EACCES);
 		assert_int_equal(fake_xen_nr_mapped(), 0);
 		assert_int_equal(fake_xen_nr_bound(), 0);
-		teardown(NULL); /* stopping what never started is fine as well */
+		teardown(NULL);
 	}
 }
 
@@ -2126,8 +2152,8 @@ static void row_3_ring_in_an_impossible_state_is_not_attached(void **state)
 		make_queue(true, all);
 		put32(pages[i ? RX_PAGE : TX_PAGE], 300);
 		start();
-		assert_false(q->started);
-		assert_int_equal(q->err, -EPROTO);
+		assert_int_equal(nr_refused, 1);
+		assert_int_equal(last_err, -EPROTO);
 		teardown(NULL);
 	}
 }
@@ -2175,7 +2201,7 @@ static void vanished_interface_stops_the_queue(void **state)
 	close(tap);
 	settle();
 	assert_int_equal(nr_broke, 1);
-	assert_int_equal(q->err, -ENODEV);
+	assert_int_equal(last_err, -ENODEV);
 	tap = -1;
 }
 
@@ -2183,6 +2209,8 @@ static void vanished_interface_stops_the_queue(void **state)
 
 struct rival {
 	struct vif_queue q;
+	struct ringset set;
+	struct vif_undo undo;
 	struct vif_stats stats;
 	int tap;
 	uint32_t tx_prod, rx_prod;
@@ -2252,17 +2280,19 @@ static void make_rival(uint32_t index)
 	rival->q = *q;
 	rival->q.fd = fds[0];
 	rival->q.stats = &rival->stats;
-	rival->q.queue = (struct queue){ 0 };
+	rival->q.part = (struct ring_part){ .worker = &worker };
+	rival->q.undo = &rival->undo;
 	rival->q.front =
-		(struct vif_front_queue){ RIVAL_PAGE + 2 * index, RIVAL_PAGE + 2 * index + 1,
-					  RIVAL_PORT + index, 0 };
-	vif_queue_start(&rival->q);
+		(struct message_nic_queue){ RIVAL_PAGE + 2 * index, RIVAL_PAGE + 2 * index + 1,
+					    RIVAL_PORT + index, 0 };
+	make_set(&rival->set, &rival->q);
+	ringset_start(&rival->set);
 }
 
 /* Start `nr` of them; q is the victim. */
 static void make_rivals(uint32_t nr, bool send)
 {
-	vif_queue_stop(q); /* so that they can be made like it */
+	stop(&set); /* so that they can be made like it */
 	settle();
 	nr_started = nr_stopped = 0;
 	rivals = calloc(nr, sizeof(*rivals));
@@ -2270,7 +2300,7 @@ static void make_rivals(uint32_t nr, bool send)
 	rivals_send = send;
 	for (uint32_t i = 0; i < nr; i++)
 		make_rival(i);
-	vif_queue_start(q);
+	ringset_start(&set);
 	settle();
 	assert_int_equal(nr_started, nr + 1);
 	for (uint32_t i = 0; i < nr; i++) {
@@ -2282,7 +2312,7 @@ static void make_rivals(uint32_t nr, bool send)
 static void drop_rivals(void)
 {
 	for (uint32_t i = 0; i < nr_rivals; i++)
-		vif_queue_stop(&rivals[i].q);
+		stop(&rivals[i].set);
 	settle();
 	for (uint32_t i = 0; i < nr_rivals; i++) {
 		close(rivals[i].q.fd);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef HAVE_PCAP
+#include <pcap/pcap.h>
+#endif
+
+#include "control/guests.h"
+#include "core/parse.h"
+#include "netback/capture.h"
+#include "netback/vif_pcap.h"
+
+#define PATH_SIZE        (PATH_MAX + 64u) /* of a directory, and the name in it */
+#define DEFAULT_SIZE_MIB 16u
+#define MAX_SIZE_MIB     (1024u * 1024u)
+
+/* --- the keys --- */
+
+static int parse_word(const char *word, uint32_t *snaplen, uint32_t *mib)
+{
+	if (!strncmp(word, "snaplen=", 8))
+		return parse_u32(word + 8, 1, CAPTURE_MAX_SNAPLEN, snaplen);
+	if (!strncmp(word, "size=", 5))
+		return parse_u32(word + 5, 1, MAX_SIZE_MIB, mib);
+	return strcmp(word, "on") && strcmp(word, "1") ? -EINVAL : 0;
+}
+
+int vif_pcap_parse(const char *text, struct message_capture *ret)
+{
+	uint32_t snaplen = CAPTURE_MAX_SNAPLEN, mib = DEFAULT_SIZE_MIB;
+	char copy[128], *rest = copy, *word;
+	bool on = *text && strcmp(text, "off") && strcmp(text, "0");
+
+	if (strlen(text) >= sizeof(copy))
+		return -EINVAL;
+	strcpy(copy, text);
+	while (on && (word = strsep(&rest, ", ")))
+		if (*word && parse_word(word, &snaplen, &mib))
+			return -EINVAL;
+	ret->on = on;
+	ret->snaplen = snaplen;
+	ret->max_bytes = (uint64_t)mib << 20;
+	return 0;
+}
+
+#ifdef HAVE_PCAP
+static int take_program(const struct bpf_program *program, struct message_capture *ret)
+{
+	if (program->bf_len > MESSAGE_INSNS)
+		return -E2BIG;
+	ret->nr_insns = program->bf_len;
+	memcpy(ret->insns, program->bf_insns, program->bf_len * sizeof(ret->insns[0]));
+	return 0;
+}
+
+int vif_pcap_compile(const char *text, struct message_capture *ret)
+{
+	struct bpf_program program;
+	pcap_t *none;
+	int err;
+
+	ret->nr_insns = 0;
+	if (!*text)
+		return 0;
+	none = pcap_open_dead(DLT_EN10MB, (int)ret->snaplen);
+	if (!none)
+		return -ENOMEM;
+	err = pcap_compile(none, &program, text, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
+	pcap_close(none);
+	if (err)
+		return err;
+	err = take_program(&program, ret);
+	pcap_freecode(&program);
+	return err;
+}
+#else
+int vif_pcap_compile(const char *text, struct message_capture *ret)
+{
+	ret->nr_insns = 0;
+	return *text ? -EOPNOTSUPP : 0;
+}
+#endif
+
+/* "" when there is none. */
+static int read_key(struct device *dev, const char *key, char *buf, size_t size)
+{
+	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, key, buf, size);
+
+	if (err == -ENOENT)
+		buf[0] = '\0';
+	return err == -ENOENT ? 0 : err;
+}
+
+/* --- the capture --- */
+
+/* A new vif's keys are told one by one: begin only once. */
+static bool are_news(struct vif_pcap *pcap, const char *text, const char *filter)
+{
+	char keys[128 + STORE_VALUE_MAX];
+
+	snprintf(keys, sizeof(keys), "%s\n%s", text, filter);
+	if (pcap->keys && !strcmp(pcap->keys, keys))
+		return false;
+	free(pcap->keys);
+	pcap->keys = strdup(keys);
+	return true;
+}
+
+static void stop(struct vif_pcap *pcap)
+{
+	if (!pcap->now)
+		return;
+	close(pcap->fd);
+	free(pcap->now);
+	pcap->now = NULL;
+}
+
+static void complain(struct device *dev, int err, const char *path)
+{
+	if (err == -EINVAL)
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "`pcap-filter` is not understood (pcap-filter(7)): no capture");
+	else if (err == -E2BIG)
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "`pcap-filter` is too long: no capture; make it shorter");
+	else if (err == -EOPNOTSUPP)
+		device_log(
+			dev, LOG_LEVEL_WARNING,
+			"this pvbackd was built without libpcap, so there are no filters: remove "
+			"`pcap-filter`");
+	else
+		device_log(dev, LOG_LEVEL_WARNING, "no capture in %s: %s", path, strerror(-err));
+}
+
+/* One earlier capture stays, so that a restart of the daemon does not lose it. */
+static void keep_old(const char *path)
+{
+	char old[PATH_SIZE + 4];
+
+	snprintf(old, sizeof(old), "%s.old", path);
+	rename(path, old);
+}
+
+int vif_pcap_open(const char *path)
+{
+	int fd;
+
+	keep_old(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* `wanted` has all but the filter and the name of the file. */
+static int start(struct vif_pcap *pcap, struct device *dev, struct message *wanted,
+		 const char *filter, const char *path)
+{
+	int err = vif_pcap_compile(filter, &wanted->capture);
+
+	if (err)
+		return err;
+	pcap->fd = vif_pcap_open(path);
+	if (pcap->fd < 0)
+		return pcap->fd;
+	pcap->now = malloc(sizeof(*pcap->now));
+	if (!pcap->now) {
+		close(pcap->fd);
+		return -ENOMEM;
+	}
+	snprintf(wanted->capture.name, MESSAGE_NAME_MAX, "%.*s", (int)MESSAGE_NAME_MAX - 1, path);
+	*pcap->now = *wanted;
+	device_log(dev, LOG_LEVEL_INFO, "captures into %s", path);
+	return 0;
+}
+
+static void start_or_complain(struct vif_pcap *pcap, struct device *dev, struct message *wanted,
+			      const char *filter, const char *dir)
+{
+	char path[PATH_SIZE];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/vif-%u-%u.pcapng", dir, dev->domid, dev->devid);
+	err = start(pcap, dev, wanted, filter, path);
+	if (err)
+		complain(dev, err, path);
+}
+
+bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname, const char *dir)
+{
+	struct message wanted = { .type = MESSAGE_CAPTURE };
+	char text[128] = "", filter[STORE_VALUE_MAX] = "";
+	int err = read_key(dev, "pcap", text, sizeof(text));
+
+	if (!err)
+		err = read_key(dev, "pcap-filter", filter, sizeof(filter));
+	if (!are_news(pcap, text, filter))
+		return false;
+	stop(pcap);
+	snprintf(wanted.capture.ifname, sizeof(wanted.capture.ifname), "%s", ifname);
+	if (!err)
+		err = vif_pcap_parse(text, &wanted.capture);
+	if (err)
+		device_log(
+			dev, LOG_LEVEL_WARNING,
+			"`pcap` is not on, off or a list of snaplen=BYTES, size=MIB: no capture");
+	else if (wanted.capture.on)
+		start_or_complain(pcap, dev, &wanted, filter, dir);
+	return true;
+}
+
+bool vif_pcap_reads(const char *key)
+{
+	return !strcmp(key, "pcap") || !strcmp(key, "pcap-filter");
+}
+
+void vif_pcap_send(struct vif_pcap *pcap, struct device *dev)
+{
+	struct message off = { .type = MESSAGE_CAPTURE };
+
+	if (pcap->now)
+		guests_send(dev, pcap->now, &pcap->fd, 1);
+	else
+		guests_send(dev, &off, NULL, 0);
+}
+
+void vif_pcap_done(struct vif_pcap *pcap)
+{
+	stop(pcap);
+	free(pcap->keys);
+	pcap->keys = NULL;
+}

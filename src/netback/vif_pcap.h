@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an admin wants captured of a vif: its keys, and the file, which is handed to whoever serves the rings. Control
+ * thread only.
+ */
+#ifndef PVB_NETBACK_VIF_PCAP_H
+#define PVB_NETBACK_VIF_PCAP_H
+
+#include "control/device.h"
+#include "core/messages.h"
+
+/* Begins as all zero: off. */
+struct vif_pcap {
+	char *keys;          /* owned; as last read: the same again is no news */
+	struct message *now; /* owned; NULL: off */
+	int fd;              /* owned while there is `now` */
+};
+
+/*
+ * Read `pcap` and `pcap-filter` of the vif's own directory, and open the file in `dir`; `ifname` is to appear in it. What is
+ * wrong is logged, and there is no capture. True when it is to be told with vif_pcap_send().
+ */
+bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname, const char *dir);
+/* Does a change of this key concern us? */
+bool vif_pcap_reads(const char *key);
+/* To whoever serves the rings. */
+void vif_pcap_send(struct vif_pcap *pcap, struct device *dev);
+/* Idempotent. */
+void vif_pcap_done(struct vif_pcap *pcap);
+
+/* Parse "on", or a list of snaplen=BYTES and size=MIB; false with off, 0 or nothing. 0 or -EINVAL. */
+int vif_pcap_parse(const char *text, struct message_capture *ret);
+/*
+ * A filter as tcpdump takes it; "" for all. 0; -EINVAL when libpcap does not understand it, -E2BIG when it is too long,
+ * -EOPNOTSUPP for any filter when libpcap is not there.
+ */
+int vif_pcap_compile(const char *text, struct message_capture *ret);
+/* The file, empty; the one before it is kept as `path`.old. A descriptor for the caller to own, or -errno. */
+int vif_pcap_open(const char *path);
+
+#endif

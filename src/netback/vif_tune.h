@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of a vif that may change while its rings are attached: rate limits and port security. Control thread only. */
+#ifndef PVB_NETBACK_VIF_TUNE_H
+#define PVB_NETBACK_VIF_TUNE_H
+
+#include "control/device.h"
+#include "core/messages.h"
+#include "netback/vif_options.h"
+
+/*
+ * Read them from the vif's own directory, else from `options`. A limit that cannot be read leaves in force what was;
+ * rules that cannot be read let nothing pass; the log says so.
+ */
+void vif_tune_read(struct message_nic_tuning *tuning, struct device *dev,
+		   const struct vif_options *options);
+/* Does a change of this key concern us? */
+bool vif_tune_reads(const char *key);
+
+#endif
