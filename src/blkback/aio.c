@@ -90,8 +90,10 @@ static void submit_what_waits(struct slow_request *run)
 	struct aio_request *req;
 	int err = 0;
 
-	while (!err && (req = next_to_wait(client)))
+	while (!err && (req = next_to_wait(client))) {
+		atomic_fetch_add(&client->nr_passed_on, 1);
 		err = submit_patiently(client->aio->ctx, &req->iocb);
+	}
 	if (!err)
 		return;
 	pthread_mutex_lock(&client->lock);
@@ -268,6 +270,8 @@ static void came_back(struct aio *aio, struct aio_request *req, long result)
 	bool tried = (req->iocb.aio_rw_flags & (unsigned int)RWF_NOWAIT) != 0;
 	bool refused = tried && would_wait(req, result);
 
+	/* The kernel puts what the ring's thread did before this; the language wants to be told. */
+	atomic_load(&req->client->nr_passed_on);
 	if (tried)
 		note_try(tries_of(req), refused);
 	if (!refused)

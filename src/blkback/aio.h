@@ -12,6 +12,7 @@
 
 #include <libaio.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -68,7 +69,8 @@ struct aio_client {
 	struct slow *slow;       /* owned: its thread; NULL: it never joined */
 	struct slow_request run; /* of the thread, until it finds nothing more to submit */
 	bool runs;
-	struct loop_timer retry; /* armed: there could be no thread */
+	atomic_uint nr_passed_on; /* by the thread: the kernel has the request, and it has not */
+	struct loop_timer retry;  /* armed: there could be no thread */
 	pthread_mutex_t lock;
 	struct aio_requests to_wait; /* locked: for the thread to submit */
 	struct aio_requests refused; /* locked: what it could not */
