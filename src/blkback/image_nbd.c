@@ -97,6 +97,16 @@ int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
 	return -EOPNOTSUPP;
 }
 
+/* Nobody has asked. */
+void nbd_link_connected(struct nbd_link *link, int err, const char *why, int fd, bool fenced)
+{
+	(void)link;
+	(void)err;
+	(void)why;
+	(void)fd;
+	(void)fenced;
+}
+
 #endif
 
 void image_learn(struct image *image, const struct nbd_facts *facts)

@@ -12,6 +12,7 @@ libpvb_a_SOURCES += \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/kept.c src/blkback/kept.h \
 	src/blkback/nbd_conn.h src/blkback/nbd_link.h \
+	src/blkback/nbd_dial.c src/blkback/nbd_dial.h \
 	src/blkback/nbd_fence.c src/blkback/nbd_fence.h \
 	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
 	src/blkback/share.c src/blkback/share.h \
@@ -20,6 +21,7 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_attach.c \
 	src/blkback/vbd_blocks.c \
 	src/blkback/vbd_file.c src/blkback/vbd_file.h \
+	src/blkback/vbd_dial.c src/blkback/vbd_dial.h \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_image.c \
 	src/blkback/vbd_io.c \

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libnbd.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "blkback/nbd_conn.h"
 #include "ring/blkif.h"
-
-#define DEAD_PEER_MS 20000 /* of unanswered TCP */
 
 void nbd_conn_init(struct nbd_conn *conn)
 {
@@ -26,44 +20,6 @@ void nbd_conn_init(struct nbd_conn *conn)
 bool nbd_conn_is_open(const struct nbd_conn *conn)
 {
 	return conn->h != NULL;
-}
-
-/* --- the socket's address --- */
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_un un;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
-/* Names of hosts are the hotplug program's affair: a worker must not wait for a name server. */
-static socklen_t make_address(const struct nbd_name *name, union address *a)
-{
-	memset(a, 0, sizeof(*a));
-	if (name->is_unix) {
-		a->un.sun_family = AF_UNIX;
-		strcpy(a->un.sun_path, name->where);
-		return sizeof(a->un);
-	}
-	a->in.sin_family = AF_INET;
-	a->in.sin_port = htons(name->port);
-	if (inet_pton(AF_INET, name->where, &a->in.sin_addr) == 1)
-		return sizeof(a->in);
-	memset(a, 0, sizeof(*a));
-	a->in6.sin6_family = AF_INET6;
-	a->in6.sin6_port = htons(name->port);
-	return inet_pton(AF_INET6, name->where, &a->in6.sin6_addr) == 1 ? sizeof(a->in6) : 0;
-}
-
-/* A server whose machine vanished says nothing: TCP must find out. Fails on a Unix socket, as it may. */
-static void watch_peer(int fd)
-{
-	const int on = 1, idle_s = 10, limit_ms = DEAD_PEER_MS;
-
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof(limit_ms));
 }
 
 /* --- events --- */
@@ -249,33 +205,48 @@ void nbd_conn_give_up(struct nbd_conn *conn, const char *why)
 
 /* --- life --- */
 
-static int begin(struct nbd_conn *conn, const struct nbd_name *name, bool ask_block)
+/* libnbd has taken the socket once it is past its first state, whatever came of it. */
+static int begin(struct nbd_conn *conn, int fd, const char *export_name, bool ask_block)
 {
-	union address address;
-	socklen_t len = make_address(name, &address);
+	int err;
 
-	if (len == 0)
-		return -EHOSTUNREACH;
-	conn->h = nbd_create();
-	if (!conn->h)
-		return -ENOMEM;
-	if (nbd_set_export_name(conn->h, name->export_name) < 0 ||
-	    nbd_set_request_block_size(conn->h, ask_block) < 0 ||
-	    nbd_set_strict_mode(conn->h, LIBNBD_STRICT_MASK & ~LIBNBD_STRICT_ALIGN) < 0 ||
-	    nbd_aio_connect(conn->h, &address.any, len) < 0)
-		return nbd_get_errno() ? -nbd_get_errno() : -EIO;
-	conn->fd = fcntl(nbd_aio_get_fd(conn->h), F_DUPFD_CLOEXEC, 0);
-	if (conn->fd < 0)
-		return -errno;
-	watch_peer(conn->fd);
-	conn->events = wanted_events(conn);
-	conn->watch = loop_add(conn->loop, conn->fd, conn->events, socket_moved, conn);
-	return conn->watch ? 0 : -ENOMEM;
+	if (nbd_set_export_name(conn->h, export_name) == 0 &&
+	    nbd_set_request_block_size(conn->h, ask_block) == 0 &&
+	    nbd_set_strict_mode(conn->h, LIBNBD_STRICT_MASK & ~LIBNBD_STRICT_ALIGN) == 0 &&
+	    nbd_aio_connect_socket(conn->h, fd) == 0)
+		return 0;
+	err = nbd_get_errno();
+	if (nbd_aio_is_created(conn->h) == 1)
+		close(fd);
+	return err ? -err : -EIO;
 }
 
-int nbd_conn_open(struct nbd_conn *conn, const struct nbd_name *name, bool ask_block)
+static int start(struct nbd_conn *conn, int fd, const char *export_name, bool ask_block)
 {
-	int err = begin(conn, name, ask_block);
+	int err;
+
+	conn->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	err = conn->fd < 0 ? -errno : 0;
+	conn->h = err ? NULL : nbd_create();
+	if (!conn->h) {
+		close(fd);
+		return err ? err : -ENOMEM;
+	}
+	err = begin(conn, fd, export_name, ask_block);
+	if (err)
+		return err;
+	conn->events = wanted_events(conn);
+	conn->watch = loop_add(conn->loop, conn->fd, conn->events, socket_moved, conn);
+	if (!conn->watch)
+		return -ENOMEM;
+	/* All that the server has to say may be here already: then nothing moves any more. */
+	loop_timer_set(conn->loop, &conn->kick, 0, kicked, conn);
+	return 0;
+}
+
+int nbd_conn_open(struct nbd_conn *conn, int fd, const char *export_name, bool ask_block)
+{
+	int err = start(conn, fd, export_name, ask_block);
 
 	if (err)
 		nbd_conn_close(conn);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection to an NBD server, by libnbd, in a worker's loop. Worker thread only. */
+/* One connection to an NBD server, by libnbd, in a worker's loop. It never connects itself. Worker thread only. */
 #ifndef PVB_NBD_CONN_H
 #define PVB_NBD_CONN_H
 
@@ -49,10 +49,10 @@ struct nbd_conn {
 void nbd_conn_init(struct nbd_conn *conn);
 
 /*
- * Begin to connect; up() or down() follows, never from within. `ask_block`: let the server say what
- * requests it wants; then it may insist. 0, or -errno (-EHOSTUNREACH for a host that is no address).
+ * Begin to speak over a connected socket, which is the connection's from now on, also on failure; up() or down()
+ * follows, never from within. `ask_block`: let the server say what requests it wants; then it may insist. 0 or -errno.
  */
-int nbd_conn_open(struct nbd_conn *conn, const struct nbd_name *name, bool ask_block);
+int nbd_conn_open(struct nbd_conn *conn, int fd, const char *export_name, bool ask_block);
 bool nbd_conn_is_open(const struct nbd_conn *conn);
 /* Idempotent; nothing may be under way unless down() was called. */
 void nbd_conn_close(struct nbd_conn *conn);

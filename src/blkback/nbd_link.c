@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/container_of.h"
-#include "blkback/nbd_fence.h"
 #include "blkback/nbd_keep.h"
 #include "blkback/nbd_link.h"
 #include "core/log.h"
@@ -30,8 +30,9 @@ struct nbd_link {
 	struct held held; /* what waits for the server */
 	uint64_t bytes;   /* facts.bytes for other threads */
 
-	bool opened; /* or failed to, and said so */
-	bool up;     /* requests go straight to the server */
+	bool opened;   /* or failed to, and said so */
+	bool up;       /* requests go straight to the server */
+	bool dialling; /* somebody is to connect */
 	bool ask_block;
 	bool fenced;  /* no earlier connection was left before this one */
 	bool expired; /* away for too long: requests fail */
@@ -402,6 +403,7 @@ static void limit_reached(void *user)
 	link->expired = true;
 	if (!link->opened) {
 		loop_timer_cancel(&link->try_timer);
+		link->dialling = false;
 		nbd_conn_close(&link->conn);
 		report(link, -ETIMEDOUT, link->why);
 		return;
@@ -462,7 +464,7 @@ static void down(void *user, const char *why)
 	nbd_conn_close(&link->conn);
 	free(link->replay_buf);
 	link->replay_buf = NULL;
-	link->up = link->waiting = false;
+	link->up = link->waiting = link->dialling = false;
 	if (!link->opened && !link->setup.resume) {
 		report(link, -ECONNREFUSED, link->why);
 		return;
@@ -556,22 +558,68 @@ static void wait_for_the_old_one(struct nbd_link *link)
 static void try_now(void *user)
 {
 	struct nbd_link *link = user;
-	int fence = nbd_fence(&link->setup.name), err;
 
-	link->fenced = fence == 0;
-	if (fence == -EBUSY) {
+	link->dialling = true;
+	loop_timer_set(loop_of(link), &link->handshake_timer, HANDSHAKE_NS, handshake_too_long,
+		       link);
+	link->setup.connect(link->setup.dial);
+}
+
+struct connected {
+	struct loop_task task;
+	struct nbd_link *link; /* borrowed */
+	int err, fd;           /* owned */
+	bool fenced;
+	char why[192];
+};
+
+/* One that came too late for its own attempt is as good for the next one. */
+static void take_socket(struct nbd_link *link, const struct connected *connected)
+{
+	int err;
+
+	link->dialling = false;
+	link->fenced = connected->fenced;
+	if (connected->err == -EBUSY) {
+		loop_timer_cancel(&link->handshake_timer);
 		wait_for_the_old_one(link);
 		return;
 	}
-	err = nbd_conn_open(&link->conn, &link->setup.name, link->ask_block);
-
-	if (err == -EHOSTUNREACH && !link->setup.name.is_unix)
-		down(link, "its host is not an address; block-pvbackd looks names up");
-	else if (err)
+	if (connected->err) {
+		down(link, connected->why);
+		return;
+	}
+	err = nbd_conn_open(&link->conn, connected->fd, link->setup.name.export_name,
+			    link->ask_block);
+	if (err)
 		down(link, strerror(-err));
-	else
-		loop_timer_set(loop_of(link), &link->handshake_timer, HANDSHAKE_NS,
-			       handshake_too_long, link);
+}
+
+static void run_connected(struct loop_task *task)
+{
+	struct connected *connected = container_of(task, struct connected, task);
+
+	if (connected->link->dialling)
+		take_socket(connected->link, connected);
+	else if (connected->fd >= 0)
+		close(connected->fd);
+	free(connected);
+}
+
+void nbd_link_connected(struct nbd_link *link, int err, const char *why, int fd, bool fenced)
+{
+	struct connected *connected = malloc(sizeof(*connected));
+
+	if (!connected) { /* the link tries again after a while */
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	*connected = (struct connected){
+		.task.run = run_connected, .link = link, .err = err, .fd = fd, .fenced = fenced
+	};
+	snprintf(connected->why, sizeof(connected->why), "%s", why);
+	loop_post(loop_of(link), &connected->task);
 }
 
 /* --- life --- */
@@ -629,6 +677,8 @@ static void run_close(struct loop_task *task)
 	nbd_keep_close(&link->keep);
 	statefile_close(&link->setup.keep_fd);
 	free(link->replay_buf);
+	if (link->setup.ended)
+		link->setup.ended(link->setup.dial);
 	free(link);
 }
 
@@ -655,7 +705,7 @@ void nbd_link_start(struct nbd_link *link)
 		return;
 	link->stopping = link->suspend = false;
 	loop_timer_cancel(&link->stop_timer);
-	if (!nbd_conn_is_open(&link->conn))
+	if (!nbd_conn_is_open(&link->conn) && !link->dialling)
 		try_later(link);
 }
 

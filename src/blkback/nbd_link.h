@@ -24,6 +24,13 @@ struct nbd_link_setup {
 	bool halted; /* to begin with; see nbd_link_halt() */
 	bool resume; /* an earlier life of the daemon had it: wait for a server that is away */
 	uint32_t timeout_s;
+	/*
+	 * Worker thread: somebody is to connect (nbd_dial.h); nbd_link_connected() follows, unless it is asked for again
+	 * before that, in place of the first time.
+	 */
+	void (*connect)(void *dial);
+	void (*ended)(void *dial); /* likewise: nothing follows. May be NULL */
+	void *dial;                /* borrowed */
 	/* In the control loop, once: 0 with the facts, or -errno with words for the admin. */
 	void (*opened)(void *user, int err, const char *why, const struct nbd_facts *facts);
 	void *user; /* borrowed */
@@ -31,6 +38,11 @@ struct nbd_link_setup {
 
 /* Control thread: connect; opened() follows. NULL when there is no memory, and the setup stays the caller's. */
 struct nbd_link *nbd_link_new(const struct nbd_link_setup *setup);
+/*
+ * Control thread, before nbd_link_close(): the answer to setup->connect(), as in struct nbd_dial: a connected socket,
+ * which is the link's from now on; or `err`.
+ */
+void nbd_link_connected(struct nbd_link *link, int err, const char *why, int fd, bool fenced);
 /* Control thread, after opened(): disconnect and free, in the worker's time. */
 void nbd_link_close(struct nbd_link *link);
 /* Any thread: the export's size, as of the last connection. */

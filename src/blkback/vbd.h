@@ -30,12 +30,14 @@ struct vbd_size {
 };
 
 struct opening;
+struct vbd_dial;
 
 struct vbd {
 	struct device dev;       /* first */
 	struct image image;      /* open only while the device is not idle */
 	struct slow *slow;       /* owned: the thread that waits for the image when it must */
 	struct opening *opening; /* owned; while a child opens the image */
+	struct vbd_dial *dial;   /* the link's; NULL: not an NBD export */
 	struct slow_request closing;
 	void (*closed)(struct vbd *vbd); /* what follows; NULL: not closing */
 	struct loop_timer patience;      /* armed while the image is asked */

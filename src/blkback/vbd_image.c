@@ -12,6 +12,7 @@
 #include "blkback/image_find.h"
 #include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
+#include "blkback/vbd_dial.h"
 #include "control/opener.h"
 #include "core/statefile.h"
 
@@ -75,6 +76,8 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 					.resume = vbd->resume,
 					.timeout_s = vbd->options.nbd_timeout_s,
 					.keep_fd = -1,
+					.connect = vbd_dial_connect,
+					.ended = vbd_dial_ended,
 					.opened = nbd_opened,
 					.user = vbd };
 	const struct vbd_id id = vbd_id_of(vbd);
@@ -93,8 +96,13 @@ static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
 		snprintf(setup.who, sizeof(setup.who), "%s", vbd->dev.name);
 		memcpy(setup.image, path, strlen(path) + 1);
 		memcpy(vbd->image_name, path, strlen(path) + 1);
-		err = image_open_nbd(&vbd->image, &setup);
+		setup.dial = vbd->dial = vbd_dial_new(vbd, &setup.name);
+		err = setup.dial ? image_open_nbd(&vbd->image, &setup) : -ENOMEM;
 		why = err == -EOPNOTSUPP ? "this pvbackd was built without libnbd" : strerror(-err);
+	}
+	if (err && setup.dial) {
+		vbd->dial = vbd_dial_close(vbd->dial);
+		vbd_dial_ended(setup.dial);
 	}
 	if (err)
 		statefile_close(&setup.keep_fd);
@@ -357,6 +365,7 @@ static void close_done(struct slow_request *req)
 void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd))
 {
 	vbd->closed = then;
+	vbd->dial = vbd_dial_close(vbd->dial);
 	if (vbd->size.asked && slow_recall(vbd->dev.env->asker, &vbd->size.req))
 		vbd->size.asked = false; /* it stood behind another disk's */
 	if (vbd->size.asked) {

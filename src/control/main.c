@@ -20,6 +20,7 @@
 
 #include "core/slow.h"
 #include "blkback/image_find.h"
+#include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
 #include "control/leftover.h"
 #include "core/log.h"
@@ -71,7 +72,7 @@ static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_
 /* Those of them that `serve` has left. */
 static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
-static const struct opener_kind *const openings[] = { &image_find_kind, NULL };
+static const struct opener_kind *const openings[] = { &image_find_kind, &nbd_dial_kind, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 static const struct guest_device_ops *const guest_kinds[] = { &nic_device_ops, NULL };
 

@@ -400,16 +400,73 @@ late_write() {
 	! grep -i "failed\|error" "$XENSIM_DIR/io" || fail "$(cat "$XENSIM_DIR/io")"
 }
 
-# By TCP nobody can tell: the log says so.
-late_write_by_tcp() {
-	command -v qemu-io >/dev/null || return 0
-	start_daemon
-	touch "$XENSIM_DIR/gate"
+tcp_server_with_gate() { # on $_port
 	_port=20000
 	until server_with_gate -i 127.0.0.1 -p "$_port"; do # somebody has that port
 		_port=$((_port + 1))
 		[ "$_port" -lt 20100 ] || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
 	done
+}
+
+# The first of its addresses may be one where nobody listens (::1).
+named_host() {
+	getent hosts localhost >/dev/null || return 0
+	start_daemon
+	new_disk disk 16
+	tcp_server_with_gate
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbd://localhost:$_port" xvda
+	simblk --requests=100 "$dom" 51712
+	xensim-xl destroy "$dom"
+	kill_server
+	nothing_is_held
+	stop_daemon
+}
+
+# The other disk is of the same worker.
+connecting_hangs() {
+	preload=$XENSIM_BUILD/lib/medium.so
+	[ -e "$preload" ] || return 0
+	XENSIM_FAULTS=$XENSIM_DIR/trouble
+	export XENSIM_FAULTS
+	mkdir "$XENSIM_FAULTS"
+	start_daemon --workers=1 --nbd-timeout=600
+	guest_on_nbd 16 "nbd:unix:$sock"
+	_served=$dom
+	load_with --requests=300 --verify-all --again
+	wait_line "$XENSIM_DIR/load" holding
+	ln -s "$sock" "$XENSIM_DIR/far"
+	touch "$XENSIM_FAULTS/dead-far.connect"
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "nbd:unix:$XENSIM_DIR/far" xvda
+	begin "$XENSIM_DIR/far.load" simblk --requests=300 "$dom" 51712
+	_far=$!
+	kill -USR1 "$load"
+	wait_line "$log" "cannot use the image nbd:unix:$XENSIM_DIR/far: the server does not answer"
+	until_true 10000 rounds_are 2 || fail "the other disk waits: $(cat "$XENSIM_DIR/load")"
+	! wait "$_far" || fail "it was served"
+	kill_daemon
+	start_daemon --workers=1 --nbd-timeout=600
+	kill -USR1 "$load"
+	until_true 10000 rounds_are 3 || fail "the other disk waits: $(cat "$XENSIM_DIR/load")"
+	rm "$XENSIM_FAULTS/dead-far.connect"
+	kill -9 "$load"
+	wait "$load" || :
+	xensim-xl destroy "$dom"
+	xensim-xl destroy "$_served"
+	nothing_is_held
+	kill_server
+	stop_daemon
+	preload=
+}
+rounds_are() { [ "$(grep -c holding "$XENSIM_DIR/load")" -ge "$1" ]; }
+
+# By TCP nobody can tell: the log says so.
+late_write_by_tcp() {
+	command -v qemu-io >/dev/null || return 0
+	start_daemon
+	touch "$XENSIM_DIR/gate"
+	tcp_server_with_gate
 	killed_amid_a_write "nbd://127.0.0.1:$_port"
 	wait_line "$log" "vbd $dom/51712: the server may still execute what the last pvbackd had sent"
 	end_of_gate
@@ -439,6 +496,8 @@ test_case "a daemon stopped while the server is away loses nothing" stopped_whil
 test_case "a server that stays away is an error after the time-out" away_for_too_long
 test_case "what the server still executes of a killed daemon's comes before anything new" late_write
 test_case "a server by TCP may still execute such a request, and the log says so" late_write_by_tcp
+test_case "a server's host may have a name" named_host
+test_case "a server that cannot be connected to holds up its own disk alone, and nobody's end" connecting_hangs
 command -v qemu-nbd >/dev/null || exit "$failed"
 start_server=qemu_server
 test_case "a server that is silent for a while is away, once, and nothing is lost" silent_for_a_while

@@ -7,8 +7,8 @@
  * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
  * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
  * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
- * comes back that opens, closes, measures, syncs, reads or punches a file called NAME; requests that are submitted go
- * through. With DIR/dead-NAME such a call does not come back either, and not even SIGKILL ends the process in it: its
+ * comes back that opens, closes, measures, syncs, reads or punches a file called NAME, or connects to NAME where it is
+ * NAME.connect; requests that are submitted go through. With DIR/dead-NAME such a call does not come back either, and not even SIGKILL ends the process in it: its
  * descriptors stay open, as those of one that waits in the kernel for dead storage.
  * While there is DIR/swallow-NAME requests are taken and never answered; while there is DIR/wait-NAME each
  * transfer has to wait as in a kernel whose queue is full: in io_submit(), or it comes back with EAGAIN where it said
@@ -23,13 +23,16 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "role.h"
@@ -170,6 +173,20 @@ int fallocate(int fd, int mode, off_t offset, off_t bytes)
 	NEXT("fallocate");
 	wait_for(fd);
 	return next(fd, mode, offset, bytes);
+}
+
+int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int (*next)(int, const struct sockaddr *, socklen_t);
+	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)addr;
+	char path[sizeof(un->sun_path) + sizeof(".connect")] = "";
+
+	NEXT("connect");
+	if (addr->sa_family == AF_UNIX && len > offsetof(struct sockaddr_un, sun_path))
+		memcpy(path, un->sun_path, len - offsetof(struct sockaddr_un, sun_path));
+	if (*path)
+		wait_for_path(strcat(path, ".connect"));
+	return next(fd, addr, len);
 }
 
 int close(int fd)
