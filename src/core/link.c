@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/fdpass.h"
 #include "core/link.h"
 
 #define MAX_KEPT       4096u /* messages; who lets so many lie does not live */
@@ -74,30 +75,12 @@ static void end(struct link *link, int err)
 
 /* --- sending --- */
 
-union control_data {
-	struct cmsghdr head;
-	char room[CMSG_SPACE(MESSAGE_MAX_FDS * sizeof(int))];
-};
-
 /* 0 or -errno. */
 static int send_now(int fd, const void *bytes, size_t size, const int *fds, unsigned int nr_fds)
 {
-	union control_data control;
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *head;
+	const struct iovec iov = { (void *)(uintptr_t)bytes, size };
 
-	if (nr_fds) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
-		head = CMSG_FIRSTHDR(&msg);
-		head->cmsg_level = SOL_SOCKET;
-		head->cmsg_type = SCM_RIGHTS;
-		head->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-		memcpy(CMSG_DATA(head), fds, nr_fds * sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return fdpass_send(fd, &iov, 1, fds, nr_fds, MSG_DONTWAIT);
 }
 
 static void keep(struct link *link, const struct message *message, size_t size, const int *fds,
@@ -156,42 +139,19 @@ static void send_kept(struct link *link)
 
 /* --- receiving --- */
 
-static unsigned int take_fds(struct msghdr *msg, int fds[MESSAGE_MAX_FDS])
-{
-	struct cmsghdr *head = CMSG_FIRSTHDR(msg);
-	unsigned int nr;
-
-	if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
-		return 0;
-	nr = (unsigned int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	memcpy(fds, CMSG_DATA(head), nr * sizeof(int));
-	return nr;
-}
-
 /* One message. 0; -EAGAIN when there is none; else -errno. */
 static int receive(struct link *link)
 {
 	struct message message;
-	union control_data control;
-	struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+	const struct iovec iov = { &message, sizeof(message) };
 	int fds[MESSAGE_MAX_FDS];
-	unsigned int nr_fds;
-	ssize_t n = recvmsg(link->setup.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int err = 0;
+	unsigned int nr_fds = MESSAGE_MAX_FDS;
+	ssize_t n = fdpass_receive(link->setup.fd, &iov, 1, fds, &nr_fds, MSG_DONTWAIT);
+	int err;
 
-	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return -EPIPE;
-	nr_fds = take_fds(&msg, fds);
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		err = -EPROTO;
-	if (!err)
-		err = message_check(&message, (size_t)n, nr_fds, link->setup.other);
+	if (n <= 0)
+		return n ? (int)n : -EPIPE;
+	err = message_check(&message, (size_t)n, nr_fds, link->setup.other);
 	if (!err)
 		link->setup.received(link->setup.user, &message, fds, nr_fds);
 	close_fds(fds, nr_fds);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/fdpass.h"
 #include "core/log.h"
 #include "netback/tap_keeper.h"
 
@@ -31,27 +32,11 @@ struct message {
 
 /* --- messages with descriptors --- */
 
-union control {
-	struct cmsghdr header;
-	char space[CMSG_SPACE(TAP_MAX_QUEUES * sizeof(int))];
-};
-
 static int send_message(int fd, const struct message *message, const int *fds)
 {
-	struct iovec iov = { (void *)(uintptr_t)message, sizeof(*message) };
-	union control control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	size_t bytes = message->nr_fds * sizeof(int);
+	const struct iovec iov = { (void *)(uintptr_t)message, sizeof(*message) };
 
-	if (bytes) {
-		control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
-						   .cmsg_type = SCM_RIGHTS,
-						   .cmsg_len = CMSG_LEN(bytes) };
-		memcpy(CMSG_DATA(&control.header), fds, bytes);
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(bytes);
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(*message) ? 0 : -errno;
+	return fdpass_send(fd, &iov, 1, fds, message->nr_fds, 0);
 }
 
 static void close_all(const int *fds, uint32_t nr)
@@ -63,26 +48,16 @@ static void close_all(const int *fds, uint32_t nr)
 /* 0 with `nr_fds` descriptors for the caller to own, or -errno: -ECONNRESET when the other side is gone. */
 static int receive_message(int fd, struct message *ret, int ret_fds[TAP_MAX_QUEUES])
 {
-	struct iovec iov = { ret, sizeof(*ret) };
-	union control control;
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	uint32_t nr = 0;
+	const struct iovec iov = { ret, sizeof(*ret) };
+	unsigned int nr = TAP_MAX_QUEUES;
+	ssize_t n = fdpass_receive(fd, &iov, 1, ret_fds, &nr, 0);
 
-	if (n < 0)
-		return -errno;
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-		nr = (uint32_t)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(ret_fds, CMSG_DATA(header), nr * sizeof(int));
-	}
-	if (n == (ssize_t)sizeof(*ret) && ret->nr_fds == nr && !(msg.msg_flags & MSG_CTRUNC))
+	if (n <= 0)
+		return n ? (int)n : -ECONNRESET;
+	if (n == (ssize_t)sizeof(*ret) && ret->nr_fds == nr)
 		return 0;
 	close_all(ret_fds, nr);
-	return n ? -EPROTO : -ECONNRESET;
+	return -EPROTO;
 }
 
 /* --- the keeper --- */
