@@ -28,10 +28,13 @@ end_check() {
 	stop_daemon
 }
 
-restart() { # SIGNAL
+restart() { # SIGNAL [forget]
 	kill -"$1" "$daemon"
 	wait "$daemon" || :
-	[ $# -eq 1 ] || rm "$XENSIM_DIR"/run/vif-*.state
+	if [ $# -eq 2 ]; then # whoever serves the rings has the list, too
+		pvb_kill_guests
+		rm "$XENSIM_DIR"/run/vif-*.state
+	fi
 	start_daemon --workers=8
 	attached_again
 }
