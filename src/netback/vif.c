@@ -280,8 +280,6 @@ static void vif_front_changed(struct device *dev)
 {
 	struct vif *vif = vif_of(dev);
 
-	if (vif->dev.activity != DEVICE_ATTACHED)
-		return;
 	read_groups(vif);
 	tune(vif);
 }
@@ -457,6 +455,16 @@ static void attached(struct vif *vif)
 	vif_pcap_send(&vif->pcap, &vif->dev);
 }
 
+/* STOPPED follows. */
+static void stop_serving(struct vif *vif)
+{
+	struct message message = { .type = MESSAGE_STOP };
+
+	message.stop.keep = vif->dev.suspending;
+	message.stop.abandon = vif->dev.dead;
+	guests_send(&vif->dev, &message, NULL, 0);
+}
+
 static void broke(struct vif *vif, const struct message_error *error)
 {
 	device_broken(&vif->dev, message_err(error->err) ?: -EPROTO, error->why);
@@ -472,14 +480,15 @@ static int take_up(struct vif *vif)
 
 	guests_adopt(&vif->dev, &start, &served);
 	nr_queues = start.nic.nr_queues;
-	if (nr_queues < 1 || nr_queues > vif->tap.nr_fds) {
-		device_reason(&vif->dev, -EPROTO, "its tap has no %u queues", nr_queues);
+	if (!vif->tap.adopted || nr_queues < 1 || nr_queues > vif->tap.nr_fds) {
+		device_reason(&vif->dev, -EPROTO, "its rings are served with another tap");
+		stop_serving(vif);
 		return -EPROTO;
 	}
 	vif->start = start.nic;
-	vif->start.resume = false; /* its multicast list is where it was */
-	memset(&vif->start.tuning, 0xff,
-	       sizeof(vif->start.tuning)); /* what is in force now is not known */
+	vif->tuning.headroom = start.nic.tuning.headroom;
+	/* What is in force now is not known. */
+	memset(&vif->start.tuning, 0xff, sizeof(vif->start.tuning));
 	vif->stalled = served.carrier_off & ((1u << nr_queues) - 1);
 	share_tap(vif);
 	follow_groups(vif, 0);
@@ -495,12 +504,16 @@ static int take_up(struct vif *vif)
 static int vif_attach(struct device *dev, bool resume)
 {
 	struct vif *vif = vif_of(dev);
-	int err = resume && !vif->tap.adopted ? -ENODEV : 0;
+	int err;
 
-	if (err) /* the new one is in no bridge, and no script will put it there */
+	if (guests_left(dev)) {
+		err = take_up(vif);
+	} else if (resume && !vif->tap.adopted) {
+		err = -ENODEV; /* the new one is in no bridge, and no script will put it there */
 		device_reason(dev, err, "its network interface was removed while no pvbackd ran");
-	else
-		err = guests_left(dev) ? take_up(vif) : begin(vif, resume);
+	} else {
+		err = begin(vif, resume);
+	}
 	if (err) {
 		release(vif, dev->suspending);
 		return err;
@@ -604,10 +617,7 @@ static void vif_lost(struct device *dev)
 
 static void vif_detach(struct device *dev)
 {
-	struct message message = { .type = MESSAGE_STOP };
-
-	message.stop = (struct message_stop){ .keep = dev->suspending, .abandon = dev->dead };
-	guests_send(dev, &message, NULL, 0);
+	stop_serving(vif_of(dev));
 }
 
 /* --- while connected --- */

@@ -774,6 +774,7 @@ static void what_serves_is_checked_before_it_is_taken_up(void **state)
 		left_start.nic.nr_queues = wrong[i];
 		assert_int_equal(begin(true), -EPROTO);
 		assert_int_equal(reason, -EPROTO);
+		assert_int_equal(nr_sent[MESSAGE_STOP], i + 1);
 	}
 	is_left = true;
 	left_start.nic.nr_queues = NR_QUEUES;
