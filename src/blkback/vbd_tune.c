@@ -149,7 +149,7 @@ void vbd_queue_flush_failed(struct vbd_queue *q, int err)
 {
 	const struct vbd *vbd = q->owner;
 
-	if (!vbd->dev.gone) /* else there may be another disk in its place */
+	if (!device_is_gone(&vbd->dev)) /* else there may be another disk in its place */
 		note_flush_failed(q->owner, err);
 }
 

@@ -130,12 +130,18 @@ void device_broken(struct device *dev, int err, const char *why)
 	dev->env->ready(dev);
 }
 
+static void end_as(struct device *dev, enum device_end end)
+{
+	if (end > dev->end)
+		dev->end = end;
+}
+
 /* --- whose it is --- */
 
 /* Not in xenstore: that is for whom it belongs to. */
 static void leave_to(struct device *dev, enum owner owner, const char *dir)
 {
-	dev->foreign = true;
+	end_as(dev, DEVICE_FOREIGN);
 	if (owner == OWNER_ALIVE)
 		device_log(dev, LOG_LEVEL_INFO, "is served by the pvbackd of %s; left alone", dir);
 	else if (owner == OWNER_STOPPED)
@@ -159,7 +165,7 @@ static int claim(struct store *store, xs_transaction_t t, struct device *dev, en
 
 	if (err || owner == OWNER_US)
 		return err;
-	if (!(owner == OWNER_NOBODY && dev->owned) &&
+	if (!(owner == OWNER_NOBODY && dev->phase >= DEVICE_OWNED) &&
 	    !owner_may_take(owner, own, dev->ops->known(dev),
 			    store_exists(store, t, dev->be_path, "multi-queue-max-queues"))) {
 		leave_to(dev, owner, other);
@@ -178,10 +184,13 @@ static int claim_first(struct store *store, xs_transaction_t t, void *user)
 /* Before anything is made for it: what another has, it has too. 0; 1 when it is another's; -errno. */
 static int own(struct device *dev)
 {
-	int err = dev->owned ? 0 : store_transact(dev->env->store, dev->be_path, claim_first, dev);
+	int err = dev->phase >= DEVICE_OWNED
+			  ? 0
+			  : store_transact(dev->env->store, dev->be_path, claim_first, dev);
 
-	dev->owned = !err;
-	return dev->foreign ? 1 : err;
+	if (!err && dev->phase == DEVICE_NEW)
+		dev->phase = DEVICE_OWNED;
+	return dev->end == DEVICE_FOREIGN ? 1 : err;
 }
 
 /* --- writing states --- */
@@ -223,7 +232,7 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 		dev->unread |= DEVICE_KEY_STATE;
 	else
 		dev->seen.own = to;
-	if (dev->foreign)
+	if (dev->end == DEVICE_FOREIGN)
 		dev->env->ready(dev); /* it was taken from us */
 	if (!err)
 		dev->advanced = true;
@@ -298,7 +307,7 @@ static int look(struct device *dev, struct xenbus_view *view)
 		.own = dev->seen.own,
 		.front = dev->seen.front,
 		.online = dev->seen.online,
-		.plugged = !dev->unusable && dev->seen.plugged,
+		.plugged = dev->phase != DEVICE_UNUSABLE && dev->seen.plugged,
 		.attached = dev->activity == DEVICE_ATTACHED,
 		.fresh = dev->fresh,
 		.dead = dev->dead,
@@ -327,7 +336,7 @@ static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
 
 	return sysfs_has("/sys/bus/xen-backend/devices/%s-%u-%u/driver", kind, dev->domid,
 			 dev->devid) ||
-	       (!dev->probed && own == XENBUS_INITIALISING &&
+	       (!device_is_probed(dev) && own == XENBUS_INITIALISING &&
 		sysfs_has("/sys/bus/xen-backend/drivers/%s", kind, 0, 0));
 }
 
@@ -400,13 +409,12 @@ static int probe(struct device *dev)
 
 	if (!store_is_answer(err))
 		return err;
-	dev->probed = true;
 	if (err)
 		device_reason(dev, err,
 			      "its `frontend` or `frontend-id` key is missing, wrong or too long");
 	if (!err)
 		err = dev->ops->probe(dev);
-	dev->unusable = err != 0;
+	dev->phase = err ? DEVICE_UNUSABLE : DEVICE_PROBED;
 	return 0;
 }
 
@@ -426,7 +434,7 @@ static void start_attach(struct device *dev, bool resume)
 	dev->activity = DEVICE_ATTACHING;
 	dev->trace = trace_mask(dev->domid, dev->devid);
 	dev->resuming = resume;
-	err = dev->unusable ? -ENODEV : dev->ops->attach(dev, resume);
+	err = dev->phase == DEVICE_UNUSABLE ? -ENODEV : dev->ops->attach(dev, resume);
 	if (!err)
 		return;
 	dev->activity = DEVICE_IDLE;
@@ -457,7 +465,7 @@ void device_halt(struct device *dev, bool halted)
 {
 	if (atomic_exchange(&dev->halted, halted) == halted)
 		return;
-	if (dev->probed && !dev->dead)
+	if (device_is_probed(dev) && !dev->dead)
 		device_log(dev, LOG_LEVEL_INFO, "its domain %s",
 			   halted ? "has shut down: nothing more is taken from it" : "runs again");
 	if (dev->activity == DEVICE_ATTACHED)
@@ -548,7 +556,7 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 	case XENBUS_DO_RECONFIGURED:
 		return switch_state(dev, own, XENBUS_CONNECTED, NULL);
 	case XENBUS_DO_FORGET:
-		dev->gone = true;
+		end_as(dev, DEVICE_GONE);
 		start_detach(dev);
 		return 1;
 	}
@@ -559,11 +567,13 @@ static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 {
 	const char *module = strcmp(dev->ops->kind, "vif") ? "xen-blkback" : "xen-netback";
 
-	if (dev->foreign)
+	bool foreign = dev->end == DEVICE_FOREIGN;
+
+	if (foreign)
 		start_detach(dev);
-	if (dev->foreign || !is_the_kernels(dev, view->own))
-		return dev->foreign;
-	dev->foreign = true;
+	if (foreign || !is_the_kernels(dev, view->own))
+		return foreign;
+	end_as(dev, DEVICE_FOREIGN);
 	device_reason(
 		dev, -EBUSY,
 		"%s is loaded and takes this device; unload it (modprobe -r %s) and block it, "
@@ -608,18 +618,18 @@ static int step_once(struct device *dev)
 	if (err)
 		return err;
 	if (is_replaced(dev, &view)) {
-		dev->replaced = true;
+		end_as(dev, DEVICE_REPLACED);
 		return act(dev, XENBUS_DO_FORGET, view.own);
 	}
 	dev->advanced = dev->advanced || view.own > XENBUS_INITIALISING;
 	if (view.own != XENBUS_MISSING && leave_alone(dev, &view))
 		return 1;
-	if (view.own != XENBUS_MISSING && !dev->probed)
+	if (view.own != XENBUS_MISSING && !device_is_probed(dev))
 		err = own(dev);
 	if (err)
 		return err;
-	if (view.own != XENBUS_MISSING && (!dev->probed || !dev->watching)) {
-		err = dev->probed ? 0 : probe(dev);
+	if (view.own != XENBUS_MISSING && (!device_is_probed(dev) || !dev->watching)) {
+		err = device_is_probed(dev) ? 0 : probe(dev);
 		if (!err)
 			err = watch_front_state(dev);
 		if (!err)
@@ -628,7 +638,7 @@ static int step_once(struct device *dev)
 			return err;
 	}
 	if (view.own > XENBUS_INITIALISING && dev->env->guests && guests_left(dev) &&
-	    !dev->unusable) {
+	    dev->phase != DEVICE_UNUSABLE) {
 		start_attach(dev,
 			     true); /* its rings are served: whatever follows begins with that */
 		dev->fresh = false;
@@ -683,7 +693,7 @@ static int walk(struct device *dev)
 			return 0;
 		ret = step_once(dev);
 	}
-	if (ret > 0 || ret == -ESTALE || ret == -ENOENT || dev->foreign)
+	if (ret > 0 || ret == -ESTALE || ret == -ENOENT || dev->end == DEVICE_FOREIGN)
 		return 0;
 	return ret;
 }
@@ -784,11 +794,11 @@ struct device *device_free(struct device *dev)
 	guests_forget(dev);
 	if (dev->watching)
 		watch_key(dev, "f", "state", false);
-	if (dev->probed)
-		dev->ops->done(dev, dev->gone);
-	if (dev->gone)
+	if (device_is_probed(dev))
+		dev->ops->done(dev, device_is_gone(dev));
+	if (device_is_gone(dev))
 		reason_clear(dev->env->store, dev->be_path);
-	if (dev->gone && dev->probed)
+	if (device_is_gone(dev) && device_is_probed(dev))
 		device_log(dev, LOG_LEVEL_INFO, "removed");
 	free(dev);
 	return NULL;

@@ -128,6 +128,23 @@ enum device_key {
 	DEVICE_KEYS = 15,
 };
 
+/* How far we have come with it. Only forward; ops->done() is due from PROBED on. */
+enum device_phase {
+	DEVICE_NEW,
+	DEVICE_OWNED,    /* our name is in its directory (owner.h) */
+	DEVICE_PROBED,   /* ops->probe() has made what it needs */
+	DEVICE_UNUSABLE, /* or it could not, or nothing says whose it is: it never connects */
+};
+
+/* Why we serve it no longer, or not at all. Only forward, in any phase. */
+enum device_end {
+	DEVICE_STAYS,
+	DEVICE_FOREIGN,  /* a kernel driver or another party serves it: left alone */
+	DEVICE_GONE,     /* its directory is: free it when it is idle */
+	DEVICE_REPLACED, /* likewise, and another device stands in its place */
+};
+
+/* What its rings do. */
 enum device_activity { DEVICE_IDLE, DEVICE_ATTACHING, DEVICE_ATTACHED, DEVICE_DETACHING };
 
 struct device {
@@ -138,23 +155,19 @@ struct device {
 	char be_path[STORE_PATH_MAX]; /* backend/KIND/DOMID/DEVID */
 	char fe_path[STORE_PATH_MAX]; /* checked to belong to domid */
 	char name[32];                /* "vbd 7/51712", for the log */
+	enum device_phase phase;
+	enum device_end end;
 	enum device_activity activity;
-	bool owned; /* owner.h: by us */
-	bool probed;
-	bool unusable;       /* probe failed: never connects */
 	bool script_failed;  /* and the log has said so */
 	bool plugged;        /* as of the last step */
-	bool fresh;          /* not looked at since we started */
+	bool fresh;          /* not looked at since we started, or to be taken up as if so */
 	bool resuming;       /* the frontend was connected before we started */
-	bool foreign;        /* a kernel driver or another party serves it */
 	bool broken;         /* until the frontend has closed */
 	bool dead;           /* domain dying */
 	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
 	bool stuck;          /* at our end: its medium has not given back what it has, so far */
 	bool suspending;     /* the daemon stops, the frontend stays connected */
-	bool gone;           /* directory vanished: free when idle */
 	bool advanced;       /* its state was once beyond 1, whoever wrote that */
-	bool replaced;       /* ... and another one stands in its place */
 	bool pending;        /* to be looked at */
 	bool front_changed;  /* a watched key of the frontend did */
 	bool watching;       /* the frontend's state */
@@ -177,6 +190,16 @@ struct device {
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };
+
+static inline bool device_is_probed(const struct device *dev)
+{
+	return dev->phase >= DEVICE_PROBED;
+}
+
+static inline bool device_is_gone(const struct device *dev)
+{
+	return dev->end >= DEVICE_GONE;
+}
 
 /* --- called by the kinds --- */
 

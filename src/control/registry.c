@@ -324,7 +324,7 @@ static void backend_event(struct registry *registry, const struct device_ops *op
 	keys = dev ? keys_behind(rest) : DEVICE_KEYS;
 	if (keys)
 		touch(registry, ops, domid, devid, keys);
-	if (dev && dev->probed && dev->ops->changed)
+	if (dev && device_is_probed(dev) && dev->ops->changed)
 		dev->ops->changed(dev, rest);
 }
 
@@ -334,7 +334,7 @@ static void let_go(struct registry *registry, struct device *dev)
 {
 	const struct device_ops *ops = dev->ops;
 	uint32_t domid = dev->domid, devid = dev->devid;
-	bool replaced = dev->replaced;
+	bool replaced = dev->end == DEVICE_REPLACED;
 
 	forget(dev);
 	if (replaced)
@@ -465,7 +465,7 @@ static bool work(void *user)
 		TAILQ_REMOVE(&registry->pending, dev, pending_link);
 		dev->pending = false;
 		device_step(dev);
-		if (dev->gone && dev->activity == DEVICE_IDLE && !dev->pending)
+		if (device_is_gone(dev) && dev->activity == DEVICE_IDLE && !dev->pending)
 			let_go(registry, dev);
 	}
 	if (!registry->looked && !registry->unscanned)
@@ -669,7 +669,7 @@ void registry_retune(struct registry *registry)
 	struct device *dev;
 
 	for_each_device(registry, dev)
-		if (dev->probed && dev->ops->changed)
+		if (device_is_probed(dev) && dev->ops->changed)
 			dev->ops->changed(dev, NULL);
 }
 
@@ -681,7 +681,7 @@ void registry_dump(struct registry *registry, FILE *out)
 	for_each_device(registry, dev) {
 		fprintf(out, "%s state=%s rings=%s%s%s%s", dev->name,
 			xenbus_state_name(dev->logged), activity[dev->activity],
-			dev->broken ? " broken" : "", dev->foreign ? " foreign" : "",
+			dev->broken ? " broken" : "", dev->end == DEVICE_FOREIGN ? " foreign" : "",
 			dev->dead                   ? " dead"
 			: atomic_load(&dev->halted) ? " halted"
 						    : "");
