@@ -200,11 +200,12 @@ static void vbd_done(struct device *dev, bool removed)
 
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
-		.kind = kind_, .size = sizeof(struct vbd), .name_key = "dev", .probe = vbd_probe,  \
-		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
-		.give_up = vbd_give_up, .publish = vbd_publish, .detach = vbd_detach,              \
-		.halt = vbd_halt, .ask_flow = vbd_ask_flow, .changed = vbd_changed,                \
-		.known = vbd_left, .left = vbd_left, .done = vbd_done                              \
+		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
+		.name_key = "dev", .probe = vbd_probe, .advertise = vbd_advertise,                 \
+		.plugged = vbd_plugged, .attach = vbd_attach, .give_up = vbd_give_up,              \
+		.publish = vbd_publish, .detach = vbd_detach, .halt = vbd_halt,                    \
+		.ask_flow = vbd_ask_flow, .changed = vbd_changed, .known = vbd_left,               \
+		.left = vbd_left, .done = vbd_done                                                 \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

@@ -565,7 +565,7 @@ static int act(struct device *dev, enum xenbus_action action, enum xenbus_state 
 
 static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 {
-	const char *module = strcmp(dev->ops->kind, "vif") ? "xen-blkback" : "xen-netback";
+	const char *module = dev->ops->kernel_module;
 
 	bool foreign = dev->end == DEVICE_FOREIGN;
 

@@ -26,6 +26,7 @@ struct guest_link;
 struct key;
 struct settings;
 struct message;
+struct registry;
 struct opener;
 struct slow;
 struct vif_options;
@@ -46,13 +47,15 @@ struct device_env {
 	const struct vif_options *vif;     /* borrowed: likewise for NICs */
 	const struct settings *settings;   /* borrowed: of single guests and devices; may be NULL */
 	void (*ready)(struct device *dev); /* look at it again: something ended */
+	struct registry *registry;         /* borrowed: of ready() */
 	/* Once, when all devices that were there at the start have been looked at. May be NULL. */
 	void (*looked)(const struct device_env *env);
 };
 
 struct device_ops {
-	const char *kind;     /* "vbd", "vif": the folder under backend/ */
-	size_t size;          /* of the kind's own struct, whose first member is struct device */
+	const char *kind; /* "vbd", "vif": the folder under backend/ */
+	size_t size;      /* of the kind's own struct, whose first member is struct device */
+	const char *kernel_module; /* the kernel's backend for it */
 	const char *name_key; /* of our directory: what its admin calls it, beside its number */
 
 	/* Once, before the first state 2: read our own directory, make what scripts expect (the tap). */

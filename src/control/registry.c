@@ -39,9 +39,6 @@ struct registry {
 	unsigned int nr_open; /* in the phase: devices that are stuck so far, or not idle */
 };
 
-/* `ready` comes without a user pointer: there is one registry in a daemon. */
-static struct registry *the_registry;
-
 static unsigned int bucket_of(uint32_t domid, uint32_t devid)
 {
 	return (domid * 31u + devid * 7u + (devid >> 8)) % DEVICE_BUCKETS;
@@ -74,7 +71,7 @@ static void mark(struct registry *registry, struct device *dev)
 
 static void ready(struct device *dev)
 {
-	mark(the_registry, dev);
+	mark(dev->env->registry, dev);
 }
 
 static void forget(struct device *dev)
@@ -602,7 +599,7 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 	registry->kinds = kinds;
 	TAILQ_INIT(&registry->pending);
 	env->ready = ready;
-	the_registry = registry;
+	env->registry = registry;
 	if (env->store->domid == 0 && !(registry->xc = xc_interface_open(NULL, NULL, 0)))
 		goto fail;
 	if (store_open_watches(env->store))
@@ -632,7 +629,6 @@ struct registry *registry_free(struct registry *registry)
 	if (registry->xc)
 		xc_interface_close(registry->xc);
 	free(registry);
-	the_registry = NULL;
 	errno = saved;
 	return NULL;
 }

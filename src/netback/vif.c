@@ -695,6 +695,7 @@ static void vif_dump(const struct device *dev, FILE *out)
 
 const struct device_ops vif_device_ops = {
 	.kind = "vif",
+	.kernel_module = "xen-netback",
 	.name_key = "mac",
 	.size = sizeof(struct vif),
 	.probe = vif_probe,

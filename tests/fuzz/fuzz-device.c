@@ -164,6 +164,7 @@ static void toy_done(struct device *dev, bool removed)
 
 static const struct device_ops toy_ops = {
 	.kind = "vif",
+	.kernel_module = "xen-netback",
 	.size = sizeof(struct toy),
 	.probe = toy_probe,
 	.advertise = toy_advertise,
