@@ -332,6 +332,27 @@ static void an_older_journal_is_read_and_carried_on(void **state)
 	CHECK(journal.header->version == 2);
 }
 
+/* An upgrade from it, and a downgrade to it. */
+static void a_new_journal_is_as_version_0_1_of_the_daemon_wrote_it(void **state)
+{
+	const struct journal_header was = {
+		.magic = 0x4c4e4a4256500001ull,
+		.version = 3,
+		.shape = 0xa8ad3a9e,
+		.nr_entries = NR,
+		.domid = 7,
+		.devid = 51712,
+		.req_cons = BASE,
+		.rsp_prod = BASE,
+		.rsp_next = BASE,
+		.sum = 0x6db2d698,
+	};
+
+	(void)state;
+	fresh();
+	CHECK(memcmp(journal.header, &was, sizeof(was)) == 0 && journal.bytes == 4416);
+}
+
 static void a_failed_flush_is_remembered_until_it_is_forgiven(void **state)
 {
 	(void)state;
@@ -414,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_journal_of_another_size_is_refused),
 		cmocka_unit_test(a_journal_of_another_queue_is_refused),
 		cmocka_unit_test(an_older_journal_is_read_and_carried_on),
+		cmocka_unit_test(a_new_journal_is_as_version_0_1_of_the_daemon_wrote_it),
 		cmocka_unit_test(a_failed_flush_is_remembered_until_it_is_forgiven),
 		cmocka_unit_test(an_older_journal_does_not_remember_a_failed_flush),
 		cmocka_unit_test(a_journal_of_the_future_is_refused_as_such),
