@@ -32,12 +32,13 @@ struct disk_options {
 	bool persistent_grants;         /* offered */
 	uint32_t max_persistent_grants; /* kept mapped for a ring */
 	enum disk_errors errors;        /* at any time */
-	uint64_t iops,
-		iops_burst; /* requests a second, and at once; 0: no limit, a tenth of a second's */
-	uint64_t bps, bps_burst; /* bytes, likewise */
-	enum disk_cache cache;   /* from the next connect on */
-	uint32_t poll_us;        /* to look for more before going to sleep */
-	uint32_t nbd_timeout_s;  /* how long requests wait for a lost NBD server */
+	uint64_t iops;                  /* requests a second; 0: no limit */
+	uint64_t iops_burst;            /* of them at once; 0: as many as in a tenth of a second */
+	uint64_t bps;                   /* bytes, likewise */
+	uint64_t bps_burst;
+	enum disk_cache cache;  /* from the next connect on */
+	uint32_t poll_us;       /* to look for more before going to sleep */
+	uint32_t nbd_timeout_s; /* how long requests wait for a lost NBD server */
 };
 
 extern const struct disk_options disk_options_default;

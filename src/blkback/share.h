@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker's disks leave each other of the medium; bufshare.h has the buffers. A medium serves in some
- * order of its own what it was given, so whoever has hundreds of requests in flight makes one that has few
- * wait behind them. A
- * disk that has all it wants with few in flight asks the others to have no more than SHARE_REQUESTS in
- * each ring, a little less than one of one page holds; they go on so for SHARE_WINDOW requests of the
- * worker's.
+ * How the disks of one worker share a medium; bufshare.h is about their buffers. A medium serves the requests that
+ * it has in an order of its own: those of a disk that sends few wait behind the hundreds of another. So a disk that
+ * has few in flight, and no more to send, asks the others for room: for the next SHARE_WINDOW requests of the worker
+ * each of their rings keeps at most SHARE_REQUESTS in flight, a little less than a ring of one page holds.
  *
- * Two deep disks ask nothing of each other, nor do the rings of one. Pure; single-threaded, one per worker.
+ * Disks that all have many in flight do not ask, and the rings of one disk never ask each other. Pure;
+ * single-threaded, one for each worker.
  */
 #ifndef PVB_SHARE_H
 #define PVB_SHARE_H
