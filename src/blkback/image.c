@@ -195,6 +195,20 @@ int image_use(struct image *image, int fd, const struct message_image *what)
 	return -ENOMEM;
 }
 
+struct message_image image_facts(const struct image *image)
+{
+	return (struct message_image){ .bytes = image->bytes,
+				       .block = image->block,
+				       .physical_block = image->physical_block,
+				       .discard_granularity = image->discard_granularity,
+				       .direct = image->direct,
+				       .block_device = image->block_device,
+				       .read_only = image->read_only,
+				       .discard = image->discard,
+				       .secure_discard = image->secure_discard,
+				       .fenced = image->fenced };
+}
+
 void image_close(struct image *image)
 {
 	if (image->ops)

@@ -12,7 +12,6 @@
 
 #include "blkback/aio.h"
 #include "blkback/blocks.h"
-#include "blkback/disk_options.h"
 #include "core/messages.h"
 #include "core/slow.h"
 #include "guest/grant.h"
@@ -121,6 +120,8 @@ struct image {
 
 /* Use what image_open() has opened and learnt. The descriptor is the image's, also on failure: -ENOMEM. */
 int image_use(struct image *image, int fd, const struct message_image *what);
+/* What it is, as image_use() takes it. */
+struct message_image image_facts(const struct image *image);
 /*
  * Begin to connect to an NBD export; setup->opened() follows. When that says 0 image_learn() makes the
  * image complete. 0; -EOPNOTSUPP without libnbd; -ENOMEM.

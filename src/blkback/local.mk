@@ -4,6 +4,7 @@ libpvb_a_SOURCES += \
 	src/blkback/blocks.c src/blkback/blocks.h \
 	src/blkback/bufpool.c src/blkback/bufpool.h \
 	src/blkback/bufshare.c src/blkback/bufshare.h \
+	src/blkback/disk.c src/blkback/disk.h \
 	src/blkback/disk_options.c src/blkback/disk_options.h \
 	src/blkback/image.c src/blkback/image.h \
 	src/blkback/image_find.c src/blkback/image_find.h \
@@ -21,7 +22,7 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_attach.c \
 	src/blkback/vbd_blocks.c \
 	src/blkback/vbd_file.c src/blkback/vbd_file.h \
-	src/blkback/vbd_dial.c src/blkback/vbd_dial.h \
+	src/blkback/vbd_dial.c \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_image.c \
 	src/blkback/vbd_io.c \
@@ -32,11 +33,13 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_stats.c src/blkback/vbd_stats.h \
 	src/blkback/vbd_tune.c \
 	src/blkback/vbd_queue.c src/blkback/vbd_queue.h \
-	src/blkback/xentop.c src/blkback/xentop.h
+	src/blkback/xentop.c src/blkback/xentop.h \
+	src/blkback/xentop_file.c
 
 if HAVE_CMOCKA
 blkback_tests = \
 	tests/unit/test-blocks \
+	tests/unit/test-disk \
 	tests/unit/test-disk-options \
 	tests/unit/test-kept \
 	tests/unit/test-slow \
@@ -47,6 +50,10 @@ TESTS += $(blkback_tests)
 tests_unit_test_blocks_SOURCES = tests/unit/test-blocks.c tests/unit/unit.h
 tests_unit_test_blocks_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_blocks_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_disk_SOURCES = tests/unit/test-disk.c tests/unit/unit.h $(fake_xen) $(fake_guest)
+tests_unit_test_disk_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_disk_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_disk_options_SOURCES = tests/unit/test-disk-options.c tests/unit/unit.h
 tests_unit_test_disk_options_CFLAGS = $(UNIT_CFLAGS)
@@ -60,7 +67,8 @@ tests_unit_test_kept_SOURCES = tests/unit/test-kept.c tests/unit/unit.h $(fake_x
 tests_unit_test_kept_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_kept_LDADD = $(UNIT_LIBS)
 
-tests_unit_test_vbd_queue_SOURCES = tests/unit/test-vbd-queue.c tests/unit/unit.h $(fake_xen)
+tests_unit_test_vbd_queue_SOURCES = tests/unit/test-vbd-queue.c tests/unit/unit.h $(fake_xen) \
+	$(fake_guest)
 tests_unit_test_vbd_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vbd_queue_LDADD = $(UNIT_LIBS)
 endif

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "blkback/vbd.h"
+#include "blkback/xentop.h"
+#include "control/guests.h"
 
 enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 }; /* blkif.h, VDISK_* */
 
@@ -25,16 +27,12 @@ static int vbd_probe(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);
 
-	vbd->image = (struct image)IMAGE_CLOSED;
+	vbd->image_fd = -1;
 	vbd->max_queues = device_offer_queues(dev, VBD_MAX_QUEUES);
-	vbd->rates.packets.min_burst = 1;
-	vbd->rates.packets.max_debt = VBD_MAX_QUEUES; /* all may see at once that one may go */
-	vbd->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 	vbd->options = *dev->env->disk;
 	device_settings(dev, disk_keys, &vbd->options);
 	vbd_read_options(vbd);
-	vbd->slow = slow_new(0);
-	return vbd->slow ? 0 : -ENOMEM;
+	return 0;
 }
 
 static int write_features(struct vbd *vbd, xs_transaction_t t, const char *const *keys)
@@ -103,17 +101,30 @@ static int write_pid(struct store *store, xs_transaction_t t, void *user)
 	return publish_pid(user, t);
 }
 
-void vbd_count(struct vbd *vbd)
+void vbd_count(struct vbd *vbd, int *ret_fd)
 {
 	const struct device *dev = &vbd->dev;
 
-	if (!is_vbd3(vbd) || vbd->xentop.stats)
+	*ret_fd = -1;
+	if (!is_vbd3(vbd))
 		return;
-	if (xentop_open(&vbd->xentop, dev->domid, dev->devid))
+	if (xentop_create(dev->domid, dev->devid, ret_fd)) {
 		device_log(&vbd->dev, LOG_LEVEL_WARNING,
 			   "no statistics for xentop: /dev/shm cannot be written");
-	else if (vbd->resume)
+		return;
+	}
+	vbd->xentop_pid = (uint32_t)getpid();
+	if (vbd->resume)
 		store_transact(dev->env->store, dev->be_path, write_pid, vbd);
+}
+
+void vbd_find_counters(struct vbd *vbd)
+{
+	const struct device *dev = &vbd->dev;
+
+	if (is_vbd3(vbd))
+		store_read_u32(dev->env->store, XBT_NULL, dev->be_path, "kthread-pid", 1, INT32_MAX,
+			       &vbd->xentop_pid);
 }
 
 static int publish_discard(struct vbd *vbd, xs_transaction_t t)
@@ -159,10 +170,9 @@ static int vbd_publish(struct device *dev, xs_transaction_t t)
 
 	if (!err)
 		err = publish_discard(vbd, t);
-	vbd->size.told = vbd->image.bytes / BLKIF_SECTOR_SIZE;
+	vbd->told = vbd->image.bytes / BLKIF_SECTOR_SIZE;
 	if (!err)
-		err = store_writef(store, t, dir, "sectors", "%llu",
-				   (unsigned long long)vbd->size.told);
+		err = store_writef(store, t, dir, "sectors", "%llu", (unsigned long long)vbd->told);
 	if (!err)
 		err = store_writef(store, t, dir, "info", "%u", info);
 	if (!err)
@@ -180,20 +190,26 @@ struct vbd_id vbd_id_of(const struct vbd *vbd)
 				.devid = vbd->dev.devid };
 }
 
-static bool vbd_left(struct device *dev)
+static bool vbd_known(struct device *dev)
 {
 	const struct vbd_id id = vbd_id_of(vbd_of(dev));
 
 	return vbd_file_has_journal(&id);
 }
 
+static bool vbd_left(struct device *dev)
+{
+	return guests_left(dev) || vbd_known(dev);
+}
+
 static void vbd_done(struct device *dev, bool removed)
 {
-	const struct vbd_id id = vbd_id_of(vbd_of(dev));
+	struct vbd *vbd = vbd_of(dev);
+	const struct vbd_id id = vbd_id_of(vbd);
 
-	loop_timer_cancel(&vbd_of(dev)->patience);
-	vbd_of(dev)->slow = slow_free(vbd_of(dev)->slow);
-	xentop_close(&vbd_of(dev)->xentop);
+	loop_timer_cancel(&vbd->patience);
+	if (vbd->xentop_pid && (removed || !dev->served_by))
+		xentop_forget(vbd->xentop_pid, dev->domid, dev->devid);
 	if (removed)
 		vbd_file_forget_journals(&id);
 }
@@ -202,10 +218,10 @@ static void vbd_done(struct device *dev, bool removed)
 	{                                                                                          \
 		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
 		.name_key = "dev", .probe = vbd_probe, .advertise = vbd_advertise,                 \
-		.plugged = vbd_plugged, .attach = vbd_attach, .give_up = vbd_give_up,              \
-		.publish = vbd_publish, .detach = vbd_detach, .halt = vbd_halt,                    \
-		.ask_flow = vbd_ask_flow, .changed = vbd_changed, .known = vbd_left,               \
-		.left = vbd_left, .done = vbd_done                                                 \
+		.plugged = vbd_plugged, .attach = vbd_attach, .publish = vbd_publish,              \
+		.detach = vbd_detach, .halt = vbd_halt, .ask_flow = vbd_ask_flow,                  \
+		.changed = vbd_changed, .known = vbd_known, .left = vbd_left,                      \
+		.give_up = vbd_give_up, .answer = vbd_answer, .lost = vbd_lost, .done = vbd_done   \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

@@ -1,219 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handing a disk's rings to the workers and taking them back. Control thread only; each worker
- * answers through the control loop's mailbox.
+ * Having a disk's rings served, and what is heard of whoever serves them (disk.c, by way of control/guests.h): data to
+ * check, for a guest may have taken that over.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "blkback/vbd.h"
+#include "control/guests.h"
 #include "core/statefile.h"
 
 static void start(struct vbd *vbd);
-
-static void __attribute__((format(printf, 3, 4)))
-remember(struct vbd *vbd, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (vbd->attach_err)
-		return;
-	vbd->attach_err = err;
-	va_start(ap, fmt);
-	vsnprintf(vbd->why, sizeof(vbd->why), fmt, ap);
-	va_end(ap);
-}
-
-static void refused(struct vbd *vbd)
-{
-	device_attached(&vbd->dev, vbd->attach_err);
-}
-
-static void image_closed(struct vbd *vbd)
-{
-	device_detached(&vbd->dev);
-}
-
-static void free_queues(struct vbd *vbd)
-{
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
-		statefile_close(&vbd->queues[i].setup.journal_fd);
-	free(vbd->queues);
-	vbd->queues = NULL;
-	stats_block_close(&vbd->stats);
-	vbd->nr_queues = 0;
-}
 
 /*
  * Nothing is attached. The keys of an earlier frontend (several queues, a larger ring) stay behind
  * when the next one in the domain writes a plain ring only: worth a second look before giving up.
  */
-static void attach_failed(struct vbd *vbd)
+static void attach_failed(struct vbd *vbd, int err, const char *why)
 {
 	const struct vbd_id id = vbd_id_of(vbd);
 
-	free_queues(vbd);
+	vbd_hang_up(vbd);
 	if (!vbd->plain && vbd_front_has_plain(&vbd->dev)) {
 		vbd->plain = true;
 		start(vbd);
 		return;
 	}
 	vbd_file_forget_journals(&id);
-	device_reason(&vbd->dev, vbd->attach_err, "%s", vbd->why);
-	vbd_close_image(vbd, refused);
+	vbd_file_forget_unflushed(&id);
+	device_reason(&vbd->dev, err, "%s", why);
+	vbd_close_image(vbd);
+	device_attached(&vbd->dev, err);
 }
 
-/* All workers have let go. */
-static void all_detached(struct vbd *vbd)
-{
-	const struct vbd_id id = vbd_id_of(vbd);
-
-	if (vbd->attach_err) {
-		attach_failed(vbd);
-		return;
-	}
-	if (!vbd->queues[0].keep_journal)
-		vbd_file_forget_journals(&id);
-	free_queues(vbd);
-	/* Whoever takes the device away next must not find it busy. */
-	vbd_close_image(vbd, image_closed);
-}
-
-static void queue_detached(struct vbd_queue *q)
-{
-	struct vbd *vbd = q->owner;
-
-	if (--vbd->nr_reports == 0)
-		all_detached(vbd);
-}
-
-/* Take back the queues that did attach while another failed. */
-static void roll_back(struct vbd *vbd)
-{
-	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
-		if (vbd->queues[i].result)
-			continue;
-		vbd->nr_reports++;
-		vbd_queue_detach(&vbd->queues[i]);
-	}
-	if (vbd->nr_reports == 0)
-		all_detached(vbd);
-}
-
-static const char *attach_problem(int err)
-{
-	switch (err) {
-	case -EPROTO:
-		return "its indices are impossible";
-	case -EBADMSG:
-		return "the journal that an earlier pvbackd left is damaged, or of another ring";
-	case -EPROTONOSUPPORT:
-		return "the journal that an earlier pvbackd left is of a version that this one "
-		       "cannot read";
-	case -EPERM:
-		return "the journal is a link, belongs to somebody else, or others may write to it";
-	case -ENOENT:
-		return "requests are in flight and no journal of them is left";
-	default:
-		return strerror(-err);
-	}
-}
-
-static void say_resumed(struct vbd *vbd)
-{
-	unsigned int nr = 0;
-
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
-		nr += vbd->queues[i].nr_replayed;
-	device_log(&vbd->dev, LOG_LEVEL_INFO, "resumed, replayed=%u", nr);
-	if (nr && !vbd->image.fenced)
-		device_log(&vbd->dev, LOG_LEVEL_WARNING,
-			   "the server may still execute what the last pvbackd had sent to it; see "
-			   "RESTARTS in pvbackd(8)");
-}
-
-static void queue_attached(struct vbd_queue *q, int err)
-{
-	struct vbd *vbd = q->owner;
-
-	if (err)
-		remember(vbd, err, "ring %u cannot be attached: %s", q->id.queue,
-			 attach_problem(err));
-	if (--vbd->nr_reports)
-		return;
-	if (vbd->attach_err) {
-		roll_back(vbd);
-		return;
-	}
-	if (vbd->resume)
-		say_resumed(vbd);
-	vbd_resize_start(vbd);
-	device_attached(&vbd->dev, 0);
-	if (vbd->changed_late) {
-		vbd->changed_late = false;
-		vbd_changed(&vbd->dev, "online");
-		vbd_changed(&vbd->dev, "retry");
-	}
-}
-
-static void queue_broken(struct vbd_queue *q, int err)
-{
-	struct vbd *vbd = q->owner;
-
-	device_broken(&vbd->dev, err, "the frontend published an impossible ring index");
-}
-
-static void queue_flowed(struct vbd_queue *q)
-{
-	struct vbd *vbd = q->owner;
-
-	if (--vbd->nr_unflowed == 0)
-		device_flowed(&vbd->dev);
-}
-
-void vbd_ask_flow(struct device *dev)
-{
-	struct vbd *vbd = vbd_of(dev);
-
-	vbd->nr_unflowed = vbd->nr_queues;
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
-		vbd_queue_ask_flow(&vbd->queues[i]);
-}
-
-static void fill_queue(struct vbd *vbd, struct vbd_queue *q, unsigned int index)
-{
-	const struct device_env *env = vbd->dev.env;
-
-	q->worker = vbd->image.home;
-	if (!q->worker)
-		q->worker = &env->workers[(vbd->dev.domid + vbd->dev.devid / 16 + index) %
-					  env->nr_workers];
-	q->queue.domain_halted = &vbd->dev.halted;
-	q->control = env->loop;
-	q->image = &vbd->image;
-	q->rates = &vbd->rates;
-	q->xentop = vbd->xentop.stats;
-	q->stats = stats_block_queue(&vbd->stats, index);
-	q->id = (struct trace_id){ .kind = vbd->dev.ops->kind,
-				   .domid = vbd->dev.domid,
-				   .devid = vbd->dev.devid,
-				   .queue = index };
-	q->trace = vbd->dev.trace;
-	q->setup.resume = vbd->resume;
-	q->discard = vbd->discard && vbd->image.discard;
-	q->owner = vbd;
-	q->attached = queue_attached;
-	q->detached = queue_detached;
-	q->broken = queue_broken;
-	q->resized = vbd_resize_queue_done;
-	q->stalled = vbd_queue_stalled;
-	q->flowed = queue_flowed;
-	q->refuses = &vbd->flush_failed;
-	q->flush_failed = vbd_queue_flush_failed;
-}
+/* --- the start --- */
 
 /*
  * How many pages each ring keeps mapped. Both sides must agree: we by what is published before state
@@ -229,86 +50,172 @@ static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 	return front->persistent && offered ? vbd->options.max_persistent_grants : 0;
 }
 
-static int fill_queues(struct vbd *vbd, const struct vbd_front *front)
+static void describe(struct vbd *vbd, const struct vbd_front *front,
+		     struct message_start_disk *start)
 {
-	uint32_t max_kept = kept_pages(vbd, front);
-	struct vbd_tuning tuning = vbd_tuning(vbd);
-	int err;
-
-	vbd->queues = calloc(front->nr_queues, sizeof(vbd->queues[0]));
-	if (!vbd->queues)
-		return -ENOMEM;
-	err = stats_block_open(&vbd->stats, &vbd_stat_list, front->nr_queues);
-	if (err)
-		return err;
-	vbd->nr_queues = front->nr_queues;
-	for (unsigned int i = 0; i < front->nr_queues; i++) {
-		vbd->queues[i].setup = front->queues[i];
-		vbd->queues[i].setup.max_kept = max_kept;
-		vbd->queues[i].setup.tuning = tuning;
-		vbd->queues[i].setup.max_kept_by_worker = KEPT_MAX / vbd->dev.env->nr_workers;
-		vbd->queues[i].setup.journal_fd = -1;
-		fill_queue(vbd, &vbd->queues[i], i);
-	}
-	return 0;
+	*start = (struct message_start_disk){
+		.abi = (uint32_t)front->abi,
+		.nr_rings = front->nr_queues,
+		.max_kept = kept_pages(vbd, front),
+		.resume = vbd->resume,
+		.halted = vbd->dev.halted,
+		.discard = vbd->discard,
+		.nbd = vbd->nbd,
+		.nbd_timeout_s = vbd->options.nbd_timeout_s,
+		.trace = vbd->dev.trace,
+		.image = vbd->image,
+		.tuning = vbd_tuning(vbd),
+	};
+	memcpy(start->rings, front->rings, sizeof(start->rings));
+	snprintf(start->name, sizeof(start->name), "%s", vbd->image_name);
 }
 
-/* 0, or -errno after remember(). */
-static int open_journals(struct vbd *vbd)
+/* Those that go with a START, in their order. */
+struct descriptors {
+	int journals[VBD_MAX_QUEUES], unflushed, counters;
+	int all[VBD_MAX_QUEUES + 3]; /* borrowed from these */
+	unsigned int nr;
+};
+
+static void add(struct descriptors *fds, int fd)
+{
+	fds->all[fds->nr++] = fd;
+}
+
+static void close_descriptors(struct descriptors *fds)
+{
+	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++)
+		statefile_close(&fds->journals[i]);
+	statefile_close(&fds->unflushed);
+	statefile_close(&fds->counters);
+}
+
+static const char *journal_problem(int err)
+{
+	if (err == -EPERM)
+		return "the journal is a link, belongs to somebody else, or others may write to it";
+	return err == -EBADMSG ? "the journal that an earlier pvbackd left is damaged"
+			       : strerror(-err);
+}
+
+static int open_journals(struct vbd *vbd, const struct message_start_disk *start,
+			 struct descriptors *fds, char *why, size_t size)
 {
 	const struct vbd_id id = vbd_id_of(vbd);
 
-	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
-		struct vbd_queue_setup *setup = &vbd->queues[i].setup;
-		int err = vbd_file_journal(&id, i, blkif_ring_slots(setup->abi, setup->nr_pages),
-					   vbd->resume, &setup->journal_fd);
+	for (uint32_t i = 0; i < start->nr_rings; i++) {
+		uint32_t nr_slots =
+			blkif_ring_slots((enum blkif_abi)start->abi, start->rings[i].nr_pages);
+		int err = vbd_file_journal(&id, i, nr_slots, vbd->resume, &fds->journals[i]);
 
 		if (err) {
-			remember(vbd, err, "ring %u cannot be attached: %s", i,
-				 attach_problem(err));
+			snprintf(why, size, "ring %u cannot be attached: %s", i,
+				 journal_problem(err));
 			return err;
 		}
+		add(fds, fds->journals[i]);
 	}
 	return 0;
 }
 
-/* Ends in device_attached(), at once or when the workers have answered. */
+/* The unflushed writes of an NBD export, and the counters: a disk is served without the latter. */
+static int open_others(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds)
+{
+	const struct vbd_id id = vbd_id_of(vbd);
+	int err = 0;
+
+	if (!vbd->nbd)
+		add(fds, vbd->image_fd);
+	else if (!start->image.read_only)
+		err = vbd_file_unflushed(&id, vbd->resume, &fds->unflushed, &start->keep_lost);
+	if (err)
+		return err;
+	start->keep = fds->unflushed >= 0;
+	if (start->keep)
+		add(fds, fds->unflushed);
+	vbd_count(vbd, &fds->counters);
+	start->xentop = fds->counters >= 0;
+	if (start->xentop)
+		add(fds, fds->counters);
+	return 0;
+}
+
+static int send_start(struct vbd *vbd, const struct vbd_front *front, char *why, size_t size)
+{
+	struct descriptors fds = { .journals = { -1, -1, -1, -1 },
+				   .unflushed = -1,
+				   .counters = -1 };
+	struct message message = { .type = MESSAGE_START_DISK };
+	int err;
+
+	describe(vbd, front, &message.disk);
+	err = open_journals(vbd, &message.disk, &fds, why, size);
+	if (!err) {
+		err = open_others(vbd, &message.disk, &fds);
+		if (!err)
+			err = guests_start(&vbd->dev, &message, fds.all, fds.nr);
+		if (err)
+			snprintf(why, size, "%s", strerror(-err));
+	}
+	close_descriptors(&fds);
+	return err;
+}
+
+/* Ends in device_attached(), at once or when STARTED has come. */
 static void start(struct vbd *vbd)
 {
 	struct vbd_front front = { 0 };
-	char why[sizeof(vbd->why)];
-	int err;
+	char why[MESSAGE_WHY_MAX];
+	int err = vbd_front_read(&vbd->dev, vbd->max_queues, vbd->plain, &front, why, sizeof(why));
 
-	vbd->attach_err = 0;
-	err = vbd_front_read(&vbd->dev, vbd->max_queues, vbd->plain, &front, why, sizeof(why));
-	if (err) {
-		remember(vbd, err, "%s", why);
-		attach_failed(vbd);
-		return;
-	}
-	err = fill_queues(vbd, &front);
+	if (!err)
+		err = send_start(vbd, &front, why, sizeof(why));
+	vbd->starting = !err;
 	if (err)
-		remember(vbd, err, "%s", strerror(-err));
-	else
-		err = open_journals(vbd);
-	if (err) {
-		attach_failed(vbd);
-		return;
-	}
-	vbd->nr_reports = vbd->nr_queues;
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
-		vbd_queue_attach(&vbd->queues[i]);
+		attach_failed(vbd, err, why);
 }
 
 void vbd_image_opened(struct vbd *vbd, int err)
 {
-	if (err) {
-		vbd->attach_err = err;
-		vbd_close_image(vbd, refused);
+	if (!err) {
+		start(vbd);
 		return;
 	}
-	vbd_count(vbd);
-	start(vbd);
+	vbd_close_image(vbd);
+	device_attached(&vbd->dev, err);
+}
+
+static void attached(struct vbd *vbd)
+{
+	vbd_resize_start(vbd);
+	device_attached(&vbd->dev, 0);
+	if (vbd->changed_late) {
+		vbd->changed_late = false;
+		vbd_changed(&vbd->dev, "online");
+		vbd_changed(&vbd->dev, "retry");
+	}
+}
+
+/* --- one that is served already, by a process that outlived us --- */
+
+/* What is read there of its image is for the log, and for a later look at its size. */
+static void adopt(struct vbd *vbd)
+{
+	struct message_served served;
+	struct message message;
+
+	guests_adopt(&vbd->dev, &message, &served);
+	vbd->nbd = message.disk.nbd && !vbd_params(vbd, vbd->image_name, sizeof(vbd->image_name));
+	vbd->image = message.disk.image;
+	vbd->image.bytes = served.bytes;
+	vbd_find_counters(vbd);
+	if (!served.stalled)
+		vbd_unstall(vbd);
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "is served still");
+	attached(vbd);
+	vbd_tune(vbd, false, true);
+	if (served.broke.err)
+		device_broken(&vbd->dev, served.broke.err, served.broke.why);
 }
 
 int vbd_attach(struct device *dev, bool resume)
@@ -318,6 +225,11 @@ int vbd_attach(struct device *dev, bool resume)
 
 	vbd->resume = resume;
 	vbd->plain = false;
+	if (resume && guests_left(dev)) {
+		vbd_find_flush_failed(vbd);
+		adopt(vbd);
+		return 0;
+	}
 	if (!resume) { /* else the probe has just read them */
 		vbd_read_options(vbd);
 		vbd_file_forget_journals(&id);
@@ -327,25 +239,143 @@ int vbd_attach(struct device *dev, bool resume)
 	return vbd_open_image(vbd);
 }
 
+/* --- to whoever serves it --- */
+
 void vbd_detach(struct device *dev)
 {
-	struct vbd *vbd = vbd_of(dev);
+	struct message message = { .type = MESSAGE_STOP,
+				   .stop = { .keep = dev->suspending, .abandon = dev->dead } };
 
-	vbd_resize_stop(vbd);
 	if (!dev->suspending)
-		vbd_unstall(vbd);
-	vbd->attach_err = 0;
-	vbd->nr_reports = vbd->nr_queues;
-	for (unsigned int i = 0; i < vbd->nr_queues; i++) {
-		vbd->queues[i].keep_journal = dev->suspending;
-		vbd_queue_detach(&vbd->queues[i]);
-	}
+		vbd_unstall(vbd_of(dev));
+	guests_send(dev, &message, NULL, 0);
 }
 
 void vbd_halt(struct device *dev)
 {
+	struct message message = { .type = MESSAGE_HALT, .flag.on = dev->halted };
+
+	guests_send(dev, &message, NULL, 0);
+}
+
+void vbd_ask_flow(struct device *dev)
+{
+	struct message message = { .type = MESSAGE_FLOW };
+
+	guests_send(dev, &message, NULL, 0);
+}
+
+/* --- from there --- */
+
+static void say_resumed(struct vbd *vbd, uint32_t nr_replayed)
+{
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "resumed, replayed=%u", nr_replayed);
+	if (nr_replayed && !vbd->image.fenced)
+		device_log(&vbd->dev, LOG_LEVEL_WARNING,
+			   "the server may still execute what the last pvbackd had sent to it; see "
+			   "RESTARTS in pvbackd(8)");
+}
+
+static bool image_makes_sense(const struct message_image *image)
+{
+	return image->bytes >= BLKIF_SECTOR_SIZE && image->block >= BLKIF_SECTOR_SIZE &&
+	       image->physical_block >= image->block;
+}
+
+/* Of an NBD export the one that serves it is the first to know. */
+static void started(struct vbd *vbd, const struct message_started *answer)
+{
+	int err = message_err(answer->err);
+
+	if (!err && vbd->nbd && !image_makes_sense(&answer->image))
+		err = -EPROTO;
+	if (err) {
+		guests_forget(&vbd->dev);
+		attach_failed(vbd, err, answer->why);
+		return;
+	}
+	if (vbd->nbd) {
+		vbd->image = answer->image;
+		vbd_log_image(vbd);
+	}
+	vbd_close_image(vbd);
+	if (vbd->resume)
+		say_resumed(vbd, answer->nr_replayed);
+	attached(vbd);
+}
+
+static void stopped(struct vbd *vbd)
+{
+	const struct vbd_id id = vbd_id_of(vbd);
+
+	guests_forget(&vbd->dev);
+	vbd_hang_up(vbd);
+	vbd_image_answered(vbd);
+	if (!vbd->dev.suspending) {
+		vbd_file_forget_journals(&id);
+		vbd_file_forget_unflushed(&id);
+	}
+	device_detached(&vbd->dev);
+}
+
+static int error_of(const struct message_error *error)
+{
+	return message_err(error->err) ?: -EIO;
+}
+
+/* What may come while the rings are attached. */
+static void attached_answer(struct vbd *vbd, const struct message *message)
+{
+	switch (message->type) {
+	case MESSAGE_BROKE:
+		device_broken(&vbd->dev, error_of(&message->error), message->error.why);
+		break;
+	case MESSAGE_STALLED:
+		vbd_note_stalled(vbd, error_of(&message->error));
+		break;
+	case MESSAGE_SIZE:
+		if (message->size.bytes >= BLKIF_SECTOR_SIZE)
+			vbd_resized(vbd, message->size.bytes);
+		break;
+	case MESSAGE_FLOWED:
+		if (vbd->dev.stuck)
+			device_flowed(&vbd->dev);
+		break;
+	}
+}
+
+/* What does not belong where the disk stands is passed over: it was on its way, or it is a lie. */
+void vbd_answer(struct device *dev, const struct message *message, int *fds, unsigned int nr_fds)
+{
 	struct vbd *vbd = vbd_of(dev);
 
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
-		queue_halt_changed(&vbd->queues[i].queue, vbd->queues[i].worker);
+	(void)fds, (void)nr_fds;
+	if (message->type == MESSAGE_STARTED && vbd->starting) {
+		vbd->starting = false;
+		started(vbd, &message->started);
+	} else if (message->type == MESSAGE_STOPPED && dev->activity == DEVICE_DETACHING) {
+		stopped(vbd);
+	} else if (message->type == MESSAGE_FLUSH_FAILED && !vbd->flush_failed) {
+		vbd_note_flush_failed(vbd, error_of(&message->error));
+	} else if (message->type == MESSAGE_NBD_CONNECT) {
+		if (vbd->nbd)
+			vbd_dial(vbd);
+	} else if (message->type == MESSAGE_LATE && message->flag.on) {
+		vbd_image_late(vbd);
+	} else if (message->type == MESSAGE_LATE) {
+		vbd_image_answered(vbd);
+	} else if (dev->activity == DEVICE_ATTACHED) {
+		attached_answer(vbd, message);
+	}
+}
+
+/* It is found again by what is in its files, as after a restart of ours. */
+void vbd_lost(struct device *dev)
+{
+	struct vbd *vbd = vbd_of(dev);
+
+	vbd->starting = false;
+	vbd_hang_up(vbd);
+	vbd_image_answered(vbd);
+	vbd_close_image(vbd);
 }

@@ -10,11 +10,11 @@
 #include <errno.h>
 
 #include "core/container_of.h"
-#include "blkback/vbd_queue.h"
+#include "blkback/disk.h"
 
 void vbd_blocks_span(struct vbd_io *io)
 {
-	uint64_t block = io->queue->image->block;
+	uint64_t block = io->queue->disk->image.block;
 	uint64_t offset = io->entry->req.sector * BLKIF_SECTOR_SIZE;
 
 	io->lead = (uint32_t)(offset % block);
@@ -31,7 +31,7 @@ uint64_t vbd_blocks_offset(const struct vbd_io *io)
 static void ready(struct vbd_io *io)
 {
 	vbd_io_move(io, VBD_READY);
-	queue_mark(&io->queue->queue);
+	queue_mark(&io->queue->part.queue);
 }
 
 static bool read_edge(struct vbd_io *io);
@@ -43,8 +43,8 @@ static void edge_came(struct image_request *image, long result)
 
 	trace(q->trace, TRACE_BLK, &q->id, "edge id=%llu result=%ld",
 	      (unsigned long long)io->entry->req.id, result);
-	queue_mark(&q->queue);
-	if (result != (long)q->image->block)
+	queue_mark(&q->part.queue);
+	if (result != (long)q->disk->image.block)
 		vbd_io_failed(io, result);
 	else if (!read_edge(io))
 		ready(io);
@@ -54,7 +54,7 @@ static void read_block(struct vbd_io *io, uint32_t at)
 {
 	io->image.buf = io->buf + at;
 	io->image.nr_vec = 0;
-	io->image.bytes = io->queue->image->block;
+	io->image.bytes = io->queue->disk->image.block;
 	io->image.offset = vbd_blocks_offset(io) + at;
 	vbd_io_submit(io, IMAGE_READ, edge_came);
 }
@@ -62,7 +62,7 @@ static void read_block(struct vbd_io *io, uint32_t at)
 /* Begin to read the next block that is written in part: the first, then the last. False when there is none. */
 static bool read_edge(struct vbd_io *io)
 {
-	uint32_t last = io->span - io->queue->image->block;
+	uint32_t last = io->span - io->queue->disk->image.block;
 	bool tail = io->lead + io->bytes < io->span;
 
 	if (io->edge == 0) {
@@ -92,7 +92,7 @@ static void run_granted(struct loop_task *task)
 {
 	struct vbd_io *io = container_of(task, struct vbd_io, granted);
 
-	queue_mark(&io->queue->queue); /* its submit comes with the pass */
+	queue_mark(&io->queue->part.queue); /* its submit comes with the pass */
 	if (io->entry->req.op == BLKIF_DISCARD || !read_edge(io))
 		ready(io);
 }
@@ -103,7 +103,7 @@ static void claim_granted(struct block_claim *claim)
 	struct vbd_io *io = container_of(claim, struct vbd_io, claim);
 
 	io->granted.run = run_granted;
-	loop_post(io->queue->worker->loop, &io->granted);
+	loop_post(io->queue->part.worker->loop, &io->granted);
 }
 
 bool vbd_blocks_begin(struct vbd_io *io)
@@ -112,9 +112,9 @@ bool vbd_blocks_begin(struct vbd_io *io)
 	const struct blk_request *req = &io->entry->req;
 	uint64_t first = req->sector * BLKIF_SECTOR_SIZE;
 
-	if (q->image->block == BLKIF_SECTOR_SIZE)
+	if (q->disk->image.block == BLKIF_SECTOR_SIZE)
 		return true;
-	io->claim = (struct block_claim){ .first = first - first % q->image->block,
+	io->claim = (struct block_claim){ .first = first - first % q->disk->image.block,
 					  .granted = claim_granted };
 	if (req->op == BLKIF_DISCARD) {
 		io->claim.last = first + req->nr_sectors * BLKIF_SECTOR_SIZE - 1;
@@ -124,7 +124,7 @@ bool vbd_blocks_begin(struct vbd_io *io)
 	}
 	io->claimed = true;
 	vbd_io_move(io, VBD_CLAIMING);
-	if (!blocks_claim(q->image->blocks, &io->claim))
+	if (!blocks_claim(q->disk->image.blocks, &io->claim))
 		return false;
 	return req->op == BLKIF_DISCARD || !read_edge(io);
 }
@@ -132,6 +132,6 @@ bool vbd_blocks_begin(struct vbd_io *io)
 void vbd_blocks_end(struct vbd_io *io)
 {
 	if (io->claimed)
-		blocks_give_up(io->queue->image->blocks, &io->claim);
+		blocks_give_up(io->queue->disk->image.blocks, &io->claim);
 	io->claimed = false;
 }

@@ -1,91 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdatomic.h>
+/* Connecting to an NBD server for whoever serves the disk: it has no network. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blkback/nbd_dial.h"
-#include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
-#include "blkback/vbd_dial.h"
+#include "control/guests.h"
 #include "core/container_of.h"
 
-enum { IDLE, ORDERED, ENDED };
-
 struct vbd_dial {
-	struct vbd *vbd;   /* borrowed; NULL when closed. Control's */
-	struct loop *home; /* borrowed: control's */
-	struct loop_task order;
-	atomic_int state; /* ORDERED: `order` is in control's mailbox */
+	struct vbd *vbd; /* borrowed */
 	struct opener_request req;
 	struct nbd_dial question;
-	struct nbd_name name;
 };
+
+static void answer(struct vbd *vbd, int err, const char *why, bool fenced, int fd)
+{
+	struct message message = { .type = MESSAGE_NBD_CONNECTED,
+				   .connected = { .err = err, .fenced = fenced } };
+
+	snprintf(message.connected.why, sizeof(message.connected.why), "%s", why);
+	guests_send(&vbd->dev, &message, &fd, fd >= 0);
+}
 
 static void connected(struct opener_request *req, int err, int fd)
 {
 	struct vbd_dial *dial = container_of(req, struct vbd_dial, req);
-	const struct nbd_dial *answer = &dial->question;
 
-	nbd_link_connected(dial->vbd->image.nbd, err ? err : answer->err,
-			   err ? strerror(-err) : answer->why, fd, answer->fenced);
-}
-
-static void carry_out(struct loop_task *task)
-{
-	struct vbd_dial *dial = container_of(task, struct vbd_dial, order);
-	struct vbd *vbd = dial->vbd; /* while there is one the link does not end */
-	int err;
-
-	if (atomic_exchange(&dial->state, IDLE) == ENDED) {
-		free(dial);
-		return;
-	}
-	if (!vbd)
-		return;
-	opener_give_up(vbd->dev.env->opener, &dial->req);
-	dial->question = (struct nbd_dial){ .name = dial->name };
-	err = opener_ask(vbd->dev.env->opener, &dial->req);
 	if (err)
-		connected(&dial->req, err, -1);
+		answer(dial->vbd, err, strerror(-err), false, -1);
+	else
+		answer(dial->vbd, dial->question.err, dial->question.why, dial->question.fenced,
+		       fd);
+	if (fd >= 0)
+		close(fd);
 }
 
-void vbd_dial_connect(void *user)
+/* The name is what our own keys say: nobody else chooses what control connects to. */
+static int ask(struct vbd_dial *dial, const char **ret_why)
 {
-	struct vbd_dial *dial = user;
+	struct nbd_dial question = { 0 };
+	int err = nbd_name_parse(dial->vbd->image_name, &question.name, ret_why);
 
-	if (atomic_exchange(&dial->state, ORDERED) == IDLE)
-		loop_post(dial->home, &dial->order);
-}
-
-void vbd_dial_ended(void *user)
-{
-	struct vbd_dial *dial = user;
-
-	if (atomic_exchange(&dial->state, ENDED) == IDLE)
-		free(dial);
-}
-
-struct vbd_dial *vbd_dial_new(struct vbd *vbd, const struct nbd_name *name)
-{
-	struct vbd_dial *dial = calloc(1, sizeof(*dial));
-
-	if (!dial)
-		return NULL;
-	dial->vbd = vbd;
-	dial->home = vbd->dev.env->loop;
-	dial->name = *name;
-	dial->order.run = carry_out;
+	if (err)
+		return err;
+	dial->question = question;
 	dial->req = (struct opener_request){ .kind = &nbd_dial_kind,
 					     .question = &dial->question,
 					     .done = connected };
-	return dial;
+	err = opener_ask(dial->vbd->dev.env->opener, &dial->req);
+	*ret_why = strerror(-err);
+	return err;
 }
 
-struct vbd_dial *vbd_dial_close(struct vbd_dial *dial)
+void vbd_dial(struct vbd *vbd)
 {
-	if (!dial)
-		return NULL;
-	opener_give_up(dial->vbd->dev.env->opener, &dial->req);
-	dial->vbd = NULL;
-	return NULL;
+	const char *why = "no memory";
+	int err = -ENOMEM;
+
+	vbd_hang_up(vbd);
+	vbd->dial = calloc(1, sizeof(*vbd->dial));
+	if (vbd->dial) {
+		vbd->dial->vbd = vbd;
+		err = ask(vbd->dial, &why);
+	}
+	if (err)
+		answer(vbd, err, why, false, -1);
+}
+
+void vbd_hang_up(struct vbd *vbd)
+{
+	if (!vbd->dial)
+		return;
+	opener_give_up(vbd->dev.env->opener, &vbd->dial->req);
+	free(vbd->dial);
+	vbd->dial = NULL;
 }

@@ -40,25 +40,25 @@ static uint32_t read_ring_pages(struct front_reader *r)
 }
 
 /* `ring-ref`, or `ring-ref0`.. when a size was agreed; Linux numbers even a single one then. */
-static void read_refs(struct front_reader *r, bool sized, struct vbd_queue_setup *setup)
+static void read_refs(struct front_reader *r, bool sized, struct message_disk_ring *ring)
 {
 	char key[24];
 
-	if (!sized || (setup->nr_pages == 1 && front_has(r, "ring-ref"))) {
-		setup->refs[0] = front_number(r, "ring-ref", 0, REF_MAX);
+	if (!sized || (ring->nr_pages == 1 && front_has(r, "ring-ref"))) {
+		ring->refs[0] = front_number(r, "ring-ref", 0, REF_MAX);
 		return;
 	}
-	for (uint32_t i = 0; i < setup->nr_pages; i++) {
+	for (uint32_t i = 0; i < ring->nr_pages; i++) {
 		snprintf(key, sizeof(key), "ring-ref%u", i);
-		setup->refs[i] = front_number(r, key, 0, REF_MAX);
+		ring->refs[i] = front_number(r, key, 0, REF_MAX);
 	}
 }
 
-static void read_queue(struct front_reader *r, uint32_t pages, struct vbd_queue_setup *setup)
+static void read_queue(struct front_reader *r, uint32_t pages, struct message_disk_ring *ring)
 {
-	setup->nr_pages = pages ? pages : 1;
-	read_refs(r, pages > 0, setup);
-	setup->port = front_number(r, "event-channel", 1, PORT_MAX);
+	ring->nr_pages = pages ? pages : 1;
+	read_refs(r, pages > 0, ring);
+	ring->port = front_number(r, "event-channel", 1, PORT_MAX);
 }
 
 bool vbd_front_has_plain(struct device *dev)
@@ -90,10 +90,9 @@ int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain, stru
 		front->nr_queues = front_optional(&r, "multi-queue-num-queues", 1, max_queues, 1);
 	}
 	for (unsigned int i = 0; i < front->nr_queues; i++) {
-		front->queues[i].abi = front->abi;
 		if (front->nr_queues > 1)
 			front_enter_queue(&r, i);
-		read_queue(&r, pages, &front->queues[i]);
+		read_queue(&r, pages, &front->rings[i]);
 	}
 	if (r.err)
 		snprintf(why, size, "%s", r.why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and closing a disk's image. A child opens it (image_find.h), the disk's own thread closes it, and the control
- * thread, whose all of this is, never waits for a medium.
+ * Opening a disk's image. A child does it (image_find.h), and the control thread, whose all of this is, never waits for
+ * a medium.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,17 +9,15 @@
 #include <string.h>
 
 #include "core/container_of.h"
+#include "core/nbd_name.h"
 #include "blkback/image_find.h"
-#include "blkback/nbd_link.h"
 #include "blkback/vbd.h"
-#include "blkback/vbd_dial.h"
 #include "control/opener.h"
 #include "core/statefile.h"
 
 #define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
 
-/* `params` as the toolstack means it: an absolute path, an NBD export, or a name below /dev. */
-static int params_path(struct vbd *vbd, char *path, size_t size)
+int vbd_params(struct vbd *vbd, char *path, size_t size)
 {
 	char params[STORE_VALUE_MAX];
 	const char *name = params;
@@ -35,80 +33,14 @@ static int params_path(struct vbd *vbd, char *path, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static void log_image(struct vbd *vbd, const char *path)
+void vbd_log_image(struct vbd *vbd)
 {
-	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s%s", path,
+	device_log(&vbd->dev, LOG_LEVEL_INFO, "image %s, %llu MiB%s%s%s", vbd->image_name,
 		   (unsigned long long)(vbd->image.bytes >> 20),
 		   vbd->image.read_only ? ", read-only" : "",
 		   vbd->image.direct ? "" : ", through the page cache",
 		   vbd->image.block > BLKIF_SECTOR_SIZE ? ", in blocks of more than 512 bytes"
 							: "");
-}
-
-/* --- NBD --- */
-
-static void nbd_opened(void *user, int err, const char *why, const struct nbd_facts *facts)
-{
-	struct vbd *vbd = user;
-
-	if (err) {
-		device_reason(&vbd->dev, err, "cannot use the image %s: %s", vbd->image_name, why);
-	} else {
-		image_learn(&vbd->image, facts);
-		log_image(vbd, vbd->image_name);
-	}
-	vbd_image_opened(vbd, err);
-}
-
-static struct worker *home_of(const struct vbd *vbd)
-{
-	const struct device_env *env = vbd->dev.env;
-
-	return &env->workers[(vbd->dev.domid + vbd->dev.devid / 16) % env->nr_workers];
-}
-
-static int open_nbd(struct vbd *vbd, const char *path, bool read_only)
-{
-	struct nbd_link_setup setup = { .worker = home_of(vbd),
-					.control = vbd->dev.env->loop,
-					.read_only = read_only,
-					.halted = vbd->dev.halted,
-					.resume = vbd->resume,
-					.timeout_s = vbd->options.nbd_timeout_s,
-					.keep_fd = -1,
-					.connect = vbd_dial_connect,
-					.ended = vbd_dial_ended,
-					.opened = nbd_opened,
-					.user = vbd };
-	const struct vbd_id id = vbd_id_of(vbd);
-	const char *why = "";
-	int err = nbd_name_parse(path, &setup.name, &why);
-
-	if (!err && strlen(path) >= sizeof(setup.image)) {
-		err = -ENAMETOOLONG;
-		why = "its name is too long";
-	}
-	if (!err && !read_only) {
-		err = vbd_file_unflushed(&id, vbd->resume, &setup.keep_fd, &setup.keep_lost);
-		why = strerror(-err);
-	}
-	if (!err) {
-		snprintf(setup.who, sizeof(setup.who), "%s", vbd->dev.name);
-		memcpy(setup.image, path, strlen(path) + 1);
-		memcpy(vbd->image_name, path, strlen(path) + 1);
-		setup.dial = vbd->dial = vbd_dial_new(vbd, &setup.name);
-		err = setup.dial ? image_open_nbd(&vbd->image, &setup) : -ENOMEM;
-		why = err == -EOPNOTSUPP ? "this pvbackd was built without libnbd" : strerror(-err);
-	}
-	if (err && setup.dial) {
-		vbd->dial = vbd_dial_close(vbd->dial);
-		vbd_dial_ended(setup.dial);
-	}
-	if (err)
-		statefile_close(&setup.keep_fd);
-	if (err)
-		device_reason(&vbd->dev, err, "cannot use the image %s: %s", path, why);
-	return err;
 }
 
 /* --- a medium that does not answer --- */
@@ -140,18 +72,6 @@ void vbd_image_answered(struct vbd *vbd)
 	if (vbd->waits)
 		device_log(&vbd->dev, LOG_LEVEL_INFO, "its image answers again");
 	vbd->waits = false;
-}
-
-/* `done` follows, after vbd_image_answered(), or -errno. */
-static int ask(struct vbd *vbd, struct slow_request *req)
-{
-	int err;
-
-	req->home = vbd->dev.env->loop;
-	err = slow_run(vbd->slow, req);
-	if (!err)
-		expect_answer(vbd);
-	return err;
 }
 
 /* --- open --- */
@@ -213,21 +133,29 @@ static void await_image(struct vbd *vbd, int err, const char *why)
 	device_not_yet(&vbd->dev);
 }
 
+/* Whoever serves an NBD export connects to it, and tells what it is. */
 static int use_found(struct opening *opening, int fd)
 {
 	const struct image_find *find = &opening->find;
 	struct vbd *vbd = opening->vbd;
-	int err = image_use(&vbd->image, fd, &find->image);
 
-	if (err) {
-		device_reason(&vbd->dev, err, "cannot use the image %s: %s", find->path,
-			      strerror(-err));
-		return err;
+	if (strlen(find->path) >= sizeof(vbd->image_name)) {
+		device_reason(&vbd->dev, -ENAMETOOLONG, "the name of the image %s is too long",
+			      find->path);
+		statefile_close(&fd);
+		return -ENAMETOOLONG;
 	}
+	strcpy(vbd->image_name, find->path);
 	vbd->awaited = false;
+	vbd->nbd = find->nbd;
+	if (find->nbd) {
+		vbd->image = (struct message_image){ .read_only = find->read_only };
+		return 0;
+	}
 	keep_medium(opening);
-	vbd->image.slow = vbd->slow;
-	log_image(vbd, find->path);
+	vbd->image = find->image;
+	vbd->image_fd = fd;
+	vbd_log_image(vbd);
 	if (find->unsettled)
 		device_log(&vbd->dev, LOG_LEVEL_WARNING,
 			   "what the emulated disk wrote may not be on the medium");
@@ -245,7 +173,6 @@ static void image_found(struct opener_request *req, int err, int fd)
 	struct opening *opening = container_of(req, struct opening, req);
 	struct image_find *find = &opening->find;
 	struct vbd *vbd = opening->vbd;
-	bool nbd = false;
 
 	vbd_image_answered(vbd);
 	if (err)
@@ -260,13 +187,10 @@ static void image_found(struct opener_request *req, int err, int fd)
 	}
 	if (err)
 		device_reason(&vbd->dev, err, "%s", find->why);
-	else if ((nbd = find->nbd))
-		err = open_nbd(vbd, find->path, find->read_only);
 	else
 		err = use_found(opening, fd);
 	forget_opening(vbd);
-	if (err || !nbd) /* else nbd_opened() follows */
-		vbd_image_opened(vbd, err);
+	vbd_image_opened(vbd, err);
 }
 
 static void read_key(struct vbd *vbd, const char *key, char *buf, size_t size)
@@ -279,7 +203,7 @@ static void read_keys(struct vbd *vbd, struct image_find *find)
 {
 	char mode[8], medium[MEDIUM_ID_TEXT_MAX];
 
-	if (params_path(vbd, find->params, sizeof(find->params)))
+	if (vbd_params(vbd, find->params, sizeof(find->params)))
 		*find->params = '\0';
 	read_key(vbd, "physical-device-path", find->device_path, sizeof(find->device_path));
 	read_key(vbd, "physical-device", find->device, sizeof(find->device));
@@ -331,51 +255,7 @@ void vbd_give_up(struct device *dev)
 		device_attached(dev, -ECANCELED);
 }
 
-/* --- close --- */
-
-static struct vbd *closing_vbd(struct slow_request *req)
+void vbd_close_image(struct vbd *vbd)
 {
-	return container_of(req, struct vbd, closing);
-}
-
-static void close_work(struct slow_request *req)
-{
-	image_close(&closing_vbd(req)->image);
-}
-
-static void closed(struct vbd *vbd)
-{
-	const struct vbd_id id = vbd_id_of(vbd);
-	void (*then)(struct vbd *) = vbd->closed;
-
-	if (!vbd->dev.suspending)
-		vbd_file_forget_unflushed(&id);
-	vbd->closed = NULL;
-	then(vbd);
-}
-
-static void close_done(struct slow_request *req)
-{
-	struct vbd *vbd = closing_vbd(req);
-
-	vbd_image_answered(vbd);
-	closed(vbd);
-}
-
-void vbd_close_image(struct vbd *vbd, void (*then)(struct vbd *vbd))
-{
-	vbd->closed = then;
-	vbd->dial = vbd_dial_close(vbd->dial);
-	if (vbd->size.asked && slow_recall(vbd->dev.env->asker, &vbd->size.req))
-		vbd->size.asked = false; /* it stood behind another disk's */
-	if (vbd->size.asked) {
-		expect_answer(vbd); /* vbd_resize.c comes back */
-		return;
-	}
-	vbd->closing.work = close_work;
-	vbd->closing.done = close_done;
-	if (vbd->image.ops && !ask(vbd, &vbd->closing))
-		return;
-	image_close(&vbd->image);
-	closed(vbd);
+	statefile_close(&vbd->image_fd);
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "blkback/vbd_queue.h"
+#include "blkback/disk.h"
 
 /* What an operation consists of, in this order; has_step() says which it has. */
 enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
@@ -63,7 +63,7 @@ void vbd_io_abandon(struct vbd_io *io)
  */
 static int mendable(const struct vbd_io *io, long result)
 {
-	if (io->image.op == IMAGE_FLUSH && !io->queue->image->direct)
+	if (io->image.op == IMAGE_FLUSH && !io->queue->disk->image.direct)
 		return 0;
 	if (result >= 0)
 		return io->entry->req.op == BLKIF_READ ? 0 : -ENOSPC;
@@ -79,7 +79,7 @@ void vbd_io_failed(struct vbd_io *io, long result)
 	stat_add(&q->stats->io_errors, 1);
 	if (hold && !q->stopping)
 		vbd_stall(io, err);
-	else if (hold && q->queue.halted)
+	else if (hold && q->part.queue.halted)
 		vbd_io_abandon(io);
 	else
 		vbd_io_answer_failed(io, result < 0 ? (int)result : -EIO);
@@ -118,8 +118,8 @@ static void given_back(struct image_request *image)
 
 	trace(q->trace, TRACE_BLK, &q->id, "given-back id=%llu",
 	      (unsigned long long)io->entry->req.id);
-	queue_mark(&q->queue);
-	if (q->queue.halted || !q->stopping) /* or another ring of the disk was told first */
+	queue_mark(&q->part.queue);
+	if (q->part.queue.halted || !q->stopping) /* or another ring of the disk was told first */
 		vbd_io_again(io);
 	else
 		vbd_io_failed(io, -EIO);
@@ -127,7 +127,7 @@ static void given_back(struct image_request *image)
 
 void vbd_io_submit(struct vbd_io *io, enum image_op op, image_fn done)
 {
-	if (io->queue->queue.halted) {
+	if (io->queue->part.queue.halted) {
 		vbd_io_again(io);
 		return;
 	}
@@ -135,7 +135,7 @@ void vbd_io_submit(struct vbd_io *io, enum image_op op, image_fn done)
 	io->image.done = done;
 	io->image.given_back = given_back;
 	vbd_io_move(io, VBD_SUBMITTED);
-	image_submit(io->queue->aio, io->queue->image, &io->image);
+	image_submit(io->queue->aio, &io->queue->disk->image, &io->image);
 }
 
 static void step_done(struct image_request *image, long result);
@@ -203,7 +203,7 @@ static void step_done(struct image_request *image, long result)
 
 	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
 	      (unsigned long long)req->id, result);
-	queue_mark(&q->queue);
+	queue_mark(&q->part.queue);
 	if (place_refused(io, result)) {
 		copy_instead(io, result);
 		return;
@@ -222,7 +222,7 @@ static void discard_done(struct image_request *image, long result)
 {
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
 
-	queue_mark(&io->queue->queue);
+	queue_mark(&io->queue->part.queue);
 	if (result == 0 || result == -EOPNOTSUPP)
 		vbd_io_finish(io, result ? BLKIF_NOT_SUPPORTED : BLKIF_OKAY);
 	else
@@ -249,7 +249,7 @@ static void copy_failed(struct vbd_io *io)
 
 static void begin_copies(struct vbd_io *io)
 {
-	io->first_copy = io->queue->worker->copies.nr;
+	io->first_copy = io->queue->part.worker->copies.nr;
 	io->nr_copies = 0;
 }
 
@@ -260,7 +260,7 @@ static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
 
 	if (!page) {
 		io->nr_copies++;
-		return grant_batch_add(&io->queue->worker->copies, copy) >= 0;
+		return grant_batch_add(&io->queue->part.worker->copies, copy) >= 0;
 	}
 	if (copy->direction == GRANT_FROM_GUEST)
 		memcpy(copy->local, page + copy->offset, copy->len);
@@ -295,7 +295,7 @@ static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 static bool copies_ok(const struct vbd_io *io)
 {
 	for (unsigned int i = 0; i < io->nr_copies; i++)
-		if (!grant_batch_ok(&io->queue->worker->copies, io->first_copy + i))
+		if (!grant_batch_ok(&io->queue->part.worker->copies, io->first_copy + i))
 			return false;
 	return true;
 }
@@ -415,7 +415,7 @@ static void may_go(void *user)
 {
 	struct vbd_queue *q = user;
 
-	queue_mark(&q->queue);
+	queue_mark(&q->part.queue);
 }
 
 /* One that stops finishes what it took: the guest waits for it. */
@@ -428,13 +428,13 @@ static bool pay(struct vbd_io *io)
 		return true;
 	if (q->unbound)
 		q->unbound--;
-	else if (rate_pair_is_set(q->rates))
-		wait_ns = rate_pair_take(q->rates, 1, io->bytes, loop_now_ns());
+	else if (rate_pair_is_set(&q->disk->rates))
+		wait_ns = rate_pair_take(&q->disk->rates, 1, io->bytes, loop_now_ns());
 	io->paid = wait_ns == 0;
 	if (io->paid)
 		return true;
 	stat_add(&q->stats->throttled, 1);
-	loop_timer_set(q->worker->loop, &q->throttle, wait_ns, may_go, q);
+	loop_timer_set(q->part.worker->loop, &q->throttle, wait_ns, may_go, q);
 	return false;
 }
 

@@ -2,8 +2,7 @@
 /* A ring's part in the worker's pass: take, act, give, answer. Worker thread only. */
 #include <errno.h>
 
-#include "core/container_of.h"
-#include "blkback/vbd_queue.h"
+#include "blkback/disk.h"
 
 /* Requests of a ring in each step of a pass, so that one deep ring does not hold up the others. */
 #define BUDGET 32u
@@ -21,10 +20,10 @@ static void count(struct vbd_io *io)
 	struct vbd_queue *q = io->queue;
 
 	vbd_stats_take(q->stats, req);
-	if (!q->xentop)
+	if (!q->disk->xentop)
 		return;
 	io->taken_ns = loop_now_ns();
-	xentop_taken(q->xentop, req);
+	xentop_taken(q->disk->xentop, req);
 }
 
 void vbd_io_prepare(struct vbd_io *io)
@@ -60,7 +59,7 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 
 	io->taken_ns = 0;
 	q->moved = true;
-	fault = blkif_parse(q->setup.abi, slot, &q->limits, req);
+	fault = blkif_parse(q->abi, slot, &q->limits, req);
 	journal_take(&q->journal, io->entry, q->ring.req_cons - 1);
 	trace(q->trace, TRACE_BLK, &q->id,
 	      "take op=%s id=%llu sector=%llu sectors=%llu segments=%u indirect=%u fault=%s",
@@ -93,32 +92,24 @@ void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 	}
 }
 
-static void report_broken(struct loop_task *task)
-{
-	struct vbd_queue *q = container_of(task, struct vbd_queue, alarm);
-
-	q->broken(q, -EPROTO);
-}
-
 /* No honest guest can have done it: nothing more is read from this ring. */
 static void fail_ring(struct vbd_queue *q)
 {
 	q->failed = true;
-	q->alarm.run = report_broken;
-	loop_post(q->control, &q->alarm);
+	ring_part_broke(&q->part, -EPROTO, "the frontend published an impossible ring index");
 }
 
 /* While an image is away one request waits for it, and the rest in the ring. */
 static bool image_takes(const struct vbd_queue *q)
 {
-	return q->in[VBD_SUBMITTED].nr == 0 || !image_is_away(q->image);
+	return q->in[VBD_SUBMITTED].nr == 0 || !image_is_away(&q->disk->image);
 }
 
 static bool may_take(const struct vbd_queue *q)
 {
 	if (!image_takes(q))
 		return false;
-	if (vbd_queue_under_way(q) >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q->owner))
+	if (vbd_queue_under_way(q) >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q->disk))
 		return false; /* they bring us back */
 	return !q->stopping && !q->failed && !q->barrier && q->in[VBD_WAITING].nr == 0 &&
 	       q->in[VBD_IDLE].nr > 0;
@@ -162,7 +153,7 @@ static void take(struct queue *queue)
 		if (ret < 0)
 			fail_ring(q);
 		if (ret == 0 && i > 0 && vbd_queue_under_way(q) < SHARE_REQUESTS)
-			share_ask(&q->aio->share, q->owner);
+			share_ask(&q->aio->share, q->disk);
 		if (ret <= 0)
 			return;
 		share_take(&q->aio->share);
@@ -179,7 +170,7 @@ static void halt(struct queue *queue, bool halted)
 	struct vbd_io *io, *next;
 
 	trace(q->trace, TRACE_BLK, &q->id, "halt halted=%d", halted);
-	image_halt(q->image, halted);
+	image_halt(&q->disk->image, halted);
 	if (!halted)
 		return;
 	for (io = vbd_queue_first(q, VBD_SUBMITTED); io; io = next) {
@@ -237,10 +228,10 @@ static void respond(struct vbd_io *io)
 	struct vbd_queue *q = io->queue;
 	const struct blk_request *req = &io->entry->req;
 	uint8_t rsp[BLKIF_RESPONSE_MAX];
-	size_t size = blkif_response(q->setup.abi, req->id, req->op, io->status, rsp);
+	size_t size = blkif_response(q->abi, req->id, req->op, io->status, rsp);
 
-	if (q->xentop && io->taken_ns)
-		xentop_answered(q->xentop, req, io->status == BLKIF_OKAY, io->bytes,
+	if (q->disk->xentop && io->taken_ns)
+		xentop_answered(q->disk->xentop, req, io->status == BLKIF_OKAY, io->bytes,
 				loop_now_ns() - io->taken_ns);
 	ring_put(&q->ring, rsp, size);
 	journal_answer(io->entry);
@@ -268,7 +259,7 @@ static void publish(struct vbd_queue *q)
 	q->kick = false;
 	if (notify) {
 		stat_add(&q->stats->notify_sent, 1);
-		worker_notify(q->worker, &q->port);
+		worker_notify(q->part.worker, &q->port);
 	} else {
 		stat_add(&q->stats->notify_suppressed, 1);
 	}
@@ -330,10 +321,8 @@ static bool answer(struct queue *queue)
 		vbd_stats_kept(q->stats, &q->kept);
 	stat_set(&q->stats->submit_waits, q->client.nr_waited);
 	vbd_queue_look_at_flow(q);
-	if (q->stopping && vbd_queue_in_flight(q) == 0 && aio_is_idle(&q->client) && !q->drained) {
-		q->drained = true;
-		vbd_queue_drained(q);
-	}
+	if (q->stopping && vbd_queue_in_flight(q) == 0 && aio_is_idle(&q->client))
+		ring_part_drained(&q->part);
 	if (q->in[VBD_READY].nr || q->in[VBD_FETCHED].nr)
 		return true;
 	if (queue->halted)

@@ -7,7 +7,7 @@
  */
 #include <sys/uio.h>
 
-#include "blkback/vbd_queue.h"
+#include "blkback/disk.h"
 
 _Static_assert(BLKIF_INDIRECT_SEGMENTS * sizeof(struct iovec) <= GRANT_PAGE_SIZE,
 	       "one page lists all");
@@ -16,8 +16,8 @@ bool vbd_place_fits(const struct vbd_io *io)
 {
 	const struct vbd_queue *q = io->queue;
 
-	return q->kept.max && !q->copies_only && q->image->ops->takes_pieces && io->lead == 0 &&
-	       io->span == io->bytes;
+	return q->kept.max && !q->copies_only && q->disk->image.ops->takes_pieces &&
+	       io->lead == 0 && io->span == io->bytes;
 }
 
 static bool hold_segment(struct vbd_io *io, const struct blk_segment *segment)
@@ -25,7 +25,7 @@ static bool hold_segment(struct vbd_io *io, const struct blk_segment *segment)
 	uint32_t offset = blkif_segment_offset(segment), bytes = blkif_segment_bytes(segment);
 	uint8_t *page;
 
-	if ((offset | bytes) % io->queue->image->block)
+	if ((offset | bytes) % io->queue->disk->image.block)
 		return false;
 	page = kept_hold(&io->queue->kept, segment->ref);
 	if (!page)

@@ -4,11 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "core/container_of.h"
-#include "core/statefile.h"
-#include "blkback/vbd_queue.h"
-
-#define queue_of(task_, member_) container_of(task_, struct vbd_queue, member_)
+#include "blkback/disk.h"
 
 _Static_assert(IMAGE_BYTES_MAX <= BUFPOOL_MAX_BYTES, "a buffer holds the largest request");
 
@@ -30,27 +26,6 @@ static int map_pages(struct vbd_queue *q)
 		return -ENOMEM;
 	q->pages = pages;
 	return 0;
-}
-
-/* Undo attach, from any half-way point. */
-static void release(struct vbd_queue *q)
-{
-	loop_timer_cancel(&q->throttle);
-	if (q->aio)
-		aio_leave(q->aio, &q->client);
-	worker_unbind(q->worker, &q->port);
-	worker_detach(&q->queue);
-	loop_tick_remove(&q->kept_tick);
-	kept_done(&q->kept);
-	grant_unmap(q->worker->xgt, &q->map);
-	journal_close(&q->journal);
-	statefile_close(&q->setup.journal_fd);
-	free(q->ios);
-	q->ios = NULL;
-	if (q->pages)
-		munmap(q->pages, pages_size(q));
-	q->pages = NULL;
-	q->ring = (struct ring){ 0 };
 }
 
 static int make_pool(struct vbd_queue *q)
@@ -96,8 +71,7 @@ static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 
 static int begin_ring(struct vbd_queue *q, const struct journal_id *id)
 {
-	int err = journal_begin(&q->journal, q->setup.journal_fd, id, q->ring.nr_slots,
-				q->ring.rsp_prod);
+	int err = journal_begin(&q->journal, q->journal_fd, id, q->ring.nr_slots, q->ring.rsp_prod);
 
 	return err ? err : make_pool(q);
 }
@@ -106,7 +80,7 @@ static int begin_ring(struct vbd_queue *q, const struct journal_id *id)
 static int join_ring(struct vbd_queue *q, const struct journal_id *id)
 {
 	uint32_t order[JOURNAL_MAX_ENTRIES], waiting;
-	int nr, err = journal_open(&q->journal, q->setup.journal_fd, id, q->ring.nr_slots);
+	int nr, err = journal_open(&q->journal, q->journal_fd, id, q->ring.nr_slots);
 
 	if (err == -ENOENT && ring_peek(&q->ring, &waiting) == 0 && waiting == 0)
 		return begin_ring(q, id);
@@ -126,17 +100,15 @@ static int join_ring(struct vbd_queue *q, const struct journal_id *id)
 
 static int open_journal(struct vbd_queue *q)
 {
-	const struct vbd_queue_setup *setup = &q->setup;
+	const struct message_disk_ring *shared = q->shared;
 	struct journal_id id = { .domid = q->id.domid,
 				 .devid = q->id.devid,
 				 .queue = q->id.queue,
-				 .abi = setup->abi,
-				 .ring = journal_ring_sum(setup->port, setup->refs,
-							  setup->nr_pages) };
-	int err = setup->resume ? join_ring(q, &id) : begin_ring(q, &id);
+				 .abi = q->abi,
+				 .ring = journal_ring_sum(shared->port, shared->refs,
+							  shared->nr_pages) };
 
-	statefile_close(&q->setup.journal_fd);
-	return err;
+	return q->disk->start->resume ? join_ring(q, &id) : begin_ring(q, &id);
 }
 
 static void age_kept(void *user)
@@ -149,115 +121,118 @@ static void age_kept(void *user)
 
 static int attach(struct vbd_queue *q)
 {
-	int err = grant_map(q->worker->xgt, q->id.domid, q->setup.refs, q->setup.nr_pages, &q->map);
+	const struct message_disk_ring *shared = q->shared;
+	uint32_t max_kept = q->disk->start->max_kept;
+	struct worker *worker = q->part.worker;
+	int err = grant_map(worker->xgt, q->id.domid, shared->refs, shared->nr_pages, &q->map);
 
 	if (err)
 		return err;
-	err = ring_attach(&q->ring, q->map.addr, q->setup.nr_pages * GRANT_PAGE_SIZE,
-			  blkif_slot_size(q->setup.abi));
+	err = ring_attach(&q->ring, q->map.addr, shared->nr_pages * GRANT_PAGE_SIZE,
+			  blkif_slot_size(q->abi));
 	if (err)
 		return err;
-	q->aio->kept.max = q->setup.max_kept_by_worker;
-	kept_init(&q->kept, q->worker->xgt, q->id.domid, q->setup.max_kept, &q->aio->kept);
-	if (q->setup.max_kept)
-		loop_tick_add(q->worker->loop, &q->kept_tick, age_kept, q);
-	err = aio_join(q->aio, &q->client, &q->queue);
+	q->aio->kept.max = q->disk->max_kept_by_worker;
+	kept_init(&q->kept, worker->xgt, q->id.domid, max_kept, &q->aio->kept);
+	if (max_kept)
+		loop_tick_add(worker->loop, &q->kept_tick, age_kept, q);
+	err = aio_join(q->aio, &q->client, &q->part.queue);
 	if (err)
 		return err;
 	err = open_journal(q);
 	if (err)
 		return err;
-	worker_attach(q->worker, &q->queue, &vbd_queue_ops);
-	image_start(q->image);
-	image_halt(q->image, q->queue.halted);
-	return worker_bind(q->worker, &q->port, &q->queue, q->id.domid, q->setup.port);
+	worker_attach(worker, &q->part.queue, &vbd_queue_ops);
+	image_start(&q->disk->image);
+	image_halt(&q->disk->image, q->part.queue.halted);
+	return worker_bind(worker, &q->port, &q->part.queue, q->id.domid, shared->port);
 }
 
-static void report_attached(struct loop_task *task)
+static const char *attach_problem(int err)
 {
-	struct vbd_queue *q = queue_of(task, report);
-
-	q->attached(q, q->result);
+	switch (err) {
+	case -EPROTO:
+		return "its indices are impossible";
+	case -EBADMSG:
+		return "the journal that an earlier pvbackd left is damaged, or of another ring";
+	case -EPROTONOSUPPORT:
+		return "the journal that an earlier pvbackd left is of a version that this one "
+		       "cannot read";
+	case -ENOENT:
+		return "requests are in flight and no journal of them is left";
+	default:
+		return NULL;
+	}
 }
 
-static void run_attach(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, order);
+/* --- as in struct ring_ops --- */
 
-	q->aio = q->worker->plane_ctx[PLANE_BLK];
+static struct vbd_queue *queue_of(struct ring_part *part)
+{
+	return (struct vbd_queue *)(void *)part;
+}
+
+static int open_ring(struct ring_part *part)
+{
+	struct vbd_queue *q = queue_of(part);
+	const struct disk *disk = q->disk;
+	int err;
+
+	q->aio = part->worker->plane_ctx[PLANE_BLK];
 	for (unsigned int state = 0; state < VBD_NR_STATES; state++)
 		TAILQ_INIT(&q->in[state].ios);
-	q->tuning = q->setup.tuning;
-	q->limits =
-		(struct blkif_limits){ .nr_sectors = q->image->bytes / BLKIF_SECTOR_SIZE,
-				       .read_only = q->image->read_only,
-				       .discard = q->discard,
-				       .secure_discard = q->discard && q->image->secure_discard };
-	q->result = attach(q);
+	q->tuning = disk->now.tuning;
+	q->limits = (struct blkif_limits){
+		.nr_sectors = disk->now.nr_sectors,
+		.read_only = disk->image.read_only,
+		.discard = disk->start->discard && disk->image.discard,
+		.secure_discard = disk->start->discard && disk->image.secure_discard,
+	};
+	err = attach(q);
 	trace(q->trace, TRACE_GRANT, &q->id, "attach slots=%u rsp_prod=%u port=%u result=%d",
-	      q->ring.nr_slots, q->ring.rsp_prod, q->setup.port, q->result);
-	if (q->result)
-		release(q);
+	      q->ring.nr_slots, q->ring.rsp_prod, q->shared->port, err);
+	if (err)
+		part->why = attach_problem(err);
 	else
-		queue_mark(&q->queue); /* the frontend may have been faster than its event */
-	q->report.run = report_attached;
-	loop_post(q->control, &q->report);
+		queue_mark(&part->queue); /* the frontend may have been faster than its event */
+	return err;
 }
 
-void vbd_queue_attach(struct vbd_queue *q)
+static void stop_ring(struct ring_part *part)
 {
-	q->order.run = run_attach;
-	loop_post(q->worker->loop, &q->order);
-}
-
-static void report_detached(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, report);
-
-	q->detached(q);
-}
-
-static void run_release(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, order);
-
-	release(q);
-	trace(q->trace, TRACE_GRANT, &q->id, "detach");
-	q->report.run = report_detached;
-	loop_post(q->control, &q->report);
-}
-
-/* In a task of its own: a pass may be walking over the queue right now. */
-void vbd_queue_drained(struct vbd_queue *q)
-{
-	q->order.run = run_release;
-	loop_post(q->worker->loop, &q->order);
-}
-
-static void run_stop(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, order);
+	struct vbd_queue *q = queue_of(part);
+	bool keep = part->set->stop.keep;
 
 	q->stopping = true;
-	if (q->keep_journal)
-		queue_halt(&q->queue);
-	image_stop(q->image, q->keep_journal);
-	if (!q->queue.halted)
+	if (keep)
+		queue_halt(&part->queue);
+	image_stop(&q->disk->image, keep);
+	if (!part->queue.halted)
 		vbd_stall_stop(q);
-	queue_mark(&q->queue);
+	queue_mark(&part->queue);
 }
 
-void vbd_queue_detach(struct vbd_queue *q)
+/* From any half-way point. */
+static void close_ring(struct ring_part *part)
 {
-	q->order.run = run_stop;
-	loop_post(q->worker->loop, &q->order);
-}
+	struct vbd_queue *q = queue_of(part);
 
-static void report_flow(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, flow_report);
-
-	q->flowed(q);
+	loop_timer_cancel(&q->throttle);
+	if (q->aio)
+		aio_leave(q->aio, &q->client);
+	worker_unbind(part->worker, &q->port);
+	worker_detach(&part->queue);
+	loop_tick_remove(&q->kept_tick);
+	kept_done(&q->kept);
+	grant_unmap(part->worker->xgt, &q->map);
+	journal_close(&q->journal);
+	free(q->ios);
+	q->ios = NULL;
+	if (q->pages)
+		munmap(q->pages, pages_size(q));
+	q->pages = NULL;
+	q->ring = (struct ring){ 0 };
+	trace(q->trace, TRACE_GRANT, &q->id, "detach");
 }
 
 /* What waits for an NBD server that is away is left to its journal when the queue stops. */
@@ -265,7 +240,7 @@ static bool medium_holds_old(const struct vbd_queue *q)
 {
 	struct vbd_io *io;
 
-	if (q->image->ops->away && image_is_away(q->image))
+	if (image_is_away(&q->disk->image))
 		return false;
 	TAILQ_FOREACH(io, &q->in[VBD_SUBMITTED].ios, link)
 		if ((int32_t)(io->entry->index - q->flow_mark) < 0)
@@ -278,44 +253,24 @@ void vbd_queue_look_at_flow(struct vbd_queue *q)
 	if (!q->flow_asked || medium_holds_old(q))
 		return;
 	q->flow_asked = false;
-	q->flow_report.run = report_flow;
-	loop_post(q->control, &q->flow_report);
+	disk_flows(q->disk);
 }
 
-static void run_ask_flow(struct loop_task *task)
+static void see_change(struct ring_part *part)
 {
-	struct vbd_queue *q = queue_of(task, flow_order);
+	struct vbd_queue *q = queue_of(part);
+	const struct disk_state *now = &q->disk->now;
 
+	q->limits.nr_sectors = now->nr_sectors;
+	vbd_queue_tune(q, &now->tuning);
+	if (q->flow_nr == now->flow_nr)
+		return;
+	q->flow_nr = now->flow_nr;
 	q->flow_asked = true;
 	q->flow_mark = q->ring.req_cons;
 	vbd_queue_look_at_flow(q);
 }
 
-void vbd_queue_ask_flow(struct vbd_queue *q)
-{
-	q->flow_order.run = run_ask_flow;
-	loop_post(q->worker->loop, &q->flow_order);
-}
-
-static void report_resized(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, size_report);
-
-	q->resized(q);
-}
-
-static void run_resize(struct loop_task *task)
-{
-	struct vbd_queue *q = queue_of(task, size_order);
-
-	q->limits.nr_sectors = q->new_sectors;
-	q->size_report.run = report_resized;
-	loop_post(q->control, &q->size_report);
-}
-
-void vbd_queue_resize(struct vbd_queue *q, uint64_t nr_sectors)
-{
-	q->new_sectors = nr_sectors;
-	q->size_order.run = run_resize;
-	loop_post(q->worker->loop, &q->size_order);
-}
+const struct ring_ops vbd_ring_ops = {
+	.open = open_ring, .sync = see_change, .stop = stop_ring, .close = close_ring
+};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One blkif ring and the requests in flight on it. The control thread fills in
- * the first part before it posts the queue to its worker; from then until the
- * queue was detached everything else belongs to that worker.
+ * One blkif ring and the requests in flight on it. The disk (disk.h) fills in the first part and starts it with its
+ * others; from then until it has stopped everything else belongs to its worker.
  */
 #ifndef PVB_VBD_QUEUE_H
 #define PVB_VBD_QUEUE_H
@@ -16,15 +15,13 @@
 #include "blkback/journal.h"
 #include "blkback/kept.h"
 #include "blkback/vbd_stats.h"
-#include "blkback/xentop.h"
-#include "core/rate.h"
+#include "core/messages.h"
+#include "core/trace.h"
+#include "guest/ringset.h"
 #include "ring/blkif.h"
 #include "ring/ring.h"
-#include "core/trace.h"
-#include "guest/worker.h"
 
-#define VBD_MAX_RING_PAGES 16u
-
+struct disk;
 struct vbd_queue;
 
 /*
@@ -101,57 +98,16 @@ struct vbd_io_list {
 	uint32_t nr;
 };
 
-/* What may change while the rings are attached. */
-struct vbd_tuning {
-	bool stall;       /* hold what the medium fails; else report it */
-	bool leaving;     /* the disk is to go, if the guest closes it */
-	uint64_t poll_ns; /* look for more so long before going to sleep */
-};
-
-/* What the control thread tells about the frontend's side. */
-struct vbd_queue_setup {
-	enum blkif_abi abi;
-	uint32_t refs[VBD_MAX_RING_PAGES];
-	uint32_t nr_pages;
-	uint32_t port;
-	int journal_fd;    /* the queue's from its attach on; -1 once it is mapped */
-	bool resume;       /* the ring is live; what the journal holds is replayed */
-	uint32_t max_kept; /* pages of the frontend to keep mapped; 0: it agreed to none */
-	uint32_t max_kept_by_worker;
-	struct vbd_tuning tuning; /* to begin with */
-};
-
 struct vbd_queue {
-	struct queue queue;
-	/* set by the control thread before attach */
-	struct worker *worker;     /* borrowed */
-	struct loop *control;      /* borrowed */
-	const struct image *image; /* borrowed; constant while attached */
-	struct rate_pair *rates;   /* borrowed; of all the disk's rings: requests are its packets */
-	struct xentop_stats *xentop; /* borrowed; NULL: nobody counts */
-	struct vbd_stats *stats;     /* borrowed; only the worker writes in it */
-	_Atomic bool
-		*refuses; /* borrowed; of all the disk's rings: all but reads; see vbd_stall.c */
-	bool discard;     /* offered to this frontend */
+	struct ring_part part; /* first */
+	/* set before it starts */
+	struct disk *disk;                      /* borrowed */
+	struct vbd_stats *stats;                /* borrowed; only the worker writes in it */
+	const struct message_disk_ring *shared; /* borrowed: what the frontend says of it */
 	struct trace_id id;
 	unsigned int trace;
-	struct vbd_queue_setup setup;
-	/* reports to the control thread, in its loop */
-	void *owner; /* borrowed: the disk */
-	void (*attached)(struct vbd_queue *q, int err);
-	void (*detached)(struct vbd_queue *q);
-	void (*broken)(struct vbd_queue *q, int err);
-	void (*resized)(struct vbd_queue *q);
-	void (*stalled)(struct vbd_queue *q, int err);
-	void (*flowed)(struct vbd_queue *q);
-	void (*flush_failed)(struct vbd_queue *q, int err);
-	struct loop_task order, report, alarm, size_order, size_report, stall_report;
-	struct loop_task flow_order, flow_report;
-	struct loop_task flush_report;
-	_Atomic int stall_err, flush_err; /* not yet reported; 0 when it is */
-	uint64_t new_sectors;
-	int result;
-	bool keep_journal;
+	enum blkif_abi abi;
+	int journal_fd; /* owned, until it is mapped */
 
 	/* the worker's */
 	struct aio *aio; /* borrowed */
@@ -167,17 +123,17 @@ struct vbd_queue {
 	struct vbd_io *ios;         /* owned; one per slot */
 	uint8_t *pages;             /* owned; two per slot, memory only once they are used */
 	struct vbd_io_list in[VBD_NR_STATES];
-	struct vbd_tuning tuning;
+	struct message_disk_tuning tuning;
 	uint32_t
 		unbound; /* requests that are neither throttled nor held, lest the guest cannot close */
 	struct loop_timer throttle; /* armed: the next one may go when it fires */
 	uint64_t poll_until;
-	bool moved;      /* in this pass: a request was taken or answered */
-	bool flow_asked; /* flowed() follows when all that was taken before flow_mark is back */
+	bool moved;       /* in this pass: a request was taken or answered */
+	bool flow_asked;  /* the disk is told when all that was taken before flow_mark is back */
+	uint32_t flow_nr; /* the last question of the disk's that it has seen */
 	uint32_t flow_mark;
 	bool stopping;          /* takes nothing more; ends when nothing is in flight */
 	bool failed;            /* impossible ring */
-	bool drained;           /* the worker was told */
 	bool kick;              /* resumed: the frontend may have missed a notification */
 	struct vbd_io *barrier; /* nothing is taken behind it */
 	uint32_t nr_replayed;
@@ -185,32 +141,15 @@ struct vbd_queue {
 
 extern const struct queue_ops vbd_queue_ops;
 
-/* Control thread: hand the queue to its worker; attached() follows. */
-void vbd_queue_attach(struct vbd_queue *q);
 /*
- * Control thread: let it finish what it took, answer it, and let go; detached() follows. One whose domain
- * is halted, or whose journal is kept for the next daemon, only waits for what the medium has, and leaves the
- * rest undone. For a queue that is attached.
+ * How the disk starts and stops it (ringset.h). Stopping it finishes what it took and answers it. One whose domain is
+ * halted, or that is kept for a later life, only waits for what the medium has, and leaves the rest undone.
  */
-void vbd_queue_detach(struct vbd_queue *q);
-
-/*
- * Control thread: flowed() follows when the medium has given back all that it has now; never when it does not. The
- * ring is served on. For a queue that is attached.
- */
-void vbd_queue_ask_flow(struct vbd_queue *q);
-
-/* Control thread: from now on the medium has so many sectors; resized() follows. */
-void vbd_queue_resize(struct vbd_queue *q, uint64_t nr_sectors);
-
-/* Control thread: for a queue that is attached. `retry`: try again what is stalled. */
-void vbd_queue_tune(struct vbd_queue *q, const struct vbd_tuning *tuning, bool retry);
+extern const struct ring_ops vbd_ring_ops;
 
 /* --- the worker's, shared between its files --- */
 
-/* vbd_queue.c: everything is answered and the queue is to stop. */
-void vbd_queue_drained(struct vbd_queue *q);
-/* vbd_queue.c: a request that vbd_queue_ask_flow() waits for may be back. */
+/* vbd_queue.c: a request that the disk's question for the flow waits for may be back. */
 void vbd_queue_look_at_flow(struct vbd_queue *q);
 
 static inline struct vbd_io *vbd_queue_first(const struct vbd_queue *q, enum vbd_state state)
@@ -288,6 +227,8 @@ bool vbd_is_refused(const struct vbd_io *io);
 /* vbd_stall.c: hold a request that failed by `err`; answer those that are held: the queue stops. */
 void vbd_stall(struct vbd_io *io, int err);
 void vbd_stall_stop(struct vbd_queue *q);
+/* vbd_stall.c: what may change while the ring is attached has changed. */
+void vbd_queue_tune(struct vbd_queue *q, const struct message_disk_tuning *tuning);
 
 /* vbd_pass.c: make a request ready for vbd_io_advance(), from the beginning. */
 void vbd_io_prepare(struct vbd_io *io);

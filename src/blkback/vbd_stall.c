@@ -11,28 +11,8 @@
  */
 #include <stdatomic.h>
 #include <errno.h>
-#include <stdlib.h>
 
-#include "core/container_of.h"
-#include "blkback/vbd_queue.h"
-
-static void report(struct loop_task *task)
-{
-	struct vbd_queue *q = container_of(task, struct vbd_queue, stall_report);
-
-	q->stalled(q, atomic_exchange(&q->stall_err, 0));
-}
-
-/* Once until the control thread has taken note. */
-static void tell(struct vbd_queue *q, int err)
-{
-	int none = 0;
-
-	if (!atomic_compare_exchange_strong(&q->stall_err, &none, err))
-		return;
-	q->stall_report.run = report;
-	loop_post(q->control, &q->stall_report);
-}
+#include "blkback/disk.h"
 
 void vbd_stall(struct vbd_io *io, int err)
 {
@@ -43,7 +23,7 @@ void vbd_stall(struct vbd_io *io, int err)
 	      (unsigned long long)io->entry->req.id, err);
 	vbd_io_release(io);
 	vbd_io_move(io, VBD_HELD);
-	tell(q, err);
+	disk_stalled(q->disk, err);
 }
 
 static void retry_all(struct vbd_queue *q)
@@ -64,41 +44,22 @@ void vbd_stall_stop(struct vbd_queue *q)
 
 /* --- a failed flush --- */
 
-static void report_flush(struct loop_task *task)
-{
-	struct vbd_queue *q = container_of(task, struct vbd_queue, flush_report);
-
-	q->flush_failed(q, atomic_exchange(&q->flush_err, 0));
-}
-
 void vbd_flush_failed(struct vbd_io *io, int err)
 {
 	struct vbd_queue *q = io->queue;
-	int none = 0;
 
 	trace(q->trace, TRACE_BLK, &q->id, "flush-failed id=%llu result=%d",
 	      (unsigned long long)io->entry->req.id, err);
 	journal_flush_failed(&q->journal, true);
-	if (atomic_exchange(q->refuses, true) ||
-	    !atomic_compare_exchange_strong(&q->flush_err, &none, err))
-		return;
-	q->flush_report.run = report_flush;
-	loop_post(q->control, &q->flush_report);
+	disk_flush_failed(q->disk, err);
 }
 
 bool vbd_is_refused(const struct vbd_io *io)
 {
-	return atomic_load(io->queue->refuses) && io->entry->req.op != BLKIF_READ;
+	return atomic_load(&io->queue->disk->refuses) && io->entry->req.op != BLKIF_READ;
 }
 
-/* --- the control thread's word --- */
-
-struct tune_order {
-	struct loop_task task; /* first */
-	struct vbd_queue *q;   /* borrowed: orders arrive in their order, so it is still attached */
-	struct vbd_tuning tuning;
-	bool retry;
-};
+/* --- an admin's word --- */
 
 /*
  * The disk is to go, and what is on its way must come to an end first: all that the ring holds, and as much
@@ -110,30 +71,13 @@ static void let_go(struct vbd_queue *q)
 	retry_all(q);
 }
 
-static void run_tune(struct loop_task *task)
+void vbd_queue_tune(struct vbd_queue *q, const struct message_disk_tuning *tuning)
 {
-	struct tune_order *order = (struct tune_order *)(void *)task;
-	struct vbd_queue *q = order->q;
-
-	if (order->tuning.leaving && !q->tuning.leaving)
+	if (tuning->leaving && !q->tuning.leaving)
 		let_go(q);
-	q->tuning = order->tuning;
-	journal_flush_failed(&q->journal, atomic_load(q->refuses));
-	if (order->retry)
+	q->tuning = *tuning;
+	journal_flush_failed(&q->journal, atomic_load(&q->disk->refuses));
+	if (tuning->retry || !tuning->stall)
 		retry_all(q);
-	queue_mark(&q->queue);
-	free(order);
-}
-
-void vbd_queue_tune(struct vbd_queue *q, const struct vbd_tuning *tuning, bool retry)
-{
-	struct tune_order *order = calloc(1, sizeof(*order));
-
-	if (!order)
-		return; /* it stays as it was */
-	order->task.run = run_tune;
-	order->q = q;
-	order->tuning = *tuning;
-	order->retry = retry;
-	loop_post(q->worker->loop, &order->task);
+	queue_mark(&q->part.queue);
 }

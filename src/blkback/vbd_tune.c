@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What an admin says about one disk in its backend directory, and what the disk says back there. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "blkback/vbd.h"
+#include "control/guests.h"
 
 /* --- options --- */
-
-static void set_rate(struct rate *rate, uint64_t per_second, uint64_t burst)
-{
-	uint32_t amount, usecs;
-
-	disk_rate(per_second, burst, &amount, &usecs);
-	rate_set(rate, amount, usecs);
-}
 
 /* What kind of disk the toolstack made of it. */
 static void read_kind(struct vbd *vbd)
@@ -62,50 +54,58 @@ void vbd_read_options(struct vbd *vbd)
 	vbd->leaving = !online;
 	device_say_slips(&vbd->dev, disk_keys);
 	store_drop_names(store);
-	set_rate(&vbd->rates.packets, vbd->options.iops, vbd->options.iops_burst);
-	set_rate(&vbd->rates.bytes, vbd->options.bps, vbd->options.bps_burst);
 }
 
-struct vbd_tuning vbd_tuning(const struct vbd *vbd)
+struct message_disk_tuning vbd_tuning(const struct vbd *vbd)
 {
-	return (struct vbd_tuning){ .stall = vbd->options.errors == DISK_ERRORS_STALL,
-				    .leaving = vbd->leaving,
-				    .poll_ns = vbd->options.poll_us * 1000ull };
+	const struct disk_options *options = &vbd->options;
+	struct message_disk_tuning tuning = { .stall = options->errors == DISK_ERRORS_STALL,
+					      .leaving = vbd->leaving,
+					      .flush_failed = vbd->flush_failed,
+					      .poll_ns = options->poll_us * 1000ull };
+
+	disk_rate(options->iops, options->iops_burst, &tuning.requests, &tuning.requests_usecs);
+	disk_rate(options->bps, options->bps_burst, &tuning.bytes, &tuning.bytes_usecs);
+	return tuning;
 }
 
-static void tune(struct vbd *vbd, bool retry)
+void vbd_tune(struct vbd *vbd, bool retry, bool again)
 {
-	struct vbd_tuning tuning = vbd_tuning(vbd);
+	struct message message = { .type = MESSAGE_TUNE_DISK, .tune_disk = vbd_tuning(vbd) };
 
-	if (!tuning.stall)
+	message.tune_disk.retry = retry;
+	message.tune_disk.again = again;
+	if (!message.tune_disk.stall)
 		vbd_unstall(vbd);
-	for (unsigned int i = 0; i < vbd->nr_queues; i++)
-		vbd_queue_tune(&vbd->queues[i], &tuning, retry || !tuning.stall);
+	guests_send(&vbd->dev, &message, NULL, 0);
 }
 
 /* --- stalled --- */
 
+struct note {
+	struct vbd *vbd;
+	int err;
+};
+
 static int write_stalled(struct store *store, xs_transaction_t t, void *user)
 {
-	struct vbd *vbd = user;
+	const struct note *note = user;
+	const char *dir = note->vbd->dev.be_path;
 
-	if (!store_exists(store, t, vbd->dev.be_path, "state"))
+	if (!store_exists(store, t, dir, "state"))
 		return -ENOENT;
-	return store_write(store, t, vbd->dev.be_path, "stalled", strerror(vbd->stall_err));
+	return store_write(store, t, dir, "stalled", strerror(-note->err));
 }
 
-void vbd_queue_stalled(struct vbd_queue *q, int err)
+void vbd_note_stalled(struct vbd *vbd, int err)
 {
-	struct vbd *vbd = q->owner;
+	struct note note = { .vbd = vbd, .err = err };
 
-	if (vbd->dev.activity == DEVICE_DETACHING)
-		return;
-	vbd->stall_err = -err;
 	device_log(&vbd->dev, LOG_LEVEL_WARNING,
 		   "the image says: %s; requests are held. When that is mended: xenstore-write "
 		   "/local/domain/%u/%s/retry 1",
 		   strerror(-err), vbd->dev.env->store->domid, vbd->dev.be_path);
-	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_stalled, vbd);
+	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_stalled, &note);
 }
 
 void vbd_unstall(struct vbd *vbd)
@@ -120,22 +120,20 @@ void vbd_unstall(struct vbd *vbd)
 
 #define FLUSH_KEY "flush-failed"
 
-struct flush_note {
-	struct vbd *vbd;
-	int err;
-};
-
 static int write_flush_failed(struct store *store, xs_transaction_t t, void *user)
 {
-	const struct flush_note *note = user;
+	const struct note *note = user;
 
 	return store_write(store, t, note->vbd->dev.be_path, FLUSH_KEY, strerror(-note->err));
 }
 
-static void note_flush_failed(struct vbd *vbd, int err)
+void vbd_note_flush_failed(struct vbd *vbd, int err)
 {
-	struct flush_note note = { .vbd = vbd, .err = err };
+	struct note note = { .vbd = vbd, .err = err };
 
+	vbd->flush_failed = true;
+	if (device_is_gone(&vbd->dev)) /* there may be another disk in its place */
+		return;
 	device_log(&vbd->dev, LOG_LEVEL_ERROR,
 		   "a flush failed: %s. What the guest had written may be lost: all but reads "
 		   "fails until the "
@@ -145,24 +143,14 @@ static void note_flush_failed(struct vbd *vbd, int err)
 	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_flush_failed, &note);
 }
 
-void vbd_queue_flush_failed(struct vbd_queue *q, int err)
-{
-	const struct vbd *vbd = q->owner;
-
-	if (!device_is_gone(&vbd->dev)) /* else there may be another disk in its place */
-		note_flush_failed(q->owner, err);
-}
-
 void vbd_find_flush_failed(struct vbd *vbd)
 {
-	struct store *store = vbd->dev.env->store;
 	const struct vbd_id id = vbd_id_of(vbd);
 
-	if (store_exists(store, XBT_NULL, vbd->dev.be_path, FLUSH_KEY))
+	if (store_exists(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, FLUSH_KEY))
 		vbd->flush_failed = true;
-	else if (vbd->resume && vbd_file_flush_failed(&id) &&
-		 !atomic_exchange(&vbd->flush_failed, true))
-		note_flush_failed(vbd, -EIO);
+	else if (vbd->resume && !vbd->flush_failed && vbd_file_flush_failed(&id))
+		vbd_note_flush_failed(vbd, -EIO);
 }
 
 static void forgive_flush(struct vbd *vbd)
@@ -186,7 +174,7 @@ static void retry(struct vbd *vbd)
 	vbd_unstall(vbd);
 	forgive_flush(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "what was held is tried again");
-	tune(vbd, true);
+	vbd_tune(vbd, true, false);
 	if (vbd->awaited)
 		vbd->dev.env->ready(&vbd->dev);
 }
@@ -205,7 +193,7 @@ void vbd_changed(struct device *dev, const char *key)
 		return;
 	if (!key || !strcmp(key, "online") || keys_find(disk_keys, key)) {
 		vbd_read_options(vbd);
-		tune(vbd, false);
+		vbd_tune(vbd, false, false);
 	} else if (!strcmp(key, "retry")) {
 		retry(vbd);
 	} else {

@@ -27,17 +27,19 @@ struct xentop_stats {
 	uint64_t flags;
 };
 
-struct xentop {
-	struct xentop_stats *stats; /* owned mapping; NULL when closed */
-	uint32_t domid, devid;
-};
+/* --- by name: control (xentop_file.c) --- */
 
-/* Control thread: make the file. 0 or -errno. */
-int xentop_open(struct xentop *xentop, uint32_t domid, uint32_t devid);
-/* Remove it; idempotent. */
-void xentop_close(struct xentop *xentop);
-/* Remove what a process that is no more left of this disk. */
+/* Make the file, of our process. 0 with *ret_fd the caller's, or -errno. */
+int xentop_create(uint32_t domid, uint32_t devid, int *ret_fd);
+/* Remove what that process made of this disk, if it did. */
 void xentop_forget(uint32_t pid, uint32_t domid, uint32_t devid);
+
+/* --- the data side --- */
+
+/* Count in the file; the descriptor is needed no more. NULL when that cannot be. */
+struct xentop_stats *xentop_map(int fd);
+/* NULL is fine. */
+void xentop_unmap(struct xentop_stats *stats);
 
 /* Any worker: a request was taken; answered, after so long. */
 void xentop_taken(struct xentop_stats *stats, const struct blk_request *req);

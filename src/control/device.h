@@ -28,7 +28,6 @@ struct settings;
 struct message;
 struct registry;
 struct opener;
-struct slow;
 struct vif_options;
 struct worker;
 
@@ -41,7 +40,6 @@ struct device_env {
 	struct worker *workers;
 	unsigned int nr_workers;
 	struct opener *opener;             /* borrowed: opens what can hold up who opens it */
-	struct slow *asker;                /* borrowed: asks media for their sizes */
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */
 	const struct vif_options *vif;     /* borrowed: likewise for NICs */

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/slow.h"
 #include "blkback/image_find.h"
+#include "blkback/disk.h"
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
 #include "control/leftover.h"
@@ -42,8 +42,6 @@ enum { EXIT_USAGE = 2 };
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
 enum { STORE_TRIES = 50 }; /* a fifth of a second each */
 
-#define ASKER_PATIENCE_NS 500000000ull /* so at the next second's questions it has gone on */
-
 struct daemon {
 	int argc;
 	char **argv; /* borrowed */
@@ -53,7 +51,6 @@ struct daemon {
 	struct worker *workers;  /* owned array */
 	unsigned int nr_workers; /* of those that are open */
 	struct opener *opener;   /* owned */
-	struct slow *asker;      /* owned */
 	struct device_env env;
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
@@ -74,7 +71,8 @@ static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
 static const struct opener_kind *const openings[] = { &image_find_kind, &nbd_dial_kind, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
-static const struct guest_device_ops *const guest_kinds[] = { &nic_device_ops, NULL };
+static const struct guest_device_ops *const guest_kinds[] = { &disk_device_ops, &nic_device_ops,
+							      NULL };
 
 /* --- SIGUSR1: what all rings look like --- */
 
@@ -448,9 +446,8 @@ static int start_guests(struct daemon *daemon)
 
 static int start_registry(struct daemon *daemon)
 {
-	daemon->asker = slow_new(ASKER_PATIENCE_NS);
 	daemon->opener = opener_new(daemon->loop, openings);
-	if (!daemon->asker || !daemon->opener)
+	if (!daemon->opener)
 		return -ENOMEM;
 	daemon->env = (struct device_env){
 		.store = &daemon->store,
@@ -460,7 +457,6 @@ static int start_registry(struct daemon *daemon)
 		.workers = daemon->workers,
 		.nr_workers = daemon->nr_workers,
 		.opener = daemon->opener,
-		.asker = daemon->asker,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
 		.vif = &daemon->options.vif,
@@ -503,10 +499,19 @@ static void stop_without_xenstored(void)
 	_exit(EXIT_SUCCESS);
 }
 
+static bool guests_are_live(void *user)
+{
+	const struct daemon *daemon = user;
+
+	return !daemon->guests || guests_live(daemon->guests);
+}
+
 static int start_watchdog(struct daemon *daemon)
 {
 	const struct watchdog_setup setup = {
 		.control = daemon->loop,
+		.serves = guests_are_live,
+		.user = daemon,
 		.workers = daemon->workers,
 		.nr_workers = daemon->nr_workers,
 		.store = &daemon->store,
@@ -557,7 +562,6 @@ static void stop(struct daemon *daemon)
 	for (unsigned int i = 0; i < daemon->nr_workers; i++)
 		worker_close(&daemon->workers[i]);
 	opener_free(daemon->opener);
-	slow_free(daemon->asker);
 	watchdog_free(daemon->watchdog);
 	free(daemon->workers);
 	store_close(&daemon->store);

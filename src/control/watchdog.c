@@ -16,6 +16,7 @@ struct ping {
 	struct watchdog *watchdog; /* borrowed */
 	struct loop *loop;         /* borrowed: whose life is asked for */
 	bool out;                  /* no answer yet: nothing more is asked */
+	bool failed; /* it has answered that others do not turn; its own until it comes back */
 };
 
 struct watchdog {
@@ -43,6 +44,10 @@ static void came_back(struct loop_task *task)
 /* In the loop that was asked: it turns, so it lives. */
 static void asked(struct loop_task *task)
 {
+	struct ping *ping = (struct ping *)(void *)task;
+	const struct watchdog_setup *setup = &ping->watchdog->setup;
+
+	ping->failed = ping->loop == setup->control && !setup->serves(setup->user);
 	task->run = came_back;
 	loop_post(watchdog_of(task)->loop, task);
 }
@@ -55,7 +60,8 @@ static bool is_excused(const struct watchdog *watchdog, const struct ping *ping)
 static bool all_live(const struct watchdog *watchdog)
 {
 	for (unsigned int i = 0; i < watchdog->nr_pings; i++)
-		if (watchdog->pings[i].out && !is_excused(watchdog, &watchdog->pings[i]))
+		if ((watchdog->pings[i].out && !is_excused(watchdog, &watchdog->pings[i])) ||
+		    watchdog->pings[i].failed)
 			return false;
 	return true;
 }
@@ -78,9 +84,8 @@ static void feed(void *user)
 	struct watchdog *watchdog = user;
 
 	loop_timer_set(watchdog->loop, &watchdog->timer, watchdog->feed_ns, feed, watchdog);
-	if (!all_live(watchdog))
-		return;
-	sd_notify(0, "WATCHDOG=1");
+	if (all_live(watchdog))
+		sd_notify(0, "WATCHDOG=1");
 	ask_all(watchdog);
 }
 

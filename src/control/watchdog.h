@@ -16,6 +16,9 @@ struct watchdog;
 
 struct watchdog_setup {
 	struct loop *control; /* borrowed, as all of them */
+	/* In the control loop: whether the threads that serve guests' rings turn. */
+	bool (*serves)(void *user);
+	void *user;
 	struct worker *workers;
 	unsigned int nr_workers;
 	const struct store *store; /* of which only what any thread may read is looked at */

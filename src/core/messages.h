@@ -24,6 +24,7 @@
 #define MESSAGE_NAME_MAX   512u
 #define MESSAGE_MAX_TEXT   1024u
 #define MESSAGE_DISK_RINGS 4u
+#define MESSAGE_RING_PAGES 16u
 #define MESSAGE_NIC_QUEUES 8u
 #define MESSAGE_ADDRS      32u
 #define MESSAGE_HASH_KEY   40u
@@ -91,6 +92,7 @@ struct message_disk_tuning {
 	bool leaving;      /* the disk is to go, if the guest closes it */
 	bool retry;        /* an admin says go */
 	bool flush_failed; /* all but reads fail */
+	bool again;        /* control is a new one: tell it again what it may have missed */
 	uint64_t poll_ns;
 	/* as rate_set() takes them */
 	uint32_t requests, requests_usecs;
@@ -99,7 +101,7 @@ struct message_disk_tuning {
 
 struct message_disk_ring {
 	uint32_t nr_pages;
-	uint32_t refs[16];
+	uint32_t refs[MESSAGE_RING_PAGES];
 	uint32_t port;
 };
 
@@ -117,6 +119,7 @@ struct message_start_disk {
 	bool halted;
 	bool discard; /* offered to this frontend, if the image can */
 	bool nbd, xentop, keep;
+	bool keep_lost; /* what an earlier life kept unflushed cannot be read */
 	uint32_t nbd_timeout_s;
 	uint32_t trace;              /* trace_mask() */
 	struct message_image image;  /* of an NBD export only read_only */

@@ -198,8 +198,12 @@ static void run_synced(struct loop_task *task)
 
 static void run_sync(struct loop_task *task)
 {
+	struct ring_part *part = container_of(task, struct ring_part, sync_task);
+
+	if (part->ops->sync)
+		part->ops->sync(part);
 	task->run = run_synced;
-	loop_post(container_of(task, struct ring_part, sync_task)->set->home, task);
+	loop_post(part->set->home, task);
 }
 
 static void sync(struct ringset *set)

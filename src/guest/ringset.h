@@ -27,6 +27,8 @@ struct ring_ops {
 	 * nothing ever is. What part->set->stop says holds.
 	 */
 	void (*stop)(struct ring_part *part);
+	/* On the worker, in each ringset_sync(): see what was written before. May be NULL. */
+	void (*sync)(struct ring_part *part);
 	/* On the worker: let go of it, also when half open. No callback of the queue runs any more afterwards. */
 	void (*close)(struct ring_part *part);
 };

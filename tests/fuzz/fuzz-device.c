@@ -7,11 +7,17 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blkback/disk.h"
 #include "blkback/vbd.h"
+#include "control/guests.h"
+#include "control/opener.h"
+#include "fake/fake_guest.h"
+#include "core/container_of.h"
 #include "fake/fake_xen.h"
 #include "fuzz/fakes.h"
 #include "fuzz/fuzz.h"
@@ -51,11 +57,6 @@ int slow_run(struct slow *slow, struct slow_request *req)
 	req->task.run = slow_came_back;
 	loop_post(req->home, &req->task);
 	return 0;
-}
-
-void slow_look(struct slow *slow)
-{
-	(void)slow;
 }
 
 bool slow_recall(struct slow *slow, struct slow_request *req)
@@ -202,6 +203,162 @@ static struct worker worker;
 static struct device_env env;
 static char runtime_dir[] = "/tmp/fuzz-device-XXXXXX";
 static char image[32];
+
+/* --- the child that opens images: it answers at the loop's next turn --- */
+
+struct asked {
+	struct loop_task task;      /* first */
+	struct opener_request *req; /* NULL: nobody wants to know */
+};
+
+static struct asked *asked[MAX_PROBES];
+
+static void opened(struct loop_task *task)
+{
+	struct asked *it = (struct asked *)(void *)task;
+
+	for (unsigned int i = 0; i < MAX_PROBES; i++)
+		if (asked[i] == it)
+			asked[i] = NULL;
+	if (it->req)
+		it->req->done(it->req, 0, it->req->kind->answer(it->req->question));
+	free(it);
+}
+
+int opener_ask(struct opener *opener, struct opener_request *req)
+{
+	struct asked *it = calloc(1, sizeof(*it));
+	unsigned int i = 0;
+
+	(void)opener;
+	HOLDS(it);
+	while (asked[i])
+		HOLDS(++i < MAX_PROBES);
+	asked[i] = it;
+	it->req = req;
+	it->task.run = opened;
+	loop_post(env.loop, &it->task);
+	return 0;
+}
+
+void opener_give_up(struct opener *opener, struct opener_request *req)
+{
+	(void)opener;
+	for (unsigned int i = 0; i < MAX_PROBES; i++)
+		if (asked[i] && asked[i]->req == req)
+			asked[i]->req = NULL;
+}
+
+/* --- whoever serves the rings: the other side of disks, in the same loop --- */
+
+struct said {
+	struct loop_task task; /* first */
+	struct message message;
+};
+
+static struct served {
+	struct device *dev; /* NULL: nobody's */
+	bool busy;
+	struct disk disk;
+} served[MAX_PROBES];
+
+static struct served *find_served(uint32_t life)
+{
+	for (unsigned int i = 0; i < MAX_PROBES; i++)
+		if (served[i].dev && served[i].dev->life == life)
+			return &served[i];
+	return NULL;
+}
+
+static void hear(struct loop_task *task)
+{
+	struct said *said = (struct said *)(void *)task;
+	struct served *it = find_served(said->message.life);
+
+	if (it)
+		it->dev->ops->answer(it->dev, &said->message, NULL, 0);
+	free(said);
+}
+
+static void sent(const struct guest_device *device, const struct message *message)
+{
+	struct said *said = calloc(1, sizeof(*said));
+
+	HOLDS(said);
+	if (message->type == MESSAGE_STOPPED ||
+	    (message->type == MESSAGE_STARTED && message->started.err))
+		container_of(device, struct served, disk.device)->busy = false;
+	said->message = *message;
+	said->task.run = hear;
+	loop_post(env.loop, &said->task);
+}
+
+static struct guest guest = { .worker = &worker, .sent = sent };
+
+int guests_start(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds)
+{
+	static uint32_t life;
+	int dups[MESSAGE_MAX_FDS];
+	struct served *it = served;
+
+	while (it->busy || it->dev)
+		HOLDS(++it < served + MAX_PROBES);
+	for (unsigned int i = 0; i < nr_fds; i++)
+		dups[i] = dup(fds[i]);
+	it->dev = dev;
+	it->busy = true;
+	dev->life = message->life = ++life;
+	message->kind = message_kind_of(dev->ops->kind);
+	message->domid = dev->domid;
+	message->devid = dev->devid;
+	guest.home = env.loop;
+	HOLDS(fake_guest_start(&guest, &disk_device_ops, &it->disk.device, message, dups, nr_fds) ==
+	      0);
+	return 0;
+}
+
+void guests_send(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds)
+{
+	struct served *it = find_served(dev->life);
+
+	(void)fds, (void)nr_fds;
+	if (!it)
+		return;
+	if (message->type == MESSAGE_STOP)
+		fake_guest_stop(&it->disk.device, message->stop.keep);
+	else if (message->type == MESSAGE_HALT)
+		fake_guest_halt(&it->disk.device, message->flag.on);
+	else
+		fake_guest_tell(&it->disk.device, message);
+}
+
+void guests_forget(struct device *dev)
+{
+	struct served *it = find_served(dev->life);
+
+	if (it)
+		it->dev = NULL;
+}
+
+bool guests_may_start(struct device *dev)
+{
+	(void)dev;
+	return true;
+}
+
+bool guests_left(const struct device *dev)
+{
+	(void)dev;
+	return false;
+}
+
+void guests_adopt(struct device *dev, struct message *ret_start, struct message_served *ret_served)
+{
+	(void)dev, (void)ret_start, (void)ret_served;
+	HOLDS(false);
+}
+
+/* --- the beginning --- */
 
 static void remove_runtime_dir(void)
 {

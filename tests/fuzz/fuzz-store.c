@@ -51,9 +51,9 @@ static void judge_vbd(struct device *dev, unsigned int max_queues, bool plain)
 	HOLDS(front.nr_queues >= 1 && front.nr_queues <= (plain ? 1 : max_queues));
 	HOLDS((unsigned int)front.abi <= 2);
 	for (unsigned int i = 0; i < front.nr_queues; i++) {
-		const struct vbd_queue_setup *q = &front.queues[i];
+		const struct message_disk_ring *q = &front.rings[i];
 
-		HOLDS(q->abi == front.abi && q->port >= 1);
+		HOLDS(q->port >= 1);
 		HOLDS(q->nr_pages >= 1 && q->nr_pages <= 1u << VBD_MAX_RING_ORDER);
 		HOLDS((q->nr_pages & (q->nr_pages - 1)) == 0 && (!plain || q->nr_pages == 1));
 	}

@@ -38,7 +38,7 @@ fuzz_fakes = tests/fuzz/fakes.c tests/fuzz/fakes.h $(fake_xen)
 tests_fuzz_replay_store_SOURCES = tests/fuzz/fuzz-store.c $(fuzz_fakes) $(fuzz_common)
 tests_fuzz_replay_store_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_store_LDADD = libhotplug.a libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
-tests_fuzz_replay_device_SOURCES = tests/fuzz/fuzz-device.c $(fuzz_fakes) $(fuzz_common)
+tests_fuzz_replay_device_SOURCES = tests/fuzz/fuzz-device.c $(fuzz_fakes) $(fake_guest) $(fuzz_common)
 tests_fuzz_replay_device_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_device_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 

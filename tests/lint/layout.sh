@@ -64,6 +64,22 @@ for file in src/netback/*.[ch]; do
 		complain "$file is on neither side: name it in $0"
 done
 forbid "guest/ serves rings of both kinds, and sees neither kind nor control/" '(blk|net)back/|control/' src/guest/*.[ch]
+# Which half of a disk a file is of: between the two there are messages (core/messages.h).
+disk_control=$(echo src/blkback/vbd.[ch] src/blkback/vbd_attach.c src/blkback/vbd_file.[ch] src/blkback/vbd_front.c \
+	src/blkback/vbd_image.c src/blkback/vbd_resize.c src/blkback/vbd_tune.c src/blkback/disk_options.[ch] \
+	src/blkback/image_find.[ch] src/blkback/image_open.[ch] src/blkback/nbd_dial.[ch] src/blkback/nbd_fence.[ch] \
+	src/blkback/vbd_dial.c src/blkback/xentop_file.c)
+disk_data=$(for file in src/blkback/*.[ch]; do case " $disk_control " in *" $file "*) ;; *) echo "$file" ;; esac; done)
+# shellcheck disable=SC2086
+forbid "the data side of a disk sees nothing of control" 'control/|blkback/(vbd|vbd_file|disk_options|image_find|image_open|nbd_dial)\.h' \
+	$disk_data
+# shellcheck disable=SC2086
+forbid "a disk's control side reaches rings by messages" 'guest/|blkback/(aio|disk|kept|nbd_conn|nbd_link|vbd_queue)\.h' \
+	$disk_control
+# shellcheck disable=SC2086
+if grep -nE '#include <(libaio|xengnttab|xenevtchn)' $disk_control; then
+	complain "a disk's control side does no I/O and maps no grant"
+fi
 if grep -nE '#include <(xen|libaio|libnl|netlink)' src/ring/*.[ch] src/control/xenbus.[ch]; then
 	complain "ring/ and xenbus are pure"
 fi

@@ -155,9 +155,9 @@ tests_unit_test_sim_xenstore_LDADD = libpvb.a $(sim_unit_ldadd)
 tests_unit_test_sim_hv_SOURCES = tests/unit/test-sim-hv.c
 tests_unit_test_sim_hv_CPPFLAGS = $(sim_unit_cppflags)
 tests_unit_test_sim_hv_LDADD = $(sim_unit_ldadd)
-tests_unit_test_damage_SOURCES = tests/unit/test-damage.c tests/unit/unit.h
+tests_unit_test_damage_SOURCES = tests/unit/test-damage.c tests/unit/unit.h $(fake_guest)
 tests_unit_test_damage_CPPFLAGS = $(sim_unit_cppflags)
-tests_unit_test_damage_LDADD = libpvb.a $(sim_unit_ldadd) $(XEN_LIBS) $(AIO_LIBS)
+tests_unit_test_damage_LDADD = libpvb.a $(sim_unit_ldadd) $(XEN_LIBS) $(AIO_LIBS) $(NBD_LIBS) $(SECCOMP_LIBS)
 endif
 
 check_PROGRAMS += tests/integration/like-systemd tests/integration/like-unit \

@@ -14,9 +14,10 @@
 
 #include "unit.h"
 
+#include "blkback/disk.h"
 #include "blkback/image_open.h"
 #include "blkback/vbd_file.h"
-#include "blkback/vbd_queue.h"
+#include "fake/fake_guest.h"
 #include "sim/guest.h"
 #include "sim/hv.h"
 
@@ -42,10 +43,11 @@ static int port;
 
 static char dir[] = "/tmp/pvbackd-damage.XXXXXX";
 static char path[128];
-static struct image image;
+static struct message_image image;
+static int image_fd;
 static struct worker worker;
 static struct loop *control;
-static struct vbd_queue queue;
+static struct disk disk;
 static uint8_t whole[8192]; /* the journal without damage */
 static size_t whole_bytes;
 static uint64_t random_state = 1;
@@ -106,65 +108,48 @@ static bool page_is(uint32_t nr, uint8_t value)
 
 /* --- the backend --- */
 
-static void quit(struct vbd_queue *q)
+static int start_err;
+static bool keeps; /* its journal, when it stops */
+
+static void sent(const struct guest_device *device, const struct message *message)
 {
-	(void)q;
+	(void)device;
+	CHECK(message->type == MESSAGE_STARTED || message->type == MESSAGE_STOPPED);
+	start_err = message->started.err;
 	loop_quit(control);
 }
 
-static void attached(struct vbd_queue *q, int err)
-{
-	(void)err; /* q->result has it */
-	quit(q);
-}
-
-static void broken(struct vbd_queue *q, int err)
-{
-	(void)q;
-	(void)err;
-	fail();
-}
-
-static struct rate_pair no_limit;
-static _Atomic bool refuses;
-static struct vbd_stats stats;
+static struct guest side = { .worker = &worker, .sent = sent };
 
 static int attach(bool resume, bool keep)
 {
-	const struct vbd_id disk = { dir, domid, DEVID };
-	int fd, err = vbd_file_journal(&disk, 0, NR_SLOTS, resume, &fd);
+	const struct vbd_id id = { dir, domid, DEVID };
+	struct message start = {
+		.type = MESSAGE_START_DISK, .kind = MESSAGE_VBD, .domid = domid, .devid = DEVID
+	};
+	int fds[2], err = vbd_file_journal(&id, 0, NR_SLOTS, resume, &fds[0]);
 
 	if (err)
 		return err;
-	queue = (struct vbd_queue){
-		.worker = &worker,
-		.control = control,
-		.image = &image,
-		.rates = &no_limit,
-		.refuses = &refuses,
-		.stats = &stats,
-		.discard = true,
-		.id = { .kind = "vbd", .domid = domid, .devid = DEVID },
-		.setup = { .abi = BLKIF_ABI_64,
-			   .refs = { ring_ref },
-			   .nr_pages = 1,
-			   .port = (uint32_t)port,
-			   .journal_fd = fd,
-			   .resume = resume },
-		.attached = attached,
-		.detached = quit,
-		.broken = broken,
-		.keep_journal = keep,
-	};
-	vbd_queue_attach(&queue);
+	start.disk.nr_rings = 1;
+	start.disk.rings[0] = (struct message_disk_ring){ .nr_pages = 1,
+							  .refs = { ring_ref },
+							  .port = (uint32_t)port };
+	start.disk.resume = resume;
+	start.disk.discard = true;
+	start.disk.image = image;
+	fds[1] = dup(image_fd);
+	keeps = keep;
+	side.home = control;
+	CHECK(fake_guest_start(&side, &disk_device_ops, &disk.device, &start, fds, 2) == 0);
 	CHECK(loop_run(control) == 0);
-	return queue.result;
+	return start_err;
 }
 
 /* What is in flight is answered before. */
 static void detach(void)
 {
-	vbd_queue_detach(&queue);
+	fake_guest_stop(&disk.device, keeps);
 	CHECK(loop_run(control) == 0);
 }
 
@@ -426,10 +411,8 @@ static void make_guest(void)
 
 static void make_image(void)
 {
-	struct message_image what;
 	char name[128];
 	FILE *file;
-	int fd;
 
 	snprintf(name, sizeof(name), "%s/image", dir);
 	file = fopen(name, "w");
@@ -437,8 +420,7 @@ static void make_image(void)
 	for (uint32_t i = 0; i < PUBLISHED * PAGE; i++)
 		fputc((int)(i / PAGE + 1), file);
 	fclose(file);
-	CHECK(image_open(name, false, DISK_CACHE_NONE, &fd, &what) == 0);
-	CHECK(image_use(&image, fd, &what) == 0);
+	CHECK(image_open(name, false, DISK_CACHE_NONE, &image_fd, &image) == 0);
 	unlink(name);
 }
 
@@ -464,7 +446,7 @@ static int end_machine(void **state)
 	(void)state;
 	worker_close(&worker);
 	loop_free(control);
-	image_close(&image);
+	close(image_fd);
 	xenevtchn_close(guest_xce);
 	sim_guest_close(&guest);
 	sim_client_close(&ctl);

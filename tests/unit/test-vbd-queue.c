@@ -9,11 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "blkback/vbd_file.h"
-#include "blkback/vbd_queue.h"
+#include "blkback/disk.h"
+#include "fake/fake_guest.h"
 #include "fake/fake_xen.h"
 
 #define NR_RINGS   2u
@@ -63,12 +64,13 @@ static unsigned int asked_by[NR_RINGS]; /* in this pass */
 static uint32_t answered_by[NR_RINGS];  /* before this pass */
 static unsigned int most_asked, most_answered, shallow_asked_in, shallow_answered_in, nr_passes;
 static struct aio the_aio;
-static struct vbd_queue queues[NR_RINGS];
-static struct vbd_stats stats[NR_RINGS];
+static struct disk disks[NR_RINGS];
 
 static unsigned int ring_of(const struct image_request *req)
 {
-	return ((const struct vbd_io *)(const void *)req)->queue == &queues[1];
+	const struct vbd_queue *q = ((const struct vbd_io *)(const void *)req)->queue;
+
+	return q == &disks[1].queues[0] || q == &disks[0].queues[1];
 }
 
 static void medium_submit(struct aio *aio, struct image_request *req)
@@ -103,11 +105,24 @@ static void medium_recall(struct aio *aio, struct image_request *req)
 	req->given_back(req);
 }
 
+static int medium_size(const struct image *image, uint64_t *ret_bytes)
+{
+	*ret_bytes = image->bytes;
+	return 0;
+}
+
+static void medium_close(struct image *image)
+{
+	close(image->fd);
+}
+
 static const struct image_ops medium_ops = {
-	.submit = medium_submit, .recall = medium_recall, .away = medium_away, .takes_pieces = true
-};
-static struct image medium = {
-	.ops = &medium_ops, .fd = -1, .bytes = 1 << 20, .block = 512, .physical_block = 512
+	.submit = medium_submit,
+	.recall = medium_recall,
+	.away = medium_away,
+	.takes_pieces = true,
+	.size = medium_size,
+	.close = medium_close,
 };
 
 static void medium_is_done(void)
@@ -176,37 +191,16 @@ static const struct plane plane = { .open = plane_open,
 /* --- the rig --- */
 
 static struct worker worker;
-static char dir[] = "/tmp/test-vbd-queue-XXXXXX";
-static struct rate_pair no_limit;
-static unsigned int nr_attached, nr_detached;
 static bool one_disk; /* that both rings are of */
-static _Atomic bool refuses;
-static bool stalls; /* what the medium fails is held */
+static bool stalls;   /* what the medium fails is held */
 static bool resumes;
-static atomic_bool domain_halted;
-static struct rate_pair *rates;
+static bool starts_halted;
+static uint32_t requests_an_hour; /* of the disk's limits; 0: none */
+static int journals[NR_RINGS];
 
-static void attached(struct vbd_queue *q, int err)
+static struct vbd_queue *queue(unsigned int ring)
 {
-	(void)q;
-	CHECK(err == 0);
-	nr_attached++;
-}
-
-static void detached(struct vbd_queue *q)
-{
-	(void)q;
-	nr_detached++;
-}
-
-static void stalled(struct vbd_queue *q, int err)
-{
-	(void)q, (void)err;
-}
-
-static void flush_failed(struct vbd_queue *q, int err)
-{
-	(void)q, (void)err;
+	return one_disk ? &disks[0].queues[ring] : &disks[ring].queues[0];
 }
 
 static void quit(void *user)
@@ -223,7 +217,7 @@ static void settle(void)
 		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
 		CHECK(loop_run(worker.loop) == 0);
 	}
-	CHECK(!queues[0].queue.dirty && !queues[1].queue.dirty);
+	CHECK(!queue(0)->part.queue.dirty && !queue(1)->part.queue.dirty);
 }
 
 static uint32_t asked_ref, max_kept;
@@ -245,36 +239,77 @@ static void guest_asks(unsigned int ring, uint32_t nr)
 	memcpy(rings[ring], &nr, 4);
 }
 
+static struct guest guest = { .worker = &worker };
+
+/* A disk of so many rings, the first of which is `first`. */
+static void start_disk(struct disk *disk, unsigned int first, unsigned int nr)
+{
+	struct message start = {
+		.type = MESSAGE_START_DISK, .kind = MESSAGE_VBD, .domid = 1, .devid = first
+	};
+	struct message_disk_tuning *tuning = &start.disk.tuning;
+	int fds[NR_RINGS + 1];
+
+	start.disk.nr_rings = nr;
+	start.disk.image =
+		(struct message_image){ .bytes = 1 << 20, .block = 512, .physical_block = 512 };
+	start.disk.max_kept = max_kept;
+	start.disk.resume = resumes;
+	start.disk.halted = starts_halted;
+	tuning->stall = stalls;
+	tuning->requests = requests_an_hour;
+	tuning->requests_usecs = requests_an_hour ? 3600u * 1000000u : 0;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct message_disk_ring *ring = &start.disk.rings[i];
+
+		ring->nr_pages = RING_PAGES;
+		ring->port = 1 + first + i;
+		for (uint32_t page = 0; page < RING_PAGES; page++)
+			ring->refs[page] = (first + i) * RING_PAGES + page;
+		if (!resumes)
+			CHECK(ftruncate(journals[first + i], 0) == 0 &&
+			      ftruncate(journals[first + i],
+					(off_t)journal_bytes(JOURNAL_MAX_ENTRIES)) == 0);
+		fds[i] = dup(journals[first + i]);
+	}
+	fds[nr] = memfd_create("image", MFD_CLOEXEC);
+	CHECK(fake_guest_start(&guest, &disk_device_ops, &disk->device, &start, fds, nr + 1) == 0);
+	disk->image.ops = &medium_ops;
+}
+
 static void attach(unsigned int ring)
 {
-	struct vbd_queue *q = &queues[ring];
-	const struct vbd_id disk = { dir, 1, ring };
+	start_disk(&disks[ring], ring, 1);
+}
 
-	stats[ring] = (struct vbd_stats){ 0 };
-	*q = (struct vbd_queue){ .owner = one_disk ? queues : q,
-				 .stalled = stalled,
-				 .flush_failed = flush_failed,
-				 .refuses = &refuses,
-				 .stats = &stats[ring],
-				 .worker = &worker,
-				 .control = worker.loop,
-				 .image = &medium,
-				 .rates = rates,
-				 .id = { .kind = "vbd", .domid = 1, .devid = ring },
-				 .attached = attached,
-				 .detached = detached };
-	q->queue.domain_halted = &domain_halted;
-	q->setup.nr_pages = RING_PAGES;
-	q->setup.port = 1 + ring;
-	q->setup.tuning.stall = stalls;
-	q->setup.resume = resumes;
-	q->setup.max_kept = max_kept;
-	q->setup.max_kept_by_worker = max_kept;
-	for (uint32_t i = 0; i < RING_PAGES; i++)
-		q->setup.refs[i] = ring * RING_PAGES + i;
-	CHECK(vbd_file_journal(&disk, 0, blkif_ring_slots(q->setup.abi, RING_PAGES), resumes,
-			       &q->setup.journal_fd) == 0);
-	vbd_queue_attach(q);
+static void attach_both(void)
+{
+	if (one_disk) {
+		start_disk(&disks[0], 0, NR_RINGS);
+		return;
+	}
+	attach(0);
+	attach(1);
+}
+
+/* Its image is closed by a thread. */
+static void detach(unsigned int ring, bool keep)
+{
+	unsigned int before = guest.nr_stopped;
+
+	fake_guest_stop(&disks[ring].device, keep);
+	while (guest.nr_stopped == before)
+		settle();
+}
+
+/* An admin says go. */
+static void retry(void)
+{
+	struct message tune = { .type = MESSAGE_TUNE_DISK,
+				.tune_disk = { .stall = true, .retry = true } };
+
+	fake_guest_tell(&disks[0].device, &tune);
+	settle();
 }
 
 static int setup(void **state)
@@ -283,16 +318,18 @@ static int setup(void **state)
 
 	(void)state;
 	memset(rings, 0, sizeof(rings));
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
-	rates = &no_limit;
-	domain_halted = false;
+	memset(disks, 0, sizeof(disks));
 	begun = 0;
-	CHECK(mkdtemp(dir) && worker_open(&worker, 0, planes) == 0);
-	one_disk = stalls = resumes = medium_is_away = false;
+	CHECK(worker_open(&worker, 0, planes) == 0);
+	guest.home = worker.loop;
+	for (unsigned int i = 0; i < NR_RINGS; i++)
+		journals[i] = memfd_create("journal", MFD_CLOEXEC);
+	one_disk = stalls = resumes = starts_halted = medium_is_away = false;
+	requests_an_hour = 0;
 	asked_ref = 1000;
 	max_kept = 0;
 	fake_xen = (struct fake_xen){ .page = page_of, .notified = notified };
-	nr_attached = nr_detached = nr_asked = nr_passes = 0;
+	guest.nr_started = guest.nr_stopped = nr_asked = nr_passes = 0;
 	most_asked = most_answered = shallow_asked_in = shallow_answered_in = 0;
 	memset(answered_by, 0, sizeof(answered_by));
 	return 0;
@@ -301,15 +338,14 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	vbd_queue_detach(&queues[0]);
-	vbd_queue_detach(&queues[1]);
-	settle();
-	CHECK(nr_detached == 2 && fake_xen_nr_mapped() == 0 && fake_xen_nr_bound() == 0);
+	detach(0, false);
+	if (!one_disk)
+		detach(1, false);
+	CHECK(fake_xen_nr_mapped() == 0 && fake_xen_nr_bound() == 0);
 	CHECK(bufpool_used(the_aio.buffers) == 0);
 	worker_close(&worker);
-	for (uint32_t ring = 0; ring < 2; ring++)
-		vbd_file_forget_journals(&(struct vbd_id){ dir, 1, ring });
-	CHECK(rmdir(dir) == 0);
+	for (unsigned int i = 0; i < NR_RINGS; i++)
+		close(journals[i]);
 	return 0;
 }
 
@@ -321,10 +357,9 @@ static void a_deep_ring_leaves_the_pass_to_others(void **state)
 	(void)state;
 	guest_asks(0, DEEP);
 	guest_asks(1, 1);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
-	CHECK(nr_attached == 2 && nr_asked == SHARE + 1);
+	CHECK(guest.nr_started == 2 && nr_asked == SHARE + 1);
 	CHECK(most_asked == SHARE && shallow_asked_in == 1);
 	nr_passes = 0;
 	while (nr_asked) {
@@ -343,8 +378,7 @@ static void a_deep_ring_leaves_the_medium_to_one_that_has_few(void **state)
 	(void)state;
 	guest_asks(0, 500);
 	guest_asks(1, 1);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	for (; nr_asked; settle()) {
 		if (done > SHARE &&
@@ -363,8 +397,7 @@ static void two_deep_rings_ask_nothing_of_each_other(void **state)
 	(void)state;
 	guest_asks(0, DEEP);
 	guest_asks(1, DEEP);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == 2 * DEEP);
 	medium_is_done();
@@ -378,8 +411,7 @@ static void rings_of_one_disk_ask_nothing_of_each_other(void **state)
 	one_disk = true;
 	guest_asks(0, DEEP);
 	guest_asks(1, 1);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == DEEP + 1);
 	medium_is_done();
@@ -395,7 +427,7 @@ static void would_replay(unsigned int ring)
 {
 	static uint8_t left[1 << 20] __attribute__((aligned(8)));
 	static uint32_t order[JOURNAL_MAX_ENTRIES];
-	struct journal journal = queues[ring].journal;
+	struct journal journal = queue(ring)->journal;
 	size_t offset = (size_t)((uint8_t *)journal.entries - (uint8_t *)journal.header);
 
 	CHECK(ring == 0 && journal.bytes <= sizeof(left) && nr_deaths < 2);
@@ -408,7 +440,7 @@ static void would_replay(unsigned int ring)
 /* Nothing is under way, and the journal says so. */
 static bool journal_is_at_rest(unsigned int ring)
 {
-	const struct journal *journal = &queues[ring].journal;
+	const struct journal *journal = &queue(ring)->journal;
 
 	for (uint32_t i = 0; i < journal->header->nr_entries; i++)
 		if (journal->entries[i].state != JOURNAL_FREE)
@@ -428,8 +460,7 @@ static void what_is_public_is_not_replayed(void **state)
 {
 	(void)state;
 	guest_asks(0, 8);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == 8);
 	nr_deaths = 0;
@@ -450,8 +481,7 @@ static void a_ring_alone_is_served_whole(void **state)
 {
 	(void)state;
 	guest_asks(0, 500);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == 500);
 	medium_is_done();
@@ -464,8 +494,7 @@ static void attach_keeping(uint32_t ref)
 {
 	max_kept = 4;
 	asked_ref = ref;
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 }
 
@@ -473,7 +502,7 @@ static void attach_keeping(uint32_t ref)
 static void more_is_asked(uint32_t nr)
 {
 	guest_asks(0, nr);
-	queue_mark(&queues[0].queue);
+	queue_mark(&queue(0)->part.queue);
 	settle();
 }
 
@@ -487,8 +516,8 @@ static void data_of_persistent_grants_stays_where_it_lies(void **state)
 	      asked[0]->vec[0].iov_len == 512);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 3 && fake_xen.nr_copies == 0 && queues[0].stats->in_place == 3);
-	CHECK(queues[0].stats->bytes_read == 3 * 512);
+	CHECK(word(0, 2) == 3 && fake_xen.nr_copies == 0 && queue(0)->stats->in_place == 3);
+	CHECK(queue(0)->stats->bytes_read == 3 * 512);
 }
 
 /* A request one of whose pages cannot be mapped is copied. */
@@ -500,7 +529,7 @@ static void what_is_not_mapped_is_copied(void **state)
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 1 && fake_xen.nr_copies == 1 && queues[0].stats->in_place == 0);
+	CHECK(word(0, 2) == 1 && fake_xen.nr_copies == 1 && queue(0)->stats->in_place == 0);
 }
 
 /* The first that the kernel refuses is made again by way of a buffer, and so is all that follows. */
@@ -517,7 +546,7 @@ static void what_the_kernel_cannot_reach_is_copied(void **state)
 	CHECK(nr_asked == 2 && asked[0]->nr_vec == 0 && asked[1]->nr_vec == 0 && word(0, 2) == 0);
 	medium_is_done();
 	settle();
-	CHECK(word(0, 2) == 2 && queues[0].stats->io_errors == 0);
+	CHECK(word(0, 2) == 2 && queue(0)->stats->io_errors == 0);
 	more_is_asked(3);
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
@@ -529,19 +558,18 @@ static void hold(uint32_t nr)
 {
 	stalls = true;
 	guest_asks(0, nr);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == nr);
 	medium_fails(-ENOSPC);
 	settle();
-	CHECK(queues[0].in[VBD_HELD].nr == nr && word(0, 2) == 0);
+	CHECK(queue(0)->in[VBD_HELD].nr == nr && word(0, 2) == 0);
 	guest_asks(1, 2);
-	queue_mark(&queues[1].queue);
+	queue_mark(&queue(1)->part.queue);
 	settle();
 	medium_is_done();
 	settle();
-	CHECK(word(1, 2) == 2 && share_is_asked(&the_aio.share, queues[0].owner));
+	CHECK(word(1, 2) == 2 && share_is_asked(&the_aio.share, queue(0)->disk));
 }
 
 /* An event of the guest's is wanted for whatever it asks next. */
@@ -586,13 +614,12 @@ static void a_ring_that_is_all_held_goes_on_at_an_admins_word(void **state)
 
 	(void)state;
 	hold(2);
-	all = queues[0].ring.nr_slots;
+	all = queue(0)->ring.nr_slots;
 	more_is_asked(all);
 	for (; nr_asked; settle())
 		medium_fails(-EIO);
-	CHECK(queues[0].in[VBD_HELD].nr == all && word(0, 2) == 0);
-	vbd_queue_tune(&queues[0], &queues[0].tuning, true);
-	settle();
+	CHECK(queue(0)->in[VBD_HELD].nr == all && word(0, 2) == 0);
+	retry();
 	for (; nr_asked; settle())
 		medium_is_done();
 	CHECK(word(0, 2) == all && wants_events(0));
@@ -603,22 +630,20 @@ static void any_error_of_the_medium_is_answered(void **state)
 {
 	(void)state;
 	guest_asks(0, 3);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == 3);
 	medium_fails(-ECANCELED);
 	settle();
-	CHECK(word(0, 2) == 3 && queues[0].stats->io_errors == 3 && journal_is_at_rest(0));
+	CHECK(word(0, 2) == 3 && queue(0)->stats->io_errors == 3 && journal_is_at_rest(0));
 }
 
 /* --- a domain that has shut down --- */
 
 static void domain_halts(bool halted)
 {
-	atomic_store(&domain_halted, halted);
 	for (unsigned int i = 0; i < NR_RINGS; i++)
-		queue_halt_changed(&queues[i].queue, &worker);
+		fake_guest_halt(&disks[i].device, halted);
 	settle();
 }
 
@@ -626,8 +651,7 @@ static void domain_halts(bool halted)
 static void halt_with_five_begun(void)
 {
 	guest_asks(0, 8);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
 	CHECK(nr_asked == 8);
 	begun = 5;
@@ -656,14 +680,11 @@ static void a_halted_queue_ends_without_what_it_had_not_begun(void **state)
 {
 	(void)state;
 	halt_with_five_begun();
-	vbd_queue_detach(&queues[0]);
-	settle();
-	CHECK(nr_detached == 1 && nr_asked == 0);
-	nr_detached = 0;
-	domain_halted = false;
+	detach(0, false);
+	CHECK(nr_asked == 0);
 	attach(0);
 	settle();
-	CHECK(nr_asked == 7 && queues[0].nr_replayed == 0); /* from the ring itself */
+	CHECK(nr_asked == 7 && queue(0)->nr_replayed == 0); /* from the ring itself */
 	medium_is_done();
 	settle();
 }
@@ -672,20 +693,16 @@ static void a_queue_that_is_attached_halted_replays_when_its_domain_runs(void **
 {
 	(void)state;
 	guest_asks(0, 8);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
-	queues[0].keep_journal = true;
 	begun = 0;
-	vbd_queue_detach(&queues[0]);
-	settle();
-	CHECK(nr_detached == 1 && nr_asked == 0 && word(0, 2) == 0);
-	nr_detached = 0;
-	atomic_store(&domain_halted, true);
+	detach(0, true);
+	CHECK(nr_asked == 0 && word(0, 2) == 0);
+	starts_halted = true;
 	resumes = true;
 	attach(0);
 	settle();
-	CHECK(nr_asked == 0 && queues[0].nr_replayed == 8);
+	CHECK(nr_asked == 0 && queue(0)->nr_replayed == 8);
 	domain_halts(false);
 	CHECK(nr_asked == 8);
 	medium_is_done();
@@ -695,28 +712,23 @@ static void a_queue_that_is_attached_halted_replays_when_its_domain_runs(void **
 
 static void what_waits_for_a_limit_is_not_done_when_that_is_lifted(void **state)
 {
-	static struct rate_pair slow = { .packets.min_burst = 1 };
-
 	(void)state;
-	rate_set(&slow.packets, 1, 3600u * 1000000u);
-	rates = &slow;
+	requests_an_hour = 1;
 	guest_asks(1, 3);
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
-	CHECK(nr_asked == 1 && queues[1].throttle.armed);
+	CHECK(nr_asked == 1 && queue(1)->throttle.armed);
 	begun = 1;
 	domain_halts(true);
-	rate_set(&slow.packets, 0, 0);
-	queue_mark(&queues[1].queue);
+	rate_set(&disks[1].rates.packets, 0, 0);
+	queue_mark(&queue(1)->part.queue);
 	settle();
 	medium_is_done();
 	settle();
 	CHECK(word(1, 2) == 1 && nr_asked == 0);
-	vbd_queue_detach(&queues[1]);
-	settle();
-	CHECK(word(1, 2) == 1 && nr_detached == 1 && nr_asked == 0);
-	nr_detached = 0;
+	detach(1, false);
+	CHECK(word(1, 2) == 1 && nr_asked == 0);
+	starts_halted = true;
 	attach(1);
 	settle();
 }
@@ -726,10 +738,9 @@ static void a_halted_barrier_begins_anew(void **state)
 	(void)state;
 	guest_asks(0, 2);
 	rings[0][64 + 112] = 2; /* the second is a barrier */
-	attach(0);
-	attach(1);
+	attach_both();
 	settle();
-	CHECK(nr_asked == 1 && queues[0].in[VBD_TURN].nr == 1);
+	CHECK(nr_asked == 1 && queue(0)->in[VBD_TURN].nr == 1);
 	medium_is_done();
 	settle();
 	CHECK(nr_asked == 1 && asked[0]->op == IMAGE_FLUSH);
@@ -737,7 +748,7 @@ static void a_halted_barrier_begins_anew(void **state)
 	domain_halts(true);
 	medium_is_done();
 	settle();
-	CHECK(nr_asked == 0 && queues[0].in[VBD_TURN].nr == 1);
+	CHECK(nr_asked == 0 && queue(0)->in[VBD_TURN].nr == 1);
 	domain_halts(false);
 	CHECK(nr_asked == 1 && asked[0]->op == IMAGE_FLUSH);
 	medium_is_done();
@@ -754,8 +765,7 @@ static void what_is_held_waits_for_the_domain_too(void **state)
 	(void)state;
 	hold(2);
 	domain_halts(true);
-	vbd_queue_tune(&queues[0], &queues[0].tuning, true);
-	settle();
+	retry();
 	CHECK(nr_asked == 0);
 	domain_halts(false);
 	CHECK(nr_asked == 2);

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/container_of.h"
+#include "blkback/disk.h"
+#include "blkback/nbd_link.h"
+#include "core/nbd_name.h"
+#include "core/statefile.h"
+
+#define PATIENCE_S 5u /* until control is told that the medium does not answer */
+
+static struct disk *disk_of(struct guest_device *device)
+{
+	return (struct disk *)(void *)device;
+}
+
+static struct disk *disk_of_rings(struct ringset *rings)
+{
+	return container_of(rings, struct disk, rings);
+}
+
+static uint64_t sectors_of(const struct disk *disk)
+{
+	return disk->image.bytes / BLKIF_SECTOR_SIZE;
+}
+
+/* --- to control --- */
+
+static void send_plain(struct disk *disk, uint32_t type)
+{
+	struct message message = guest_message(&disk->device, type);
+
+	guest_send(&disk->device, &message);
+}
+
+static void send_error(struct disk *disk, uint32_t type, int err)
+{
+	struct message message = guest_message(&disk->device, type);
+
+	message.error.err = err;
+	guest_send(&disk->device, &message);
+}
+
+static void send_flag(struct disk *disk, uint32_t type, bool on)
+{
+	struct message message = guest_message(&disk->device, type);
+
+	message.flag.on = on;
+	guest_send(&disk->device, &message);
+}
+
+static void send_size(struct disk *disk)
+{
+	struct message message = guest_message(&disk->device, MESSAGE_SIZE);
+
+	message.size.bytes = disk->told * BLKIF_SECTOR_SIZE;
+	guest_send(&disk->device, &message);
+}
+
+/* --- what the rings notice --- */
+
+static void run_notice(struct loop_task *task)
+{
+	struct disk *disk = container_of(task, struct disk, notice);
+	int stall_err, flush_err;
+
+	atomic_store(&disk->noticed, false);
+	stall_err = atomic_exchange(&disk->stall_err, 0);
+	flush_err = atomic_exchange(&disk->flush_err, 0);
+	if (stall_err) {
+		disk->stalled_by = stall_err;
+		send_error(disk, MESSAGE_STALLED, stall_err);
+	}
+	if (flush_err)
+		send_error(disk, MESSAGE_FLUSH_FAILED, flush_err);
+	if (atomic_exchange(&disk->flowed, false))
+		send_plain(disk, MESSAGE_FLOWED);
+	if (atomic_exchange(&disk->dials, false))
+		send_plain(disk, MESSAGE_NBD_CONNECT);
+}
+
+static void notice(struct disk *disk)
+{
+	if (atomic_exchange(&disk->noticed, true))
+		return;
+	disk->notice.run = run_notice;
+	loop_post(disk->rings.home, &disk->notice);
+}
+
+/* Once until the last one was told. */
+void disk_stalled(struct disk *disk, int err)
+{
+	int none = 0;
+
+	if (atomic_compare_exchange_strong(&disk->stall_err, &none, err))
+		notice(disk);
+}
+
+void disk_flush_failed(struct disk *disk, int err)
+{
+	if (atomic_exchange(&disk->refuses, true))
+		return;
+	atomic_store(&disk->flush_err, err);
+	notice(disk);
+}
+
+void disk_flows(struct disk *disk)
+{
+	if (atomic_fetch_sub(&disk->nr_unflowed, 1) > 1)
+		return;
+	atomic_store(&disk->flowed, true);
+	notice(disk);
+}
+
+/* --- what changes while the rings are attached --- */
+
+/* The rings read `now` while they are on their way to it: so what is newer waits for that. */
+static void pass_on(struct disk *disk)
+{
+	if (!disk->device.started || disk->device.stopping || disk->syncing)
+		return;
+	if (disk->next.flow_nr != disk->now.flow_nr)
+		atomic_store(&disk->nr_unflowed, disk->start->nr_rings);
+	disk->now = disk->next;
+	disk->next.tuning.retry = false;
+	disk->changed = false;
+	disk->syncing = true;
+	ringset_sync(&disk->rings);
+}
+
+static void change(struct disk *disk)
+{
+	disk->changed = true;
+	pass_on(disk);
+}
+
+static void rings_synced(struct ringset *rings)
+{
+	struct disk *disk = disk_of_rings(rings);
+
+	disk->syncing = false;
+	if (disk->told != disk->now.nr_sectors) {
+		disk->told = disk->now.nr_sectors;
+		send_size(disk);
+	}
+	if (disk->changed)
+		pass_on(disk);
+}
+
+/* A flush that failed meanwhile is not forgiven by who did not know. */
+static void tune(struct disk *disk, const struct message_disk_tuning *tuning)
+{
+	bool retry = disk->next.tuning.retry || tuning->retry;
+
+	if (tuning->flush_failed)
+		atomic_store(&disk->refuses, true);
+	else if (tuning->retry)
+		atomic_store(&disk->refuses, false);
+	rate_set(&disk->rates.packets, tuning->requests, tuning->requests_usecs);
+	rate_set(&disk->rates.bytes, tuning->bytes, tuning->bytes_usecs);
+	if (tuning->retry || !tuning->stall)
+		disk->stalled_by = 0;
+	disk->next.tuning = *tuning;
+	disk->next.tuning.retry = retry;
+}
+
+/* One question is enough: whoever asks again hears of that one. */
+static void ask_flow(struct disk *disk)
+{
+	if (atomic_load(&disk->nr_unflowed) || disk->next.flow_nr != disk->now.flow_nr)
+		return;
+	disk->next.flow_nr++;
+	change(disk);
+}
+
+/* --- the medium's size, and its end --- */
+
+static void close_image(struct disk *disk);
+
+static void answered_in_time(struct disk *disk)
+{
+	disk->nr_looks = 0;
+	if (disk->late)
+		send_flag(disk, MESSAGE_LATE, false);
+	disk->late = false;
+}
+
+static void ask_size(struct slow_request *req)
+{
+	struct disk *disk = container_of(req, struct disk, asking);
+
+	disk->size_err = image_size(&disk->image, &disk->bytes);
+}
+
+static void size_came(struct slow_request *req)
+{
+	struct disk *disk = container_of(req, struct disk, asking);
+
+	disk->asked = false;
+	answered_in_time(disk);
+	if (disk->closes) {
+		close_image(disk);
+		return;
+	}
+	if (disk->size_err || disk->bytes == disk->image.bytes)
+		return;
+	disk->image.bytes = disk->bytes;
+	disk->next.nr_sectors = sectors_of(disk);
+	change(disk);
+}
+
+/* Once a second, from the start on. */
+static void look(void *user)
+{
+	struct disk *disk = user;
+
+	if ((disk->asked || disk->closes) && ++disk->nr_looks == PATIENCE_S) {
+		disk->late = true;
+		send_flag(disk, MESSAGE_LATE, true);
+	}
+	if (disk->asked || disk->closes)
+		return;
+	disk->asking = (struct slow_request){ .home = disk->rings.home,
+					      .work = ask_size,
+					      .done = size_came };
+	disk->asked = slow_run(disk->slow, &disk->asking) == 0;
+}
+
+static void image_is_closed(struct disk *disk)
+{
+	disk->closes = false;
+	loop_tick_remove(&disk->tick);
+	if (disk->err)
+		guest_device_started(&disk->device, disk->err, disk->why, NULL);
+	else
+		guest_device_stopped(&disk->device);
+}
+
+static void run_close(struct slow_request *req)
+{
+	image_close(&container_of(req, struct disk, closing)->image);
+}
+
+static void close_done(struct slow_request *req)
+{
+	struct disk *disk = container_of(req, struct disk, closing);
+
+	answered_in_time(disk);
+	image_is_closed(disk);
+}
+
+/* Whoever takes the device away next must not find it busy. The medium may hold this up, too. */
+static void close_image(struct disk *disk)
+{
+	disk->closes = true;
+	if (disk->asked && slow_recall(disk->slow, &disk->asking))
+		disk->asked = false;
+	if (disk->asked)
+		return; /* size_came() comes back */
+	if (disk->image.nbd) {
+		image_close(&disk->image); /* nbd_ended() follows */
+		return;
+	}
+	disk->closing = (struct slow_request){ .home = disk->rings.home,
+					       .work = run_close,
+					       .done = close_done };
+	if (slow_run(disk->slow, &disk->closing) == 0)
+		return;
+	image_close(&disk->image);
+	image_is_closed(disk);
+}
+
+/* --- the rings --- */
+
+static void rings_started(struct ringset *rings, int err, const char *why)
+{
+	struct disk *disk = disk_of_rings(rings);
+	struct message_started facts = { .image = image_facts(&disk->image) };
+	unsigned int ring = 0;
+
+	if (err) {
+		while (disk->queues[ring].part.err != err)
+			ring++;
+		disk->err = err;
+		snprintf(disk->why, sizeof(disk->why), "ring %u cannot be attached: %s", ring, why);
+		close_image(disk);
+		return;
+	}
+	for (; ring < disk->start->nr_rings; ring++)
+		facts.nr_replayed += disk->queues[ring].nr_replayed;
+	guest_device_started(&disk->device, 0, "", &facts);
+	loop_tick_add(rings->home, &disk->tick, look, disk);
+	if (disk->changed)
+		pass_on(disk);
+}
+
+static void rings_stopped(struct ringset *rings)
+{
+	close_image(disk_of_rings(rings));
+}
+
+static void rings_broke(struct ringset *rings, int err, const char *why)
+{
+	guest_device_broke(&disk_of_rings(rings)->device, err, why);
+}
+
+/* 0, or -errno when there is no worker for it. A medium may want all rings on one. */
+static int add_ring(struct disk *disk, unsigned int index)
+{
+	struct vbd_queue *q = &disk->queues[index];
+	const struct guest_device *device = &disk->device;
+
+	q->part.worker = disk->image.home ?: guest_worker(device->guest, device, index);
+	if (!q->part.worker)
+		return -errno;
+	q->part.queue.domain_halted = &device->halted;
+	q->disk = disk;
+	q->stats = stats_block_queue(&disk->stats, index);
+	q->shared = &disk->start->rings[index];
+	q->abi = (enum blkif_abi)disk->start->abi;
+	q->trace = disk->start->trace;
+	q->id = (struct trace_id){ .kind = message_kind_name(device->kind),
+				   .domid = device->domid,
+				   .devid = device->devid,
+				   .queue = index };
+	ringset_add(&disk->rings, &q->part, &vbd_ring_ops);
+	return 0;
+}
+
+static int start_rings(struct disk *disk)
+{
+	int err = stats_block_open(&disk->stats, &vbd_stat_list, disk->start->nr_rings);
+
+	disk->told = disk->next.nr_sectors = sectors_of(disk);
+	disk->now = disk->next;
+	for (unsigned int i = 0; i < disk->start->nr_rings && !err; i++)
+		err = add_ring(disk, i);
+	if (!err)
+		ringset_start(&disk->rings);
+	return err;
+}
+
+/* --- an NBD export --- */
+
+static void say_unusable(const struct disk *disk, char why[MESSAGE_WHY_MAX], const char *wrong)
+{
+	snprintf(why, MESSAGE_WHY_MAX, "cannot use the image %.70s: %.60s", disk->start->name,
+		 wrong);
+}
+
+static void nbd_opened(void *user, int err, const char *why, const struct nbd_facts *facts)
+{
+	struct disk *disk = user;
+
+	if (err) {
+		say_unusable(disk, disk->why, why);
+	} else {
+		image_learn(&disk->image, facts);
+		err = start_rings(disk);
+		snprintf(disk->why, sizeof(disk->why), "there is no worker: %s", strerror(-err));
+	}
+	disk->err = err;
+	if (err)
+		close_image(disk);
+}
+
+/* On the link's worker: control is to connect. */
+static void dial(void *user)
+{
+	struct disk *disk = user;
+
+	atomic_store(&disk->dials, true);
+	notice(disk);
+}
+
+static void run_ended(struct loop_task *task)
+{
+	image_is_closed(container_of(task, struct disk, nbd_ended));
+}
+
+/* On its worker, as the last that the link does. */
+static void nbd_ended(void *user)
+{
+	struct disk *disk = user;
+
+	disk->nbd_ended.run = run_ended;
+	loop_post(disk->rings.home, &disk->nbd_ended);
+}
+
+/* nbd_opened() follows. */
+static int open_nbd(struct disk *disk, int *keep_fd, char why[MESSAGE_WHY_MAX])
+{
+	const struct message_start_disk *start = disk->start;
+	struct guest_device *device = &disk->device;
+	struct nbd_link_setup setup = { .worker = guest_worker(device->guest, device, 0),
+					.control = disk->rings.home,
+					.read_only = start->image.read_only,
+					.halted = device->halted,
+					.resume = start->resume,
+					.timeout_s = start->nbd_timeout_s,
+					.keep_fd = keep_fd ? *keep_fd : -1,
+					.keep_lost = start->keep_lost,
+					.connect = dial,
+					.ended = nbd_ended,
+					.dial = disk,
+					.opened = nbd_opened,
+					.user = disk };
+	const char *wrong = "";
+	int err = setup.worker ? nbd_name_parse(start->name, &setup.name, &wrong) : -errno;
+
+	if (!err) {
+		snprintf(setup.who, sizeof(setup.who), "%s", device->name);
+		snprintf(setup.image, sizeof(setup.image), "%s", start->name);
+		err = image_open_nbd(&disk->image, &setup);
+		wrong = err == -EOPNOTSUPP ? "this pvbackd was built without libnbd"
+					   : strerror(-err);
+	}
+	if (err)
+		say_unusable(disk, why, wrong);
+	else if (keep_fd)
+		*keep_fd = -1;
+	return err;
+}
+
+/* --- as in struct guest_device_ops --- */
+
+static bool is_power_of_two(uint32_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+static unsigned int count_fds(const struct message_start_disk *start)
+{
+	return start->nr_rings + !start->nbd + start->keep + start->xentop;
+}
+
+static bool rings_make_sense(const struct message_start_disk *start)
+{
+	if (start->abi > BLKIF_ABI_X86_32 || start->nr_rings == 0 ||
+	    start->nr_rings > MESSAGE_DISK_RINGS)
+		return false;
+	for (uint32_t i = 0; i < start->nr_rings; i++) {
+		uint32_t nr_pages = start->rings[i].nr_pages;
+
+		if (!is_power_of_two(nr_pages) || nr_pages > MESSAGE_RING_PAGES)
+			return false;
+	}
+	return true;
+}
+
+static bool image_makes_sense(const struct message_image *image)
+{
+	return is_power_of_two(image->block) && image->block >= BLKIF_SECTOR_SIZE &&
+	       image->block <= IMAGE_BLOCK_MAX && image->bytes >= image->block &&
+	       image->physical_block >= image->block;
+}
+
+static int check(const struct message_start_disk *start, unsigned int nr_fds)
+{
+	if (!rings_make_sense(start) || nr_fds != count_fds(start))
+		return -EINVAL;
+	return start->nbd || image_makes_sense(&start->image) ? 0 : -EINVAL;
+}
+
+static int take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+static int use_image(struct disk *disk, int *fd, char why[MESSAGE_WHY_MAX])
+{
+	int err = image_use(&disk->image, take(fd), &disk->start->image);
+
+	disk->image.slow = disk->slow;
+	if (!err)
+		err = start_rings(disk);
+	snprintf(why, MESSAGE_WHY_MAX, "%s", strerror(-err));
+	return err;
+}
+
+static void prepare(struct disk *disk)
+{
+	struct guest *guest = disk->device.guest;
+
+	disk->start = &disk->device.start.disk;
+	disk->image = (struct image)IMAGE_CLOSED;
+	atomic_store(&disk->device.halted, disk->start->halted);
+	for (unsigned int i = 0; i < MESSAGE_DISK_RINGS; i++)
+		disk->queues[i].journal_fd = -1;
+	disk->rings.home = guest_loop(guest);
+	disk->rings.started = rings_started;
+	disk->rings.stopped = rings_stopped;
+	disk->rings.broke = rings_broke;
+	disk->rings.synced = rings_synced;
+	disk->max_kept_by_worker = KEPT_MAX / guest_nr_workers(guest);
+	disk->rates.packets.min_burst = 1;
+	disk->rates.packets.max_debt = MESSAGE_DISK_RINGS; /* all may see at once that one may go */
+	disk->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
+}
+
+static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds,
+		      char why[MESSAGE_WHY_MAX])
+{
+	struct disk *disk = disk_of(device);
+	const struct message_start_disk *start = &device->start.disk;
+	int err = check(start, nr_fds);
+
+	prepare(disk);
+	if (err) {
+		snprintf(why, MESSAGE_WHY_MAX, "a start that makes no sense");
+		return err;
+	}
+	for (uint32_t i = 0; i < start->nr_rings; i++)
+		disk->queues[i].journal_fd = take(fds++);
+	if (start->xentop)
+		disk->xentop = xentop_map(fds[nr_fds - start->nr_rings - 1]);
+	disk->slow = slow_new(0);
+	if (!disk->slow)
+		return -ENOMEM;
+	tune(disk, &start->tuning);
+	if (start->nbd)
+		return open_nbd(disk, start->keep ? fds : NULL, why);
+	return use_image(disk, fds, why);
+}
+
+static void disk_stop(struct guest_device *device, const struct message_stop *stop)
+{
+	const struct ring_stop how = { .keep = stop->keep, .abandon = stop->abandon };
+
+	ringset_stop(&disk_of(device)->rings, &how);
+}
+
+static void disk_halt(struct guest_device *device)
+{
+	ringset_halt_changed(&disk_of(device)->rings);
+}
+
+/* What was sent while there was no control, or none that took it. */
+static void tell_again(struct disk *disk)
+{
+	if (disk->refuses)
+		send_error(disk, MESSAGE_FLUSH_FAILED, -EIO);
+	if (disk->stalled_by)
+		send_error(disk, MESSAGE_STALLED, disk->stalled_by);
+	if (disk->late)
+		send_flag(disk, MESSAGE_LATE, true);
+	send_size(disk);
+}
+
+static void disk_message(struct guest_device *device, const struct message *message, int *fds,
+			 unsigned int nr_fds)
+{
+	struct disk *disk = disk_of(device);
+
+	if (message->type == MESSAGE_NBD_CONNECTED && disk->image.nbd) {
+		nbd_link_connected(disk->image.nbd, message->connected.err, message->connected.why,
+				   nr_fds ? take(fds) : -1, message->connected.fenced);
+	} else if (message->type == MESSAGE_TUNE_DISK) {
+		tune(disk, &message->tune_disk);
+		change(disk);
+		if (message->tune_disk.again)
+			tell_again(disk);
+	} else if (message->type == MESSAGE_FLOW) {
+		ask_flow(disk);
+	}
+}
+
+static void disk_tell(struct guest_device *device, struct message_served *served)
+{
+	struct disk *disk = disk_of(device);
+
+	served->flush_failed = disk->refuses;
+	served->stalled = disk->stalled_by != 0;
+	served->bytes = disk->told * BLKIF_SECTOR_SIZE;
+}
+
+static void disk_done(struct guest_device *device)
+{
+	struct disk *disk = disk_of(device);
+
+	image_close(&disk->image);
+	for (unsigned int i = 0; i < MESSAGE_DISK_RINGS; i++)
+		statefile_close(&disk->queues[i].journal_fd);
+	stats_block_close(&disk->stats);
+	xentop_unmap(disk->xentop);
+	disk->xentop = NULL;
+	disk->slow = slow_free(disk->slow);
+}
+
+const struct guest_device_ops disk_device_ops = {
+	.start = MESSAGE_START_DISK,
+	.size = sizeof(struct disk),
+	.begin = disk_begin,
+	.stop = disk_stop,
+	.halt = disk_halt,
+	.message = disk_message,
+	.tell = disk_tell,
+	.done = disk_done,
+};
