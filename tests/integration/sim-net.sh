@@ -149,7 +149,7 @@ suspended_often() {
 }
 dump_says() { # WORDS, of the vif as a whole
 	dump 2
-	grep "dump: vif $dom/0 state" "$log" | tail -n 1 | grep -q " rings=attached$1\$"
+	grep "dump: vif $dom/0 state" "$log" | tail -n 1 | grep -q " rings=attached$1 steer="
 }
 
 detach_under_load() {
