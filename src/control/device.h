@@ -29,16 +29,14 @@ struct message;
 struct registry;
 struct opener;
 struct vif_options;
-struct worker;
 
 /* What every device borrows from the daemon. */
 struct device_env {
 	struct store *store;
-	struct loop *loop;     /* the control loop: workers answer through its mailbox */
-	struct guests *guests; /* borrowed: whoever serves the rings; guests.h */
-	bool served_apart;     /* by processes: when we end they go on */
-	struct worker *workers;
-	unsigned int nr_workers;
+	struct loop *loop;                 /* the control loop */
+	struct guests *guests;             /* borrowed: whoever serves the rings; guests.h */
+	bool served_apart;                 /* by processes: when we end they go on */
+	unsigned int nr_workers;           /* of whoever serves a device's rings, at most */
 	struct opener *opener;             /* borrowed: opens what can hold up who opens it */
 	const char *runtime_dir;           /* borrowed */
 	const struct disk_options *disk;   /* borrowed: for disks that say nothing else */

@@ -36,7 +36,6 @@
 #include "core/trace.h"
 #include "control/watchdog.h"
 #include "guest/main.h"
-#include "guest/worker.h"
 
 enum { EXIT_USAGE = 2 };
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
@@ -48,9 +47,7 @@ struct daemon {
 	struct options options;
 	struct store store;
 	struct loop *loop;
-	struct worker *workers;  /* owned array */
-	unsigned int nr_workers; /* of those that are open */
-	struct opener *opener;   /* owned */
+	struct opener *opener; /* owned */
 	struct device_env env;
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
@@ -86,27 +83,6 @@ static void log_text(char *text)
 			log_info("dump: %s", line);
 }
 
-struct dump_task {
-	struct loop_task task;
-	struct worker *worker; /* NULL: the registry */
-};
-
-static void dump_worker(struct loop_task *task)
-{
-	struct dump_task *dump = (struct dump_task *)(void *)task;
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out) {
-		worker_dump(dump->worker, out);
-		fclose(out);
-		log_text(text);
-	}
-	free(text);
-	free(dump);
-}
-
 static void dump_registry(struct registry *registry)
 {
 	char *text = NULL;
@@ -127,15 +103,6 @@ static void dump_all(struct daemon *daemon)
 		dump_registry(daemon->registry);
 	if (daemon->guests)
 		guests_dump(daemon->guests);
-	for (unsigned int i = 0; i < daemon->nr_workers; i++) {
-		struct dump_task *dump = calloc(1, sizeof(*dump));
-
-		if (!dump)
-			return;
-		dump->task.run = dump_worker;
-		dump->worker = &daemon->workers[i];
-		loop_post(daemon->workers[i].loop, &dump->task);
-	}
 }
 
 /*
@@ -317,30 +284,6 @@ static unsigned int count_workers(const struct daemon *daemon)
 	return daemon->options.nr_workers ?: default_workers();
 }
 
-static int start_workers(struct daemon *daemon)
-{
-	unsigned int wanted = count_workers(daemon);
-
-	daemon->workers = calloc(wanted, sizeof(daemon->workers[0]));
-	if (!daemon->workers)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < wanted; i++) {
-		int err = worker_open(&daemon->workers[i], i, planes);
-
-		if (!err) {
-			daemon->nr_workers++;
-			err = worker_start(&daemon->workers[i]);
-		}
-		if (err) {
-			log_error("cannot start worker %u: %s (are /dev/xen/gntdev and "
-				  "/dev/xen/evtchn there? modprobe xen-gntdev xen-evtchn)",
-				  i, strerror(-err));
-			return err;
-		}
-	}
-	return 0;
-}
-
 static void warn_of_kernel_backends(void)
 {
 	if (access("/sys/bus/xen-backend/drivers/vbd", F_OK) == 0)
@@ -454,8 +397,7 @@ static int start_registry(struct daemon *daemon)
 		.loop = daemon->loop,
 		.guests = daemon->guests,
 		.served_apart = daemon->options.isolation == ISOLATION_GUEST,
-		.workers = daemon->workers,
-		.nr_workers = daemon->nr_workers,
+		.nr_workers = count_workers(daemon),
 		.opener = daemon->opener,
 		.runtime_dir = daemon->options.runtime_dir,
 		.disk = &daemon->options.disk,
@@ -512,8 +454,6 @@ static int start_watchdog(struct daemon *daemon)
 		.control = daemon->loop,
 		.serves = guests_are_live,
 		.user = daemon,
-		.workers = daemon->workers,
-		.nr_workers = daemon->nr_workers,
 		.store = &daemon->store,
 		.held_up = stop_without_xenstored,
 	};
@@ -540,8 +480,6 @@ static int start(struct daemon *daemon)
 	if (!err)
 		tap_keeper_start(daemon->options.runtime_dir);
 	if (!err)
-		err = start_workers(daemon);
-	if (!err)
 		err = start_watchdog(daemon);
 	if (!err)
 		err = open_store(daemon);
@@ -559,11 +497,8 @@ static void stop(struct daemon *daemon)
 	guest_free(daemon->guest);
 	tap_keeper_stop();
 	watchdog_stop(daemon->watchdog);
-	for (unsigned int i = 0; i < daemon->nr_workers; i++)
-		worker_close(&daemon->workers[i]);
 	opener_free(daemon->opener);
 	watchdog_free(daemon->watchdog);
-	free(daemon->workers);
 	store_close(&daemon->store);
 	if (daemon->loop)
 		loop_remove(daemon->loop, daemon->signal_watch);

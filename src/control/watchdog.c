@@ -4,20 +4,12 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
+#include "core/container_of.h"
 #include "core/log.h"
 #include "control/watchdog.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define SLOW_NS  (3 * NS_PER_S) /* for an answer of xenstored's */
-
-/* One question to one loop; goes there and back through the mailboxes. */
-struct ping {
-	struct loop_task task;
-	struct watchdog *watchdog; /* borrowed */
-	struct loop *loop;         /* borrowed: whose life is asked for */
-	bool out;                  /* no answer yet: nothing more is asked */
-	bool failed; /* it has answered that others do not turn; its own until it comes back */
-};
 
 struct watchdog {
 	struct watchdog_setup setup;
@@ -25,58 +17,41 @@ struct watchdog {
 	struct loop_thread thread;
 	struct loop_timer timer;
 	struct loop_tick tick;
-	uint64_t feed_ns;   /* how often; 0: nobody wants to be fed */
-	struct ping *pings; /* owned: the control thread's, then each worker's */
-	unsigned int nr_pings;
+	uint64_t feed_ns; /* how often; 0: nobody wants to be fed */
+	/* The question to the control thread; goes there and back through the mailboxes. */
+	struct loop_task ping;
+	bool out;            /* no answer yet: nothing more is asked */
+	bool failed;         /* the answer was no; the control thread's while it is out */
 	uint64_t slow_since; /* of xenstored, when it was said; 0: it is not slow */
 };
 
-static struct watchdog *watchdog_of(struct loop_task *task)
-{
-	return ((struct ping *)(void *)task)->watchdog;
-}
-
 static void came_back(struct loop_task *task)
 {
-	((struct ping *)(void *)task)->out = false;
+	container_of(task, struct watchdog, ping)->out = false;
 }
 
-/* In the loop that was asked: it turns, so it lives. */
+/* In the control loop: it turns, so it lives. */
 static void asked(struct loop_task *task)
 {
-	struct ping *ping = (struct ping *)(void *)task;
-	const struct watchdog_setup *setup = &ping->watchdog->setup;
+	struct watchdog *watchdog = container_of(task, struct watchdog, ping);
 
-	ping->failed = ping->loop == setup->control && !setup->serves(setup->user);
+	watchdog->failed = !watchdog->setup.serves(watchdog->setup.user);
 	task->run = came_back;
-	loop_post(watchdog_of(task)->loop, task);
-}
-
-static bool is_excused(const struct watchdog *watchdog, const struct ping *ping)
-{
-	return ping == &watchdog->pings[0] && watchdog->setup.store->asked_ns;
+	loop_post(watchdog->loop, task);
 }
 
 static bool all_live(const struct watchdog *watchdog)
 {
-	for (unsigned int i = 0; i < watchdog->nr_pings; i++)
-		if ((watchdog->pings[i].out && !is_excused(watchdog, &watchdog->pings[i])) ||
-		    watchdog->pings[i].failed)
-			return false;
-	return true;
+	return watchdog->out ? watchdog->setup.store->asked_ns != 0 : !watchdog->failed;
 }
 
-static void ask_all(struct watchdog *watchdog)
+static void ask(struct watchdog *watchdog)
 {
-	for (unsigned int i = 0; i < watchdog->nr_pings; i++) {
-		struct ping *ping = &watchdog->pings[i];
-
-		if (ping->out)
-			continue;
-		ping->out = true;
-		ping->task.run = asked;
-		loop_post(ping->loop, &ping->task);
-	}
+	if (watchdog->out)
+		return;
+	watchdog->out = true;
+	watchdog->ping.run = asked;
+	loop_post(watchdog->setup.control, &watchdog->ping);
 }
 
 static void feed(void *user)
@@ -86,7 +61,7 @@ static void feed(void *user)
 	loop_timer_set(watchdog->loop, &watchdog->timer, watchdog->feed_ns, feed, watchdog);
 	if (all_live(watchdog))
 		sd_notify(0, "WATCHDOG=1");
-	ask_all(watchdog);
+	ask(watchdog);
 }
 
 static void look_at_xenstored(void *user)
@@ -121,21 +96,6 @@ static void begin(void *user)
 		feed(watchdog);
 }
 
-static int setup_pings(struct watchdog *watchdog)
-{
-	const struct watchdog_setup *setup = &watchdog->setup;
-
-	watchdog->nr_pings = 1 + setup->nr_workers;
-	watchdog->pings = calloc(watchdog->nr_pings, sizeof(watchdog->pings[0]));
-	if (!watchdog->pings)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < watchdog->nr_pings; i++)
-		watchdog->pings[i] =
-			(struct ping){ .watchdog = watchdog,
-				       .loop = i ? setup->workers[i - 1].loop : setup->control };
-	return 0;
-}
-
 static int start(struct watchdog *watchdog)
 {
 	uint64_t usec = 0;
@@ -148,9 +108,6 @@ static int start(struct watchdog *watchdog)
 	watchdog->loop = loop_new();
 	if (!watchdog->loop)
 		return -ENOMEM;
-	err = setup_pings(watchdog);
-	if (err)
-		return err;
 	loop_timer_set(watchdog->loop, &watchdog->timer, 0, begin, watchdog);
 	return loop_thread_start(&watchdog->thread, watchdog->loop);
 }
@@ -183,7 +140,6 @@ struct watchdog *watchdog_free(struct watchdog *watchdog)
 		return NULL;
 	watchdog_stop(watchdog);
 	loop_free(watchdog->loop);
-	free(watchdog->pings);
 	free(watchdog);
 	return NULL;
 }

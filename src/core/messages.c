@@ -87,11 +87,22 @@ static bool is_about(const struct message *message, enum about about)
 
 #define END_TEXT(text) ((text)[sizeof(text) - 1] = '\0')
 
+/* It goes into the log and into xenstore, as one line. */
+static void plain_text(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+#define PLAIN_TEXT(text) plain_text(text, sizeof(text))
+
 static void end_texts(struct message *message)
 {
 	switch (message->type) {
 	case MESSAGE_HELLO:
-		END_TEXT(message->hello.version);
+		PLAIN_TEXT(message->hello.version);
 		break;
 	case MESSAGE_START_DISK:
 		END_TEXT(message->disk.name);
@@ -101,15 +112,15 @@ static void end_texts(struct message *message)
 		END_TEXT(message->capture.name);
 		break;
 	case MESSAGE_STARTED:
-		END_TEXT(message->started.why);
+		PLAIN_TEXT(message->started.why);
 		break;
 	case MESSAGE_DEVICE:
-		END_TEXT(message->served.broke.why);
+		PLAIN_TEXT(message->served.broke.why);
 		break;
 	case MESSAGE_BROKE:
 	case MESSAGE_STALLED:
 	case MESSAGE_FLUSH_FAILED:
-		END_TEXT(message->error.why);
+		PLAIN_TEXT(message->error.why);
 		break;
 	case MESSAGE_NBD_CONNECTED:
 		END_TEXT(message->connected.why);

@@ -378,7 +378,6 @@ static void begin_once(void)
 	HOLDS(store_open(&store) == 0 && worker_open(&worker, 0, planes) == 0);
 	env = (struct device_env){ .store = &store,
 				   .loop = loop_new(),
-				   .workers = &worker,
 				   .nr_workers = 1,
 				   .runtime_dir = runtime_dir,
 				   .disk = &disk_options_default };
@@ -550,6 +549,23 @@ static void trouble(struct fuzz_input *in)
 	}
 }
 
+/* What a side that a guest has taken over says while it serves: but for its start and end, whatever it likes. */
+static void lie(struct fuzz_input *in)
+{
+	static const uint32_t types[] = { MESSAGE_BROKE,        MESSAGE_STALLED, MESSAGE_SIZE,
+					  MESSAGE_FLUSH_FAILED, MESSAGE_FLOWED,  MESSAGE_TUNED,
+					  MESSAGE_STOPPED };
+	struct served *it = &served[fuzz_u8(in) % MAX_PROBES];
+	struct message message;
+
+	if (!it->dev || it->dev->activity != DEVICE_ATTACHED)
+		return;
+	message = guest_message(&it->disk.device, types[fuzz_u8(in) % 7]);
+	fuzz_bytes(in, (uint8_t *)&message.error, 24);
+	HOLDS(message_check(&message, message_bytes(message.type), 0, MESSAGE_FROM_GUEST) == 0);
+	it->dev->ops->answer(it->dev, &message, NULL, 0);
+}
+
 static bool is_plugged_in(const struct names *n)
 {
 	char path[96];
@@ -648,6 +664,9 @@ static void event(struct fuzz_input *in, struct registry **registry)
 	case 19:
 	case 20:
 		turn(worker.loop);
+		break;
+	case 21:
+		lie(in);
 		break;
 	case 31:
 		*registry = restart(*registry);

@@ -133,6 +133,9 @@ static void a_text_ends_inside_its_message(void **state)
 	memset(message.started.why, 'x', sizeof(message.started.why));
 	CHECK(passes(&message, message_bytes(MESSAGE_STARTED), MESSAGE_FROM_GUEST));
 	CHECK(strlen(message.started.why) == sizeof(message.started.why) - 1);
+	strcpy(message.started.why, "two\nlines\x1b[2J");
+	CHECK(message_check(&message, message_bytes(MESSAGE_STARTED), 0, MESSAGE_FROM_GUEST) == 0);
+	CHECK(!strcmp(message.started.why, "two?lines?[2J"));
 }
 
 static void a_kind_has_one_name(void **state)
