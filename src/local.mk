@@ -26,6 +26,7 @@ libpvb_a_SOURCES = \
 	src/guest/grant.c src/guest/grant.h \
 	src/guest/guest.c src/guest/guest.h \
 	src/guest/main.c src/guest/main.h \
+	src/guest/pass_clock.c src/guest/pass_clock.h \
 	src/guest/ringset.c src/guest/ringset.h \
 	src/guest/stats.c src/guest/stats.h \
 	src/guest/worker.c src/guest/worker.h \

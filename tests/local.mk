@@ -28,6 +28,7 @@ unit_tests = \
 	tests/unit/test-nbd-name \
 	tests/unit/test-opener \
 	tests/unit/test-parse \
+	tests/unit/test-pass-clock \
 	tests/unit/test-stats \
 	tests/unit/test-options \
 	tests/unit/test-statefile
@@ -110,6 +111,10 @@ tests_unit_test_opener_LDADD = $(UNIT_LIBS)
 tests_unit_test_parse_SOURCES = tests/unit/test-parse.c tests/unit/unit.h
 tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_pass_clock_SOURCES = tests/unit/test-pass-clock.c tests/unit/unit.h
+tests_unit_test_pass_clock_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pass_clock_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_stats_SOURCES = tests/unit/test-stats.c tests/unit/unit.h
 tests_unit_test_stats_CFLAGS = $(UNIT_CFLAGS)

@@ -383,6 +383,7 @@ static void aio_submit(void *ctx)
 	struct aio *aio = ctx;
 
 	submit_all(aio);
+	worker_time_passes(aio->worker);
 	reap(aio);
 	if (!STAILQ_EMPTY(&aio->todo)) /* next steps of what was reaped */
 		submit_all(aio);

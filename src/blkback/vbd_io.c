@@ -8,6 +8,16 @@
 /* What an operation consists of, in this order; has_step() says which it has. */
 enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
 
+/* WAITING says so itself when it is for something else: see wait_for(). */
+static const enum vbd_stage stages[VBD_NR_STATES] = {
+	[VBD_TURN] = VBD_STAGE_ORDER,     [VBD_WAITING] = VBD_STAGE_ORDER,
+	[VBD_CLAIMING] = VBD_STAGE_ORDER, [VBD_READY] = VBD_STAGE_ORDER,
+	[VBD_COPYING] = VBD_STAGE_COPY,   [VBD_FETCHED] = VBD_STAGE_COPY,
+	[VBD_GIVING] = VBD_STAGE_COPY,    [VBD_SUBMITTED] = VBD_STAGE_MEDIUM,
+	[VBD_HELD] = VBD_STAGE_HELD,      [VBD_FINISHED] = VBD_STAGE_ANSWER,
+	[VBD_IDLE] = VBD_STAGE_ANSWER,
+};
+
 /* The slot that was used last is used again first, still in the cache. */
 void vbd_io_move(struct vbd_io *io, enum vbd_state state)
 {
@@ -16,6 +26,8 @@ void vbd_io_move(struct vbd_io *io, enum vbd_state state)
 	TAILQ_REMOVE(&from->ios, io, link);
 	from->nr--;
 	io->state = state;
+	if (io->times.stage != stages[state])
+		vbd_times_enter(&io->times, stages[state], worker_now(io->queue->part.worker));
 	if (state == VBD_IDLE)
 		TAILQ_INSERT_HEAD(&to->ios, io, link);
 	else
@@ -77,6 +89,7 @@ void vbd_io_failed(struct vbd_io *io, long result)
 	bool hold = err && q->tuning.stall && !q->unbound;
 
 	stat_add(&q->stats->io_errors, 1);
+	stat_add(&q->stats->no_space, err == -ENOSPC || err == -EDQUOT);
 	if (hold && !q->stopping)
 		vbd_stall(io, err);
 	else if (hold && q->part.queue.halted)
@@ -398,6 +411,11 @@ void vbd_io_ready(struct vbd_io *io)
 
 /* --- forward --- */
 
+static void wait_for(struct vbd_io *io, enum vbd_stage stage)
+{
+	vbd_times_enter(&io->times, stage, worker_now(io->queue->part.worker));
+}
+
 /* In the guest's own pages, or in a buffer. */
 static bool find_place(struct vbd_io *io)
 {
@@ -406,9 +424,11 @@ static bool find_place(struct vbd_io *io)
 		return true;
 	io->buf = aio_get_buffer(&io->queue->client, io->span);
 	io->buf_bytes = io->span;
-	if (!io->buf)
-		stat_add(&io->queue->stats->buffer_waits, 1);
-	return io->buf != NULL;
+	if (io->buf)
+		return true;
+	stat_add(&io->queue->stats->buffer_waits, 1);
+	wait_for(io, VBD_STAGE_BUFFER);
+	return false;
 }
 
 static void may_go(void *user)
@@ -434,6 +454,7 @@ static bool pay(struct vbd_io *io)
 	if (io->paid)
 		return true;
 	stat_add(&q->stats->throttled, 1);
+	wait_for(io, VBD_STAGE_LIMIT);
 	loop_timer_set(q->part.worker->loop, &q->throttle, wait_ns, may_go, q);
 	return false;
 }

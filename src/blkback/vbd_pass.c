@@ -20,10 +20,9 @@ static void count(struct vbd_io *io)
 	struct vbd_queue *q = io->queue;
 
 	vbd_stats_take(q->stats, req);
-	if (!q->disk->xentop)
-		return;
-	io->taken_ns = loop_now_ns();
-	xentop_taken(q->disk->xentop, req);
+	vbd_times_begin(&io->times, worker_now(q->part.worker));
+	if (q->disk->xentop)
+		xentop_taken(q->disk->xentop, req);
 }
 
 void vbd_io_prepare(struct vbd_io *io)
@@ -57,7 +56,7 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 	struct blk_request *req = &io->entry->req;
 	enum blkif_fault fault;
 
-	io->taken_ns = 0;
+	io->times.taken_ns = 0;
 	q->moved = true;
 	fault = blkif_parse(q->abi, slot, &q->limits, req);
 	journal_take(&q->journal, io->entry, q->ring.req_cons - 1);
@@ -223,6 +222,17 @@ static void give(struct queue *queue)
 
 /* --- answer --- */
 
+static void count_answer(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+	uint64_t now_ns = worker_now(q->part.worker);
+
+	vbd_stats_answer(q->stats, &io->times, now_ns);
+	if (q->disk->xentop)
+		xentop_answered(q->disk->xentop, &io->entry->req, io->status == BLKIF_OKAY,
+				io->bytes, now_ns - io->times.taken_ns);
+}
+
 static void respond(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
@@ -230,9 +240,8 @@ static void respond(struct vbd_io *io)
 	uint8_t rsp[BLKIF_RESPONSE_MAX];
 	size_t size = blkif_response(q->abi, req->id, req->op, io->status, rsp);
 
-	if (q->disk->xentop && io->taken_ns)
-		xentop_answered(q->disk->xentop, req, io->status == BLKIF_OKAY, io->bytes,
-				loop_now_ns() - io->taken_ns);
+	if (io->times.taken_ns)
+		count_answer(io);
 	ring_put(&q->ring, rsp, size);
 	journal_answer(io->entry);
 	trace(q->trace, TRACE_BLK, &q->id, "answer op=%s id=%llu status=%d", blkif_op_name(req->op),
@@ -306,6 +315,34 @@ static bool is_polled(struct vbd_queue *q)
 	return now < q->poll_until;
 }
 
+/* Each list is in the order in which its requests came into it. */
+static uint64_t oldest_of(const struct vbd_queue *q)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (unsigned int state = VBD_IDLE + 1; state < VBD_NR_STATES; state++) {
+		const struct vbd_io *io = vbd_queue_first(q, (enum vbd_state)state);
+
+		if (io && io->times.taken_ns && io->times.taken_ns < oldest)
+			oldest = io->times.taken_ns;
+	}
+	return oldest == UINT64_MAX ? 0 : oldest;
+}
+
+/* What this pass leaves. */
+static void show(struct vbd_queue *q)
+{
+	const struct vbd_io *submitted = vbd_queue_first(q, VBD_SUBMITTED);
+
+	stat_set(&q->stats->in_flight, vbd_queue_in_flight(q));
+	stat_set(&q->stats->submitted, q->in[VBD_SUBMITTED].nr);
+	stat_set(&q->stats->oldest, oldest_of(q));
+	stat_set(&q->stats->oldest_submitted, submitted ? submitted->times.since_ns : 0);
+	if (q->kept.max)
+		vbd_stats_kept(q->stats, &q->kept);
+	stat_set(&q->stats->submit_waits, q->client.nr_waited);
+}
+
 static bool answer(struct queue *queue)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
@@ -317,9 +354,7 @@ static bool answer(struct queue *queue)
 		stand_still(q);
 	if (q->in[VBD_FINISHED].nr || q->kick)
 		respond_all(q);
-	if (q->kept.max)
-		vbd_stats_kept(q->stats, &q->kept);
-	stat_set(&q->stats->submit_waits, q->client.nr_waited);
+	show(q);
 	vbd_queue_look_at_flow(q);
 	if (q->stopping && vbd_queue_in_flight(q) == 0 && aio_is_idle(&q->client))
 		ring_part_drained(&q->part);

@@ -88,8 +88,8 @@ struct vbd_io {
 	uint8_t edge;        /* of those blocks that are read before a write: the next one */
 	uint32_t first_copy; /* of this pass's batch */
 	uint32_t nr_copies;  /* in it; what is kept mapped needs none */
-	uint64_t taken_ns;   /* for xentop; 0: not counted */
 	uint8_t step;        /* enum vbd_step */
+	struct vbd_times times;
 	enum blkif_status status;
 };
 

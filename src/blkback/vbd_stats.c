@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "blkback/vbd_stats.h"
 
-static const struct stat_entry rows[] = { VBD_STATS(STAT_AS_COUNTER, STAT_AS_GAUGE) };
+_Static_assert(offsetof(struct vbd_stats, time_answer) - offsetof(struct vbd_stats, time_order) ==
+		       VBD_STAGE_ANSWER * sizeof(struct stat_times),
+	       "the stages are in the order of the list");
 
-const struct stat_list vbd_stat_list = { "vbd", rows, sizeof(rows) / sizeof(rows[0]) };
+static const struct stat_entry rows[] = { STAT_ENTRIES(VBD_STATS) };
+
+const struct stat_list vbd_stat_list = { "vbd", rows, sizeof(rows) / sizeof(rows[0]),
+					 sizeof(struct vbd_stats) };
 
 void vbd_stats_take(struct vbd_stats *stats, const struct blk_request *req)
 {
@@ -29,6 +34,17 @@ void vbd_stats_refuse(struct vbd_stats *stats, enum blkif_fault fault)
 	};
 
 	stat_add(counters[fault], 1);
+}
+
+void vbd_stats_answer(struct vbd_stats *stats, struct vbd_times *times, uint64_t now_ns)
+{
+	struct stat_times *const stages = &stats->time_order;
+
+	vbd_times_enter(times, VBD_STAGE_ANSWER, now_ns);
+	for (unsigned int i = 0; i < VBD_NR_STAGES; i++)
+		if (times->spent_ns[i])
+			stat_took(&stages[i], 0, times->spent_ns[i], 1);
+	stat_took(&stats->time_total, times->taken_ns, now_ns, 1);
 }
 
 void vbd_stats_kept(struct vbd_stats *stats, const struct kept *kept)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/loop.h"
 #include "guest/stats.h"
 
 #define MAGIC     "pvbstats"
@@ -31,6 +32,11 @@ struct header {
 static size_t in_lines(size_t bytes)
 {
 	return (bytes + LINE - 1) / LINE * LINE;
+}
+
+static uint32_t words_of(const struct stat_row *row)
+{
+	return row->kind == STAT_TIMES ? sizeof(struct stat_times) / sizeof(uint64_t) : 1;
 }
 
 /* --- the block --- */
@@ -67,7 +73,7 @@ static int map_block(struct stats_block *block)
 int stats_block_open(struct stats_block *block, const struct stat_list *list, uint32_t nr_queues)
 {
 	size_t first = in_lines(sizeof(struct header) + list->nr * sizeof(struct stat_row));
-	size_t stride = in_lines(list->nr * sizeof(uint64_t));
+	size_t stride = in_lines(list->bytes);
 	int err;
 
 	*block = (struct stats_block){ .bytes = first + nr_queues * stride,
@@ -107,8 +113,8 @@ static bool is_text(const char *text, size_t size)
 static bool is_row(const struct stat_row *row)
 {
 	return row->name[0] && is_text(row->name, sizeof(row->name)) &&
-	       is_text(row->unit, sizeof(row->unit)) &&
-	       (row->kind == STAT_COUNTER || row->kind == STAT_GAUGE);
+	       is_text(row->unit, sizeof(row->unit)) && row->kind >= STAT_COUNTER &&
+	       row->kind < STAT_NR_KINDS;
 }
 
 /* Everything lies within the block, in this order. */
@@ -118,13 +124,13 @@ static bool fits(const struct header *h, size_t bytes)
 
 	return h->nr_rows && h->nr_queues && h->first >= rows_end &&
 	       (h->first | h->stride) % sizeof(uint64_t) == 0 &&
-	       h->stride >= h->nr_rows * sizeof(uint64_t) &&
 	       h->first + (uint64_t)h->nr_queues * h->stride <= bytes;
 }
 
 static int read_rows(struct stats_view *view)
 {
 	struct header h; /* our copy */
+	uint64_t words = 0;
 
 	memcpy(&h, view->mem, sizeof(h));
 	if (memcmp(h.magic, MAGIC, sizeof(h.magic)) != 0 || h.version != VERSION ||
@@ -134,9 +140,13 @@ static int read_rows(struct stats_view *view)
 	if (!view->rows)
 		return -ENOMEM;
 	memcpy(view->rows, view->mem + sizeof(h), h.nr_rows * sizeof(view->rows[0]));
-	for (uint32_t i = 0; i < h.nr_rows; i++)
+	for (uint32_t i = 0; i < h.nr_rows; i++) {
 		if (!is_row(&view->rows[i]))
 			return -EBADMSG;
+		words += words_of(&view->rows[i]);
+	}
+	if (words * sizeof(uint64_t) > h.stride)
+		return -EBADMSG;
 	view->nr_rows = h.nr_rows;
 	view->nr_queues = h.nr_queues;
 	view->first = h.first;
@@ -186,32 +196,119 @@ void stats_view_close(struct stats_view *view)
 	*view = (struct stats_view){ 0 };
 }
 
-const uint64_t *stats_view_queue(const struct stats_view *view, uint32_t index)
+static const uint64_t *words_of_queue(const struct stats_view *view, uint32_t queue)
 {
-	if (index >= view->nr_queues)
+	return (const uint64_t *)(const void *)(view->mem + view->first + queue * view->stride);
+}
+
+const uint64_t *stats_view_find(const struct stats_view *view, uint32_t queue, const char *name,
+				enum stat_kind kind)
+{
+	const uint64_t *words;
+
+	if (queue >= view->nr_queues)
 		return NULL;
-	return (const uint64_t *)(const void *)(view->mem + view->first + index * view->stride);
+	words = words_of_queue(view, queue);
+	for (uint32_t i = 0; i < view->nr_rows; i++) {
+		if (view->rows[i].kind == kind && strcmp(view->rows[i].name, name) == 0)
+			return words;
+		words += words_of(&view->rows[i]);
+	}
+	return NULL;
+}
+
+/* --- times --- */
+
+uint64_t stat_bucket_begin(uint32_t bucket)
+{
+	return bucket == 0 ? 0 : (uint64_t)(4 + (bucket - 1) % 4) << ((bucket - 1) / 4 + 8);
+}
+
+struct stat_times stat_times_get(const uint64_t *words)
+{
+	struct stat_times times = { .sum = stat_get(words) };
+
+	for (uint32_t i = 0; i < STAT_BUCKETS; i++)
+		times.buckets[i] = stat_get(words + 1 + i);
+	return times;
+}
+
+uint64_t stat_times_count(const struct stat_times *times)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < STAT_BUCKETS; i++)
+		count += times->buckets[i];
+	return count;
+}
+
+/* Within a bucket they are taken to lie evenly; of the last one only the beginning is known. */
+uint64_t stat_times_quantile(const struct stat_times *times, uint32_t per_mille)
+{
+	double left = (double)stat_times_count(times) * per_mille / 1000;
+
+	for (uint32_t i = 0; i < STAT_BUCKETS - 1; i++) {
+		double in_it = (double)times->buckets[i];
+		uint64_t begin = stat_bucket_begin(i);
+
+		if (in_it > 0 && left <= in_it)
+			return begin + (uint64_t)((double)(stat_bucket_begin(i + 1) - begin) *
+						  left / in_it);
+		left -= in_it;
+	}
+	return stat_bucket_begin(STAT_BUCKETS - 1);
 }
 
 /* --- as text --- */
 
-static void print_row(const struct stat_row *row, const uint64_t *word, FILE *out)
+static void print_times(const struct stat_row *row, const uint64_t *words, FILE *out)
 {
-	fprintf(out, " %s=%" PRIu64, row->name, stat_get(word));
+	struct stat_times times = stat_times_get(words);
+	uint64_t count = stat_times_count(&times);
+
+	if (!count)
+		return;
+	fprintf(out,
+		" %s_count=%" PRIu64 " %s_mean_us=%" PRIu64 " %s_p50_us=%" PRIu64
+		" %s_p99_us=%" PRIu64,
+		row->name, count, row->name, times.sum / count / 1000, row->name,
+		stat_times_quantile(&times, 500) / 1000, row->name,
+		stat_times_quantile(&times, 990) / 1000);
+}
+
+static uint64_t age(uint64_t since_ns, uint64_t now_ns)
+{
+	return since_ns && since_ns < now_ns ? now_ns - since_ns : 0;
+}
+
+/* Returns the words of the next row. */
+static const uint64_t *print_row(const struct stat_row *row, const uint64_t *words, uint64_t now_ns,
+				 FILE *out)
+{
+	uint64_t value = stat_get(words);
+
+	if (row->kind == STAT_TIMES)
+		print_times(row, words, out);
+	else
+		fprintf(out, " %s=%" PRIu64, row->name,
+			row->kind == STAT_SINCE ? age(value, now_ns) : value);
+	return words + words_of(row);
 }
 
 void stats_view_print(const struct stats_view *view, uint32_t queue, FILE *out)
 {
-	const uint64_t *words = stats_view_queue(view, queue);
+	const uint64_t *words = words_of_queue(view, queue);
+	uint64_t now_ns = loop_now_ns();
 
-	for (uint32_t i = 0; words && i < view->nr_rows; i++)
-		print_row(&view->rows[i], words + i, out);
+	for (uint32_t i = 0; i < view->nr_rows; i++)
+		words = print_row(&view->rows[i], words, now_ns, out);
 }
 
 void stats_print(const struct stat_list *list, const void *stats, FILE *out)
 {
 	const uint64_t *words = stats;
+	uint64_t now_ns = loop_now_ns();
 
 	for (uint32_t i = 0; i < list->nr; i++)
-		print_row(&list->entries[i].row, words + i, out);
+		words = print_row(&list->entries[i].row, words, now_ns, out);
 }

@@ -20,6 +20,21 @@
 enum stat_kind {
 	STAT_COUNTER = 1, /* only grows */
 	STAT_GAUGE,
+	STAT_SINCE, /* when something began, by CLOCK_MONOTONIC, in ns; 0: there is nothing */
+	STAT_TIMES, /* how long something took, and how often: struct stat_times */
+	STAT_NR_KINDS
+};
+
+/*
+ * From 1 us (1,024 ns) to 69 s each octave has four buckets of the same width; the first one is for less, the last one
+ * for more.
+ */
+#define STAT_OCTAVES 26u
+#define STAT_BUCKETS (STAT_OCTAVES * 4 + 2)
+
+struct stat_times {
+	uint64_t sum; /* ns */
+	uint64_t buckets[STAT_BUCKETS];
 };
 
 /* As it lies in the block. Both texts end with a zero. */
@@ -39,16 +54,21 @@ struct stat_list {
 	const char *name; /* "vbd", "vif" */
 	const struct stat_entry *entries;
 	uint32_t nr;
+	size_t bytes; /* of its struct */
 };
 
-/* For a list `LIST(COUNTER, GAUGE)` of rows (name, unit, help): the members of its struct; its rows. */
-#define STAT_WORD(name_, unit_, help_) uint64_t name_;
-#define STAT_ROW(name_, unit_, kind_)                                                              \
-	{                                                                                          \
-		.name = #name_, .unit = unit_, .kind = kind_                                       \
-	}
-#define STAT_AS_COUNTER(name_, unit_, help_) { STAT_ROW(name_, unit_, STAT_COUNTER), help_ },
-#define STAT_AS_GAUGE(name_, unit_, help_)   { STAT_ROW(name_, unit_, STAT_GAUGE), help_ },
+/* For a list `LIST(COUNTER, GAUGE, SINCE, TIMES)` of rows (name, unit, help): the members of its struct; its rows. */
+#define STAT_MEMBERS(LIST) LIST(STAT_WORD, STAT_WORD, STAT_WORD, STAT_WORDS)
+#define STAT_ENTRIES(LIST) LIST(STAT_IS_COUNTER, STAT_IS_GAUGE, STAT_IS_SINCE, STAT_IS_TIMES)
+
+#define STAT_WORD(name_, unit_, help_)  uint64_t name_;
+#define STAT_WORDS(name_, unit_, help_) struct stat_times name_;
+#define STAT_ENTRY(name_, unit_, kind_, help_)                                                     \
+	{ { .name = #name_, .unit = unit_, .kind = kind_ }, help_ },
+#define STAT_IS_COUNTER(name_, unit_, help_) STAT_ENTRY(name_, unit_, STAT_COUNTER, help_)
+#define STAT_IS_GAUGE(name_, unit_, help_)   STAT_ENTRY(name_, unit_, STAT_GAUGE, help_)
+#define STAT_IS_SINCE(name_, unit_, help_)   STAT_ENTRY(name_, unit_, STAT_SINCE, help_)
+#define STAT_IS_TIMES(name_, unit_, help_)   STAT_ENTRY(name_, unit_, STAT_TIMES, help_)
 
 /* The worker: nobody else writes the word, so nothing here is locked. */
 static inline void stat_set(uint64_t *word, uint64_t value)
@@ -59,6 +79,30 @@ static inline void stat_set(uint64_t *word, uint64_t value)
 static inline void stat_add(uint64_t *word, uint64_t n)
 {
 	stat_set(word, *word + n);
+}
+
+/* The bucket of so many ns; and where it begins. */
+static inline uint32_t stat_bucket(uint64_t ns)
+{
+	uint64_t quarters = ns >> 8; /* of the first octave's beginning */
+	uint32_t octave = quarters < 4 ? 0 : 61 - (uint32_t)__builtin_clzll(quarters);
+
+	if (quarters < 4)
+		return 0;
+	if (octave >= STAT_OCTAVES)
+		return STAT_BUCKETS - 1;
+	return 1 + octave * 4 + (uint32_t)(quarters >> octave & 3);
+}
+uint64_t stat_bucket_begin(uint32_t bucket);
+
+/* `nr` times it took from then until now. A clock that goes back by a little counts as nothing. */
+static inline void stat_took(struct stat_times *times, uint64_t since_ns, uint64_t now_ns,
+			     uint64_t nr)
+{
+	uint64_t ns = now_ns > since_ns ? now_ns - since_ns : 0;
+
+	stat_add(&times->sum, ns * nr);
+	stat_add(&times->buckets[stat_bucket(ns)], nr);
 }
 
 /* --- the block, for who counts --- */
@@ -95,15 +139,24 @@ struct stats_view {
 int stats_view_open(struct stats_view *view, int fd);
 /* Idempotent; fine for one that is zero. */
 void stats_view_close(struct stats_view *view);
-/* A queue's words, one for each row. NULL when there is no such queue. */
-const uint64_t *stats_view_queue(const struct stats_view *view, uint32_t index);
+/* A figure of a queue by its name: the words of its kind, to be read by stat_get(). NULL when there is none. */
+const uint64_t *stats_view_find(const struct stats_view *view, uint32_t queue, const char *name,
+				enum stat_kind kind);
 /* A word as it is now. */
 static inline uint64_t stat_get(const uint64_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
-/* Write a queue's figures, " name=value" each. */
+/* A copy of times to reckon with; how often it was; and what so many of a thousand did not exceed, about. */
+struct stat_times stat_times_get(const uint64_t *words);
+uint64_t stat_times_count(const struct stat_times *times);
+uint64_t stat_times_quantile(const struct stat_times *times, uint32_t per_mille);
+
+/*
+ * Write a queue's figures, " name=value" each: of what began its age in ns; of times that were taken
+ * " name_count=N name_mean_us=N name_p50_us=N name_p99_us=N".
+ */
 void stats_view_print(const struct stats_view *view, uint32_t queue, FILE *out);
 /* The same of a queue's struct in this process. */
 void stats_print(const struct stat_list *list, const void *stats, FILE *out);

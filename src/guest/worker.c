@@ -236,6 +236,7 @@ static void copy_and_act(struct worker *worker)
 
 	do {
 		grant_batch_run(&worker->copies, worker->xgt);
+		worker_time_passes(worker);
 		TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
 			queue->ops->act(queue);
 	} while (grant_batch_waits(&worker->copies));
@@ -275,11 +276,13 @@ static bool pass(void *user)
 	for (unsigned int i = 0; i < PLANE_NR; i++)
 		if (worker->planes[i] && worker->planes[i]->submit)
 			worker->planes[i]->submit(worker->plane_ctx[i]);
+	worker_time_passes(worker);
 
 	grant_batch_reset(&worker->copies);
 	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
 		queue->ops->give(queue);
 	grant_batch_run(&worker->copies, worker->xgt);
+	worker_time_passes(worker);
 
 	/* A queue that has more to do goes behind the others. */
 	TAILQ_CONCAT(&batch, &worker->dirty, dirty_link);
@@ -293,6 +296,7 @@ static bool pass(void *user)
 unmask:
 	if (worker->nr_fired)
 		unmask_ports(worker);
+	worker->now_ns = 0;
 	return !TAILQ_EMPTY(&worker->dirty);
 }
 
@@ -347,6 +351,7 @@ int worker_open(struct worker *worker, unsigned int index, const struct plane *c
 	*worker = (struct worker){ .index = index };
 	TAILQ_INIT(&worker->dirty);
 	LIST_INIT(&worker->queues);
+	pass_clock_init(&worker->clock);
 	worker->loop = loop_new();
 	if (!worker->loop)
 		return errno ? -errno : -ENOMEM;

@@ -34,6 +34,7 @@
 #include <xengnttab.h>
 
 #include "guest/grant.h"
+#include "guest/pass_clock.h"
 #include "core/loop.h"
 
 struct queue;
@@ -94,6 +95,8 @@ struct worker {
 	uint32_t nr_dirty[PLANE_NR]; /* queues in this pass, which share what the plane has */
 	void *plane_ctx[PLANE_NR];   /* owned through plane->close */
 	unsigned int index;
+	struct pass_clock clock;
+	uint64_t now_ns; /* the time of this part of the pass, if anybody has asked; else 0 */
 	/* the rest is private to worker.c */
 	const struct plane *planes[PLANE_NR];
 	TAILQ_HEAD(, queue) dirty;
@@ -140,6 +143,23 @@ int worker_bind(struct worker *worker, struct worker_port *port, struct queue *q
 /* Idempotent. */
 void worker_unbind(struct worker *worker, struct worker_port *port);
 void worker_notify(struct worker *worker, const struct worker_port *port);
+
+/*
+ * Monotonic time, of one reading for all who ask in the same part of a pass, or between two passes. A part ends where
+ * time passes: with a grant copy or a submit. (Not when each reading costs a system call: then it is a whole pass.)
+ */
+static inline uint64_t worker_now(struct worker *worker)
+{
+	if (!worker->now_ns)
+		worker->now_ns = pass_clock_ns(&worker->clock);
+	return worker->now_ns;
+}
+
+static inline void worker_time_passes(struct worker *worker)
+{
+	if (worker->clock.ticks)
+		worker->now_ns = 0;
+}
 
 /* Dump all queues of this worker. */
 void worker_dump(struct worker *worker, FILE *out);

@@ -125,6 +125,7 @@ void vif_emit(struct vif_queue *q, uint8_t *frame, uint32_t len, const struct of
 		flags = 0;
 		at += part;
 	}
+	q->rx.nr_frames++;
 	vif_emit_capture(q, frame, len, NULL);
 	keep_pages(q, q->rx.headroom + len);
 	if (gso_type != NETIF_GSO_NONE)

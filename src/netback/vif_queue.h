@@ -50,10 +50,12 @@ struct vif_tx {
 	uint32_t nr_packets;
 	uint32_t
 		nr_acted; /* of these have been sent on: act is called again when a disk copies twice */
-	uint32_t nr_segments; /* that these may become */
-	uint32_t pages_left;  /* of the queue's share of the pool in this pass */
-	bool more;            /* left in the ring because the pass was full */
-	bool throttled;       /* left in the ring because of the rate limit */
+	uint32_t nr_segments;  /* that these may become */
+	uint32_t pages_left;   /* of the queue's share of the pool in this pass */
+	bool more;             /* left in the ring because the pass was full */
+	bool throttled;        /* left in the ring because of the rate limit */
+	uint64_t throttled_ns; /* since then; 0: it is not */
+	uint64_t taken_ns;     /* the packets of this pass were */
 	struct loop_timer timer;
 	struct vif_tx_packet packets[VIF_BATCH];
 };
@@ -70,6 +72,7 @@ struct vif_rx_slot {
 struct vif_rx_hold {
 	uint8_t *frame; /* owned mapping of POOL_FRAME_PAGES */
 	uint32_t len;   /* 0: nothing is held */
+	uint64_t since_ns;
 	uint32_t next_segment;
 	struct offload_plan plan;
 };
@@ -109,6 +112,11 @@ struct vif_rx {
 	bool more;      /* the pass was full */
 	bool unwatched; /* a frame came while others wait: the watch on the tap is off */
 	uint64_t starved_since_ns;
+	uint64_t
+		no_slots_ns; /* frames wait for them since then, if there are any; 0: they do not */
+	uint64_t throttled_ns;    /* likewise, for the rate limit */
+	uint64_t read_ns;         /* the frames of this pass were */
+	uint32_t nr_frames;       /* of this pass, without what was held */
 	struct loop_timer timer;  /* of the state: armed until it is due */
 	uint32_t headroom;        /* before each frame, in this pass */
 	struct message_hash hash; /* our copy, as of the last look */
@@ -167,6 +175,14 @@ static inline struct vif_queue *vif_queue_of(struct queue *queue)
 void vif_queue_break(struct vif_queue *queue, int err, const char *why);
 /* Tell the NIC's loop that the guest takes no frames, or takes them again. */
 void vif_queue_stall(struct vif_queue *queue, bool stalled);
+/* A wait is over, if there was one since `*since_ns`, which becomes 0. */
+static inline void vif_queue_waited(struct vif_queue *queue, uint64_t *since_ns,
+				    struct stat_times *times)
+{
+	if (*since_ns)
+		stat_took(times, *since_ns, worker_now(queue->part.worker), 1);
+	*since_ns = 0;
+}
 /* Show responses of a ring and notify when the guest asked for it. */
 void vif_queue_publish(struct vif_queue *queue, struct ring *ring, const struct worker_port *port,
 		       const char *name);

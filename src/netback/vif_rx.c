@@ -123,6 +123,7 @@ static void set_age_timer(struct vif_queue *q, uint64_t delay_ns)
 static void count_wait(struct vif_queue *q)
 {
 	q->rx.starved_since_ns = loop_lately_ns();
+	q->rx.no_slots_ns = worker_now(q->part.worker);
 	set_age_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
 }
 
@@ -178,6 +179,10 @@ static void drain(struct vif_queue *q)
 	q->rx.more = q->rx.hold.len; /* fewer slots may do now */
 	nr += drop_hold(q);
 	stat_add(&q->stats->rx_drop_stalled, nr);
+	if (nr) { /* those have waited; others may come */
+		vif_queue_waited(q, &q->rx.no_slots_ns, &q->stats->time_rx_slots);
+		q->rx.no_slots_ns = worker_now(q->part.worker);
+	}
 	trace(q->trace, TRACE_NET, &q->id, "rx-aged frames=%u", nr);
 }
 
@@ -204,6 +209,7 @@ static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
 {
 	memcpy(q->rx.hold.frame, frame, len);
 	q->rx.hold.len = len;
+	q->rx.hold.since_ns = q->rx.read_ns;
 	q->rx.hold.next_segment = 0;
 	q->rx.hold.plan = *plan;
 }
@@ -231,6 +237,16 @@ static uint8_t *find_room(struct vif_queue *q)
 	return peek_room(q);
 }
 
+/* What was read in this pass is counted with the others of this pass. */
+static void count_held(struct vif_queue *q)
+{
+	vif_queue_waited(q, &q->rx.no_slots_ns, &q->stats->time_rx_slots);
+	if (q->rx.hold.since_ns == q->rx.read_ns)
+		return;
+	stat_took(&q->stats->time_rx, q->rx.hold.since_ns, worker_now(q->part.worker), 1);
+	q->rx.nr_frames--;
+}
+
 static void flush_segments(struct vif_queue *q)
 {
 	struct vif_rx_hold *h = &q->rx.hold;
@@ -243,6 +259,7 @@ static void flush_segments(struct vif_queue *q)
 			return;
 		segment_build(segments, h->frame, h->next_segment, room);
 		vif_emit(q, room, segment_len(segments, h->next_segment), &h->plan, NETIF_GSO_NONE);
+		count_held(q);
 		h->next_segment++;
 		stat_add(&q->stats->rx_segments, 1);
 	}
@@ -259,6 +276,7 @@ static void flush_frame(struct vif_queue *q)
 		return;
 	memcpy(room, h->frame, h->len);
 	vif_emit(q, room, h->len, &h->plan, h->plan.gso_type);
+	count_held(q);
 	h->len = 0;
 }
 
@@ -361,8 +379,11 @@ static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_
 
 	if (n > (ssize_t)iov->iov_len) {
 		stat_add(&q->stats->rx_read, 1);
+		vif_queue_waited(q, &q->rx.no_slots_ns, &q->stats->time_rx_slots);
+		vif_queue_waited(q, &q->rx.throttled_ns, &q->stats->time_rx_limit);
 		return (uint32_t)((size_t)n - iov->iov_len);
 	}
+	q->rx.no_slots_ns = q->rx.throttled_ns = 0; /* nothing has waited */
 	if (n < 0)
 		q->rx.state = VIF_RX_EMPTY;
 	else
@@ -431,6 +452,8 @@ static bool throttled(struct vif_queue *q)
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	stat_add(&q->stats->rx_throttled, 1);
+	if (!q->rx.throttled_ns)
+		q->rx.throttled_ns = worker_now(q->part.worker);
 	q->rx.state = VIF_RX_THROTTLED;
 	loop_timer_set(q->part.worker->loop, &q->rx.timer, wait_ns, throttle_over, q);
 	return true;
@@ -480,6 +503,8 @@ static void read_frames(struct vif_queue *q)
 void vif_rx_give(struct vif_queue *q)
 {
 	q->rx.more = false;
+	q->rx.nr_frames = 0;
+	q->rx.read_ns = worker_now(q->part.worker);
 	q->rx.pages_left = vif_pool_share(q->part.worker->nr_dirty[PLANE_NET]);
 	q->rx.headroom = atomic_load(&q->shared->headroom);
 	vif_shared_get_hash(q->shared, &q->rx.hash_generation, &q->rx.hash);
@@ -503,6 +528,9 @@ void vif_rx_give(struct vif_queue *q)
 bool vif_rx_answer(struct vif_queue *q)
 {
 	vif_emit_answer(q);
+	if (q->rx.nr_frames)
+		stat_took(&q->stats->time_rx, q->rx.read_ns, worker_now(q->part.worker),
+			  q->rx.nr_frames);
 	vif_queue_publish(q, &q->rx.ring, q->front.rx_port ? &q->rx_port : &q->tx_port, "rx");
 	if (q->rx.more)
 		return true;

@@ -12,7 +12,7 @@
  *
  * "tx" is from the guest, "rx" is to the guest, as in netif.h.
  */
-#define VIF_STATS(COUNTER)                                                                         \
+#define VIF_STATS(COUNTER, GAUGE, SINCE, TIMES)                                                    \
 	COUNTER(tx_packets, "frames", "From the guest, and written to the tap.")                   \
 	COUNTER(tx_bytes, "bytes", "In these.")                                                    \
 	COUNTER(tx_gso, "frames", "Of these, large TCP frames.")                                   \
@@ -69,10 +69,20 @@
 	COUNTER(rx_read_errors, "times", "The tap could not be read.")                             \
 	COUNTER(notify_sent, "times", "Answers made public, and the guest was woken.")             \
 	COUNTER(notify_suppressed, "times",                                                        \
-		"Answers made public, and the guest had not asked to be woken.")
+		"Answers made public, and the guest had not asked to be woken.")                   \
+	TIMES(time_tx, "ns", "From the taking of a frame to its answer.")                          \
+	TIMES(time_tx_limit, "ns",                                                                 \
+	      "The queue waited for the rate limit, and the guest had frames in the ring.")        \
+	TIMES(time_rx, "ns",                                                                       \
+	      "From the reading of a frame to when the guest has it. How long it lay in the tap "  \
+	      "before is not known.")                                                              \
+	TIMES(time_rx_limit, "ns",                                                                 \
+	      "The queue waited for the rate limit, and there were frames in the tap.")            \
+	TIMES(time_rx_slots, "ns",                                                                 \
+	      "Frames waited for the guest's slots, in the tap or one of them here.")
 
 struct vif_stats {
-	VIF_STATS(STAT_WORD)
+	STAT_MEMBERS(VIF_STATS)
 };
 
 extern const struct stat_list vif_stat_list;

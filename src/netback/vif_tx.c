@@ -24,16 +24,20 @@ static void throttle_over(void *user)
 /* True when the packet may go now. */
 static bool rate_allows(struct vif_queue *q, struct offload_wire wire)
 {
-	uint64_t wait_ns;
+	uint64_t wait_ns = 0;
 
-	if (!rate_pair_is_set(&q->shared->limits.tx))
+	if (rate_pair_is_set(&q->shared->limits.tx))
+		wait_ns = rate_pair_take(&q->shared->limits.tx, wire.packets, wire.bytes,
+					 loop_now_ns());
+	if (!wait_ns) {
+		vif_queue_waited(q, &q->tx.throttled_ns, &q->stats->time_tx_limit);
 		return true;
-	wait_ns = rate_pair_take(&q->shared->limits.tx, wire.packets, wire.bytes, loop_now_ns());
-	if (!wait_ns)
-		return true;
+	}
 	if (wait_ns > VIF_MAX_WAIT_NS)
 		wait_ns = VIF_MAX_WAIT_NS;
 	q->tx.throttled = true;
+	if (!q->tx.throttled_ns)
+		q->tx.throttled_ns = worker_now(q->part.worker);
 	stat_add(&q->stats->tx_throttled, 1);
 	loop_timer_set(q->part.worker->loop, &q->tx.timer, wait_ns, throttle_over, q);
 	return false;
@@ -119,6 +123,8 @@ void vif_tx_take(struct vif_queue *q)
 		vif_queue_break(q, -EPROTO, "impossible request index in the transmit ring");
 		return;
 	}
+	if (waiting)
+		q->tx.taken_ns = worker_now(q->part.worker);
 	if (waiting)
 		trace(q->trace, TRACE_RING, &q->id,
 		      "take ring=tx req_cons=%" PRIu32 " waiting=%" PRIu32 " rsp_prod=%" PRIu32,
@@ -417,6 +423,9 @@ bool vif_tx_answer(struct vif_queue *q)
 {
 	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
 		put_responses(q, &q->tx.packets[i]);
+	if (q->tx.nr_packets)
+		stat_took(&q->stats->time_tx, q->tx.taken_ns, worker_now(q->part.worker),
+			  q->tx.nr_packets);
 	q->tx.nr_packets = q->tx.nr_acted = q->tx.nr_segments = 0;
 	vif_queue_publish(q, &q->tx.ring, &q->tx_port, "tx");
 	if (q->tx.more)

@@ -291,6 +291,40 @@ stalled_guest() {
 	stop_daemon
 }
 
+now_ms() { date +%s%3N; }
+
+# Its time without slots is known from both sides: it has none when it is seen, and has some when the check is through.
+guest_without_slots() {
+	start_daemon
+	guest_with_nic
+	rm -f "$XENSIM_DIR/go"
+	_began=$(now_ms)
+	begin "$XENSIM_DIR/check" simnet --check=stall "$dom" 0
+	check=$!
+	wait_line "$XENSIM_DIR/check" waiting
+	until_true 10000 is_starved || fail "it has slots"
+	_seen=$(now_ms)
+	sleep 0.5
+	_least=$(($(now_ms) - _seen))
+	touch "$XENSIM_DIR/go"
+	wait "$check" || fail "simnet: $(cat "$XENSIM_DIR/check")"
+	dump
+	_took=$(($(in_dump time_rx_slots_count) * $(in_dump time_rx_slots_mean_us) / 1000))
+	_most=$(($(now_ms) - _began))
+	{ [ "$_took" -ge $((_least * 99 / 100)) ] && [ "$_took" -le "$_most" ]; } ||
+		fail "without slots for $_least to $_most ms, says $_took"
+	[ "$(in_dump time_rx_p50_us)" -lt $((_least * 500)) ] || fail "what waited in the tap counts as read"
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+in_dump() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/dump"; }
+is_starved() {
+	dump
+	[ "$(in_dump rx_starved)" -gt 0 ]
+}
+
 mixed_kinds=udp4,udp6,tcp4,tcp6,gso4,gso6,raw,vlan
 
 # Frames of all kinds and cuts; each flow in its order, and on the queue it went on.
@@ -373,6 +407,7 @@ test_case "on eight queues each flow keeps its order and its queue" order_in_eig
 test_case "frames that the guest loses are in the counters, one by one" losses_add_up
 stop_daemon
 daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
+test_case "how long a guest had no slots is told" guest_without_slots
 test_case "a guest that takes nothing loses its carrier and costs nobody else" stalled_guest
 test_case "a stop of the daemon forgets no multicast group" multicast_stop
 test_case "SIGKILL forgets no multicast group" multicast_kill

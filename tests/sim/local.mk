@@ -191,6 +191,7 @@ sim_tests = \
 	tests/integration/sim-control.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-limits.sh \
+	tests/integration/sim-stats.sh \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \

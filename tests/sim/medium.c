@@ -10,7 +10,7 @@
  * comes back that opens, closes, measures, syncs, reads or punches a file called NAME, or connects to NAME where it is
  * NAME.connect; requests that are submitted go through. With DIR/dead-NAME such a call does not come back either, and not even SIGKILL ends the process in it: its
  * descriptors stay open, as those of one that waits in the kernel for dead storage.
- * While there is DIR/swallow-NAME requests are taken and never answered; while there is DIR/wait-NAME each
+ * While there is DIR/swallow-NAME requests are taken and never answered, while there is DIR/slow-NAME after 20 ms; while there is DIR/wait-NAME each
  * transfer has to wait as in a kernel whose queue is full: in io_submit(), or it comes back with EAGAIN where it said
  * RWF_NOWAIT. In DIR/control, DIR/guest and DIR/opener such files hold for processes of that role only (role.h).
  *
@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -241,6 +242,50 @@ static bool is_swallowed(const struct iocb *iocb)
 	return fd_has("swallow", iocb->aio_fildes);
 }
 
+/* --- a medium that takes its time: each request has a thread that waits --- */
+
+#define SLOW_US 20000
+
+typedef int (*submit_fn)(io_context_t, long, struct iocb **);
+
+struct slow {
+	io_context_t ctx;
+	struct iocb *iocb;
+	submit_fn submit;
+};
+
+static void *submit_late(void *user)
+{
+	struct slow *slow = user;
+
+	usleep(SLOW_US);
+	if (slow->submit(slow->ctx, 1, &slow->iocb) != 1)
+		abort();
+	free(slow);
+	return NULL;
+}
+
+static int submit_slowly(io_context_t ctx, struct iocb *iocb, submit_fn submit)
+{
+	struct slow *slow = malloc(sizeof(*slow));
+	pthread_t thread;
+
+	if (!slow)
+		return -ENOMEM;
+	*slow = (struct slow){ ctx, iocb, submit };
+	if (pthread_create(&thread, NULL, submit_late, slow))
+		abort();
+	pthread_detach(thread);
+	return 1;
+}
+
+static bool is_slow(const struct iocb *iocb)
+{
+	return fd_has("slow", iocb->aio_fildes);
+}
+
+/* --- one that has to wait --- */
+
 static bool has_to_wait(const struct iocb *iocb)
 {
 	return iocb->aio_lio_opcode != IO_CMD_FDSYNC && fd_has("wait", iocb->aio_fildes);
@@ -248,10 +293,8 @@ static bool has_to_wait(const struct iocb *iocb)
 
 static bool is_plain(const struct iocb *iocb)
 {
-	return !is_swallowed(iocb) && !has_to_wait(iocb) && verdict(iocb) == 0;
+	return !is_swallowed(iocb) && !is_slow(iocb) && !has_to_wait(iocb) && verdict(iocb) == 0;
 }
-
-typedef int (*submit_fn)(io_context_t, long, struct iocb **);
 
 /* In its place, a read from a pipe in which there is nothing. */
 static int say_again(submit_fn next, io_context_t ctx, const struct iocb *iocb)
@@ -279,6 +322,8 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 		NEXT("io_submit");
 	if (nr > 0 && is_swallowed(iocbs[0]))
 		return 1;
+	if (nr > 0 && is_slow(iocbs[0]))
+		return submit_slowly(ctx, iocbs[0], next);
 	if (nr > 0 && has_to_wait(iocbs[0]) && iocbs[0]->aio_rw_flags & RWF_NOWAIT)
 		return say_again(next, ctx, iocbs[0]);
 	while (nr > 0 && has_to_wait(iocbs[0]))

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "blkback/vbd_stats.h"
+#include "core/loop.h"
 #include "guest/stats.h"
 #include "netback/vif_stats.h"
 
@@ -58,7 +59,7 @@ static void what_is_counted_is_read_by_its_name(void **state)
 	assert_int_equal(value_of(text, "notify_suppressed"), 7);
 	assert_int_equal(value_of(text, "tx_packets"), 0);
 	assert_int_equal(value_of(other, "rx_bytes"), 0);
-	assert_null(stats_view_queue(&view, 3));
+	assert_null(stats_view_find(&view, 3, "rx_bytes", STAT_COUNTER));
 	stats_view_close(&view);
 	stats_view_close(&view);
 	stats_block_close(&block);
@@ -96,7 +97,7 @@ static void rows_of_another_version_are_read(void **state)
 		{ { "notify_sent", "times", STAT_COUNTER }, "" },
 		{ { "of_tomorrow", "parsecs", STAT_GAUGE }, "" },
 	};
-	static const struct stat_list list = { "vbd", entries, 2 };
+	static const struct stat_list list = { "vbd", entries, 2, 16 };
 	struct stats_block block;
 	struct stats_view view;
 	char *text;
@@ -105,6 +106,9 @@ static void rows_of_another_version_are_read(void **state)
 	assert_int_equal(stats_block_open(&block, &list, 1), 0);
 	assert_int_equal(stats_view_open(&view, block.fd), 0);
 	((uint64_t *)stats_block_queue(&block, 0))[1] = 5;
+	assert_non_null(stats_view_find(&view, 0, "of_tomorrow", STAT_GAUGE));
+	assert_null(stats_view_find(&view, 0, "of_tomorrow", STAT_COUNTER));
+	assert_null(stats_view_find(&view, 0, "of_today", STAT_COUNTER));
 	text = text_of(&view, 0);
 	assert_string_equal(text, " notify_sent=0 of_tomorrow=5");
 	assert_string_equal(view.rows[1].unit, "parsecs");
@@ -196,6 +200,72 @@ static void a_row_is_a_name_a_unit_and_a_kind(void **state)
 	stats_block_close(&block);
 }
 
+/* --- times --- */
+
+static void a_time_is_in_the_bucket_that_begins_before_it(void **state)
+{
+	(void)state;
+	assert_int_equal(stat_bucket(0), 0);
+	assert_int_equal(stat_bucket(1023), 0);
+	assert_int_equal(stat_bucket(1024), 1);
+	assert_int_equal(stat_bucket(UINT64_MAX), STAT_BUCKETS - 1);
+	for (uint32_t i = 1; i < STAT_BUCKETS; i++) {
+		uint64_t begins = stat_bucket_begin(i), before = stat_bucket_begin(i - 1);
+
+		assert_int_equal(stat_bucket(begins), i);
+		assert_int_equal(stat_bucket(begins - 1), i - 1);
+		assert_true(i == 1 || (begins - before) * 4 <= begins);
+	}
+	assert_in_range(stat_bucket_begin(STAT_BUCKETS - 1), 64000000000, 70000000000);
+}
+
+static void times_are_told_by_count_mean_and_quantiles(void **state)
+{
+	static const struct stat_entry entries[] = {
+		{ { "time_never", "ns", STAT_TIMES }, "" },
+		{ { "time_a", "ns", STAT_TIMES }, "" },
+	};
+	struct stat_times words[2] = { 0 }, hostile;
+	const struct stat_list list = { "x", entries, 2, sizeof(words) };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	stat_took(&words[1], 1000, 1000 + 80000, 98);
+	stat_took(&words[1], 0, 20000000, 2);
+	stat_took(&words[1], 5, 4, 0);
+	stats_print(&list, words, out);
+	fclose(out);
+	assert_int_equal(value_of(text, "time_a_count"), 100);
+	assert_int_equal(value_of(text, "time_a_mean_us"), (98 * 80 + 2 * 20000) / 100);
+	assert_in_range(value_of(text, "time_a_p50_us"), 73, 82);
+	assert_in_range(value_of(text, "time_a_p99_us"), 18000, 21000);
+	assert_null(strstr(text, "time_never"));
+	memset(&hostile, 0xff, sizeof(hostile));
+	stat_times_quantile(&hostile, 990);
+	memset(&hostile, 0, sizeof(hostile));
+	assert_int_equal(stat_times_count(&hostile), 0);
+	stat_times_quantile(&hostile, 990);
+	free(text);
+}
+
+static void what_began_is_told_by_its_age(void **state)
+{
+	struct vbd_stats stats = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	stats.oldest = loop_now_ns() - 5000000000;
+	stats_print(&vbd_stat_list, &stats, out);
+	fclose(out);
+	assert_in_range(value_of(text, "oldest"), 5000000000, 3600000000000);
+	assert_int_equal(value_of(text, "oldest_submitted"), 0);
+	free(text);
+}
+
 /* --- the lists --- */
 
 static const struct stat_entry *find(const struct stat_list *list, const char *name)
@@ -213,8 +283,6 @@ static const struct stat_entry *find(const struct stat_list *list, const char *n
 static void a_name_means_one_thing_in_both_lists(void **state)
 {
 	(void)state;
-	assert_int_equal(sizeof(struct vbd_stats), vbd_stat_list.nr * sizeof(uint64_t));
-	assert_int_equal(sizeof(struct vif_stats), vif_stat_list.nr * sizeof(uint64_t));
 	for (uint32_t i = 0; i < vbd_stat_list.nr; i++) {
 		const struct stat_entry *disk = &vbd_stat_list.entries[i];
 		const struct stat_entry *nic = find(&vif_stat_list, disk->row.name);
@@ -226,12 +294,18 @@ static void a_name_means_one_thing_in_both_lists(void **state)
 	assert_non_null(find(&vif_stat_list, "notify_sent"));
 }
 
-static uint64_t count_of(const struct vbd_stats *stats, const char *name)
+static long long count_of(const struct vbd_stats *stats, const char *name)
 {
-	const struct stat_entry *entry = find(&vbd_stat_list, name);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	long long value;
 
-	assert_non_null(entry);
-	return ((const uint64_t *)(const void *)stats)[entry - vbd_stat_list.entries];
+	stats_print(&vbd_stat_list, stats, out);
+	fclose(out);
+	value = value_of(text, name);
+	free(text);
+	return value;
 }
 
 static void each_operation_and_each_refusal_has_its_counter(void **state)
@@ -265,6 +339,9 @@ int main(void)
 		cmocka_unit_test(only_sealed_memory_is_mapped),
 		cmocka_unit_test(no_word_of_a_header_leads_out_of_the_block),
 		cmocka_unit_test(a_row_is_a_name_a_unit_and_a_kind),
+		cmocka_unit_test(a_time_is_in_the_bucket_that_begins_before_it),
+		cmocka_unit_test(times_are_told_by_count_mean_and_quantiles),
+		cmocka_unit_test(what_began_is_told_by_its_age),
 		cmocka_unit_test(a_name_means_one_thing_in_both_lists),
 		cmocka_unit_test(each_operation_and_each_refusal_has_its_counter),
 	};

@@ -733,6 +733,143 @@ static void what_waits_for_a_limit_is_not_done_when_that_is_lifted(void **state)
 	settle();
 }
 
+/* --- where the time goes --- */
+
+static uint64_t fake_ns;
+
+static uint64_t fake_clock(void)
+{
+	return fake_ns;
+}
+
+/* The first ring is looked at again after so long. */
+static void later(uint64_t ns)
+{
+	fake_ns += ns;
+	queue_mark(&queue(0)->part.queue);
+	settle();
+}
+
+static void attach_by_a_fake_clock(void)
+{
+	fake_ns = 1000;
+	worker.clock = (struct pass_clock){ .now_ns = fake_clock };
+	attach_both();
+	settle();
+}
+
+static bool times_are(const struct stat_times *times, uint64_t nr, uint64_t sum)
+{
+	return stat_times_count(times) == nr && times->sum == sum;
+}
+
+static void each_stage_has_its_own_time(void **state)
+{
+	const struct vbd_stats *s;
+
+	(void)state;
+	guest_asks(0, 3);
+	attach_by_a_fake_clock();
+	s = queue(0)->stats;
+	CHECK(s->in_flight == 3 && s->submitted == 3);
+	CHECK(s->oldest == 1000 && s->oldest_submitted == 1000);
+	fake_ns += 20000000;
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 3 && times_are(&s->time_medium, 3, 60000000));
+	CHECK(times_are(&s->time_total, 3, 60000000));
+	CHECK(times_are(&s->time_order, 0, 0) && times_are(&s->time_limit, 0, 0));
+	CHECK(s->in_flight == 0 && s->oldest == 0 && s->oldest_submitted == 0);
+	CHECK(s->read == 3 && s->time_medium.buckets[stat_bucket(20000000)] == 3);
+}
+
+static void a_wait_for_a_limit_is_no_time_of_the_medium(void **state)
+{
+	(void)state;
+	requests_an_hour = 1;
+	guest_asks(0, 2);
+	attach_by_a_fake_clock();
+	CHECK(nr_asked == 1 && queue(0)->throttle.armed);
+	later(300000000);
+	rate_set(&disks[0].rates.packets, 0, 0);
+	later(200000000);
+	CHECK(nr_asked == 2);
+	fake_ns += 7000;
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 2 && times_are(&queue(0)->stats->time_limit, 1, 500000000));
+	CHECK(times_are(&queue(0)->stats->time_medium, 2, 500000000 + 7000 + 7000));
+	CHECK(times_are(&queue(0)->stats->time_buffer, 0, 0));
+}
+
+static void a_wait_for_a_buffer_is_told_from_one_for_a_limit(void **state)
+{
+	struct bufpool *own;
+	void *common[64], *reserve;
+	uint32_t nr = 0;
+
+	(void)state;
+	attach_by_a_fake_clock();
+	own = queue(0)->client.buffers.own;
+	reserve = bufpool_get(own, BUFPOOL_MAX_BYTES);
+	while ((common[nr] = bufpool_get(the_aio.buffers, BUFPOOL_MAX_BYTES)))
+		nr++;
+	guest_asks(0, 1);
+	later(0);
+	CHECK(nr_asked == 0 && queue(0)->stats->buffer_waits == 1);
+	while (nr)
+		bufpool_put(the_aio.buffers, common[--nr], BUFPOOL_MAX_BYTES);
+	bufpool_put(own, reserve, BUFPOOL_MAX_BYTES);
+	later(40000000);
+	CHECK(nr_asked == 1);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 1 && times_are(&queue(0)->stats->time_buffer, 1, 40000000));
+	CHECK(times_are(&queue(0)->stats->time_limit, 0, 0));
+	CHECK(times_are(&queue(0)->stats->time_total, 1, 40000000));
+}
+
+static void what_is_held_waits_for_the_admin(void **state)
+{
+	const struct vbd_stats *s;
+
+	(void)state;
+	stalls = true;
+	guest_asks(0, 1);
+	rings[0][64] = 1; /* a write */
+	attach_by_a_fake_clock();
+	s = queue(0)->stats;
+	fake_ns += 1000000;
+	medium_fails(-ENOSPC);
+	settle();
+	CHECK(s->no_space == 1 && s->io_errors == 1 && s->submitted == 0);
+	CHECK(s->oldest == 1000 && s->oldest_submitted == 0);
+	fake_ns += 5000000;
+	retry();
+	fake_ns += 2000000;
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 1 && times_are(&s->time_held, 1, 5000000));
+	CHECK(times_are(&s->time_medium, 1, 3000000));
+}
+
+static void a_barrier_waits_for_those_before_it(void **state)
+{
+	(void)state;
+	guest_asks(0, 2);
+	rings[0][64 + 112] = 2; /* the second is a barrier */
+	attach_by_a_fake_clock();
+	fake_ns += 9000000;
+	medium_is_done();
+	settle();
+	CHECK(times_are(&queue(0)->stats->time_medium, 1, 9000000));
+	while (nr_asked) { /* its flush, and its data */
+		medium_is_done();
+		settle();
+	}
+	CHECK(word(0, 2) == 2 && times_are(&queue(0)->stats->time_order, 1, 9000000));
+}
+
 static void a_halted_barrier_begins_anew(void **state)
 {
 	(void)state;
@@ -810,6 +947,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_waits_for_a_limit_is_not_done_when_that_is_lifted, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_halted_barrier_begins_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_stage_has_its_own_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_wait_for_a_limit_is_no_time_of_the_medium, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_wait_for_a_buffer_is_told_from_one_for_a_limit,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_held_waits_for_the_admin, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_barrier_waits_for_those_before_it, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(what_is_held_waits_for_the_domain_too, setup,
 						teardown),
 	};

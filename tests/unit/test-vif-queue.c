@@ -1398,6 +1398,99 @@ static void frames_wait_for_the_first_slot(void **state)
 	assert_true(guest_receives(&r));
 }
 
+/* --- where the time goes --- */
+
+static uint64_t fake_ns;
+
+static uint64_t fake_clock(void)
+{
+	return fake_ns;
+}
+
+static void use_a_fake_clock(void)
+{
+	fake_ns = 1000;
+	worker.clock = (struct pass_clock){ .now_ns = fake_clock };
+}
+
+static bool times_are(const struct stat_times *times, uint64_t nr, uint64_t sum)
+{
+	return stat_times_count(times) == nr && times->sum == sum;
+}
+
+static void a_wait_for_slots_counts_when_there_were_frames(void **state)
+{
+	struct spec s = { .payload = 700 };
+	struct built b = build_blank(frame, &s);
+	struct received r;
+
+	(void)state;
+	use_a_fake_clock();
+	host_sends(&s, &b, false, 0);
+	expect_nothing_received();
+	fake_ns += 250000000;
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_true(times_are(&q->stats->time_rx_slots, 1, 250000000));
+	assert_true(times_are(&q->stats->time_rx, 1, 0));
+	fake_ns += 60000000; /* again no slots, but nothing that would want one */
+	rx_post_and_kick(2);
+	host_sends(&s, &b, false, 0);
+	assert_true(guest_receives(&r));
+	assert_true(times_are(&q->stats->time_rx_slots, 1, 250000000));
+}
+
+static void a_frame_that_is_held_takes_until_the_guest_has_it(void **state)
+{
+	struct spec s = { .tcp = true, .payload = 20000 };
+	struct built b = build_offloaded(frame, &s);
+	struct received r;
+
+	(void)state;
+	use_a_fake_clock();
+	rx_post_and_kick(5); /* five pages and the extra are six */
+	host_sends(&s, &b, true, 1448);
+	expect_nothing_received();
+	fake_ns += 3000000;
+	rx_post_and_kick(1);
+	assert_true(guest_receives(&r));
+	assert_true(times_are(&q->stats->time_rx, 1, 3000000));
+	assert_true(times_are(&q->stats->time_rx_slots, 1, 3000000));
+}
+
+static void waits_for_the_rate_limit_are_told(void **state)
+{
+	struct spec s = { .payload = 100 };
+	struct built b = build_blank(frame, &s);
+	struct virtio_net_hdr hdr;
+	struct received r;
+
+	(void)state;
+	use_a_fake_clock();
+	rate_set(&shared.limits.tx.packets, 1, 3600u * 1000000u);
+	rate_set(&shared.limits.rx.packets, 1, 3600u * 1000000u);
+	shared.limits.tx.packets.min_burst = shared.limits.rx.packets.min_burst = 1;
+	rx_post_and_kick(10);
+	for (int i = 0; i < 2; i++) {
+		send_frame(frame, b.len, NETIF_TX_CSUM_BLANK, 0, false);
+		host_sends(&s, &b, false, 0);
+	}
+	assert_int_equal(q->stats->tx_packets, 1);
+	assert_int_equal(q->stats->rx_packets, 1);
+	fake_ns += 70000000;
+	rate_set(&shared.limits.tx.packets, 0, 0);
+	rate_set(&shared.limits.rx.packets, 0, 0);
+	pass_ms(101); /* it looks again */
+	settle();
+	assert_int_equal(q->stats->tx_packets, 2);
+	assert_int_equal(q->stats->rx_packets, 2);
+	assert_true(times_are(&q->stats->time_tx_limit, 1, 70000000));
+	assert_true(times_are(&q->stats->time_rx_limit, 1, 70000000));
+	assert_true(times_are(&q->stats->time_tx, 2, 0));
+	while (host_reads(&hdr) || guest_receives(&r))
+		;
+}
+
 static void row_24_one_slot_too_few_is_too_few(void **state)
 {
 	struct spec s = { .tcp = true, .payload = 20000 };
@@ -2451,6 +2544,9 @@ int main(void)
 		WITH(stall_may_come_before_the_drain_or_never, setup),
 		WITH(large_frame_costs_17_operations_each_way, setup),
 		WITH(frames_wait_for_the_first_slot, setup),
+		WITH(a_wait_for_slots_counts_when_there_were_frames, setup),
+		WITH(a_frame_that_is_held_takes_until_the_guest_has_it, setup),
+		WITH(waits_for_the_rate_limit_are_told, setup),
 		WITH(row_24_one_slot_too_few_is_too_few, setup),
 		WITH(order_is_kept_behind_a_held_frame, setup),
 		WITH(tagged_large_frame_is_cut_for_the_guest, setup),

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The figures of a disk are right: by what its guest counts, and by a medium and a limit whose delay is known.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+preload=$XENSIM_BUILD/lib/medium.so
+[ -e "$preload" ] || skip "$preload is not built (make xensim)"
+XENSIM_FAULTS=$XENSIM_DIR/trouble
+export XENSIM_FAULTS
+mkdir "$XENSIM_FAULTS"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+
+# dump: what the disk's first ring counts as of now, in the file dump
+dump_came() { [ "$(grep -c "dump: vbd $dom/51712/0 count" "$log")" -gt "$1" ]; }
+dump() {
+	_dumps=$(grep -c "dump: vbd $dom/51712/0 count" "$log" || :)
+	kill -USR1 "$daemon"
+	until_true 10000 dump_came "$_dumps" || fail "no dump"
+	grep "dump: vbd $dom/51712/0 count" "$log" | tail -n 1 >"$XENSIM_DIR/dump"
+}
+
+# count NAME: of the last dump, 0 for a time that was never taken; sum NAME: of a time, in us
+count() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/dump" | grep . || echo 0; }
+sum() { echo $(($(count "$1_count") * $(count "$1_mean_us"))); }
+count_is() { [ "$(count "$1")" = "$2" ] || fail "$1 is not $2: $(cat "$XENSIM_DIR/dump")"; }
+
+# said NAME: by the guest
+said() { sed -n "s/^requests=/ &/; s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/load"; }
+took_us() { sed -n 's/^plain seconds=\([0-9.]*\) .*/\1/p' "$XENSIM_DIR/load" | awk '{ print int($1 * 1000000) }'; }
+
+# load SIMBLK-OPTION...: on a new disk, with what the disk counted in the file dump and what the guest says in the file load
+load() {
+	begin "$XENSIM_DIR/load" simblk --hold "$@" "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	dump
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held
+}
+
+by_the_guests_count() {
+	start_daemon
+	guest_with_disk 16
+	load --ops=rrrwwf --requests=600
+	count_is read 300
+	count_is write 200
+	count_is flush 100
+	count_is time_total_count "$(said requests)"
+	count_is in_flight 0
+	count_is oldest 0
+	guest_with_disk 16
+	load --plain=8 --mix=100:0:0:0 --requests=600
+	count_is read 600
+	count_is bytes_read $((600 * 4096))
+	guest_with_disk 16
+	load --plain=8 --mix=0:100:0:0 --requests=600
+	count_is write 600
+	count_is bytes_written $((600 * 4096))
+	stop_daemon
+}
+
+# It is in the medium's time, all of it and little else: no more than the guest itself has seen.
+slow_medium() {
+	start_daemon
+	guest_with_disk 16
+	touch "$XENSIM_FAULTS/slow-disk"
+	load --plain=8 --mix=50:50:0:0 --depth=1 --requests=40
+	rm "$XENSIM_FAULTS/slow-disk"
+	count_is time_medium_count 40
+	_medium=$(sum time_medium) _total=$(sum time_total)
+	{ [ "$_medium" -ge 800000 ] && [ "$_medium" -le "$(took_us)" ]; } ||
+		fail "40 times 20 ms, $(took_us) us for the guest, but $_medium us of the medium"
+	[ $((_medium * 10)) -ge $((_total * 9)) ] || fail "elsewhere: $(cat "$XENSIM_DIR/dump")"
+	count_is time_limit_count 0
+	count_is time_buffer_count 0
+	stop_daemon
+}
+
+# 60 behind a burst of one, at 100 a second.
+slow_limit() {
+	start_daemon
+	guest_with_disk 16
+	xenstore-write "$(backend vbd "$dom" 51712)/iops" 100
+	xenstore-write "$(backend vbd "$dom" 51712)/iops-burst" 1
+	load --plain=8 --mix=100:0:0:0 --requests=61
+	_limit=$(sum time_limit)
+	{ [ "$_limit" -ge 540000 ] && [ "$_limit" -le "$(took_us)" ]; } ||
+		fail "60 times 10 ms, $(took_us) us for the guest, but $_limit us for the limit"
+	[ "$(sum time_medium)" -lt $((_limit / 10)) ] || fail "elsewhere: $(cat "$XENSIM_DIR/dump")"
+	stop_daemon
+}
+
+# What never comes back is seen while it is out.
+oldest() {
+	start_daemon
+	guest_with_disk 16
+	touch "$XENSIM_FAULTS/swallow-disk"
+	begin "$XENSIM_DIR/load" simblk --mix=100:0:0:0 --requests=10 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	until_true 10000 medium_has_one || fail "nothing is out: $(cat "$XENSIM_DIR/dump")"
+	_before=$(count oldest_submitted)
+	dump
+	[ "$(count oldest_submitted)" -gt "$_before" ] || fail "it does not age"
+	[ "$(count oldest)" -ge "$(count oldest_submitted)" ] || fail "taken after it was submitted"
+	kill -9 "$daemon" "$load"
+	wait "$daemon" "$load" 2>/dev/null || :
+}
+medium_has_one() {
+	dump
+	[ "$(count oldest_submitted)" -gt 0 ]
+}
+
+test_case "requests and bytes are those of the guest, exactly" by_the_guests_count
+test_case "a medium's delay is the medium's time" slow_medium
+test_case "a limit's delay is the limit's time" slow_limit
+test_case "the age of the oldest request grows while it is out" oldest
+exit "$failed"
