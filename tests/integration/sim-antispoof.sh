@@ -114,7 +114,7 @@ rules_that_cannot_be_read_let_nothing_pass() {
 	key antispoof "mac, ipp"
 	passes_nothing "a bad antispoof="
 	grep -q "antispoof. is not on, off or a list" "$log" || fail "the log does not say so"
-	stop_daemon
+	pvb_stop_all
 	start_daemon
 	passes_nothing "a bad antispoof= after a restart"
 	counter_is tx_packets 0

@@ -106,9 +106,7 @@ killed() {
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 	for _ in 1 2 3 4 5 6 7 8; do
-		kill -9 "$daemon"
-		wait "$daemon" || :
-		start_daemon --workers=4
+		pvb_kill_in_turn "$dom"
 	done
 	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
 	xensim-xl destroy "$dom"

@@ -202,7 +202,7 @@ hung_medium_at_stop() {
 	wait_line "$XENSIM_DIR/bad" connected
 	until_true 20000 is_swallowed 51712 || fail "nothing is held"
 	load_begins
-	kill -TERM "$daemon"
+	kill -INT "$daemon"
 	wait_line "$log" "stopping; the guests keep"
 	load_goes_on
 	wait "$daemon" || fail "the daemon left with status $?"
@@ -234,7 +234,7 @@ hung_worker_at_stop() {
 	begin "$XENSIM_DIR/load" simblk --requests=500 --verify-all --fill "$dom" 51712
 	load=$!
 	wait_line "$log" "hangs on purpose"
-	stop_daemon
+	pvb_stop_all
 	start_daemon --workers=1
 	wait "$load" || fail "the guest: $(cat "$XENSIM_DIR/load")"
 	xensim-xl destroy "$dom"

@@ -102,22 +102,22 @@ kill_daemon() {
 
 # Control's number, also of a daemon that somebody else has started ($daemon is the test's own child).
 pvb_control_pid() {
-	ps -ww -eo pid=,comm=,args= | awk -v name="$(basename "$PVBACKD")" -v dir="--runtime-dir=$XENSIM_DIR/run" \
-		'$2 == name && index($0, dir) && !index($0, "--internal-") { print $1 }'
+	ps -ww -eo pid=,comm=,args= | awk -v program="$PVBACKD" -v dir="--runtime-dir=$XENSIM_DIR/run" \
+		'$3 == program && $2 != "pvbackd-taps" && index($0, dir) { print $1 }'
 }
 
-# Whoever has a handle of the hypervisor's and is an internal process of a daemon's.
+# pvb_guest_pids [DOMID]: who serves that guest, or any, in a process of its own. A handle says that it is of this machine.
 pvb_guest_pids() {
 	is_isolated || return 0
 	xensim-xl handles | sed 's/.* pid=\([0-9]*\) .*/\1/' | sort -un | while read -r _pid; do
-		! tr '\0' ' ' <"/proc/$_pid/cmdline" 2>/dev/null | grep -q -e "--internal-guest" || echo "$_pid"
+		! tr '\0' ' ' <"/proc/$_pid/cmdline" 2>/dev/null | grep -q -e " --internal-guest ${1:+$1 }" || echo "$_pid"
 	done
 }
 
 # pvb_guest_pid DOMID: the process that serves this guest's rings, which is control's without a process of the guest's own
 pvb_guest_pid() {
 	if is_isolated; then
-		xensim-xl handles | sed -n "s/.* pid=\([0-9]*\) evtchn .* restricted=$1\$/\1/p" | sort -u
+		pvb_guest_pids "$1"
 	else
 		echo "$daemon"
 	fi
@@ -165,15 +165,18 @@ pvb_kill_guests() {
 	until_true 10000 stat_is 0 0 || fail "somebody serves yet: $(xensim-xl handles)"
 }
 
-# Nobody serves any more: nobody has had the time to put anything in order; or control has.
+# Nobody serves any more, and nobody has had the time to put anything in order.
 pvb_kill_all() {
 	kill_daemon
 	pvb_kill_guests
 }
+
+# The same as an admin's Ctrl-C does it: the exit status must be 0, and the guests' processes end by themselves.
 pvb_stop_all() {
-	stop_daemon
-	pvb_kill_guests
+	kill -INT "$daemon"
+	wait "$daemon" || fail "the daemon left with status $?"
 	daemon=
+	until_true 20000 pvb_nr_guests_is 0 || fail "left: $(xensim-xl handles)"
 }
 
 # Open descriptors of all of the daemon's processes, the number that must come back.

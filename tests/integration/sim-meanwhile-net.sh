@@ -56,8 +56,7 @@ figure() { # NAME FILE
 ten_kills() {
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		frames_flow
-		kill_daemon
-		start_daemon
+		pvb_kill_in_turn "$dom"
 	done
 	frames_flow
 	enough
@@ -86,7 +85,7 @@ several_queues() {
 # What is set up by keys is set up again: the tap refuses what the guest cannot take.
 features() {
 	busy_nic "" --no-sg --no-csum4 --kinds=udp4,tcp4
-	kill_daemon
+	pvb_kill_all
 	start_daemon
 	frames_flow
 	enough # a frame that it did not offer to take would be a protocol error
@@ -200,6 +199,7 @@ from_the_first_version() {
 	busy_nic "" --kinds=udp4
 	pkill -9 -f "runtime-dir=$XENSIM_DIR/run"
 	wait "$daemon" || :
+	pvb_kill_guests
 	truncate -s 4 "$XENSIM_DIR/run/vif-$dom-0.tap"
 	xenstore-rm "$(backend vif "$dom" 0)/pvbackd-owner"
 	start_daemon
@@ -211,6 +211,7 @@ no_keeper() {
 	busy_nic "" --queues=4 --kinds=udp4
 	pkill -9 -f "runtime-dir=$XENSIM_DIR/run"
 	wait "$daemon" || :
+	pvb_kill_guests
 	has_no_carrier "vif$dom.0" || fail "it is still held"
 	start_daemon
 	frames_flow
@@ -247,7 +248,7 @@ closed_no_carrier() {
 
 refused_no_carrier() {
 	busy_nic "" --kinds=udp4
-	kill_daemon
+	pvb_kill_all
 	both_end # a frontend that lives would answer the 5
 	: >"$XENSIM_DIR/run/vif-$dom-0-0.ring" # damaged
 	start_daemon

@@ -9,7 +9,7 @@ set -eu
 
 daemon=$$ # each case starts its own; test_case only looks whether this one lives
 
-# busy_guest OPTION...: a guest with a disk and a load on it, and then the daemon dies.
+# busy_guest OPTION...: a guest with a disk and a load on it, and then the daemon dies: with $how=pvb_kill_all nobody serves it.
 busy_guest() {
 	start_daemon
 	guest_with_disk 8
@@ -17,7 +17,7 @@ busy_guest() {
 	begin "$XENSIM_DIR/load" simblk --requests=400000000 --until="$XENSIM_DIR/enough" "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
-	kill_daemon
+	"${how:-kill_daemon}"
 }
 
 is_clean() { # FILE
@@ -189,7 +189,7 @@ domain_gone() {
 }
 
 image_gone() {
-	busy_guest
+	how=pvb_kill_all busy_guest
 	mv "$XENSIM_DIR/disk" "$XENSIM_DIR/elsewhere"
 	start_daemon
 	wait_line "$log" "cannot open the image $XENSIM_DIR/disk.*; the guest waits until the right one is there"
@@ -203,7 +203,7 @@ image_gone() {
 
 # damage WORDS PATTERN: what is written over the journal's version leads to an error that says so.
 spoilt() { # OFFSET BYTES WORDS
-	busy_guest
+	how=pvb_kill_all busy_guest
 	for _file in "$XENSIM_DIR"/run/*.journal; do
 		# shellcheck disable=SC2059 # bytes
 		printf "$2" | dd of="$_file" bs=1 seek="$1" conv=notrunc status=none
@@ -221,7 +221,7 @@ damaged_shape() { spoilt 12 '\1\1\1\1' "is damaged"; }
 from_the_future() { spoilt 8 '\143\0\0\0' "of a version that this one cannot read"; }
 
 planted() {
-	busy_guest
+	how=pvb_kill_all busy_guest
 	for _file in "$XENSIM_DIR"/run/*.journal; do
 		chmod 666 "$_file"
 	done

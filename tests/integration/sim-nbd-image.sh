@@ -226,7 +226,7 @@ both_die() {
 	load_with --requests=6000 --fill --verify-all --mix=40:58:1:1
 	for _ in 1 2 3; do
 		sleep 0.1
-		kill_daemon
+		pvb_kill_all
 		kill_server
 		server
 		start_daemon --nbd-timeout=20
@@ -242,7 +242,7 @@ stopped_while_away() {
 	load_with --requests=6000 --fill --verify-all --mix=40:58:1:1
 	kill_server
 	wait_line "$log" "vbd $dom/51712: nbd:unix:$sock is away"
-	stop_daemon
+	pvb_stop_all
 	start_daemon --nbd-timeout=20
 	server
 	load_is_clean
@@ -333,7 +333,7 @@ stopped_while_silent() {
 	guest_on_nbd 16 "nbd:unix:$sock"
 	load_with --requests=9000 --fill --verify-all --mix=40:58:1:1
 	kill -STOP "$server"
-	stop_daemon
+	pvb_stop_all
 	start_daemon
 	kill -CONT "$server"
 	load_is_clean
@@ -371,7 +371,7 @@ killed_amid_a_write() { # NAME
 		-c flush -c "read -P 0x42 0 4k" "nbd:unix:$XENSIM_DIR/front"
 	io=$!
 	until_true 10000 test -e "$XENSIM_DIR/taken" || fail "the server has no write"
-	kill_daemon
+	pvb_kill_all
 	start_daemon
 }
 end_of_gate() {

@@ -28,18 +28,14 @@ end_check() {
 	stop_daemon
 }
 
-restart() { # SIGNAL [forget]
-	kill -"$1" "$daemon"
-	wait "$daemon" || :
-	if [ $# -eq 2 ]; then # whoever serves the rings has the list, too
-		pvb_kill_guests
-		rm "$XENSIM_DIR"/run/vif-*.state
-	fi
+restart() { # HOW the daemon goes [forget]
+	"$1"
+	[ $# -eq 1 ] || rm "$XENSIM_DIR"/run/vif-*.state
 	start_daemon --workers=8
 	attached_again
 }
 
-check_restart() { # NAME SIGNAL
+check_restart() { # NAME HOW
 	begin_check "$1"
 	restart "$2"
 	end_check
@@ -56,13 +52,13 @@ no_state() { [ -z "$(find "$XENSIM_DIR/run" -name '*.state')" ]; }
 
 multicast() { check multicast; }
 multicast_dynamic() { check multicast-dynamic; }
-multicast_stop() { check_restart multicast-restart TERM; }
-multicast_kill() { check_restart multicast-restart KILL; }
+multicast_stop() { check_restart multicast-restart stop_daemon; }
+multicast_kill() { check_restart multicast-restart pvb_kill_all; }
 
 # A list that is lost keeps nothing from the guest.
 multicast_lost() {
 	begin_check multicast-lost
-	restart KILL forget
+	restart pvb_kill_all forget
 	wait_line "$log" "the multicast list that an earlier pvbackd kept is gone"
 	end_check
 }
@@ -70,8 +66,8 @@ multicast_lost() {
 stream_merges() { check merge; }
 ctrl() { check ctrl; }
 hash() { check hash; }
-hash_stop() { check_restart hash-restart TERM; }
-hash_kill() { check_restart hash-restart KILL; }
+hash_stop() { check_restart hash-restart stop_daemon; }
+hash_kill() { check_restart hash-restart pvb_kill_all; }
 
 # Steering is a program in the kernel, which not everybody may load.
 may_steer() { ! grep -q "cannot be spread by their guests' hash" "$log"; }
@@ -87,7 +83,7 @@ hash_queues() {
 
 hash_queues_kill() {
 	may_steer || return 0
-	check_restart hash-queues-restart KILL
+	check_restart hash-queues-restart pvb_kill_all
 }
 
 # Of the dump, what control knows: how often the kernel has been told of its hash.

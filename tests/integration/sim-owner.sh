@@ -83,7 +83,7 @@ new_guests() {
 its_daemon_stopped() {
 	start_daemon
 	busy_guest
-	stop_daemon
+	pvb_stop_all
 	start_other
 	is_left_alone "belongs to the pvbackd of $XENSIM_DIR/run, which has its journal and does not run"
 	key_is state 4 || fail "state $(key state)"
@@ -110,7 +110,7 @@ nothing_is_connected_yet() {
 no_name() {
 	start_daemon
 	busy_guest
-	stop_daemon
+	pvb_stop_all
 	xenstore-rm "$(backend vbd "$dom" 51712)/pvbackd-owner"
 	start_other
 	is_left_alone "another backend serves it"

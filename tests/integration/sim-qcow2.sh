@@ -111,8 +111,7 @@ daemon_restarts() {
 	begin "$XENSIM_DIR/load" simblk --requests=5000 --fill --verify-all "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
-	kill -9 "$daemon"
-	wait "$daemon" || :
+	pvb_kill_all
 	start_daemon
 	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	detach

@@ -39,8 +39,7 @@ kill_often() {
 	xenstore-write "$(backend vbd "$dom" 51712)/persistent-grants" yes
 	load_with --verify-all "$@"
 	while [ "$_times" -gt 0 ] && kill -0 "$load" 2>/dev/null; do
-		kill_daemon
-		start_daemon
+		pvb_kill_in_turn "$dom"
 		_times=$((_times - 1))
 	done
 	load_is_clean
@@ -51,8 +50,8 @@ terms() {
 	start_daemon
 	guest_with_disk 32
 	load_with --requests=20000 --verify-all
-	for _ in 1 2 3 4 5; do
-		stop_daemon
+	for _how in stop_daemon pvb_stop_all stop_daemon pvb_stop_all pvb_stop_all; do
+		"$_how"
 		start_daemon
 	done
 	load_is_clean
@@ -76,7 +75,7 @@ fewer_workers() {
 	start_daemon --workers=2
 	guest_with_disk 32
 	load_with --verify-all --requests=8000 --queues=2 --depth=16
-	stop_daemon
+	pvb_stop_all
 	start_daemon --workers=1
 	load_is_clean
 	load_with --verify-all --requests=500 --queues=2 --depth=16
@@ -107,14 +106,14 @@ resized_meanwhile() {
 	start_daemon
 	guest_with_disk 32
 	load_with --requests=4000000
-	stop_daemon
+	pvb_stop_all
 	truncate -s 24M "$XENSIM_DIR/disk"
 	start_daemon
 	wait_line "$log" "vbd $dom/51712: resumed"
 	truncate -s 28M "$XENSIM_DIR/disk"
 	wait_line "$log" "vbd $dom/51712: the image grew to 28 MiB; the guest is not told"
 	sectors_are 65536 || fail "the guest is told less than before"
-	stop_daemon
+	pvb_stop_all
 	truncate -s 40M "$XENSIM_DIR/disk"
 	start_daemon
 	until_true 10000 sectors_are 81920 || fail "the growth is not announced"
@@ -133,7 +132,7 @@ swapped_meanwhile() {
 	start_daemon
 	guest_with_disk 16
 	load_with --requests=12000 --fill --verify-all "$@"
-	kill_daemon
+	pvb_kill_all
 	mv "$XENSIM_DIR/disk" "$XENSIM_DIR/right"
 	truncate -s 16M "$XENSIM_DIR/disk"
 	start_daemon
@@ -190,7 +189,7 @@ damage() {
 	start_daemon
 	guest_with_disk 32
 	load_with --requests=4000000
-	kill_daemon
+	pvb_kill_all
 	for _file in "$XENSIM_DIR"/run/*.journal; do
 		printf 'XXXX' | dd of="$_file" bs=1 seek=8 conv=notrunc status=none
 	done

@@ -174,8 +174,7 @@ killed() {
 	start_daemon
 	faulty_load enospc
 	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
-	kill -9 "$daemon"
-	wait "$daemon" || :
+	pvb_kill_all
 	start_daemon
 	until_true 10000 stalled_by "No space left on device" || fail "not stalled again"
 	mend
@@ -187,7 +186,7 @@ stopped() {
 	start_daemon
 	faulty_load enospc --queues=2
 	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
-	stop_daemon
+	pvb_stop_all
 	rm "$XENSIM_FAULTS/enospc"
 	start_daemon
 	load_is_clean
@@ -288,14 +287,14 @@ remembered() {
 	kill -USR1 "$load"
 	until_true 10000 failed_flush || fail "$(cat "$XENSIM_DIR/load")"
 	rm "$XENSIM_FAULTS/eflush"
-	kill_daemon
+	pvb_kill_all
 	xenstore-rm "$(backend vbd "$dom" 51712)/flush-failed"
 	start_daemon
 	until_true 10000 failed_flush || fail "forgotten over a restart"
 	kill -9 "$load"
 	wait "$load" || :
 	! writes --profile=kexec || fail "forgotten at a reconnect"
-	kill_daemon
+	pvb_kill_all
 	start_daemon
 	! writes --profile=kexec || fail "forgotten over another restart"
 	xensim-xl block-detach "$dom" xvda --force
@@ -529,7 +528,7 @@ never_answers() {
 	guest_with_disk 64
 	simblk --requests=400 --segs=256 --depth=32 --odd --verify-all "$dom" 51712
 	simblk --requests=3000 --mix=50:50:0:0 --verify-all "$dom" 51712
-	kill_daemon
+	pvb_kill_all
 	rm "$XENSIM_FAULTS"/*
 	start_daemon
 	# shellcheck disable=SC2086 # several
@@ -548,7 +547,7 @@ no_end() {
 	two_guests 50:50:0:0
 	touch "$XENSIM_FAULTS/hang-slow"
 	wait_line "$log" "vbd $slow/51712: its image has not answered for 5 s"
-	kill -TERM "$daemon"
+	kill -INT "$daemon"
 	until_true 20000 is_gone || fail "it waits for the image"
 	wait "$daemon" || fail "it left with status $?"
 	grep -q "vbd $slow/51712: its requests have not come to an end" "$log" || fail "nothing says why"

@@ -172,14 +172,14 @@ in_journal() { # HOW the daemon went
 	until_true 20000 rings_rest || fail "the rings go on: $(tail -n 8 "$log")"
 	ends
 }
-in_journal_of_killed() { in_journal kill_daemon; }
-in_journal_of_stopped() { in_journal stop_daemon; }
+in_journal_of_killed() { in_journal pvb_kill_all; }
+in_journal_of_stopped() { in_journal pvb_stop_all; }
 # One that was stopped while the guest was.
 in_journal_of_both() {
 	start_daemon
 	throttled_writes
 	moves_away
-	stop_daemon
+	pvb_stop_all
 	only_newer_data "as the daemon stopped"
 	start_daemon
 	until_true 20000 rings_rest || fail "the rings go on: $(tail -n 8 "$log")"
@@ -290,7 +290,7 @@ cancelled_over_restarts() {
 	start_daemon
 	guest_with_disk 16
 	load_with --verify-all --requests=20000
-	for _how in kill_daemon stop_daemon kill_daemon; do
+	for _how in pvb_kill_all pvb_stop_all kill_daemon; do
 		xensim-xl suspend "$dom"
 		until_true 20000 rings_rest || fail "the rings go on"
 		"$_how"

@@ -61,8 +61,7 @@ restart() {
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 	_old=$daemon
-	kill -9 "$daemon"
-	wait "$daemon" || :
+	pvb_kill_all
 	start_daemon
 	wait_line "$XENSIM_DIR/load" holding
 	[ "$(key kthread-pid)" = "$daemon" ] || fail "kthread-pid is $(key kthread-pid), not $daemon"

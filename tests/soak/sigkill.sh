@@ -7,7 +7,8 @@
 # usage: sigkill.sh [KILLS [SEED]]     default 1000, and a seed of the clock; both are printed
 #
 # Each round has a guest with a disk and a load of its own kind, chosen by the seed; while it runs the
-# daemon is killed and started again after pauses of 0 to 150 ms. The load must end without an I/O error,
+# daemon is killed and started again after pauses of 0 to 150 ms; with PVB_ISOLATION=guest its control, or the guest's
+# process. The load must end without an I/O error,
 # a lost or doubled response, or a wrong sector; frames may be lost and doubled at the seam, never
 # torn, and the NIC goes on.
 # shellcheck disable=SC2154,SC2119 # sim-lib.sh sets variables
@@ -115,10 +116,14 @@ while [ "$done_kills" -lt "$kills" ]; do
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		random 150
 		sleep "0.$(printf %03d "$n")"
-		kill -9 "$daemon"
-		wait "$daemon" 2>/dev/null || :
+		random 2
+		if is_isolated && [ "$n" = 0 ]; then
+			pvb_kill_guest "$dom"
+		else
+			kill_daemon 2>/dev/null
+			start_daemon --workers=4
+		fi
 		done_kills=$((done_kills + 1))
-		start_daemon --workers=4
 		kill -0 "$load" 2>/dev/null || give_up "the load ended: $(cat "$XENSIM_DIR/load")"
 	done
 	end_round
