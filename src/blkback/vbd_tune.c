@@ -45,7 +45,8 @@ void vbd_read_options(struct vbd *vbd)
 	struct disk_options otherwise = *vbd->dev.env->disk;
 	bool online = true;
 
-	device_settings(&vbd->dev, disk_keys, &otherwise);
+	if (device_settings(&vbd->dev, disk_keys, &otherwise))
+		otherwise = vbd->options; /* what was in force stays */
 	store_hold_names(store, vbd->dev.be_path);
 	read_kind(vbd);
 	for (const struct key *key = disk_keys; key->name; key++)

@@ -70,29 +70,32 @@ void device_say_slips(struct device *dev, const struct key *keys)
 		device_say_slip(dev, keys, name);
 }
 
-void device_settings(struct device *dev, const struct key *keys, void *values)
+int device_settings(struct device *dev, const struct key *keys, void *values)
 {
 	struct store *store = dev->env->store;
 	char home[32], guest[STORE_VALUE_MAX], number[16], name[64];
 	int err;
 
 	if (!dev->env->settings || !dev->env->settings->first)
-		return;
+		return 0;
 	snprintf(home, sizeof(home), "/local/domain/%u", dev->domid);
 	snprintf(number, sizeof(number), "%u", dev->devid);
 	err = store_read(store, XBT_NULL, home, "name", guest, sizeof(guest));
-	if (err && err != -ENOENT)
+	if (err == -ENOENT)
+		return 0; /* the guest is on its way out */
+	if (err) {
 		device_log(dev, LOG_LEVEL_WARNING,
-			   "its guest's name cannot be read, so no section of the configuration "
-			   "holds for it: %s",
+			   "its guest's name cannot be read, which the sections of the "
+			   "configuration go by: %s",
 			   strerror(-err));
-	if (err)
-		return;
+		return err;
+	}
 	if (store_read(store, XBT_NULL, dev->be_path, dev->ops->name_key, name, sizeof(name)))
 		strcpy(name, number);
 	settings_apply(dev->env->settings,
 		       &(struct settings_of){ .guest = guest, .device = { number, name } }, keys,
 		       values);
+	return 0;
 }
 
 /* Our own error directory, and hotplug-error while a script may still read it. */

@@ -240,9 +240,9 @@ unsigned int device_offer_queues(const struct device *dev, unsigned int most);
 
 /*
  * Set in `values`, a struct that `keys` is for, what the configuration says of this device and of its guest, by the
- * name that the guest has now. Says in the log when that cannot be read.
+ * name that the guest has now. 0; -errno, with a word in the log, when that cannot be read.
  */
-void device_settings(struct device *dev, const struct key *keys, void *values);
+int device_settings(struct device *dev, const struct key *keys, void *values);
 
 /*
  * Name a key of our own directory that nobody knows and that looks like one of `keys`, with that one, once. The

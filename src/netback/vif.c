@@ -78,9 +78,10 @@ static void read_capture(struct vif *vif)
 static void read_rules(struct vif *vif)
 {
 	struct device *dev = &vif->dev;
+	struct vif_options options = *dev->env->vif;
 
-	vif->options = *dev->env->vif;
-	device_settings(dev, vif_keys, &vif->options);
+	if (!device_settings(dev, vif_keys, &options))
+		vif->options = options; /* else what was in force stays */
 	vif_tune_read(&vif->tuning, dev, &vif->options);
 }
 
@@ -169,6 +170,7 @@ static int vif_probe(struct device *dev)
 				      .interval_ns = CARRIER_INTERVAL_NS,
 				      .fn = carrier_is_due,
 				      .user = vif };
+	vif->options = *dev->env->vif;
 	vif->max_queues = device_offer_queues(dev, TAP_MAX_QUEUES);
 	err = open_tap(vif);
 	if (err)

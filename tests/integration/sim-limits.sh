@@ -167,6 +167,24 @@ by_name() {
 	stop_daemon
 }
 
+# Which sections are a guest's cannot be told for a while.
+unreadable_name() {
+	configure "[guest guest]" "iops = 1" "iops-burst = 1"
+	start_daemon --config="$XENSIM_DIR/conf"
+	guest_with_disk 16
+	held_back
+	xenstore-write "/local/domain/$dom/name" '\x01'
+	set_key poll-time 5
+	wait_line "$log" "vbd $dom/51712: its guest's name cannot be read"
+	_times=$(times_throttled)
+	until_true 10000 throttled_more_than "$((_times + 1))" || fail "not throttled any more: $(cat "$XENSIM_DIR/load")"
+	kill -9 "$load"
+	wait "$load" || :
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
 # One a second is years for this load, but for what is read in the end.
 read_again() {
 	configure "iops = 1" "iops-burst = 1"
@@ -279,6 +297,7 @@ stop_daemon
 daemon=$$ # the last case starts its own
 test_case "a limit in the configuration holds for disks that have none of their own" by_default
 test_case "a section holds for the guest of its name, also when that has rebooted" by_name
+test_case "a guest whose name cannot be read keeps what its section says" unreadable_name
 test_case "SIGHUP: what is changed in the configuration reaches attached disks, unless any of it is wrong" read_again
 test_case "a configuration with faults is served as far as it is right, and each fault is said" broken_at_start
 exit "$failed"

@@ -80,11 +80,12 @@ void device_broken(struct device *dev, int err, const char *why)
 	dev->broken = true;
 }
 
-void device_settings(struct device *dev, const struct key *keys, void *values)
+int device_settings(struct device *dev, const struct key *keys, void *values)
 {
 	(void)dev;
 	(void)keys;
 	(void)values;
+	return 0;
 }
 
 void device_watch_front(struct device *dev, const char *key, bool on)
