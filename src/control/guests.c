@@ -17,7 +17,7 @@
 #define NS_PER_S    1000000000ull
 #define GREET_NS    (2 * NS_PER_S)
 #define HUNG_S      30u /* without an answer: every loop of it turns many times a second */
-#define MAX_BACKOFF 6u  /* 10 ms << 2 * that: 40 s */
+#define MAX_BACKOFF 4u  /* 10 ms << 2 * that: 2.5 s */
 #define BACKOFF_NS  10000000ull
 #define STEADY_S    10u /* who has lived so long dies for another reason than the last time */
 
