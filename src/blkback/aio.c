@@ -11,9 +11,12 @@
 #include "core/container_of.h"
 #include "core/log.h"
 
-#define MAX_IN_KERNEL SLOTS_ALL
-#define SUBMIT_BATCH  256
-#define ARENA_BYTES   ((size_t)64 << 20)
+/* Places in the kernel's context. All contexts of the system share fs.aio-max-nr, and there is one for each guest. */
+#define PLACES_FOR_ALL   1024u
+#define PLACES_FOR_GUEST 256u
+#define PLACES_AT_LEAST  32u
+#define SUBMIT_BATCH     256
+#define ARENA_BYTES      ((size_t)64 << 20)
 
 /* --- what may have to wait --- */
 
@@ -296,7 +299,7 @@ static unsigned int gather(struct aio *aio, struct iocb **batch)
 	unsigned int room, nr = 0;
 	struct aio_request *req;
 
-	room = aio->nr_in_kernel < MAX_IN_KERNEL ? MAX_IN_KERNEL - aio->nr_in_kernel : 0;
+	room = aio->nr_in_kernel < aio->nr_places ? aio->nr_places - aio->nr_in_kernel : 0;
 	STAILQ_FOREACH(req, &aio->todo, link) {
 		if (nr == SUBMIT_BATCH || nr == room)
 			break;
@@ -406,12 +409,25 @@ static void aio_close(void *ctx)
 	free(aio);
 }
 
-static int aio_setup(struct aio *aio)
+/* As many as there are, when the system has few left. */
+static int make_context(struct aio *aio)
 {
-	int err = io_setup(MAX_IN_KERNEL, &aio->ctx);
+	int err;
 
+	aio->nr_places = aio->worker->serves_one ? PLACES_FOR_GUEST : PLACES_FOR_ALL;
+	while ((err = io_setup((int)aio->nr_places, &aio->ctx)) == -EAGAIN &&
+	       aio->nr_places > PLACES_AT_LEAST)
+		aio->nr_places /= 2;
 	if (err == -EAGAIN)
 		log_error("the system is out of aio contexts; raise fs.aio-max-nr (sysctl)");
+	slots_init(&aio->slots, aio->nr_places);
+	return err;
+}
+
+static int aio_setup(struct aio *aio)
+{
+	int err = make_context(aio);
+
 	if (err)
 		return err;
 	aio->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

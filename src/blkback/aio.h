@@ -87,7 +87,8 @@ struct aio {
 	struct loop_watch *watch;
 	struct slots slots;
 	struct aio_requests todo;
-	unsigned int nr_in_kernel;
+	unsigned int nr_places;    /* of ctx */
+	unsigned int nr_in_kernel; /* of these */
 };
 
 /* What worker_open() takes for PLANE_BLK; its context is a struct aio. */

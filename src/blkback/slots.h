@@ -10,25 +10,30 @@
 
 #include <stdbool.h>
 
-#define SLOTS_COMMON 768u
-#define SLOTS_OWN    4u  /* of each ring */
-#define SLOTS_OWNERS 64u /* rings that have them */
-#define SLOTS_ALL    (SLOTS_COMMON + SLOTS_OWN * SLOTS_OWNERS)
+#define SLOTS_OWN 4u /* of each ring that has some of its own */
 
-/* Zero-initialise both. */
 struct slots {
+	unsigned int nr_common;  /* three of four places; */
+	unsigned int max_owners; /* the rest is for so many rings */
 	unsigned int nr_owners;
 	unsigned int taken; /* of the common ones */
 };
 
+/* Zero-initialise. */
 struct slots_share {
 	unsigned int own;
 	unsigned int taken; /* of all */
 };
 
+/* For a context of so many places, a multiple of 16. */
+static inline void slots_init(struct slots *slots, unsigned int nr)
+{
+	*slots = (struct slots){ .nr_common = nr / 4 * 3, .max_owners = nr / 4 / SLOTS_OWN };
+}
+
 static inline void slots_join(struct slots *slots, struct slots_share *share)
 {
-	share->own = slots->nr_owners < SLOTS_OWNERS ? SLOTS_OWN : 0;
+	share->own = slots->nr_owners < slots->max_owners ? SLOTS_OWN : 0;
 	slots->nr_owners += share->own != 0;
 }
 
@@ -41,7 +46,7 @@ static inline void slots_leave(struct slots *slots, struct slots_share *share)
 
 static inline bool slots_take(struct slots *slots, struct slots_share *share)
 {
-	unsigned int left = slots->taken < SLOTS_COMMON ? SLOTS_COMMON - slots->taken : 0;
+	unsigned int left = slots->taken < slots->nr_common ? slots->nr_common - slots->taken : 0;
 
 	if (share->taken >= share->own) {
 		if (share->taken && share->taken - share->own + 1 >= left)

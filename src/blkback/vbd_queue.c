@@ -176,9 +176,12 @@ static int open_ring(struct ring_part *part)
 {
 	struct vbd_queue *q = queue_of(part);
 	const struct disk *disk = q->disk;
-	int err;
+	void *aio;
+	int err = worker_plane(part->worker, PLANE_BLK, &aio);
 
-	q->aio = part->worker->plane_ctx[PLANE_BLK];
+	if (err)
+		return err;
+	q->aio = aio;
 	for (unsigned int state = 0; state < VBD_NR_STATES; state++)
 		TAILQ_INIT(&q->in[state].ios);
 	q->tuning = disk->now.tuning;

@@ -379,7 +379,7 @@ static int start_guests(struct daemon *daemon)
 		.process = { .runtime_dir = daemon->options.runtime_dir,
 			     .nr_workers = count_workers(daemon),
 			     .log_level = (int)daemon->options.log_level,
-			     .uid_base = daemon->options.guest_uid,
+			     .uid_base = geteuid() == 0 ? daemon->options.guest_uid : 0,
 			     .confine = daemon->options.confine },
 	};
 	int err = setup.isolation == ISOLATION_NONE ? start_thread(daemon, &setup.fd) : 0;

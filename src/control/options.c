@@ -98,8 +98,8 @@ static const struct key daemon_keys[] = {
 	  AT(guest_uid),
 	  .max = GUEST_UID_MAX,
 	  .value = "BASE",
-	  .help = "the process of domain N runs as user BASE + N; 0: as\n"
-		  "the daemon does (default: 0)" },
+	  .help = "the process of domain N runs as user BASE + N\n"
+		  "(default: 1900000000); 0: as the daemon does" },
 	{ .name = "confine",
 	  .parse = key_flag,
 	  AT(confine),
@@ -260,6 +260,7 @@ static enum options_result load(int argc, char *const *argv, struct options *opt
 	struct args args;
 
 	*options = (struct options){ .log_level = LOG_LEVEL_INFO,
+				     .guest_uid = GUEST_UID_BASE,
 				     .confine = true,
 				     .serve = SERVE_ALL,
 				     .runtime_dir = DEFAULT_RUNTIME_DIR,

@@ -16,6 +16,8 @@
 
 #define OPTIONS_MAX_WORKERS 64u
 
+/* In a range that systemd's list of uids leaves to nobody (uid 1879048192 to 2147483647). */
+#define GUEST_UID_BASE 1900000000u
 /* What is left of 32 bits, when a domid is added. */
 #define GUEST_UID_MAX (UINT32_MAX - 0x7fff)
 

@@ -461,9 +461,10 @@ static int open_workers(struct guest *guest)
 	if (!guest->workers || !guest->running)
 		return -ENOMEM;
 	for (; guest->nr_workers < wanted; guest->nr_workers++) {
-		int err = worker_open(&guest->workers[guest->nr_workers], guest->nr_workers,
-				      guest->setup.planes);
+		struct worker *worker = &guest->workers[guest->nr_workers];
+		int err = worker_open(worker, guest->nr_workers, guest->setup.planes);
 
+		worker->serves_one = guest->setup.serves_one;
 		if (!err)
 			continue;
 		log_error("cannot open worker %u: %s (are /dev/xen/gntdev and /dev/xen/evtchn "

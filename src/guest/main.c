@@ -60,6 +60,7 @@ static int serve(const struct arguments *args, const struct plane *const *planes
 		 const struct guest_device_ops *const *kinds)
 {
 	const struct guest_setup setup = { .nr_workers = args->nr_workers,
+					   .serves_one = true,
 					   .fd = GUEST_LINK_FD,
 					   .listen = GUEST_LISTEN_FD,
 					   .planes = planes,

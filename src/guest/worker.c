@@ -274,7 +274,7 @@ static bool pass(void *user)
 		take(queue);
 	copy_and_act(worker);
 	for (unsigned int i = 0; i < PLANE_NR; i++)
-		if (worker->planes[i] && worker->planes[i]->submit)
+		if (worker->plane_ctx[i] && worker->planes[i]->submit)
 			worker->planes[i]->submit(worker->plane_ctx[i]);
 	worker_time_passes(worker);
 
@@ -329,19 +329,15 @@ static int open_handles(struct worker *worker)
 	return worker->watch ? 0 : -errno;
 }
 
-static int open_planes(struct worker *worker, const struct plane *const *planes)
+int worker_plane(struct worker *worker, enum plane_kind kind, void **ret_ctx)
 {
-	for (unsigned int i = 0; i < PLANE_NR; i++) {
-		int err;
+	int err = 0;
 
-		if (!planes[i])
-			continue;
-		err = planes[i]->open(worker, &worker->plane_ctx[i]);
-		if (err)
-			return err;
-		worker->planes[i] = planes[i];
-	}
-	return 0;
+	if (!worker->plane_ctx[kind])
+		err = worker->planes[kind]->open(worker, &worker->plane_ctx[kind]);
+	if (!err)
+		*ret_ctx = worker->plane_ctx[kind];
+	return err;
 }
 
 int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes)
@@ -359,8 +355,7 @@ int worker_open(struct worker *worker, unsigned int index, const struct plane *c
 	err = port_reserve(worker, 0);
 	if (!err)
 		err = open_handles(worker);
-	if (!err)
-		err = open_planes(worker, planes);
+	memcpy(worker->planes, planes, sizeof(worker->planes));
 	if (err)
 		worker_close(worker);
 	return err;
@@ -380,7 +375,7 @@ void worker_close(struct worker *worker)
 {
 	loop_thread_stop(&worker->thread);
 	for (unsigned int i = 0; i < PLANE_NR; i++)
-		if (worker->planes[i])
+		if (worker->plane_ctx[i])
 			worker->planes[i]->close(worker->plane_ctx[i]);
 	grant_batch_done(&worker->copies);
 	if (worker->loop)

@@ -93,12 +93,13 @@ struct worker {
 	xenevtchn_handle *xce; /* owned */
 	struct grant_batch copies;
 	uint32_t nr_dirty[PLANE_NR]; /* queues in this pass, which share what the plane has */
-	void *plane_ctx[PLANE_NR];   /* owned through plane->close */
+	void *plane_ctx[PLANE_NR];   /* owned through plane->close; NULL before worker_plane() */
 	unsigned int index;
+	bool serves_one; /* guest: others have workers of their own. Set before worker_start() */
 	struct pass_clock clock;
 	uint64_t now_ns; /* the time of this part of the pass, if anybody has asked; else 0 */
 	/* the rest is private to worker.c */
-	const struct plane *planes[PLANE_NR];
+	const struct plane *planes[PLANE_NR]; /* borrowed */
 	TAILQ_HEAD(, queue) dirty;
 	LIST_HEAD(, queue) queues;
 	struct worker_port **ports; /* by local port; owned array, borrowed entries */
@@ -110,7 +111,7 @@ struct worker {
 	struct loop_thread thread;
 };
 
-/* Make a worker and its handles; starts no thread. `planes` has PLANE_NR entries, NULL allowed. */
+/* Make a worker and its handles; starts no thread, opens no plane. `planes` has PLANE_NR entries, NULL allowed. */
 int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes);
 /* From now on it can bind to ports of this domain alone. 0; or -errno when the kernel cannot do that. */
 int worker_restrict(struct worker *worker, uint32_t domid);
@@ -123,6 +124,9 @@ void worker_close(struct worker *worker);
 void queue_halt_changed(struct queue *queue, struct worker *worker);
 
 /* --- below: only from the worker's own thread (a task, or a queue's callback) --- */
+
+/* What this plane keeps, from its first use on. 0 with *ret_ctx, or -errno. */
+int worker_plane(struct worker *worker, enum plane_kind kind, void **ret_ctx);
 
 void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops);
 /* Idempotent. After it no callback of the queue runs any more. */

@@ -615,7 +615,8 @@ static void vif_answer(struct device *dev, const struct message *message, int *f
 static void vif_lost(struct device *dev)
 {
 	release(vif_of(dev), true);
-	vif_of(dev)->tap.adopted = true; /* by whoever serves next: it has been there all the time */
+	vif_of(dev)->tap.adopted =
+		true; /* by whoever serves next: it has been there all the time */
 }
 
 static void vif_detach(struct device *dev)

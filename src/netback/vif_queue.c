@@ -206,9 +206,12 @@ static int open_rings(struct vif_queue *q)
 static int queue_open(struct ring_part *part)
 {
 	struct vif_queue *q = vif_queue_of(&part->queue);
-	int err;
+	void *pool;
+	int err = worker_plane(part->worker, PLANE_NET, &pool);
 
-	q->pool = part->worker->plane_ctx[PLANE_NET];
+	if (err)
+		return err;
+	q->pool = pool;
 	err = open_rings(q);
 	trace(q->trace, TRACE_GRANT, &q->id,
 	      "attach tx_ref=%" PRIu32 " rx_ref=%" PRIu32 " tx_port=%" PRIu32 " rx_port=%" PRIu32

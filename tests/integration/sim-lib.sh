@@ -52,10 +52,12 @@ export ASAN_OPTIONS
 # begin_daemon [OPTION...]: it may not have got far yet.
 begin_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
+	# What is loaded looks at files, which a confined process cannot.
+	_confine=${preload:+--confine=no}
 	_started=$(grep -c " serves with " "$log" || :)
 	_options=$*
 	# shellcheck disable=SC2086 # perhaps none
-	LD_PRELOAD=$preload "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation "$@" >>"$log" 2>&1 &
+	LD_PRELOAD=$preload "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation $_confine "$@" >>"$log" 2>&1 &
 	daemon=$!
 }
 
