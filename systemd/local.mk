@@ -2,22 +2,22 @@
 
 systemdsystemunit_DATA = systemd/pvbackd.service
 CLEANFILES += systemd/pvbackd.service
-EXTRA_DIST += systemd/pvbackd.service.in systemd/modprobe-pvbackd.conf
+EXTRA_DIST += systemd/pvbackd.service.in systemd/modprobe-pvbackd.conf systemd/sysctl-pvbackd.conf
 
 systemd/pvbackd.service: systemd/pvbackd.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) systemd && \
 	sed 's|[@]sbindir[@]|$(sbindir)|g' '$(srcdir)/systemd/pvbackd.service.in' > $@
 
-install-data-hook: install-modprobe-conf
-uninstall-hook: uninstall-modprobe-conf
+install-data-hook: install-host-conf
+uninstall-hook: uninstall-host-conf
 
-# The directory's files are named after their owners: modprobe-pvbackd.conf becomes pvbackd.conf.
-install-modprobe-conf:
-	$(MKDIR_P) "$(DESTDIR)$(modprobedir)"
-	$(INSTALL_DATA) '$(srcdir)/systemd/modprobe-pvbackd.conf' \
-		"$(DESTDIR)$(modprobedir)/pvbackd.conf"
+# These directories' files are named after their owners: modprobe-pvbackd.conf becomes pvbackd.conf.
+install-host-conf:
+	$(MKDIR_P) "$(DESTDIR)$(modprobedir)" "$(DESTDIR)$(sysctldir)"
+	$(INSTALL_DATA) '$(srcdir)/systemd/modprobe-pvbackd.conf' "$(DESTDIR)$(modprobedir)/pvbackd.conf"
+	$(INSTALL_DATA) '$(srcdir)/systemd/sysctl-pvbackd.conf' "$(DESTDIR)$(sysctldir)/pvbackd.conf"
 
-uninstall-modprobe-conf:
-	rm -f "$(DESTDIR)$(modprobedir)/pvbackd.conf"
+uninstall-host-conf:
+	rm -f "$(DESTDIR)$(modprobedir)/pvbackd.conf" "$(DESTDIR)$(sysctldir)/pvbackd.conf"
 
-.PHONY: install-modprobe-conf uninstall-modprobe-conf
+.PHONY: install-host-conf uninstall-host-conf

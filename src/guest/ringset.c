@@ -190,7 +190,7 @@ static void run_synced(struct loop_task *task)
 
 	if (--set->nr_syncing)
 		return;
-	if (set->sync_again)
+	if (set->sync_again && set->phase != RINGSET_STOPPING)
 		sync(set);
 	else
 		set->synced(set);
