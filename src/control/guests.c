@@ -732,18 +732,6 @@ void guests_set_log_level(struct guests *guests, enum log_level level)
 	for_each_link(guests, g) if (g->socket) send_log_level(g);
 }
 
-void guests_end(struct guests *guests)
-{
-	struct guest_link *g;
-
-	for_each_link(guests, g)
-	{
-		if (g->socket && !is_thread(g))
-			send_plain(g, MESSAGE_END);
-		g->ending = true;
-	}
-}
-
 /* --- life --- */
 
 int guests_new(const struct guests_setup *setup, struct guests **ret)

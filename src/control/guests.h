@@ -45,8 +45,6 @@ bool guests_live(const struct guests *guests);
 void guests_dump(struct guests *guests);
 /* Lines of theirs above this level are dropped from now on. */
 void guests_set_log_level(struct guests *guests, enum log_level level);
-/* Have all processes end: rings are let go of, the guests wait. */
-void guests_end(struct guests *guests);
 
 /* --- for devices --- */
 

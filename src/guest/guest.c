@@ -395,7 +395,7 @@ static void lost_control(void *user, int err)
 
 	(void)err;
 	guest->control = link_free(guest->control);
-	if (guest->setup.listen < 0)
+	if (guest->setup.listen < 0 || LIST_EMPTY(&guest->devices))
 		end(guest);
 	else
 		loop_timer_set(guest->loop, &guest->orphaned, ORPHANED_NS, nobody_comes, guest);
