@@ -207,9 +207,12 @@ bool aio_recall(struct aio *aio, struct aio_request *req)
 
 /* --- rings --- */
 
-int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue)
+int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
+	     void (*idle)(struct aio_client *client))
 {
-	*client = (struct aio_client){ .queue = queue, .aio = aio, .slow = slow_new(0) };
+	*client = (struct aio_client){
+		.queue = queue, .idle = idle, .aio = aio, .slow = slow_new(0)
+	};
 	if (!client->slow)
 		return -ENOMEM;
 	pthread_mutex_init(&client->lock, NULL);
@@ -363,7 +366,8 @@ static void run_ended(struct slow_request *run)
 		aio->nr_in_kernel--;
 		finish(aio, req, req->refused);
 	}
-	queue_mark(client->queue);
+	if (!client->runs)
+		client->idle(client);
 }
 
 /*

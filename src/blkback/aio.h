@@ -62,6 +62,7 @@ struct aio_client {
 	struct slots_share slots;
 	struct aio_requests behind; /* those for which it has no slot; what comes back makes room */
 	bool waiting; /* for a buffer: one of its own comes back first, and marks the queue */
+	void (*idle)(struct aio_client *client); /* its thread has ended; see aio_is_idle() */
 	/* the rest is private to aio.c */
 	struct aio *aio; /* borrowed */
 	struct aio_tries tries[2][AIO_SIZES];
@@ -104,8 +105,9 @@ void aio_add(struct aio *aio, struct aio_request *req);
 bool aio_recall(struct aio *aio, struct aio_request *req);
 
 /* A ring comes. 0 or -ENOMEM. */
-int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue);
-/* Whether nothing is out; else the queue is marked when that may have changed. */
+int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
+	     void (*idle)(struct aio_client *client));
+/* Whether nothing is out; else, when all requests are back, idle() is called if that changes. */
 bool aio_is_idle(const struct aio_client *client);
 /* It goes, and is idle. Idempotent; fine for one that is zero. */
 void aio_leave(struct aio *aio, struct aio_client *client);

@@ -6,9 +6,11 @@
 #include "core/container_of.h"
 #include "blkback/disk.h"
 #include "blkback/nbd_link.h"
+#include "core/log.h"
 #include "core/nbd_name.h"
 #include "core/statefile.h"
 
+#define NS_PER_S   1000000000ull
 #define PATIENCE_S 5u /* until control is told that the medium does not answer */
 
 static struct disk *disk_of(struct guest_device *device)
@@ -136,11 +138,17 @@ static void change(struct disk *disk)
 	pass_on(disk);
 }
 
+static void end(struct disk *disk);
+
 static void rings_synced(struct ringset *rings)
 {
 	struct disk *disk = disk_of_rings(rings);
 
 	disk->syncing = false;
+	if (disk->stopped) {
+		end(disk);
+		return;
+	}
 	if (disk->told != disk->now.nr_sectors) {
 		disk->told = disk->now.nr_sectors;
 		send_size(disk);
@@ -232,6 +240,9 @@ static void image_is_closed(struct disk *disk)
 {
 	disk->closes = false;
 	loop_tick_remove(&disk->tick);
+	loop_timer_cancel(&disk->patience);
+	if (disk->device.let_go)
+		log_info("%s: its image has ended all requests and is closed", disk->device.name);
 	if (disk->err)
 		guest_device_started(&disk->device, disk->err, disk->why, NULL);
 	else
@@ -296,9 +307,64 @@ static void rings_started(struct ringset *rings, int err, const char *why)
 		pass_on(disk);
 }
 
+static bool lingers(const struct disk *disk)
+{
+	for (unsigned int i = 0; i < MESSAGE_DISK_RINGS; i++)
+		if (disk->queues[i].lingers)
+			return true;
+	return false;
+}
+
+static void let_go(void *user)
+{
+	struct disk *disk = user;
+
+	if (!disk->device.let_go)
+		log_warning(
+			"%s: its guest is gone, and its image still has requests of it or does not "
+			"close: until it does nobody else should write to it",
+			disk->device.name);
+	guest_device_let_go(&disk->device);
+}
+
+/*
+ * No ring is left. For an abandoned disk the toolstack does not wait until the medium has given back what it has, nor
+ * for a close that takes long.
+ */
+static void end(struct disk *disk)
+{
+	if (disk->syncing)
+		return; /* rings_synced() comes back */
+	if (lingers(disk)) {
+		let_go(disk);
+		return; /* disk_ring_gone() comes back */
+	}
+	if (atomic_load(&disk->abandoned))
+		loop_timer_set(disk->rings.home, &disk->patience, NS_PER_S, let_go, disk);
+	if (!disk->closes)
+		close_image(disk);
+}
+
 static void rings_stopped(struct ringset *rings)
 {
-	close_image(disk_of_rings(rings));
+	struct disk *disk = disk_of_rings(rings);
+
+	disk->stopped = true;
+	end(disk);
+}
+
+void disk_ring_gone(struct disk *disk, struct vbd_queue *q)
+{
+	q->lingers = false;
+	if (disk->stopped)
+		end(disk);
+}
+
+void disk_keeps_pages(struct disk *disk)
+{
+	log_warning("%s: its guest is no more, and its image has not given back pages of it: the "
+		    "domain stays until it does",
+		    disk->device.name);
 }
 
 static void rings_broke(struct ringset *rings, int err, const char *why)
@@ -530,9 +596,23 @@ static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds
 
 static void disk_stop(struct guest_device *device, const struct message_stop *stop)
 {
-	const struct ring_stop how = { .keep = stop->keep, .abandon = stop->abandon };
+	atomic_store(&disk_of(device)->abandoned, stop->abandon);
+	ringset_stop(&disk_of(device)->rings, stop->keep);
+}
 
-	ringset_stop(&disk_of(device)->rings, &how);
+/* The rings hear of it where they are. */
+static void disk_abandon(struct guest_device *device)
+{
+	struct disk *disk = disk_of(device);
+
+	if (atomic_exchange(&disk->abandoned, true))
+		return;
+	if (disk->stopped) {
+		end(disk);
+		return;
+	}
+	disk->syncing = true;
+	ringset_sync(&disk->rings);
 }
 
 static void disk_halt(struct guest_device *device)
@@ -597,6 +677,7 @@ const struct guest_device_ops disk_device_ops = {
 	.size = sizeof(struct disk),
 	.begin = disk_begin,
 	.stop = disk_stop,
+	.abandon = disk_abandon,
 	.halt = disk_halt,
 	.message = disk_message,
 	.tell = disk_tell,

@@ -53,6 +53,11 @@ struct disk {
 	atomic_bool flowed, dials, noticed;
 	struct loop_task notice, nbd_ended;
 
+	atomic_bool abandoned; /* its guest is no more: see vbd_queue.c */
+	bool stopped;          /* all rings are let go of */
+	struct loop_timer
+		patience; /* armed: the image may still be closed before control is told */
+
 	int stalled_by; /* requests are held after this, as control was told; 0: none */
 	int err;        /* why it did not start, until control is told */
 	char why[MESSAGE_WHY_MAX];
@@ -74,6 +79,10 @@ extern const struct guest_device_ops disk_device_ops;
 void disk_stalled(struct disk *disk, int err);
 /* All but reads fail from now on. */
 void disk_flush_failed(struct disk *disk, int err);
+/* The rings' guest is no more, and the medium moves data from or to its pages: they stay mapped. */
+void disk_keeps_pages(struct disk *disk);
+/* At home: an abandoned ring has back what it had with the medium. */
+void disk_ring_gone(struct disk *disk, struct vbd_queue *q);
 /* A ring has back what it had with the medium when it was asked. */
 void disk_flows(struct disk *disk);
 

@@ -219,9 +219,10 @@ static void vbd_done(struct device *dev, bool removed)
 		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
 		.name_key = "dev", .probe = vbd_probe, .advertise = vbd_advertise,                 \
 		.plugged = vbd_plugged, .attach = vbd_attach, .publish = vbd_publish,              \
-		.detach = vbd_detach, .halt = vbd_halt, .ask_flow = vbd_ask_flow,                  \
-		.changed = vbd_changed, .known = vbd_known, .left = vbd_left,                      \
-		.give_up = vbd_give_up, .answer = vbd_answer, .lost = vbd_lost, .done = vbd_done   \
+		.detach = vbd_detach, .abandon = vbd_detach, .halt = vbd_halt,                     \
+		.ask_flow = vbd_ask_flow, .changed = vbd_changed, .known = vbd_known,              \
+		.left = vbd_left, .give_up = vbd_give_up, .answer = vbd_answer, .lost = vbd_lost,  \
+		.done = vbd_done                                                                   \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

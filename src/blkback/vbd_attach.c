@@ -244,7 +244,7 @@ int vbd_attach(struct device *dev, bool resume)
 void vbd_detach(struct device *dev)
 {
 	struct message message = { .type = MESSAGE_STOP,
-				   .stop = { .keep = dev->suspending, .abandon = dev->dead } };
+				   .stop = { .keep = dev->suspending, .abandon = dev->abandoned } };
 
 	if (!dev->suspending)
 		vbd_unstall(vbd_of(dev));
@@ -304,6 +304,10 @@ static void started(struct vbd *vbd, const struct message_started *answer)
 	attached(vbd);
 }
 
+/*
+ * The journals go even when requests of an abandoned disk are still with the medium: its frontend is no more, so nobody
+ * would be answered by doing them again.
+ */
 static void stopped(struct vbd *vbd)
 {
 	const struct vbd_id id = vbd_id_of(vbd);

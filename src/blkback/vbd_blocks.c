@@ -43,7 +43,8 @@ static void edge_came(struct image_request *image, long result)
 
 	trace(q->trace, TRACE_BLK, &q->id, "edge id=%llu result=%ld",
 	      (unsigned long long)io->entry->req.id, result);
-	queue_mark(&q->part.queue);
+	if (!vbd_io_came_back(io))
+		return;
 	if (result != (long)q->disk->image.block)
 		vbd_io_failed(io, result);
 	else if (!read_edge(io))
@@ -92,7 +93,8 @@ static void run_granted(struct loop_task *task)
 {
 	struct vbd_io *io = container_of(task, struct vbd_io, granted);
 
-	queue_mark(&io->queue->part.queue); /* its submit comes with the pass */
+	if (!vbd_io_came_back(io)) /* else its submit comes with the pass */
+		return;
 	if (io->entry->req.op == BLKIF_DISCARD || !read_edge(io))
 		ready(io);
 }

@@ -69,6 +69,18 @@ void vbd_io_abandon(struct vbd_io *io)
 	vbd_io_move(io, VBD_IDLE);
 }
 
+bool vbd_io_came_back(struct vbd_io *io)
+{
+	struct vbd_queue *q = io->queue;
+
+	queue_mark(&q->part.queue);
+	if (!q->abandoned)
+		return true;
+	vbd_io_abandon(io);
+	vbd_queue_settle(q);
+	return false;
+}
+
 /*
  * What an admin can mend. A write that came to an end early found no more space. After a flush of the page
  * cache failed nobody knows what was lost, and the next one would say that all is well.
@@ -131,7 +143,8 @@ static void given_back(struct image_request *image)
 
 	trace(q->trace, TRACE_BLK, &q->id, "given-back id=%llu",
 	      (unsigned long long)io->entry->req.id);
-	queue_mark(&q->part.queue);
+	if (!vbd_io_came_back(io))
+		return;
 	if (q->part.queue.halted || !q->stopping) /* or another ring of the disk was told first */
 		vbd_io_again(io);
 	else
@@ -216,7 +229,8 @@ static void step_done(struct image_request *image, long result)
 
 	trace(q->trace, TRACE_BLK, &q->id, "done op=%s id=%llu result=%ld", blkif_op_name(req->op),
 	      (unsigned long long)req->id, result);
-	queue_mark(&q->part.queue);
+	if (!vbd_io_came_back(io))
+		return;
 	if (place_refused(io, result)) {
 		copy_instead(io, result);
 		return;
@@ -235,7 +249,8 @@ static void discard_done(struct image_request *image, long result)
 {
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
 
-	queue_mark(&io->queue->part.queue);
+	if (!vbd_io_came_back(io))
+		return;
 	if (result == 0 || result == -EOPNOTSUPP)
 		vbd_io_finish(io, result ? BLKIF_NOT_SUPPORTED : BLKIF_OKAY);
 	else

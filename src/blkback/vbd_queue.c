@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "core/container_of.h"
 #include "blkback/disk.h"
 
 _Static_assert(IMAGE_BYTES_MAX <= BUFPOOL_MAX_BYTES, "a buffer holds the largest request");
@@ -119,6 +120,16 @@ static void age_kept(void *user)
 	vbd_stats_kept(q->stats, &q->kept);
 }
 
+/* What ends when nothing is out looks again. */
+static void came_to_rest(struct aio_client *client)
+{
+	struct vbd_queue *q = container_of(client, struct vbd_queue, client);
+
+	queue_mark(&q->part.queue);
+	if (q->abandoned)
+		vbd_queue_settle(q);
+}
+
 static int attach(struct vbd_queue *q)
 {
 	const struct message_disk_ring *shared = q->shared;
@@ -136,7 +147,7 @@ static int attach(struct vbd_queue *q)
 	kept_init(&q->kept, worker->xgt, q->id.domid, max_kept, &q->aio->kept);
 	if (max_kept)
 		loop_tick_add(worker->loop, &q->kept_tick, age_kept, q);
-	err = aio_join(q->aio, &q->client, &q->part.queue);
+	err = aio_join(q->aio, &q->client, &q->part.queue, came_to_rest);
 	if (err)
 		return err;
 	err = open_journal(q);
@@ -201,33 +212,14 @@ static int open_ring(struct ring_part *part)
 	return err;
 }
 
-static void stop_ring(struct ring_part *part)
+/* --- the end of an abandoned one --- */
+
+#define ABANDON_NS 2000000000u /* for a medium that is only slow */
+
+static void free_requests(struct vbd_queue *q)
 {
-	struct vbd_queue *q = queue_of(part);
-	bool keep = part->set->stop.keep;
-
-	q->stopping = true;
-	if (keep)
-		queue_halt(&part->queue);
-	image_stop(&q->disk->image, keep);
-	if (!part->queue.halted)
-		vbd_stall_stop(q);
-	queue_mark(&part->queue);
-}
-
-/* From any half-way point. */
-static void close_ring(struct ring_part *part)
-{
-	struct vbd_queue *q = queue_of(part);
-
-	loop_timer_cancel(&q->throttle);
 	if (q->aio)
 		aio_leave(q->aio, &q->client);
-	worker_unbind(part->worker, &q->port);
-	worker_detach(&part->queue);
-	loop_tick_remove(&q->kept_tick);
-	kept_done(&q->kept);
-	grant_unmap(part->worker->xgt, &q->map);
 	journal_close(&q->journal);
 	free(q->ios);
 	q->ios = NULL;
@@ -235,6 +227,118 @@ static void close_ring(struct ring_part *part)
 		munmap(q->pages, pages_size(q));
 	q->pages = NULL;
 	q->ring = (struct ring){ 0 };
+}
+
+static void report_gone(struct loop_task *task)
+{
+	struct vbd_queue *q = container_of(task, struct vbd_queue, end_task);
+
+	disk_ring_gone(q->disk, q);
+}
+
+static void run_end(struct loop_task *task)
+{
+	struct vbd_queue *q = container_of(task, struct vbd_queue, end_task);
+
+	free_requests(q);
+	trace(q->trace, TRACE_GRANT, &q->id, "gone");
+	task->run = report_gone;
+	loop_post(q->disk->rings.home, task);
+}
+
+static bool is_all_back(const struct vbd_queue *q)
+{
+	return vbd_queue_in_flight(q) == 0 && aio_is_idle(&q->client);
+}
+
+/* Whether the kernel moves data from or to the guest's own pages. */
+static bool medium_has_pages(const struct vbd_queue *q)
+{
+	const struct vbd_io *io;
+
+	TAILQ_FOREACH(io, &q->in[VBD_SUBMITTED].ios, link)
+		if (io->vec)
+			return true;
+	return false;
+}
+
+/* In a task of its own: whoever calls may be walking over the requests. */
+void vbd_queue_settle(struct vbd_queue *q)
+{
+	if (!q->closed && (is_all_back(q) || (!q->patience.armed && !medium_has_pages(q))))
+		ring_part_drained(&q->part);
+	if (!q->closed || q->ending || !is_all_back(q))
+		return;
+	q->ending = true;
+	q->end_task.run = run_end;
+	loop_post(q->part.worker->loop, &q->end_task);
+}
+
+static void lost_patience(void *user)
+{
+	struct vbd_queue *q = user;
+
+	if (medium_has_pages(q))
+		disk_keeps_pages(q->disk);
+	vbd_queue_settle(q);
+}
+
+static void abandon_all(struct vbd_queue *q)
+{
+	static const enum vbd_state with_us[] = { VBD_TURN,    VBD_WAITING, VBD_READY,
+						  VBD_FETCHED, VBD_HELD,    VBD_FINISHED };
+
+	for (unsigned int i = 0; i < sizeof(with_us) / sizeof(with_us[0]); i++)
+		while (vbd_queue_first(q, with_us[i]))
+			vbd_io_abandon(vbd_queue_first(q, with_us[i]));
+}
+
+/* Nobody waits for an answer any more: only what the medium has is still of interest. Between two passes. */
+static void abandon(struct vbd_queue *q)
+{
+	if (q->abandoned || q->closed)
+		return;
+	queue_halt(&q->part.queue);
+	q->abandoned = true;
+	abandon_all(q);
+	loop_timer_set(q->part.worker->loop, &q->patience, ABANDON_NS, lost_patience, q);
+	vbd_queue_settle(q);
+}
+
+/* --- as in struct ring_ops: the end --- */
+
+static void stop_ring(struct ring_part *part)
+{
+	struct vbd_queue *q = queue_of(part);
+	bool keep = part->set->keep;
+
+	q->stopping = true;
+	if (keep)
+		queue_halt(&part->queue);
+	image_stop(&q->disk->image, keep);
+	if (atomic_load(&q->disk->abandoned))
+		abandon(q);
+	else if (!part->queue.halted)
+		vbd_stall_stop(q);
+	queue_mark(&part->queue);
+}
+
+/* From any half-way point. What an abandoned one has with the medium stays until that gives it back. */
+static void close_ring(struct ring_part *part)
+{
+	struct vbd_queue *q = queue_of(part);
+
+	loop_timer_cancel(&q->throttle);
+	loop_timer_cancel(&q->patience);
+	worker_unbind(part->worker, &q->port);
+	worker_detach(&part->queue);
+	loop_tick_remove(&q->kept_tick);
+	kept_done(&q->kept);
+	grant_unmap(part->worker->xgt, &q->map);
+	q->closed = true;
+	q->lingers = q->abandoned && !is_all_back(q);
+	if (!q->lingers)
+		free_requests(q);
 	trace(q->trace, TRACE_GRANT, &q->id, "detach");
 }
 
@@ -264,6 +368,11 @@ static void see_change(struct ring_part *part)
 	struct vbd_queue *q = queue_of(part);
 	const struct disk_state *now = &q->disk->now;
 
+	if (q->stopping) {
+		if (atomic_load(&q->disk->abandoned))
+			abandon(q);
+		return;
+	}
 	q->limits.nr_sectors = now->nr_sectors;
 	vbd_queue_tune(q, &now->tuning);
 	if (q->flow_nr == now->flow_nr)

@@ -108,6 +108,7 @@ struct vbd_queue {
 	unsigned int trace;
 	enum blkif_abi abi;
 	int journal_fd; /* owned, until it is mapped */
+	bool lingers;   /* at home: the ring is let go of, and disk_ring_gone() follows */
 
 	/* the worker's */
 	struct aio *aio; /* borrowed */
@@ -132,7 +133,12 @@ struct vbd_queue {
 	bool flow_asked;  /* the disk is told when all that was taken before flow_mark is back */
 	uint32_t flow_nr; /* the last question of the disk's that it has seen */
 	uint32_t flow_mark;
-	bool stopping;          /* takes nothing more; ends when nothing is in flight */
+	bool stopping;              /* takes nothing more; ends when nothing is in flight */
+	struct loop_timer patience; /* armed: the medium may still give back what it has */
+	bool abandoned; /* whatever comes back is dropped, and the ring is let go of as soon as that can be */
+	bool closed; /* it has been; what is left is freed when the medium has given back all */
+	bool ending; /* and that has begun */
+	struct loop_task end_task;
 	bool failed;            /* impossible ring */
 	bool kick;              /* resumed: the frontend may have missed a notification */
 	struct vbd_io *barrier; /* nothing is taken behind it */
@@ -148,6 +154,9 @@ extern const struct queue_ops vbd_queue_ops;
 extern const struct ring_ops vbd_ring_ops;
 
 /* --- the worker's, shared between its files --- */
+
+/* vbd_queue.c: for an abandoned queue, when a request is back: go on with its end. */
+void vbd_queue_settle(struct vbd_queue *q);
 
 /* vbd_queue.c: a request that the disk's question for the flow waits for may be back. */
 void vbd_queue_look_at_flow(struct vbd_queue *q);
@@ -193,6 +202,11 @@ void vbd_io_answer_failed(struct vbd_io *io, int err);
 void vbd_io_release(struct vbd_io *io);
 /* Give them back, and begin anew. */
 void vbd_io_again(struct vbd_io *io);
+/*
+ * The medium is done with it, or it has got its blocks: first of all in whatever is called then. False when there is
+ * nothing more to do, for the queue is abandoned.
+ */
+bool vbd_io_came_back(struct vbd_io *io);
 /* Leave it unanswered: the queue is stopping. If there is a next daemon it has it from the journal. */
 void vbd_io_abandon(struct vbd_io *io);
 /* Go on with one that vbd_blocks_begin() held back. */

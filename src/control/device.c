@@ -454,12 +454,19 @@ static bool may_attach(struct device *dev)
 	return false;
 }
 
+/* A toolstack that destroys takes the frontend's directory away, and waits for our state 6 before the domain dies. */
+static bool nobody_is_left(const struct device *dev)
+{
+	return dev->dead || dev->seen.own == XENBUS_MISSING || dev->seen.front == XENBUS_MISSING;
+}
+
 /* False when nothing is attached (any more). */
 static bool start_detach(struct device *dev)
 {
 	if (dev->activity != DEVICE_ATTACHED)
 		return false;
 	dev->activity = DEVICE_DETACHING;
+	dev->abandoned = !dev->suspending && nobody_is_left(dev);
 	dev->ops->detach(dev);
 	return true;
 }
@@ -681,6 +688,17 @@ static void give_up(struct device *dev)
 		dev->ops->give_up(dev);
 }
 
+static void look_whether_abandoned(struct device *dev)
+{
+	struct xenbus_view view;
+
+	if (dev->abandoned || dev->suspending || !dev->ops->abandon || look(dev, &view) ||
+	    !nobody_is_left(dev))
+		return;
+	dev->abandoned = true;
+	dev->ops->abandon(dev);
+}
+
 /* 0, or -errno when xenstore did not do what it was asked. */
 static int walk(struct device *dev)
 {
@@ -692,6 +710,8 @@ static int walk(struct device *dev)
 	for (unsigned int i = 0; i < MAX_STEPS && (ret == 0 || ret == -ESTALE); i++) {
 		if (dev->activity == DEVICE_ATTACHING && is_unwanted(dev))
 			give_up(dev);
+		if (dev->activity == DEVICE_DETACHING)
+			look_whether_abandoned(dev);
 		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING)
 			return 0;
 		ret = step_once(dev);

@@ -81,6 +81,8 @@ struct device_ops {
 	int (*publish)(struct device *dev, xs_transaction_t t);
 	/* Stop the queues; device_detached() follows from the control loop, always. */
 	void (*detach)(struct device *dev);
+	/* dev->abandoned is true after all, while it detaches. May be NULL. */
+	void (*abandon)(struct device *dev);
 	/* dev->halted has changed while queues are attached: have each of them notice. */
 	void (*halt)(struct device *dev);
 	/* Whether an earlier life of ours left files about it in the runtime directory. */
@@ -165,6 +167,7 @@ struct device {
 	bool dead;           /* domain dying */
 	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
 	bool stuck;          /* at our end: its medium has not given back what it has, so far */
+	bool abandoned;      /* it detaches, and no guest waits for what its rings hold */
 	bool suspending;     /* the daemon stops, the frontend stays connected */
 	bool advanced;       /* its state was once beyond 1, whoever wrote that */
 	bool pending;        /* to be looked at */

@@ -521,7 +521,8 @@ static int serve(struct daemon *daemon)
 	if (!err && daemon->store.lost && !daemon->told_to_stop)
 		err = -ENOTCONN;
 	daemon->leave |= err == -ENOTCONN && daemon->env.served_apart;
-	left = daemon->leave || (daemon->registry && registry_leaves_any(daemon->registry));
+	left = daemon->leave || (daemon->registry && registry_leaves_any(daemon->registry)) ||
+	       (daemon->guest && guest_lingers(daemon->guest));
 	if (!left)
 		stop(daemon);
 	log_stop();

@@ -211,7 +211,7 @@ struct message_capture {
 
 struct message_stop {
 	bool keep;    /* for the next life: journals stay, the guest waits */
-	bool abandon; /* the domain is no more: let go of the rings at once */
+	bool abandon; /* the domain is no more, or its frontend: let go of the rings at once */
 };
 
 struct message_flag {

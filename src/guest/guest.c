@@ -26,6 +26,8 @@ struct guest {
 	bool *running;          /* owned array: which of them have their thread */
 	unsigned int nr_workers;
 	LIST_HEAD(, guest_device) devices;
+	LIST_HEAD(, guest_device) let_go; /* those that control knows nothing of any more */
+	atomic_uint nr_let_go;
 	bool ending;
 	struct loop_timer orphaned; /* armed while there is no control */
 	struct loop_task ping;
@@ -57,7 +59,8 @@ static void tell_control(struct guest *guest, const struct message *message)
 
 void guest_send(struct guest_device *device, const struct message *message)
 {
-	tell_control(device->guest, message);
+	if (!device->let_go)
+		tell_control(device->guest, message);
 }
 
 /* --- devices --- */
@@ -75,7 +78,7 @@ static struct guest_device *find(struct guest *guest, const struct message *mess
 
 static void end_if_idle(struct guest *guest)
 {
-	if (guest->ending && LIST_EMPTY(&guest->devices))
+	if (guest->ending && LIST_EMPTY(&guest->devices) && LIST_EMPTY(&guest->let_go))
 		loop_quit(guest->loop);
 }
 
@@ -103,10 +106,14 @@ static void send_started(struct guest_device *device, int err, const char *why,
 
 static void stop_device(struct guest_device *device, const struct message_stop *stop)
 {
-	if (!device->started || device->stopping)
+	if (!device->started)
 		return;
-	device->stopping = true;
-	device->ops->stop(device, stop);
+	if (!device->stopping) {
+		device->stopping = true;
+		device->ops->stop(device, stop);
+	} else if (stop->abandon && device->ops->abandon) {
+		device->ops->abandon(device);
+	}
 }
 
 void guest_device_started(struct guest_device *device, int err, const char *why,
@@ -129,9 +136,31 @@ void guest_device_stopped(struct guest_device *device)
 
 	LIST_REMOVE(device, link);
 	device->ops->done(device);
-	tell_control(guest, &message); /* all is let go of now */
+	if (device->let_go)
+		atomic_fetch_sub(&guest->nr_let_go, 1);
+	else
+		tell_control(guest, &message); /* all is let go of now */
 	free(device);
 	end_if_idle(guest);
+}
+
+void guest_device_let_go(struct guest_device *device)
+{
+	struct message message = guest_message(device, MESSAGE_STOPPED);
+	struct guest *guest = device->guest;
+
+	if (device->let_go)
+		return;
+	guest_send(device, &message);
+	device->let_go = true;
+	LIST_REMOVE(device, link);
+	LIST_INSERT_HEAD(&guest->let_go, device, link);
+	atomic_fetch_add(&guest->nr_let_go, 1);
+}
+
+bool guest_lingers(const struct guest *guest)
+{
+	return atomic_load(&guest->nr_let_go) > 0;
 }
 
 void guest_device_broke(struct guest_device *device, int err, const char *why)
@@ -508,6 +537,7 @@ int guest_new(const struct guest_setup *setup, struct guest **ret)
 		return -ENOMEM;
 	guest->setup = *setup;
 	LIST_INIT(&guest->devices);
+	LIST_INIT(&guest->let_go);
 	err = set_up(guest);
 	if (err)
 		guest_free(guest);

@@ -35,6 +35,8 @@ struct guest_device_ops {
 		     char why[MESSAGE_WHY_MAX]);
 	/* guest_device_stopped() follows. For one that has started. */
 	void (*stop)(struct guest_device *device, const struct message_stop *stop);
+	/* After stop() without `abandon`: its domain is no more, after all. May be NULL. */
+	void (*abandon)(struct guest_device *device);
 	/* device->halted has changed. */
 	void (*halt)(struct guest_device *device);
 	/* Any other message for it. */
@@ -54,6 +56,7 @@ struct guest_device {
 	char name[32];      /* "vbd 7/51712" */
 	atomic_bool halted; /* its domain has shut down; queues on workers look at it */
 	bool started, stopping;
+	bool let_go; /* STOPPED was sent; the rest of it is nobody's affair but ours */
 	struct message_error broke; /* when its ring is impossible: err is not 0 */
 	LIST_ENTRY(guest_device) link;
 };
@@ -79,6 +82,8 @@ int guest_run(struct guest *guest);
 /* The same on a thread; and its end. */
 int guest_start_thread(struct guest *guest);
 struct guest *guest_free(struct guest *guest);
+/* Any thread: whether it waits for a medium that has requests of what was let go of. */
+bool guest_lingers(const struct guest *guest);
 
 struct loop *guest_loop(struct guest *guest);
 /*
@@ -97,6 +102,11 @@ void guest_device_started(struct guest_device *device, int err, const char *why,
 			  const struct message_started *facts);
 /* The end of stop(): done() follows, and STOPPED is sent. */
 void guest_device_stopped(struct guest_device *device);
+/*
+ * The rings are let go of, and that is all that anybody waits for: STOPPED is sent now. guest_device_stopped() still
+ * follows. Idempotent.
+ */
+void guest_device_let_go(struct guest_device *device);
 /* The ring is impossible. */
 void guest_device_broke(struct guest_device *device, int err, const char *why);
 /* Begin a message about this device: type, kind, ids, life; the rest is zero. */

@@ -125,9 +125,9 @@ static void stop_parts(struct ringset *set)
 		all_stopped(set);
 }
 
-void ringset_stop(struct ringset *set, const struct ring_stop *stop)
+void ringset_stop(struct ringset *set, bool keep)
 {
-	set->stop = *stop;
+	set->keep = keep;
 	set->err = 0;
 	stop_parts(set);
 }

@@ -24,7 +24,7 @@ struct ring_ops {
 	int (*open)(struct ring_part *part);
 	/*
 	 * On the worker: nothing more is to be taken; ring_part_drained() when nothing is in flight, now or later. NULL:
-	 * nothing ever is. What part->set->stop says holds.
+	 * nothing ever is. What part->set->keep says holds.
 	 */
 	void (*stop)(struct ring_part *part);
 	/* On the worker, in each ringset_sync(): see what was written before. May be NULL. */
@@ -48,12 +48,6 @@ struct ring_part {
 	struct loop_task task, sync_task, broke_task;
 };
 
-/* How the queues are to end. */
-struct ring_stop {
-	bool keep; /* for a later life: what is in flight and not with the medium is left to it */
-	bool abandon; /* the domain is no more: let go of the ring without waiting for the medium */
-};
-
 struct ringset {
 	struct loop *home; /* borrowed */
 	void *user;        /* borrowed */
@@ -64,7 +58,7 @@ struct ringset {
 	void (*broke)(struct ringset *set, int err, const char *why);
 	/* ringset_sync() */
 	void (*synced)(struct ringset *set);
-	struct ring_stop stop; /* constant from ringset_stop() on */
+	bool keep; /* constant from ringset_stop() on */
 	/* private */
 	struct ring_part *parts[RINGSET_MAX_PARTS];
 	unsigned int nr_parts, nr_waiting, nr_syncing;
@@ -78,8 +72,8 @@ struct ringset {
 void ringset_add(struct ringset *set, struct ring_part *part, const struct ring_ops *ops);
 /* started() follows. */
 void ringset_start(struct ringset *set);
-/* stopped() follows. For a set that has started. */
-void ringset_stop(struct ringset *set, const struct ring_stop *stop);
+/* stopped() follows. For a set that has started. `keep`: what the medium does not have is left to a later life. */
+void ringset_stop(struct ringset *set, bool keep);
 /* synced() follows when every worker has come by between two passes: each has seen what was written before. */
 void ringset_sync(struct ringset *set);
 /* *queue->domain_halted has changed. */

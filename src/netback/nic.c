@@ -284,9 +284,7 @@ static void nic_tell(struct guest_device *device, struct message_served *served)
 
 static void nic_stop(struct guest_device *device, const struct message_stop *stop)
 {
-	const struct ring_stop how = { .keep = stop->keep, .abandon = stop->abandon };
-
-	ringset_stop(&nic_of(device)->set, &how);
+	ringset_stop(&nic_of(device)->set, stop->keep);
 }
 
 static void nic_done(struct guest_device *device)
@@ -303,7 +301,7 @@ static void nic_done(struct guest_device *device)
 	if (nic->ctrl)
 		statefile_unmap(nic->ctrl->undo, sizeof(struct vif_undo));
 	free(nic->ctrl);
-	vif_shared_done(&nic->shared, nic->set.stop.keep);
+	vif_shared_done(&nic->shared, nic->set.keep);
 }
 
 const struct guest_device_ops nic_device_ops = {

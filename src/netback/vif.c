@@ -463,7 +463,7 @@ static void stop_serving(struct vif *vif)
 	struct message message = { .type = MESSAGE_STOP };
 
 	message.stop.keep = vif->dev.suspending;
-	message.stop.abandon = vif->dev.dead;
+	message.stop.abandon = vif->dev.abandoned;
 	guests_send(&vif->dev, &message, NULL, 0);
 }
 

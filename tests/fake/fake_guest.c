@@ -118,13 +118,26 @@ void guest_device_started(struct guest_device *device, int err, const char *why,
 		device->ops->done(device);
 }
 
-void guest_device_stopped(struct guest_device *device)
+static void stopped(struct guest_device *device)
 {
 	const struct message message = guest_message(device, MESSAGE_STOPPED);
 
-	device->ops->done(device);
+	if (device->let_go)
+		return;
 	device->guest->nr_stopped++;
 	guest_send(device, &message);
+}
+
+void guest_device_let_go(struct guest_device *device)
+{
+	stopped(device);
+	device->let_go = true;
+}
+
+void guest_device_stopped(struct guest_device *device)
+{
+	device->ops->done(device);
+	stopped(device);
 }
 
 void guest_device_broke(struct guest_device *device, int err, const char *why)

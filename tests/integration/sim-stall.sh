@@ -466,7 +466,7 @@ no_discard() {
 # Whoever submits to it waits, for nothing that the medium has would come back; the worker is not the one.
 waits_in_vain() { # GUEST
 	kill -USR1 "$daemon"
-	grep -q "dump: vbd $1/51712/0 count .* submit_waits=[1-9]" "$log"
+	grep "dump: vbd $1/51712/0 ring" "$log" | tail -n 1 | grep -q " submitted=[1-9]"
 }
 holds_up_who_submits() {
 	two_guests 45:45:0:10
@@ -480,6 +480,68 @@ holds_up_who_submits() {
 	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
 	goes_on slow
 	two_guests_go
+}
+
+# The toolstack waits for state 6, and the domain for its pages; the kernel has requests all the while.
+has_open() { find /proc/[0-9]*/fd -lname "$XENSIM_DIR/$1" 2>/dev/null | grep -q .; } # IMAGE
+has_closed() { ! has_open "$1"; }
+hangs_altogether() { # IMAGE
+	touch "$XENSIM_FAULTS/wait-$1" "$XENSIM_FAULTS/hang-$1"
+}
+comes_back() { # IMAGE, which is then served to another guest
+	rm "$XENSIM_FAULTS/wait-$1" "$XENSIM_FAULTS/hang-$1"
+	until_true 10000 has_closed "$1" || fail "it is still open: $(tail -n 5 "$log")"
+	dom=$(xensim-xl create next)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/$1" xvda
+	simblk --requests=300 --verify-all "$dom" 51712
+	xensim-xl destroy "$dom"
+}
+let_go_while_it_hangs() {
+	two_guests 45:45:0:10
+	hangs_altogether slow
+	kill -USR1 "$slow_load"
+	until_true 10000 waits_in_vain "$slow" || fail "nothing waits"
+	"$@"
+	timeout 5 xensim-xl destroy "$slow" || fail "the toolstack waits: $(tail -n 5 "$log")"
+	stat_is 1 1 || fail "it is a zombie: $(xensim-xl stat)"
+	no_file_stays "vbd-$slow-*.journal"
+	goes_on fast
+	has_open slow || fail "nobody has the image open, and the kernel its requests"
+	comes_back slow
+	kill -9 "$slow_load" "$fast_load" 2>/dev/null || :
+	wait "$slow_load" "$fast_load" || :
+	xensim-xl destroy "$fast"
+	nothing_is_held
+	stop_daemon
+}
+# What began as a polite end, for which everybody waits.
+detach_in_vain() {
+	begin "$XENSIM_DIR/detach" timeout 2 xensim-xl block-detach "$slow" xvda
+	_detach=$!
+	! wait "$_detach" || fail "detached, and the kernel has its requests"
+}
+lets_go_at_destroy() { let_go_while_it_hangs true; }
+lets_go_after_all() { let_go_while_it_hangs detach_in_vain; }
+
+# Data that the kernel moves from the guest's own pages.
+waits_for_pages() {
+	printf 'persistent-grants = yes\n' >"$XENSIM_DIR/conf"
+	start_daemon --config="$XENSIM_DIR/conf"
+	guest_with_disk 16
+	begin "$XENSIM_DIR/load" simblk --requests=100000000 --persistent --segs=8 --ops=w "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	hangs_altogether disk
+	until_true 10000 waits_in_vain "$dom" || fail "nothing waits"
+	begin "$XENSIM_DIR/destroyed" xensim-xl destroy "$dom"
+	_destroy=$!
+	wait_line "$log" "vbd $dom/51712: its guest is no more, and its image has not given back pages"
+	! stat_is 0 0 || fail "its pages are not mapped, and the kernel has them"
+	comes_back disk
+	wait "$_destroy" || fail "$(cat "$XENSIM_DIR/destroyed")"
+	wait "$load" || :
+	nothing_is_held
+	stop_daemon
 }
 
 # From one moment to the other and back, with barriers and flushes: all of it is read again in the end.
@@ -584,6 +646,9 @@ test_case "an image that cannot be closed yet holds up its own disk alone" no_cl
 test_case "the daemon ends, whatever does not answer" no_end
 test_case "discards that hang hold up no other disk's" no_discard
 test_case "a medium that holds up who submits to it holds up its own disk alone" holds_up_who_submits
+test_case "a guest whose image hangs is destroyed at once, and its image closed when it comes back" lets_go_at_destroy
+test_case "also when its disk was to be detached before" lets_go_after_all
+test_case "a guest whose pages a hanging medium has stays until it has given them back" waits_for_pages
 test_case "requests that have to wait at times come to nothing less" has_to_wait_at_times
 test_case "images that never answer leave the other disks of their worker buffers and requests" never_answers
 exit "$failed"

@@ -244,9 +244,7 @@ static void start(void)
 
 static void stop(struct ringset *of)
 {
-	static const struct ring_stop how = { .keep = false };
-
-	ringset_stop(of, &how);
+	ringset_stop(of, false);
 }
 
 static int setup(void **state)
