@@ -16,8 +16,7 @@
 #define MAX_FOUND   4096u
 #define NS_PER_S    1000000000ull
 #define GREET_NS    (2 * NS_PER_S)
-#define HUNG_S      30u /* without an answer: every loop of it turns many times a second */
-#define MAX_BACKOFF 4u  /* 10 ms << 2 * that: 2.5 s */
+#define MAX_BACKOFF 4u /* 10 ms << 2 * that: 2.5 s */
 #define BACKOFF_NS  10000000ull
 #define STEADY_S    10u /* who has lived so long dies for another reason than the last time */
 
@@ -695,10 +694,10 @@ static void look_after(struct guest_link *g)
 	else
 		g->unanswered_s++;
 	g->asked = true;
-	if (g->unanswered_s < HUNG_S || is_thread(g))
+	if (g->unanswered_s < g->guests->setup.hung_s || is_thread(g))
 		return;
 	log_error("guest %u: its process (%d) has not answered for %u s: it is ended", g->domid,
-		  (int)g->process.pid, HUNG_S);
+		  (int)g->process.pid, g->unanswered_s);
 	give_up(g);
 }
 
@@ -730,6 +729,18 @@ void guests_set_log_level(struct guests *guests, enum log_level level)
 
 	guests->setup.process.log_level = (int)level;
 	for_each_link(guests, g) if (g->socket) send_log_level(g);
+}
+
+void guests_end(struct guests *guests)
+{
+	struct guest_link *g;
+
+	for_each_link(guests, g)
+	{
+		g->ending = true;
+		if (g->socket)
+			send_plain(g, MESSAGE_END);
+	}
 }
 
 /* --- life --- */

@@ -24,6 +24,8 @@ struct guests_setup {
 	struct loop *loop;   /* borrowed: control's */
 	struct store *store; /* borrowed: for the guests' names */
 	int fd;              /* of the thread that serves all; owned; below 0: processes do */
+	unsigned int
+		hung_s; /* without an answer: a process is ended; every loop of it turns many times a second */
 	struct guest_process_setup process;
 };
 
@@ -45,6 +47,8 @@ bool guests_live(const struct guests *guests);
 void guests_dump(struct guests *guests);
 /* Lines of theirs above this level are dropped from now on. */
 void guests_set_log_level(struct guests *guests, enum log_level level);
+/* Have all processes let go of their rings and end, as soon as their media let them; the guests wait. */
+void guests_end(struct guests *guests);
 
 /* --- for devices --- */
 

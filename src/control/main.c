@@ -38,6 +38,7 @@
 #include "guest/main.h"
 
 enum { EXIT_USAGE = 2 };
+enum { HUNG_S = 10 };      /* a guest's process is ended then */
 enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
 enum { STORE_TRIES = 50 }; /* a fifth of a second each */
 
@@ -106,22 +107,23 @@ static void dump_all(struct daemon *daemon)
 }
 
 /*
- * Processes serve on, for the next control; but whoever presses Ctrl-C wants all of it to end. Threads end with us, and
- * let go of the rings first.
+ * Processes serve on, for the next control; but whoever presses Ctrl-C wants all of it to end, and each does when its
+ * media let it. Threads end with us, and let go of the rings first.
  */
 static void stop_serving(struct daemon *daemon, bool all)
 {
-	if (daemon->options.isolation == ISOLATION_GUEST && !all) {
-		log_info("stopping; the guests are served on by their own processes");
-		daemon->leave = true;
-		loop_quit(daemon->loop);
+	bool apart = daemon->options.isolation == ISOLATION_GUEST;
+
+	log_info("stopping; the guests %s", apart && !all ? "are served on by their own processes"
+							  : "keep their devices and wait");
+	if (!apart && daemon->registry) {
+		registry_stop(daemon->registry);
 		return;
 	}
-	log_info("stopping; the guests keep their devices and wait");
-	if (daemon->registry)
-		registry_stop(daemon->registry);
-	else
-		loop_quit(daemon->loop);
+	if (all && daemon->guests)
+		guests_end(daemon->guests);
+	daemon->leave = apart;
+	loop_quit(daemon->loop);
 }
 
 /* --- SIGHUP: what has changed in the configuration --- */
@@ -369,6 +371,16 @@ static int start_thread(struct daemon *daemon, int *ret_fd)
 	return err;
 }
 
+/* Systemd's patience with us is ours with them, where that is shorter. */
+static unsigned int patience(void)
+{
+	uint64_t usec = 0;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0 || usec / 1000000 >= HUNG_S)
+		return HUNG_S;
+	return (unsigned int)(usec / 1000000) + 1;
+}
+
 static int start_guests(struct daemon *daemon)
 {
 	struct guests_setup setup = {
@@ -376,6 +388,7 @@ static int start_guests(struct daemon *daemon)
 		.loop = daemon->loop,
 		.store = &daemon->store,
 		.fd = -1,
+		.hung_s = patience(),
 		.process = { .runtime_dir = daemon->options.runtime_dir,
 			     .nr_workers = count_workers(daemon),
 			     .log_level = (int)daemon->options.log_level,
