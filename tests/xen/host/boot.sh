@@ -38,8 +38,8 @@ pack_boot() {
 	[ -z "$more" ] || cp -r "$more/." "$root/lab/scenarios/"
 	install -m 755 "$LAB/dom0/init" "$root/init"
 	install -m 755 "$LAB/dom0/lab-run" "$root/lab/bin/lab-run"
-	printf 'LAB_BACKEND=%s\nLAB_SHELL=%s\nLAB_PATIENCE=%d\nLAB_KILLS=%d\nLAB_SCENARIOS="%s"\n' \
-		"$backend" "$shell" "$patience" "${XEN_LAB_KILLS:-10}" "$*" >"$root/lab/run.conf"
+	printf 'LAB_BACKEND=%s\nLAB_SHELL=%s\nLAB_PATIENCE=%d\nLAB_KILLS=%d\nLAB_ISOLATION=%s\nLAB_OPTIONS="%s"\nLAB_SCENARIOS="%s"\n' \
+		"$backend" "$shell" "$patience" "${XEN_LAB_KILLS:-10}" "${XEN_LAB_ISOLATION:-guest}" "${XEN_LAB_OPTIONS:-}" "$*" >"$root/lab/run.conf"
 	printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n' >"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 	printf '127.0.0.1 localhost dom0\n' >"$root/etc/hosts"

@@ -5,9 +5,11 @@
 
 PIDFILE=/run/lab-pvbackd.pid
 BACKEND=/usr/sbin/pvbackd # what backend_start runs
+ISOLATION=$LAB_ISOLATION  # and who serves the guests' rings then
 
 backend_is_kernel() { [ "$LAB_BACKEND" = kernel ]; }
 backend_pid() { cat "$PIDFILE"; }
+backend_is_isolated() { ! backend_is_kernel && [ "$ISOLATION" = guest ]; }
 backend_runs() { [ -e "$PIDFILE" ] && kill -0 "$(backend_pid)" 2>/dev/null; }
 
 # backend_start [OPTION...]
@@ -28,10 +30,16 @@ backend_run() {
 	for fd in "${CONSOLE_FD[@]}"; do
 		exec {fd}<&-
 	done
-	exec "$BACKEND" "$@"
+	# shellcheck disable=SC2086 # a list
+	exec "$BACKEND" --isolation="$ISOLATION" $LAB_OPTIONS "$@"
 }
 
-# backend_stop: by SIGTERM; says how it ended
+# guest_pids [DOMID]: the processes that serve the rings of guests, or of that one
+guest_pids() { pgrep -f -- "--internal-guest ${1:+$1 }"; }
+no_guest_pids() { ! guest_pids ""; }
+no_zombies() { backend_is_kernel || ! pgrep -r Z -P "$(backend_pid)"; }
+
+# backend_stop: by SIGTERM, after which guests' processes serve on; says how it ended
 backend_stop() {
 	local pid
 	if backend_is_kernel; then
@@ -84,16 +92,17 @@ vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
 
 # backend_footprint: what the daemon holds for its guests, as one comparable line
 backend_footprint() {
-	local pid fds maps taps
+	local pid pids fds maps taps
 	taps=$(cd /sys/class/net && echo vif*)
 	if backend_is_kernel; then
 		echo "interfaces: $taps"
 		return
 	fi
-	pid=$(backend_pid)
-	fds=$(find "/proc/$pid/fd" -mindepth 1 | wc -l)
-	maps=$(grep -c gntdev "/proc/$pid/maps")
-	echo "interfaces: $taps; fds: $fds; grant maps: $maps"
+	mapfile -t pids < <(backend_pid; guest_pids "")
+	pids=("${pids[@]/#//proc/}")
+	fds=$(find "${pids[@]/%//fd}" -mindepth 1 | wc -l)
+	maps=$(cat "${pids[@]/%//maps}" | grep -c gntdev)
+	echo "interfaces: $taps; processes: ${#pids[@]}; fds: $fds; grant maps: $maps"
 }
 footprint_is() { is "$(backend_footprint)" "$1"; }
 # settles_at FOOTPRINT: it is that, or becomes so
@@ -117,7 +126,8 @@ lab_clean() {
 		*) xl destroy "$name" ;;
 		esac
 	done < <(xl list)
-	backend_runs && { kill "$(backend_pid)"; wait_for 10 process_gone "$(backend_pid)" || kill -9 "$(backend_pid)"; }
+	backend_runs && { kill -INT "$(backend_pid)"; wait_for 10 process_gone "$(backend_pid)" || kill -9 "$(backend_pid)"; }
+	wait_for 10 no_guest_pids || { echo "left over after the scenario:"; pgrep -af -- --internal-guest; pkill -9 -f -- --internal-guest; }
 	rm -f "$PIDFILE"
 	modprobe -r xen-blkback xen-netback 2>/dev/null
 	for name in /sys/class/net/xenbr*; do

@@ -10,6 +10,7 @@ image /scratch/destroy.img 64
 footprint=$(backend_footprint)
 note "before: $footprint"
 guest_config doomed pvh "disk=[$(disk /dev/nvme0n2 xvda w),$(disk /scratch/destroy.img xvdb w)]" "vif=[$(vif 1)]"
+nobody_serves() { no_guest_pids && no_zombies; }
 for round in first second; do
 	need "the $round guest boots" guest_start doomed 90
 	guest_net doomed eth0 10.77.0.2
@@ -19,6 +20,7 @@ for round in first second; do
 	check "the $round guest is busy when it is destroyed" guest_job_runs doomed disk-a
 	check "the $round guest is destroyed under load" guest_stop doomed
 	check "xl list shows no zombie of the $round guest" no_guests
+	check "its process is gone, and control has no dead child" wait_for 10 nobody_serves
 	check "no tap, file descriptor or mapping of the $round guest is left over" settles_at "$footprint"
 done
 note "after: $(backend_footprint)"

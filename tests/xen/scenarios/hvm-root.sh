@@ -26,6 +26,7 @@ guest_config hvm hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" 'memory = 51
 	"vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
 	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second','file:/scratch/third.img,xvde,w']"
 need "an HVM guest boots from hda" guest_start hvm 150
+! backend_is_isolated || check "its process is a user of its own, without rights" confined hvm
 
 check "its root file system is on xvda" shown_has "mount | grep \" / \"" '^/dev/xvda on / type ext4'
 check "the kernel unplugged the emulated disks for blkfront" shown_has "dmesg | grep -i -e unplug -e blkfront" 'unplug emulated disks'

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Two guests at once, two disks and two NICs each, all of it busy at the same time, while the daemon is killed, upgraded
-# and restarted. The upgrade is from a build that writes journals of another version; README.md says how it gets here.
+# and restarted. The upgrade is from a build that writes journals of another version, and serves all guests itself;
+# README.md says how it gets here.
 # limit: 300
 
 scripts own
 bridge_up xenbr0 77
 bridge_up xenbr1 78
 OLDER=/usr/sbin/pvbackd.older
-[ ! -x "$OLDER" ] || BACKEND=$OLDER
+[ ! -x "$OLDER" ] || BACKEND=$OLDER ISOLATION=none
 need "the backend starts" backend_start
 image /scratch/a.img 64
 image /scratch/b.img 64
@@ -43,7 +44,7 @@ journals_are_of() {
 }
 taken_over() { [ "$(grep -c ': resumed, replayed=' "$LOG/pvbackd.log")" -eq 4 ]; }
 upgraded() {
-	BACKEND=/usr/sbin/pvbackd
+	BACKEND=/usr/sbin/pvbackd ISOLATION=$LAB_ISOLATION
 	backend_kill && backend_start && wait_for 20 taken_over
 }
 if [ -x "$OLDER" ]; then
