@@ -449,8 +449,6 @@ static int begin(struct vif *vif, bool resume)
 /* The rings are attached, or were all the time. */
 static void attached(struct vif *vif)
 {
-	if (vif->dev.resuming)
-		device_log(&vif->dev, LOG_LEVEL_INFO, "resumed");
 	device_attached(&vif->dev, 0);
 	set_carrier(vif);
 	tune(vif);
@@ -497,6 +495,7 @@ static int take_up(struct vif *vif)
 	vif_front_read_headroom(&vif->dev, &vif->tuning.headroom);
 	vif_state_read_hash(&vif->dev, nr_queues, &hash);
 	vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->tap, nr_queues, &hash);
+	device_log(&vif->dev, LOG_LEVEL_INFO, "is served still");
 	attached(vif);
 	if (served.broke.err)
 		broke(vif, &served.broke);
@@ -532,6 +531,8 @@ static void started(struct vif *vif, const struct message_started *started)
 	int err = message_err(started->err);
 
 	if (!err) {
+		if (vif->dev.resuming)
+			device_log(&vif->dev, LOG_LEVEL_INFO, "resumed");
 		attached(vif);
 		return;
 	}

@@ -102,6 +102,8 @@ rate() {
 	kill_daemon
 	xenstore-write "$(backend vif "$dom" 0)/rate" "12500,50000"
 	start_daemon
+	if is_isolated; then _as="is served still"; else _as="resumed"; fi
+	wait_line "$log" "vif $dom/0: $_as"
 	until_true 10000 throttles || fail "nothing is held back"
 	enough
 	end

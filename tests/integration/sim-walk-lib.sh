@@ -66,7 +66,7 @@ dies_now() {
 # Since the last death a device has been taken up again.
 taken_up() {
 	settled >/dev/null && awk '/^life |dies at moment|^killed by the test/ { ok = 0 }
-		/: (resumed|connected)$/ { ok = 1 } END { exit !ok }' "$log"
+		/: (resumed|connected|is served still)$/ { ok = 1 } END { exit !ok }' "$log"
 }
 
 begin_lives() {
