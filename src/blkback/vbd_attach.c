@@ -244,7 +244,8 @@ int vbd_attach(struct device *dev, bool resume)
 void vbd_detach(struct device *dev)
 {
 	struct message message = { .type = MESSAGE_STOP,
-				   .stop = { .keep = dev->suspending, .abandon = dev->abandoned } };
+				   .stop = { .keep = dev->suspending,
+					     .abandon = dev->abandoned_ns != 0 } };
 
 	if (!dev->suspending)
 		vbd_unstall(vbd_of(dev));

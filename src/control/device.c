@@ -437,6 +437,7 @@ static void start_attach(struct device *dev, bool resume)
 	dev->activity = DEVICE_ATTACHING;
 	dev->trace = trace_mask(dev->domid, dev->devid);
 	dev->resuming = resume;
+	dev->abandoned_ns = 0;
 	err = dev->phase == DEVICE_UNUSABLE ? -ENODEV : dev->ops->attach(dev, resume);
 	if (!err)
 		return;
@@ -466,7 +467,7 @@ static bool start_detach(struct device *dev)
 	if (dev->activity != DEVICE_ATTACHED)
 		return false;
 	dev->activity = DEVICE_DETACHING;
-	dev->abandoned = !dev->suspending && nobody_is_left(dev);
+	dev->abandoned_ns = !dev->suspending && nobody_is_left(dev) ? loop_now_ns() : 0;
 	dev->ops->detach(dev);
 	return true;
 }
@@ -688,15 +689,16 @@ static void give_up(struct device *dev)
 		dev->ops->give_up(dev);
 }
 
+/* While its rings are started or stopped. */
 static void look_whether_abandoned(struct device *dev)
 {
 	struct xenbus_view view;
 
-	if (dev->abandoned || dev->suspending || !dev->ops->abandon || look(dev, &view) ||
-	    !nobody_is_left(dev))
+	if (dev->abandoned_ns || dev->suspending || look(dev, &view) || !nobody_is_left(dev))
 		return;
-	dev->abandoned = true;
-	dev->ops->abandon(dev);
+	dev->abandoned_ns = loop_now_ns();
+	if (dev->activity == DEVICE_DETACHING && dev->ops->abandon)
+		dev->ops->abandon(dev);
 }
 
 /* 0, or -errno when xenstore did not do what it was asked. */
@@ -710,10 +712,10 @@ static int walk(struct device *dev)
 	for (unsigned int i = 0; i < MAX_STEPS && (ret == 0 || ret == -ESTALE); i++) {
 		if (dev->activity == DEVICE_ATTACHING && is_unwanted(dev))
 			give_up(dev);
-		if (dev->activity == DEVICE_DETACHING)
+		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING) {
 			look_whether_abandoned(dev);
-		if (dev->activity == DEVICE_ATTACHING || dev->activity == DEVICE_DETACHING)
 			return 0;
+		}
 		ret = step_once(dev);
 	}
 	if (ret > 0 || ret == -ESTALE || ret == -ENOENT || dev->end == DEVICE_FOREIGN)

@@ -81,7 +81,7 @@ struct device_ops {
 	int (*publish)(struct device *dev, xs_transaction_t t);
 	/* Stop the queues; device_detached() follows from the control loop, always. */
 	void (*detach)(struct device *dev);
-	/* dev->abandoned is true after all, while it detaches. May be NULL. */
+	/* It is abandoned after all, while it detaches. May be NULL: it detaches no faster. */
 	void (*abandon)(struct device *dev);
 	/* dev->halted has changed while queues are attached: have each of them notice. */
 	void (*halt)(struct device *dev);
@@ -167,7 +167,6 @@ struct device {
 	bool dead;           /* domain dying */
 	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
 	bool stuck;          /* at our end: its medium has not given back what it has, so far */
-	bool abandoned;      /* it detaches, and no guest waits for what its rings hold */
 	bool suspending;     /* the daemon stops, the frontend stays connected */
 	bool advanced;       /* its state was once beyond 1, whoever wrote that */
 	bool pending;        /* to be looked at */
@@ -185,6 +184,8 @@ struct device {
 	char slips[96];           /* mistyped keys that the log has named, each between spaces */
 	struct loop_timer retry;  /* of what xenstore would not do */
 	unsigned int nr_retries;  /* in a row */
+	uint64_t
+		abandoned_ns; /* since when nobody waits for what its rings hold; 0: it is not abandoned */
 	struct guest_link *served_by;   /* borrowed, guests.c's; NULL: nobody serves it */
 	bool awaits_guest;              /* guests_may_start() said no */
 	uint32_t life;                  /* of its rings; messages.h */

@@ -16,7 +16,10 @@
 #define MAX_FOUND   4096u
 #define NS_PER_S    1000000000ull
 #define GREET_NS    (2 * NS_PER_S)
-#define MAX_BACKOFF 4u /* 10 ms << 2 * that: 2.5 s */
+#define SILENT_S    2u             /* without an answer: of one that nobody would miss */
+#define END_S       30u            /* to end, for one that serves nothing */
+#define LET_GO_NS   (3 * NS_PER_S) /* of an abandoned device: it takes no longer */
+#define MAX_BACKOFF 4u             /* 10 ms << 2 * that: 2.5 s */
 #define BACKOFF_NS  10000000ull
 #define STEADY_S    10u /* who has lived so long dies for another reason than the last time */
 
@@ -38,10 +41,11 @@ struct guest_link {
 	struct guest_process process;
 	LIST_HEAD(, device) devices;
 	LIST_HEAD(, left) left;
-	bool greeting;        /* guests_find() waits for it */
-	bool greeted;         /* HELLO has come, */
-	uint32_t nr_expected; /* and then so many devices */
-	bool ending;          /* END was sent */
+	bool greeting;         /* guests_find() waits for it */
+	bool greeted;          /* HELLO has come, */
+	uint32_t nr_expected;  /* and then so many devices */
+	bool ending;           /* END was sent, */
+	unsigned int ending_s; /* so long ago */
 	uint64_t started_ns;
 	unsigned int unanswered_s; /* since the last PONG */
 	bool asked;
@@ -252,6 +256,9 @@ static void gone(void *user)
 			    "another",
 			    domid, (int)g->process.pid);
 		mourn(g);
+	} else if (g->ending_s >= END_S) {
+		log_info("guest %u: its process (%d) has ended, and what it had open is closed",
+			 domid, (int)g->process.pid);
 	}
 	no_more_greeting(g);
 	while ((dev = LIST_FIRST(&g->devices))) {
@@ -680,24 +687,81 @@ void guests_stop_unclaimed(struct guests *guests)
 
 /* --- looking after them --- */
 
-static void look_after(struct guest_link *g)
+/* Where nobody waits for what the rings hold, nobody waits for a word of whoever serves them. */
+static bool is_overdue(const struct guest_link *g, const struct device *dev)
 {
-	if (!g->socket)
-		return;
-	if (!is_thread(g) && LIST_EMPTY(&g->devices) && LIST_EMPTY(&g->left) && !g->ending &&
-	    !g->greeting) {
-		g->ending = true;
-		send_plain(g, MESSAGE_END);
+	if (!dev->abandoned_ns)
+		return false;
+	return !g->socket || g->unanswered_s >= SILENT_S ||
+	       (dev->activity == DEVICE_DETACHING &&
+		loop_now_ns() - dev->abandoned_ns >= LET_GO_NS);
+}
+
+static void go_on_without(struct guest_link *g)
+{
+	struct device *dev, *next;
+
+	for (dev = LIST_FIRST(&g->devices); dev; dev = next) {
+		next = LIST_NEXT(dev, served_link);
+		if (!is_overdue(g, dev))
+			continue;
+		device_log(dev, LOG_LEVEL_WARNING,
+			   "process %d has not let go of its rings, and is not waited for",
+			   (int)g->process.pid);
+		guests_forget(dev);
+		device_lost(dev);
 	}
+}
+
+static bool serves_nothing(const struct guest_link *g)
+{
+	return LIST_EMPTY(&g->devices) && LIST_EMPTY(&g->left) && !g->greeting;
+}
+
+static void end_if_unused(struct guest_link *g)
+{
+	if (!serves_nothing(g) || g->ending)
+		return;
+	g->ending = true;
+	send_plain(g, MESSAGE_END);
+}
+
+/*
+ * One that has nothing to do but to end may wait for a medium. Killed it is waited for by the kernel, which keeps its
+ * pages and its image until the medium has given back what it has.
+ */
+static bool is_hung(const struct guest_link *g)
+{
+	if (serves_nothing(g))
+		return g->unanswered_s >= SILENT_S || g->ending_s >= END_S;
+	return g->unanswered_s >= g->guests->setup.hung_s;
+}
+
+static void ask(struct guest_link *g)
+{
+	g->ending_s += g->ending;
+	g->unanswered_s += g->asked;
 	if (!g->asked)
 		send_plain(g, MESSAGE_PING);
-	else
-		g->unanswered_s++;
 	g->asked = true;
-	if (g->unanswered_s < g->guests->setup.hung_s || is_thread(g))
+}
+
+/* Once a second. */
+static void look_after(struct guest_link *g)
+{
+	if (g->socket)
+		ask(g);
+	if (is_thread(g))
 		return;
-	log_error("guest %u: its process (%d) has not answered for %u s: it is ended", g->domid,
-		  (int)g->process.pid, g->unanswered_s);
+	go_on_without(g);
+	if (!g->socket)
+		return;
+	end_if_unused(g);
+	if (!is_hung(g))
+		return;
+	log_error("guest %u: its process (%d) has not %s for %u s: it is ended", g->domid,
+		  (int)g->process.pid, g->unanswered_s ? "answered" : "ended",
+		  g->unanswered_s ? g->unanswered_s : g->ending_s);
 	give_up(g);
 }
 

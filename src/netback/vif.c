@@ -461,7 +461,7 @@ static void stop_serving(struct vif *vif)
 	struct message message = { .type = MESSAGE_STOP };
 
 	message.stop.keep = vif->dev.suspending;
-	message.stop.abandon = vif->dev.abandoned;
+	message.stop.abandon = vif->dev.abandoned_ns != 0;
 	guests_send(&vif->dev, &message, NULL, 0);
 }
 

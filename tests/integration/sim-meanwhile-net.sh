@@ -426,6 +426,27 @@ second_daemon() {
 	end
 }
 
+# Nobody waits for the process of a guest that is no more.
+process_hangs() {
+	PVB_ISOLATION=guest
+	isolation=--isolation=guest
+	busy_nic "" --kinds=udp4
+	new_disk disk 8
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	begin "$XENSIM_DIR/disk-load" simblk --requests=400000000 "$dom" 51712
+	disk_load=$!
+	wait_line "$XENSIM_DIR/disk-load" connected
+	hangs=$(pvb_guest_pid "$dom")
+	kill -STOP "$hangs"
+	end
+	grep -q "vif $dom/0: process $hangs has not let go of its rings" "$log" || fail "the NIC was not gone on without"
+	grep -q "vbd $dom/51712: process $hangs has not let go of its rings" "$log" || fail "the disk was not gone on without"
+	! kill -0 "$hangs" 2>/dev/null || fail "it is there yet"
+	no_file "vbd-*" || fail "left behind: $(ls "$XENSIM_DIR/run")"
+	kill -9 "$disk_load" "$load" "$peer" 2>/dev/null || :
+	wait "$disk_load" "$load" "$peer" || :
+}
+
 test_case "SIGKILL loses no frame of the guest and keeps their order" small
 test_case "SIGKILL never publishes half a frame" in_pieces
 test_case "SIGKILL amid large frames tears none" large
@@ -452,5 +473,6 @@ test_case "a guest that crashed is let go" crashed
 test_case "a guest that rebooted finds its NIC, and its old tap is gone" rebooted
 test_case "a NIC that is being detached is detached in time" detached
 test_case "a domain that is gone is let go" domain_gone
+test_case "a guest is destroyed, both kinds of device, while its process hangs" process_hangs
 test_case "a second daemon leaves a NIC and its tap alone" second_daemon
 exit "$failed"
