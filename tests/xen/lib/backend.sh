@@ -120,6 +120,7 @@ scripts() {
 # lab_clean: ends whatever a scenario has left running
 lab_clean() {
 	local name rest
+	fsfreeze -u /scratch 2>/dev/null
 	while read -r name rest; do
 		case $name in
 		Name | Domain-0) ;;
