@@ -92,7 +92,7 @@ static const struct key daemon_keys[] = {
 	  .words = isolations,
 	  .value = "none|guest",
 	  .help = "serve each guest in a process of its own, or all in\n"
-		  "this one (default: none)" },
+		  "this one (default: guest)" },
 	{ .name = "guest-uid",
 	  .parse = key_u32,
 	  AT(guest_uid),
@@ -260,6 +260,7 @@ static enum options_result load(int argc, char *const *argv, struct options *opt
 	struct args args;
 
 	*options = (struct options){ .log_level = LOG_LEVEL_INFO,
+				     .isolation = ISOLATION_GUEST,
 				     .guest_uid = GUEST_UID_BASE,
 				     .confine = true,
 				     .serve = SERVE_ALL,

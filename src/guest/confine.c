@@ -270,13 +270,13 @@ static int allow_in_part(scmp_filter_ctx filter)
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+				       SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+				       SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				       SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+				       SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
 	return err;
 }
 

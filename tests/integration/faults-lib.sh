@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # faults-lib.sh - sourced by the sim-faults*.sh tests after sim-lib.sh.
-# shellcheck shell=sh disable=SC2154,SC2086 # sim-lib.sh sets variables; $isolation may be nothing
+# shellcheck shell=sh disable=SC2154,SC2086 # sim-lib.sh sets variables; $isolation is one option
 #
 # A call fails at its first, second, third use and so on through a whole life of a device:
 # life() attaches it, puts a load on it and takes it away. Another guest's disk stays

@@ -41,7 +41,7 @@ fail() {
 
 serves() { [ "$(grep -c " serves with " "$log")" -gt "$1" ]; }
 
-isolation=${PVB_ISOLATION:+--isolation=$PVB_ISOLATION} # one of a daemon's options, or nothing: not in quotes
+isolation=--isolation=${PVB_ISOLATION:-none}
 is_isolated() { [ "${PVB_ISOLATION-}" = guest ]; }
 
 # What the daemon is to load before anything else (the program is never changed).

@@ -16,7 +16,7 @@ under_systemd() {
 	: >"$log"
 	# shellcheck disable=SC2086 # perhaps none
 	begin "$XENSIM_DIR/heard" env "$@" "$build/tests/integration/like-systemd" "$XENSIM_DIR/notify" "$limit" \
-		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation ${isolation:+--confine=no} --workers=2
+		"$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --confine=no --workers=2
 	systemd=$!
 	wait_line "$XENSIM_DIR/heard" "READY=1"
 }

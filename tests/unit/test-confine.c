@@ -36,7 +36,7 @@ static uint32_t uid(void)
 static bool confined(bool (*attempt)(void))
 {
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (pid == 0) {
 		log_set_level(LOG_LEVEL_ERROR);
