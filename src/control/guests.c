@@ -251,7 +251,7 @@ static void gone(void *user)
 	uint32_t domid = g->domid;
 	struct device *dev;
 
-	if (!g->ending || !LIST_EMPTY(&g->devices)) {
+	if (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)) {
 		log_warning("guest %u: its process (%d) has ended; the rings are taken up by "
 			    "another",
 			    domid, (int)g->process.pid);

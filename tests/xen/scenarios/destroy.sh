@@ -57,5 +57,7 @@ for round in first second; do
 	check "no tap, file descriptor or mapping of the $round guest is left over" settles_at "$footprint"
 done
 note "after: $(backend_footprint)"
+deaths() { grep -c 'its process .* the rings are taken up by another' "$LOG/pvbackd.log"; }
+! backend_is_isolated || check "the log speaks of one death, which was the killed process's" eval 'is "$(deaths)" 1'
 check "its directories are gone from xenstore" eval 'hasnt "$(xenstore-ls -f /local/domain/0/backend)" "^/local/domain/0/backend/(vbd|vif)/[0-9]+ "'
 check "the backend still runs" eval 'backend_is_kernel || backend_runs'
