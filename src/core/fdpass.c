@@ -61,7 +61,8 @@ ssize_t fdpass_receive(int fd, const struct iovec *iov, size_t nr_iov, int *ret_
 			close(fds[--nr]);
 		return -EPROTO;
 	}
-	memcpy(ret_fds, fds, nr * sizeof(int));
+	if (nr)
+		memcpy(ret_fds, fds, nr * sizeof(int));
 	*nr_fds = nr;
 	return n;
 }
