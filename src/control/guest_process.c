@@ -183,7 +183,7 @@ int guest_process_find(const struct guest_process_setup *setup, uint32_t domid,
 	struct guest_process process = { .domid = domid, .pidfd = -1 };
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
-	int fd, err = connect_to(setup, domid, &fd);
+	int fd = -1, err = connect_to(setup, domid, &fd);
 
 	if (err == -ECONNREFUSED)
 		remove_socket(setup, domid);
