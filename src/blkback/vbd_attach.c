@@ -122,14 +122,16 @@ static int open_journals(struct vbd *vbd, const struct message_start_disk *start
 static int open_others(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds)
 {
 	const struct vbd_id id = vbd_id_of(vbd);
+	bool lost = false;
 	int err = 0;
 
 	if (!vbd->nbd)
 		add(fds, vbd->image_fd);
 	else if (!start->image.read_only)
-		err = vbd_file_unflushed(&id, vbd->resume, &fds->unflushed, &start->keep_lost);
+		err = vbd_file_unflushed(&id, vbd->resume, &fds->unflushed, &lost);
 	if (err)
 		return err;
+	start->keep_lost = lost;
 	start->keep = fds->unflushed >= 0;
 	if (start->keep)
 		add(fds, fds->unflushed);

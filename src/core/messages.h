@@ -13,7 +13,6 @@
 #ifndef PVB_MESSAGES_H
 #define PVB_MESSAGES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +66,9 @@ enum message_type {
 	MESSAGE_NR_TYPES
 };
 
+/* Whatever byte comes, it is one of two things; a bool that is neither 0 nor 1 would be undefined. */
+typedef uint8_t message_bool;
+
 enum message_kind { MESSAGE_NO_KIND, MESSAGE_VBD, MESSAGE_VBD3, MESSAGE_VIF, MESSAGE_NR_KINDS };
 
 struct message_hello {
@@ -83,16 +85,16 @@ struct message_image {
 	uint32_t block;
 	uint32_t physical_block;
 	uint32_t discard_granularity;
-	bool direct, block_device, read_only, discard, secure_discard, fenced;
+	message_bool direct, block_device, read_only, discard, secure_discard, fenced;
 	uint64_t dev, inode; /* which medium: disks that share one have the same */
 };
 
 struct message_disk_tuning {
-	bool stall;        /* hold what the medium fails; else report it */
-	bool leaving;      /* the disk is to go, if the guest closes it */
-	bool retry;        /* an admin says go */
-	bool flush_failed; /* all but reads fail */
-	bool again;        /* control is a new one: tell it again what it may have missed */
+	message_bool stall;        /* hold what the medium fails; else report it */
+	message_bool leaving;      /* the disk is to go, if the guest closes it */
+	message_bool retry;        /* an admin says go */
+	message_bool flush_failed; /* all but reads fail */
+	message_bool again;        /* control is a new one: tell it again what it may have missed */
 	uint64_t poll_ns;
 	/* as rate_set() takes them */
 	uint32_t requests, requests_usecs;
@@ -115,11 +117,11 @@ struct message_start_disk {
 	struct message_disk_ring rings[MESSAGE_DISK_RINGS];
 	uint32_t
 		max_kept; /* pages of the frontend to keep mapped, for each ring; 0: it agreed to none */
-	bool resume;      /* the rings are live, from an earlier life */
-	bool halted;
-	bool discard; /* offered to this frontend, if the image can */
-	bool nbd, xentop, keep;
-	bool keep_lost; /* what an earlier life kept unflushed cannot be read */
+	message_bool resume; /* the rings are live, from an earlier life */
+	message_bool halted;
+	message_bool discard; /* offered to this frontend, if the image can */
+	message_bool nbd, xentop, keep;
+	message_bool keep_lost; /* what an earlier life kept unflushed cannot be read */
 	uint32_t nbd_timeout_s;
 	uint32_t trace;              /* trace_mask() */
 	struct message_image image;  /* of an NBD export only read_only */
@@ -132,7 +134,7 @@ struct message_start_disk {
 struct message_addr {
 	uint8_t addr[16]; /* IPv4: the first four */
 	uint8_t bits;     /* of the prefix */
-	bool v6;
+	message_bool v6;
 };
 
 /* What a guest may send: filter.h of netback. */
@@ -150,7 +152,7 @@ struct message_rate {
 
 struct message_nic_tuning {
 	uint16_t headroom;
-	bool filters_groups; /* the guest says which multicast it wants */
+	message_bool filters_groups; /* the guest says which multicast it wants */
 	struct message_rate tx_bytes, tx_packets, rx_bytes, rx_packets;
 	struct message_filter filter;
 };
@@ -167,11 +169,11 @@ struct message_nic_queue {
 struct message_start_nic {
 	uint32_t nr_queues;
 	struct message_nic_queue queues[MESSAGE_NIC_QUEUES];
-	bool ctrl; /* it has a control ring */
+	message_bool ctrl; /* it has a control ring */
 	uint32_t ctrl_ref, ctrl_port;
-	bool resume, halted;
-	bool rx_notify, finish_csum;
-	bool sg, csum_v4, csum_v6, gso_v4, gso_v6; /* that the frontend takes */
+	message_bool resume, halted;
+	message_bool rx_notify, finish_csum;
+	message_bool sg, csum_v4, csum_v6, gso_v4, gso_v6; /* that the frontend takes */
 	uint64_t drain_ns, stall_ns;
 	uint32_t trace;
 	struct message_nic_tuning tuning;
@@ -198,7 +200,7 @@ struct message_insn {
 
 /* One descriptor, of the file, when `on`. What it holds stays: behind it a new section begins. */
 struct message_capture {
-	bool on;
+	message_bool on;
 	uint32_t snaplen;
 	uint64_t max_bytes;          /* of the whole file */
 	char ifname[16];             /* as it is to appear in the file */
@@ -210,12 +212,13 @@ struct message_capture {
 /* --- the rest --- */
 
 struct message_stop {
-	bool keep;    /* for the next life: journals stay, the guest waits */
-	bool abandon; /* the domain is no more, or its frontend: let go of the rings at once */
+	message_bool keep; /* for the next life: journals stay, the guest waits */
+	message_bool
+		abandon; /* the domain is no more, or its frontend: let go of the rings at once */
 };
 
 struct message_flag {
-	bool on;
+	message_bool on;
 };
 
 struct message_error {
@@ -232,9 +235,9 @@ struct message_started {
 
 /* One that is served; its START, as it came, is the next message. */
 struct message_served {
-	bool starting; /* STARTED follows when it has */
-	bool stopping; /* STOPPED follows */
-	bool halted, flush_failed, stalled;
+	message_bool starting; /* STARTED follows when it has */
+	message_bool stopping; /* STOPPED follows */
+	message_bool halted, flush_failed, stalled;
 	uint32_t carrier_off;       /* bits: queues of a NIC whose guest takes no frames */
 	struct message_error broke; /* when its ring is impossible: err is not 0 */
 	uint64_t bytes;             /* of a disk's medium, as last seen */
@@ -252,7 +255,7 @@ struct message_carrier {
 /* One descriptor, a connected socket, unless `err`. */
 struct message_connected {
 	int32_t err;
-	bool fenced;
+	message_bool fenced;
 	char why[MESSAGE_WHY_MAX];
 };
 
