@@ -14,6 +14,8 @@
 
 #define BUCKETS     64u
 #define MAX_FOUND   4096u
+#define MAX_LEFT    4096u /* devices of one guest */
+#define MAX_HEARD   128u  /* messages a second of one process: others are to be heard, too */
 #define NS_PER_S    1000000000ull
 #define GREET_NS    (2 * NS_PER_S)
 #define SILENT_S    2u             /* without an answer: of one that nobody would miss */
@@ -44,6 +46,8 @@ struct guest_link {
 	bool greeting;         /* guests_find() waits for it */
 	bool greeted;          /* HELLO has come, */
 	uint32_t nr_expected;  /* and then so many devices */
+	unsigned int nr_heard; /* messages, since the last tick */
+	bool talks_too_much;   /* and the log has said so */
 	bool ending;           /* END was sent, */
 	unsigned int ending_s; /* so long ago */
 	uint64_t started_ns;
@@ -228,16 +232,22 @@ static void forget_left(struct left *left)
 	free(left);
 }
 
+static void forget_all_left(struct guest_link *g)
+{
+	struct left *left;
+
+	while ((left = LIST_FIRST(&g->left)))
+		forget_left(left);
+}
+
 static void no_more_greeting(struct guest_link *g);
 
 static void close_link(struct guest_link *g, bool over)
 {
 	struct guests *guests = g->guests;
-	struct left *left;
 
 	g->socket = link_free(g->socket);
-	while ((left = LIST_FIRST(&g->left)))
-		forget_left(left);
+	forget_all_left(g);
 	guest_process_close(&g->process, &guests->setup.process, over);
 	LIST_REMOVE(g, link);
 	free(g);
@@ -273,6 +283,7 @@ static void gone(void *user)
 static void give_up(struct guest_link *g)
 {
 	g->socket = link_free(g->socket);
+	forget_all_left(g);
 	no_more_greeting(g);
 	guest_process_kill(&g->process);
 }
@@ -394,7 +405,8 @@ static bool is_of_use(const struct guest_link *g, const struct message_hello *he
 
 static void hello(struct guest_link *g, const struct message_hello *hello)
 {
-	if (g->greeted) {
+	/* Who was started by us serves nothing yet. */
+	if (g->greeted || hello->nr_devices > (g->greeting ? MAX_LEFT : 0)) {
 		protocol_error(g);
 		return;
 	}
@@ -420,10 +432,24 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 		left_has_changed(g, left, message);
 }
 
+/* What it has to tell of itself at first is bounded by how much that can be. */
+static void count_heard(struct guest_link *g)
+{
+	if (is_thread(g) || g->greeting || ++g->nr_heard < MAX_HEARD)
+		return;
+	link_rest(g->socket, true);
+	if (!g->talks_too_much)
+		log_warning("guest %u: its process (%d) says more than %u things a second: the "
+			    "rest waits",
+			    g->domid, (int)g->process.pid, MAX_HEARD);
+	g->talks_too_much = true;
+}
+
 static void received(void *user, const struct message *message, int *fds, unsigned int nr_fds)
 {
 	struct guest_link *g = user;
 
+	count_heard(g);
 	switch (message->type) {
 	case MESSAGE_HELLO:
 		hello(g, &message->hello);
@@ -746,11 +772,19 @@ static void ask(struct guest_link *g)
 	g->asked = true;
 }
 
+static void hear_again(struct guest_link *g)
+{
+	g->nr_heard = 0;
+	link_rest(g->socket, false);
+}
+
 /* Once a second. */
 static void look_after(struct guest_link *g)
 {
-	if (g->socket)
+	if (g->socket) {
+		hear_again(g);
 		ask(g);
+	}
 	if (is_thread(g))
 		return;
 	go_on_without(g);

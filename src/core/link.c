@@ -11,8 +11,10 @@
 #include "core/fdpass.h"
 #include "core/link.h"
 
-#define MAX_KEPT       4096u /* messages; who lets so many lie does not live */
-#define TAKEN_IN_A_ROW 64u   /* then others of the loop have their turn */
+#define MAX_KEPT 4096u /* messages; who lets so many lie does not live */
+#define MAX_KEPT_FDS                                                                               \
+	256u /* with them: an honest end reads what it gets, and other guests need descriptors, too */
+#define TAKEN_IN_A_ROW 64u /* then others of the loop have their turn */
 
 struct kept {
 	STAILQ_ENTRY(kept) link;
@@ -26,7 +28,8 @@ struct link {
 	struct link_setup setup;
 	struct loop_watch *watch;
 	STAILQ_HEAD(, kept) kept;
-	unsigned int nr_kept;
+	unsigned int nr_kept, nr_kept_fds;
+	bool rests; /* link_rest() */
 	bool ended; /* and said, or about to be */
 	bool busy;  /* in a callback of ours: link_free() only marks it */
 	bool freed;
@@ -41,18 +44,30 @@ static void close_fds(const int *fds, unsigned int nr_fds)
 			close(fds[i]);
 }
 
+static void watch_socket(struct link *link)
+{
+	uint32_t events = link->rests ? 0 : EPOLLIN;
+
+	loop_modify(link->setup.loop, link->watch, link->nr_kept ? events | EPOLLOUT : events);
+}
+
 /* --- the end --- */
+
+static void forget_first(struct link *link)
+{
+	struct kept *kept = STAILQ_FIRST(&link->kept);
+
+	STAILQ_REMOVE_HEAD(&link->kept, link);
+	link->nr_kept--;
+	link->nr_kept_fds -= kept->nr_fds;
+	close_fds(kept->fds, kept->nr_fds);
+	free(kept);
+}
 
 static void forget_kept(struct link *link)
 {
-	struct kept *kept;
-
-	while ((kept = STAILQ_FIRST(&link->kept))) {
-		STAILQ_REMOVE_HEAD(&link->kept, link);
-		close_fds(kept->fds, kept->nr_fds);
-		free(kept);
-	}
-	link->nr_kept = 0;
+	while (!STAILQ_EMPTY(&link->kept))
+		forget_first(link);
 }
 
 static void say_ended(void *user)
@@ -86,7 +101,8 @@ static int send_now(int fd, const void *bytes, size_t size, const int *fds, unsi
 static void keep(struct link *link, const struct message *message, size_t size, const int *fds,
 		 unsigned int nr_fds)
 {
-	struct kept *kept = link->nr_kept < MAX_KEPT ? malloc(sizeof(*kept) + size) : NULL;
+	bool fits = link->nr_kept < MAX_KEPT && link->nr_kept_fds + nr_fds <= MAX_KEPT_FDS;
+	struct kept *kept = fits ? malloc(sizeof(*kept) + size) : NULL;
 
 	if (!kept) {
 		end(link, -ENOBUFS);
@@ -97,8 +113,9 @@ static void keep(struct link *link, const struct message *message, size_t size, 
 	for (kept->nr_fds = 0; kept->nr_fds < nr_fds; kept->nr_fds++)
 		kept->fds[kept->nr_fds] = fcntl(fds[kept->nr_fds], F_DUPFD_CLOEXEC, 0);
 	STAILQ_INSERT_TAIL(&link->kept, kept, link);
+	link->nr_kept_fds += nr_fds;
 	if (link->nr_kept++ == 0)
-		loop_modify(link->setup.loop, link->watch, EPOLLIN | EPOLLOUT);
+		watch_socket(link);
 }
 
 void link_send(struct link *link, const struct message *message, const int *fds,
@@ -124,15 +141,11 @@ static void send_kept(struct link *link)
 
 	while (!err && (kept = STAILQ_FIRST(&link->kept))) {
 		err = send_now(link->setup.fd, kept->bytes, kept->size, kept->fds, kept->nr_fds);
-		if (err)
-			break;
-		STAILQ_REMOVE_HEAD(&link->kept, link);
-		link->nr_kept--;
-		close_fds(kept->fds, kept->nr_fds);
-		free(kept);
+		if (!err)
+			forget_first(link);
 	}
 	if (!err)
-		loop_modify(link->setup.loop, link->watch, EPOLLIN);
+		watch_socket(link);
 	else if (err != -EAGAIN)
 		end(link, err);
 }
@@ -158,6 +171,11 @@ static int receive(struct link *link)
 	return err;
 }
 
+static bool may_take(const struct link *link)
+{
+	return !link->rests && !link->ended && !link->freed;
+}
+
 static void socket_ready(void *user, uint32_t events)
 {
 	struct link *link = user;
@@ -166,13 +184,23 @@ static void socket_ready(void *user, uint32_t events)
 	link->busy = true;
 	if (events & EPOLLOUT)
 		send_kept(link);
-	for (unsigned int i = 0; i < TAKEN_IN_A_ROW && !err && !link->ended && !link->freed; i++)
+	if (link->rests && events & EPOLLHUP)
+		err = -EPIPE;
+	for (unsigned int i = 0; i < TAKEN_IN_A_ROW && !err && may_take(link); i++)
 		err = receive(link);
 	link->busy = false;
 	if (err && err != -EAGAIN && err != -EINTR)
 		end(link, err);
 	if (link->freed)
 		link_free(link);
+}
+
+void link_rest(struct link *link, bool rest)
+{
+	if (link->ended || link->rests == rest)
+		return;
+	link->rests = rest;
+	watch_socket(link);
 }
 
 /* --- life --- */

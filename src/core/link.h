@@ -7,6 +7,8 @@
 #ifndef PVB_LINK_H
 #define PVB_LINK_H
 
+#include <stdbool.h>
+
 #include "core/loop.h"
 #include "core/messages.h"
 
@@ -37,6 +39,9 @@ struct link *link_free(struct link *link);
  */
 void link_send(struct link *link, const struct message *message, const int *fds,
 	       unsigned int nr_fds);
+
+/* Take nothing from the other end, until it is let go on: what it says meanwhile waits in the socket. */
+void link_rest(struct link *link, bool rest);
 
 /* A connected pair for both ends. 0 or -errno. */
 int link_pair(int ret_fds[2]);

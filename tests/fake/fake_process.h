@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fake_process.h - control/guest_process.h without processes: the test has the other end of each socket, and says when
+ * the kernel has ended one. Of a domid there is one at a time.
+ */
+#ifndef FAKE_PROCESS_H
+#define FAKE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FAKE_PROCESSES 8u /* domids below that */
+
+struct fake_process {
+	int fd;      /* the process's end; below 0: there is none */
+	bool left;   /* guest_process_find() finds it */
+	bool killed; /* and does not know it yet */
+	unsigned int nr_started;
+};
+
+extern struct fake_process fake_processes[FAKE_PROCESSES];
+
+/* There was one already when control came. */
+void fake_process_leave(uint32_t domid);
+/* It is gone: its end is closed, and control is told. */
+void fake_process_die(uint32_t domid);
+/* None is left. Whoever was watched is not told. */
+void fake_process_reset(void);
+
+#endif

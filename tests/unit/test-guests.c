@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Control's end of the links to the guests' processes, when one of those says what it likes: a guest has taken it over.
+ * Its own guest may suffer. Control, and all others, must not.
+ */
+#include "unit.h"
+
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/guests.h"
+#include "fake/fake_process.h"
+
+enum { BAD = 1, GOOD = 2 }; /* domids */
+
+struct toy {
+	struct device dev; /* first */
+	unsigned int nr_answers, nr_lost, nr_ready;
+};
+
+static struct loop *loop;
+static struct guests *guests;
+static struct device_env env;
+static bool all_greeted;
+
+/* --- devices --- */
+
+static void toy_answer(struct device *dev, const struct message *message, int *fds,
+		       unsigned int nr_fds)
+{
+	(void)fds;
+	CHECK(message->domid == dev->domid && message->life == dev->life && nr_fds == 0);
+	((struct toy *)(void *)dev)->nr_answers++;
+}
+
+static const struct device_ops toy_ops = { .kind = "vbd", .answer = toy_answer };
+
+void device_lost(struct device *dev)
+{
+	((struct toy *)(void *)dev)->nr_lost++;
+}
+
+void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
+{
+	(void)dev, (void)level, (void)fmt;
+}
+
+static void ready(struct device *dev)
+{
+	((struct toy *)(void *)dev)->nr_ready++;
+}
+
+static struct toy toy_of(uint32_t domid)
+{
+	return (struct toy){
+		.dev = { .ops = &toy_ops, .env = &env, .domid = domid, .devid = 51712 }
+	};
+}
+
+static void start(struct toy *toy)
+{
+	struct message message = { .type = MESSAGE_START_DISK };
+
+	CHECK(guests_may_start(&toy->dev));
+	CHECK(guests_start(&toy->dev, &message, NULL, 0) == 0);
+}
+
+/* --- the loop --- */
+
+static void quit(void *user)
+{
+	loop_quit(user);
+}
+
+static void turn_for(uint64_t ns)
+{
+	struct loop_timer timer = { 0 };
+
+	loop_timer_set(loop, &timer, ns, quit, loop);
+	CHECK(loop_run(loop) == 0);
+}
+
+/* All that lies in the sockets has been taken, or never will be. */
+static void turn(void)
+{
+	for (unsigned int i = 0; i < 40; i++)
+		turn_for(0);
+}
+
+/* --- what a process says --- */
+
+static struct message about(uint32_t type, uint32_t domid, uint32_t life)
+{
+	return (struct message){
+		.type = type, .kind = MESSAGE_VBD, .domid = domid, .devid = 51712, .life = life
+	};
+}
+
+/* False: control does not take it now. */
+static bool says(uint32_t domid, const struct message *message)
+{
+	size_t size = message_bytes(message->type);
+
+	return send(fake_processes[domid].fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	       (ssize_t)size;
+}
+
+static void greets(uint32_t domid, uint32_t nr_devices)
+{
+	struct message message = { .type = MESSAGE_HELLO };
+
+	message.hello.protocol = MESSAGE_PROTOCOL;
+	message.hello.nr_devices = nr_devices;
+	snprintf(message.hello.version, sizeof(message.hello.version), "%s", PACKAGE_VERSION);
+	CHECK(says(domid, &message));
+}
+
+static void tells_of(uint32_t domid, struct message device)
+{
+	device.type = MESSAGE_DEVICE;
+	CHECK(says(domid, &device));
+	device.type = MESSAGE_START_DISK;
+	memset(&device.disk, 0, sizeof(device.disk));
+	CHECK(says(domid, &device));
+}
+
+/* --- each case has its own control --- */
+
+static void greeted(void *user)
+{
+	(void)user;
+	all_greeted = true;
+}
+
+static int set_up(void **state)
+{
+	struct guests_setup setup = { .isolation = ISOLATION_GUEST, .fd = -1, .hung_s = 30 };
+
+	(void)state;
+	loop = setup.loop = loop_new();
+	CHECK(loop && guests_new(&setup, &guests) == 0);
+	env = (struct device_env){ .loop = loop, .guests = guests, .ready = ready };
+	all_greeted = false;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	guests_free(guests);
+	fake_process_reset();
+	loop_free(loop);
+	return 0;
+}
+
+static void find_left(uint32_t domid)
+{
+	fake_process_leave(domid);
+	guests_find(guests, greeted, NULL);
+	CHECK(!all_greeted);
+}
+
+/* --- the cases --- */
+
+static void one_that_has_told_of_a_device_and_then_talks_nonsense_harms_itself_alone(void **state)
+{
+	struct message device = about(MESSAGE_DEVICE, BAD, 7);
+	struct toy toy = toy_of(BAD), other = toy_of(GOOD);
+
+	(void)state;
+	find_left(BAD);
+	greets(BAD, 2);
+	device.served.starting = true;
+	tells_of(BAD, device);
+	CHECK(says(BAD, &(struct message){ .type = MESSAGE_HELLO }));
+	turn();
+	CHECK(fake_processes[BAD].killed && all_greeted);
+	CHECK(!guests_left(&toy.dev) && !guests_may_start(&toy.dev));
+	start(&other);
+	fake_process_die(BAD);
+	turn();
+	CHECK(toy.nr_ready && guests_may_start(&toy.dev));
+	guests_forget(&other.dev);
+}
+
+static void one_that_was_just_started_has_nothing_to_be_adopted(void **state)
+{
+	struct toy toy = toy_of(BAD);
+
+	(void)state;
+	start(&toy);
+	greets(BAD, 1);
+	turn();
+	CHECK(fake_processes[BAD].killed && toy.nr_lost == 0);
+	fake_process_die(BAD);
+	CHECK(toy.nr_lost == 1);
+}
+
+static void nobody_tells_of_more_devices_than_there_can_be(void **state)
+{
+	(void)state;
+	find_left(BAD);
+	greets(BAD, UINT32_MAX);
+	turn();
+	CHECK(fake_processes[BAD].killed && all_greeted);
+	fake_process_die(BAD);
+}
+
+static void another_guests_device_is_not_to_be_had(void **state)
+{
+	struct toy good = toy_of(GOOD);
+
+	(void)state;
+	find_left(BAD);
+	greets(BAD, 1);
+	tells_of(BAD, about(MESSAGE_DEVICE, GOOD, 7));
+	turn();
+	CHECK(fake_processes[BAD].killed && all_greeted && !guests_left(&good.dev));
+	fake_process_die(BAD);
+	start(&good);
+	guests_forget(&good.dev);
+}
+
+static void what_it_says_of_others_or_of_an_earlier_life_is_passed_over(void **state)
+{
+	struct toy bad = toy_of(BAD), good = toy_of(GOOD);
+	struct message message;
+
+	(void)state;
+	start(&bad);
+	start(&good);
+	for (uint32_t life = 0; life < 4; life++) {
+		message = about(MESSAGE_STOPPED, GOOD, life);
+		CHECK(says(BAD, &message));
+	}
+	message = about(MESSAGE_STOPPED, BAD, bad.dev.life + 1);
+	CHECK(says(BAD, &message));
+	message = about(MESSAGE_STOPPED, BAD, bad.dev.life);
+	message.kind = MESSAGE_VBD3;
+	CHECK(says(BAD, &message));
+	message.kind = MESSAGE_VBD;
+	CHECK(says(BAD, &message));
+	turn();
+	CHECK(bad.nr_answers == 1 && good.nr_answers == 0);
+	guests_forget(&bad.dev);
+	guests_forget(&good.dev);
+}
+
+static void a_flag_is_whatever_byte_it_is(void **state)
+{
+	struct message device = about(MESSAGE_DEVICE, BAD, 7);
+	struct message_served served;
+	struct message echo;
+	struct toy toy = toy_of(BAD);
+
+	(void)state;
+	find_left(BAD);
+	greets(BAD, 1);
+	device.served.halted = 0x80;
+	tells_of(BAD, device);
+	turn();
+	CHECK(all_greeted && guests_left(&toy.dev));
+	guests_adopt(&toy.dev, &echo, &served);
+	CHECK(served.halted && toy.dev.life == 7);
+	guests_forget(&toy.dev);
+}
+
+static void one_that_never_stops_talking_is_heard_in_its_turn(void **state)
+{
+	struct toy bad = toy_of(BAD), good = toy_of(GOOD);
+	struct message message;
+	unsigned int nr_said = 0, heard;
+
+	(void)state;
+	start(&bad);
+	start(&good);
+	message = about(MESSAGE_SIZE, BAD, bad.dev.life);
+	for (unsigned int i = 0; i < 5000; i++) {
+		nr_said += says(BAD, &message);
+		if (i % 10 == 0)
+			turn_for(0);
+	}
+	CHECK(nr_said < 1000 && bad.nr_answers <= 2 * 128);
+	message = about(MESSAGE_STARTED, GOOD, good.dev.life);
+	CHECK(says(GOOD, &message));
+	turn();
+	CHECK(good.nr_answers == 1);
+	heard = bad.nr_answers;
+	while (bad.nr_answers == heard) /* it is not forgotten */
+		turn_for(100000000);
+	CHECK(!fake_processes[BAD].killed);
+	fake_process_die(BAD); /* and dies while the rest of it waits */
+	turn();
+	CHECK(bad.nr_lost == 1);
+	guests_forget(&good.dev);
+}
+
+static void one_that_does_not_read_holds_few_descriptors(void **state)
+{
+	struct toy bad = toy_of(BAD);
+	struct message message = { .type = MESSAGE_START_DISK };
+	int fds[8];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 8; i++)
+		fds[i] = dup(0);
+	start(&bad);
+	for (i = 0; i < 1000 && !fake_processes[BAD].killed; i++) {
+		guests_send(&bad.dev, &message, fds, 8);
+		turn_for(0);
+	}
+	CHECK(fake_processes[BAD].killed);
+	for (i = 0; i < 8; i++)
+		close(fds[i]);
+	fake_process_die(BAD);
+	CHECK(bad.nr_lost == 1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(one_that_has_told_of_a_device_and_then_talks_nonsense_harms_itself_alone),
+		CASE(one_that_was_just_started_has_nothing_to_be_adopted),
+		CASE(nobody_tells_of_more_devices_than_there_can_be),
+		CASE(another_guests_device_is_not_to_be_had),
+		CASE(what_it_says_of_others_or_of_an_earlier_life_is_passed_over),
+		CASE(a_flag_is_whatever_byte_it_is),
+		CASE(one_that_never_stops_talking_is_heard_in_its_turn),
+		CASE(one_that_does_not_read_holds_few_descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
