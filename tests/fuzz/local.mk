@@ -2,11 +2,11 @@
 # Fuzz targets. `make check` replays their corpora; `make fuzz FUZZ_TIME=SECONDS` explores with clang's
 # libFuzzer, that long for each, and adds what it finds new to the corpora.
 
-fuzz_targets = blkif ring netif frame filter xenbus journal store device
+fuzz_targets = blkif ring netif frame filter xenbus journal store device messages
 check_PROGRAMS += \
 	tests/fuzz/replay-blkif tests/fuzz/replay-ring tests/fuzz/replay-netif \
 	tests/fuzz/replay-frame tests/fuzz/replay-filter tests/fuzz/replay-xenbus tests/fuzz/replay-journal \
-	tests/fuzz/replay-store tests/fuzz/replay-device
+	tests/fuzz/replay-store tests/fuzz/replay-device tests/fuzz/replay-messages
 TESTS += tests/fuzz/replay.sh
 EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/corpus
 
@@ -33,7 +33,7 @@ tests_fuzz_replay_xenbus_LDADD = libpvb.a
 tests_fuzz_replay_journal_SOURCES = tests/fuzz/fuzz-journal.c $(fuzz_common)
 tests_fuzz_replay_journal_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_journal_LDADD = libpvb.a
-# These two see the Xen libraries as fakes.
+# These see the Xen libraries as fakes.
 fuzz_fakes = tests/fuzz/fakes.c tests/fuzz/fakes.h $(fake_xen)
 tests_fuzz_replay_store_SOURCES = tests/fuzz/fuzz-store.c $(fuzz_fakes) $(fuzz_common)
 tests_fuzz_replay_store_CPPFLAGS = $(fuzz_cppflags)
@@ -41,6 +41,9 @@ tests_fuzz_replay_store_LDADD = libhotplug.a libpvb.a $(NL_LIBS) $(AIO_LIBS) $(P
 tests_fuzz_replay_device_SOURCES = tests/fuzz/fuzz-device.c $(fuzz_fakes) $(fake_guest) $(fuzz_common)
 tests_fuzz_replay_device_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_device_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
+tests_fuzz_replay_messages_SOURCES = tests/fuzz/fuzz-messages.c $(fuzz_fakes) $(fake_process) $(fuzz_common)
+tests_fuzz_replay_messages_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_messages_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 FUZZ_TIME = 60
 FUZZ_CC = clang
@@ -52,14 +55,19 @@ fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/control/xenbus.c $(srcdir
 	$(srcdir)/src/netback/segment.c $(srcdir)/src/netback/checksum.c
 
 # All but the main()s, for the targets that need it.
-fuzz_whole = $(srcdir)/tests/fuzz/fakes.c $(srcdir)/tests/fake/fake_xen.c \
+# What a target or a fake has in its own way comes first, and is taken.
+fuzz_whole = -Wl,-z,muldefs $(srcdir)/tests/fuzz/fakes.c $(srcdir)/tests/fake/fake_xen.c \
 	$(addprefix $(srcdir)/,$(filter-out src/core/log.c,$(filter %.c,$(libpvb_a_SOURCES) $(libhotplug_a_SOURCES)))) \
 	$(NL_CFLAGS) $(SYSTEMD_CFLAGS) $(NL_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 fuzz:
 	@$(MKDIR_P) tests/fuzz
 	@for target in $(fuzz_targets); do \
-		case $$target in store | device) with='$(fuzz_whole)' ;; *) with='$(fuzz_under_test)' ;; esac; \
+		case $$target in \
+		store) with='$(fuzz_whole)' ;; \
+		device) with='$(srcdir)/tests/fake/fake_guest.c $(fuzz_whole)' ;; \
+		messages) with='$(srcdir)/tests/fake/fake_process.c $(fuzz_whole)' ;; \
+		*) with='$(fuzz_under_test)' ;; esac; \
 		$(FUZZ_CC) $(FUZZ_FLAGS) $(srcdir)/tests/fuzz/fuzz-$$target.c $$with \
 			-o tests/fuzz/fuzz-$$target && \
 		tests/fuzz/fuzz-$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
