@@ -89,7 +89,8 @@ sim_so = \
 	tests/sim/lib/dead.so \
 	tests/sim/lib/medium.so \
 	tests/sim/lib/xensim-faults.so \
-	tests/sim/lib/moment.so
+	tests/sim/lib/moment.so \
+	tests/sim/lib/takeover.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
 sim_so_headers = tests/sim/client.h tests/sim/fail.h tests/sim/role.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
 sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
@@ -135,6 +136,11 @@ tests/sim/lib/xensim-faults.so: $(sim_faults_src) $(sim_so_headers)
 EXTRA_DIST += tests/sim/faults.c
 tests/sim/lib/moment.so: tests/sim/moment.c tests/sim/role.h
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/moment.c -ldl
+
+EXTRA_DIST += tests/sim/takeover.c
+sim_takeover_src = tests/sim/takeover.c src/core/messages.c
+tests/sim/lib/takeover.so: $(sim_takeover_src) tests/sim/role.h src/core/messages.h src/guest/main.h
+	$(AM_V_CCLD)$(sim_so_link) -I$(srcdir)/src -o $@ $(sim_takeover_src:%=$(srcdir)/%) -ldl
 
 check_DATA = $(sim_so)
 EXTRA_DIST += tests/sim/moment.c
@@ -195,6 +201,7 @@ sim_tests = \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \
+	tests/integration/sim-takeover.sh \
 	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-pcap.sh \
 	tests/integration/sim-trace.sh
