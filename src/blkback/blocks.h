@@ -8,6 +8,10 @@
  * One for each medium, shared by the rings of all disks on it on whatever workers: the only lock of
  * the data path, and only media of such blocks have it. Claims that conflict are granted in the order in
  * which they were made.
+ *
+ * Other processes may write to the medium, too, for other guests. Then there is a lock file of it (medium_lock.h), and
+ * whoever has a claim locks the same bytes there. A lock is tried, and tried again later, so that no worker waits. Who
+ * tries again is noted in the file as the next one, so that no other process overtakes it.
  */
 #ifndef PVB_BLOCKS_H
 #define PVB_BLOCKS_H
@@ -19,7 +23,7 @@
 /* Filled in as far as `granted` by who makes it. */
 struct block_claim {
 	uint64_t first, last; /* bytes, of whole blocks */
-	bool alone;           /* else together with others that are not alone */
+	bool alone; /* else together with others that are not alone; where there is a lock file all are alone */
 	/*
 	 * After blocks_claim() said that it must wait: called by who gave up the last claim before it,
 	 * in its thread and with the lock held: it only posts a task.
@@ -27,21 +31,30 @@ struct block_claim {
 	void (*granted)(struct block_claim *claim);
 	TAILQ_ENTRY(block_claim) link;
 	uint32_t nr_before; /* claims that it waits for */
+	bool next, locked;  /* in the lock file: it is the next one there; it has its bytes */
 };
 
 struct blocks;
 
 /*
- * Those of a medium: the same for all who give the same name. Each call needs its blocks_put(). NULL when
- * there is no memory. Any thread.
+ * Those of a medium: the same for all who give the same name. Each call needs its blocks_put(). `lock_fd`: the medium's
+ * lock file, taken over in any case, of which the first is kept; -1: no other process writes. NULL when there is no
+ * memory. Any thread.
  */
-struct blocks *blocks_get(const char *medium);
+struct blocks *blocks_get(const char *medium, int lock_fd);
 /* The last one takes them away: no claim may be left. NULL is fine; returns NULL. Any thread. */
 struct blocks *blocks_put(struct blocks *blocks);
 
-/* True when the claim holds at once; else granted() follows. It is the caller's until given up. */
+/*
+ * True when the claim holds at once, in this process; else granted() follows. It is the caller's until given up.
+ */
 bool blocks_claim(struct blocks *blocks, struct block_claim *claim);
-/* Give up a claim that holds. */
+/*
+ * Have a claim that holds in this process hold against others, too. False when one of them has such blocks: call it
+ * again soon. They have them for the time of a request.
+ */
+bool blocks_lock(struct blocks *blocks, struct block_claim *claim);
+/* Give up a claim that holds in this process, whether it is locked or not. */
 void blocks_give_up(struct blocks *blocks, struct block_claim *claim);
 
 #endif

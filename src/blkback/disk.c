@@ -408,6 +408,21 @@ static int start_rings(struct disk *disk)
 	return err;
 }
 
+/* --- its descriptors --- */
+
+static int take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+static int take_lock(const struct disk *disk, int *fd)
+{
+	return disk->start->lock ? take(fd) : -1;
+}
+
 /* --- an NBD export --- */
 
 static void say_unusable(const struct disk *disk, char why[MESSAGE_WHY_MAX], const char *wrong)
@@ -456,10 +471,11 @@ static void nbd_ended(void *user)
 }
 
 /* nbd_opened() follows. */
-static int open_nbd(struct disk *disk, int *keep_fd, char why[MESSAGE_WHY_MAX])
+static int open_nbd(struct disk *disk, int *fds, char why[MESSAGE_WHY_MAX])
 {
 	const struct message_start_disk *start = disk->start;
 	struct guest_device *device = &disk->device;
+	int *keep_fd = start->keep ? fds + start->lock : NULL;
 	struct nbd_link_setup setup = { .worker = guest_worker(device->guest, device, 0),
 					.control = disk->rings.home,
 					.read_only = start->image.read_only,
@@ -479,7 +495,7 @@ static int open_nbd(struct disk *disk, int *keep_fd, char why[MESSAGE_WHY_MAX])
 	if (!err) {
 		snprintf(setup.who, sizeof(setup.who), "%s", device->name);
 		snprintf(setup.image, sizeof(setup.image), "%s", start->name);
-		err = image_open_nbd(&disk->image, &setup);
+		err = image_open_nbd(&disk->image, &setup, take_lock(disk, fds));
 		wrong = err == -EOPNOTSUPP ? "this pvbackd was built without libnbd"
 					   : strerror(-err);
 	}
@@ -499,7 +515,7 @@ static bool is_power_of_two(uint32_t n)
 
 static unsigned int count_fds(const struct message_start_disk *start)
 {
-	return start->nr_rings + !start->nbd + start->keep + start->xentop;
+	return start->nr_rings + !start->nbd + start->lock + start->keep + start->xentop;
 }
 
 static bool rings_make_sense(const struct message_start_disk *start)
@@ -530,17 +546,10 @@ static int check(const struct message_start_disk *start, unsigned int nr_fds)
 	return start->nbd || image_makes_sense(&start->image) ? 0 : -EINVAL;
 }
 
-static int take(int *fd)
+static int use_image(struct disk *disk, int *fds, char why[MESSAGE_WHY_MAX])
 {
-	int taken = *fd;
-
-	*fd = -1;
-	return taken;
-}
-
-static int use_image(struct disk *disk, int *fd, char why[MESSAGE_WHY_MAX])
-{
-	int err = image_use(&disk->image, take(fd), &disk->start->image);
+	int fd = take(fds);
+	int err = image_use(&disk->image, fd, take_lock(disk, fds + 1), &disk->start->image);
 
 	disk->image.slow = disk->slow;
 	if (!err)
@@ -590,7 +599,7 @@ static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds
 		return -ENOMEM;
 	tune(disk, &start->tuning);
 	if (start->nbd)
-		return open_nbd(disk, start->keep ? fds : NULL, why);
+		return open_nbd(disk, fds, why);
 	return use_image(disk, fds, why);
 }
 

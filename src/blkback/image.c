@@ -9,6 +9,7 @@
 
 #include "core/container_of.h"
 #include "blkback/image.h"
+#include "blkback/medium_lock.h"
 #include "ring/blkif.h"
 
 static int file_size(const struct image *image, uint64_t *ret_bytes)
@@ -165,22 +166,21 @@ static const struct image_ops file_ops = {
 };
 
 /* Two disks may have one medium, under whatever names. */
-static struct blocks *blocks_of(const struct message_image *what)
+static struct blocks *blocks_of(const struct message_image *what, int lock_fd)
 {
-	char medium[64];
+	char medium[MEDIUM_NAME_MAX];
 
-	snprintf(medium, sizeof(medium), "%s %llx %llx", what->block_device ? "device" : "file",
-		 (unsigned long long)what->dev, (unsigned long long)what->inode);
-	return blocks_get(medium);
+	medium_name(what, medium, sizeof(medium));
+	return blocks_get(medium, lock_fd);
 }
 
-int image_use(struct image *image, int fd, const struct message_image *what)
+int image_use(struct image *image, int fd, int lock_fd, const struct message_image *what)
 {
 	*image = (struct image){ .ops = &file_ops,
 				 .fd = fd,
 				 .bytes = what->bytes,
 				 .block = what->block,
-				 .blocks = blocks_of(what),
+				 .blocks = blocks_of(what, lock_fd),
 				 .physical_block = what->physical_block,
 				 .direct = what->direct,
 				 .block_device = what->block_device,

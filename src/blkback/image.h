@@ -118,15 +118,18 @@ struct image {
  * nobody else (slow.h).
  */
 
-/* Use what image_open() has opened and learnt. The descriptor is the image's, also on failure: -ENOMEM. */
-int image_use(struct image *image, int fd, const struct message_image *what);
+/*
+ * Use what image_open() has opened and learnt. The descriptors are the image's, also on failure: -ENOMEM. `lock_fd`: as
+ * in blocks_get().
+ */
+int image_use(struct image *image, int fd, int lock_fd, const struct message_image *what);
 /* What it is, as image_use() takes it. */
 struct message_image image_facts(const struct image *image);
 /*
  * Begin to connect to an NBD export; setup->opened() follows. When that says 0 image_learn() makes the
- * image complete. 0; -EOPNOTSUPP without libnbd; -ENOMEM.
+ * image complete. 0; -EOPNOTSUPP without libnbd; -ENOMEM. `lock_fd`: as in blocks_get(), also on failure.
  */
-int image_open_nbd(struct image *image, const struct nbd_link_setup *setup);
+int image_open_nbd(struct image *image, const struct nbd_link_setup *setup, int lock_fd);
 void image_learn(struct image *image, const struct nbd_facts *facts);
 
 void image_close(struct image *image);

@@ -5,7 +5,9 @@
 #include <errno.h>
 
 #include "blkback/image.h"
+#include "blkback/medium_lock.h"
 #include "blkback/nbd_link.h"
+#include "core/statefile.h"
 #include "ring/blkif.h"
 
 #ifdef HAVE_LIBNBD
@@ -64,15 +66,17 @@ static const struct image_ops nbd_ops = {
 	.close = nbd_close_link,
 };
 
-int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
+int image_open_nbd(struct image *image, const struct nbd_link_setup *setup, int lock_fd)
 {
-	char medium[NBD_WHERE_MAX + 3 * NBD_EXPORT_MAX + 32];
+	char medium[MEDIUM_NAME_MAX];
 	struct blocks *blocks;
 	struct nbd_link *link;
 
-	if (nbd_name_format(&setup->name, medium, sizeof(medium)))
+	if (nbd_name_format(&setup->name, medium, sizeof(medium))) {
+		statefile_close(&lock_fd);
 		return -ENAMETOOLONG;
-	blocks = blocks_get(medium);
+	}
+	blocks = blocks_get(medium, lock_fd);
 	link = blocks ? nbd_link_new(setup) : NULL;
 	if (!link) {
 		blocks_put(blocks);
@@ -90,10 +94,11 @@ int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
 
 #else
 
-int image_open_nbd(struct image *image, const struct nbd_link_setup *setup)
+int image_open_nbd(struct image *image, const struct nbd_link_setup *setup, int lock_fd)
 {
 	(void)image;
 	(void)setup;
+	statefile_close(&lock_fd);
 	return -EOPNOTSUPP;
 }
 

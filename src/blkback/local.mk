@@ -12,6 +12,7 @@ libpvb_a_SOURCES += \
 	src/blkback/image_open.c src/blkback/image_open.h \
 	src/blkback/journal.c src/blkback/journal.h \
 	src/blkback/kept.c src/blkback/kept.h \
+	src/blkback/medium_lock.c src/blkback/medium_lock.h \
 	src/blkback/nbd_conn.h src/blkback/nbd_link.h \
 	src/blkback/nbd_dial.c src/blkback/nbd_dial.h \
 	src/blkback/nbd_fence.c src/blkback/nbd_fence.h \
@@ -26,6 +27,7 @@ libpvb_a_SOURCES += \
 	src/blkback/vbd_front.c \
 	src/blkback/vbd_image.c \
 	src/blkback/vbd_io.c \
+	src/blkback/vbd_lock.c \
 	src/blkback/vbd_pass.c \
 	src/blkback/vbd_resize.c \
 	src/blkback/vbd_place.c \

@@ -90,6 +90,12 @@ int vbd_params(struct vbd *vbd, char *path, size_t size);
  */
 void vbd_dial(struct vbd *vbd);
 void vbd_hang_up(struct vbd *vbd);
+/*
+ * vbd_lock.c: the lock file of the disk's medium (medium_lock.h): 0 with *ret_fd the caller's, or untouched when the
+ * disk needs none; or -errno. And nobody serves the disk any more.
+ */
+int vbd_lock_open(const struct vbd *vbd, int *ret_fd);
+void vbd_lock_forget(const struct vbd *vbd);
 /* vbd_attach.c: the image is open, or there is none, after device_reason(). */
 void vbd_image_opened(struct vbd *vbd, int err);
 

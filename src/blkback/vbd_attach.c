@@ -29,6 +29,7 @@ static void attach_failed(struct vbd *vbd, int err, const char *why)
 	}
 	vbd_file_forget_journals(&id);
 	vbd_file_forget_unflushed(&id);
+	vbd_lock_forget(vbd);
 	device_reason(&vbd->dev, err, "%s", why);
 	vbd_close_image(vbd);
 	device_attached(&vbd->dev, err);
@@ -72,8 +73,8 @@ static void describe(struct vbd *vbd, const struct vbd_front *front,
 
 /* Those that go with a START, in their order. */
 struct descriptors {
-	int journals[VBD_MAX_QUEUES], unflushed, counters;
-	int all[VBD_MAX_QUEUES + 3]; /* borrowed from these */
+	int journals[VBD_MAX_QUEUES], lock, unflushed, counters;
+	int all[VBD_MAX_QUEUES + 4]; /* borrowed from these */
 	unsigned int nr;
 };
 
@@ -86,6 +87,7 @@ static void close_descriptors(struct descriptors *fds)
 {
 	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++)
 		statefile_close(&fds->journals[i]);
+	statefile_close(&fds->lock);
 	statefile_close(&fds->unflushed);
 	statefile_close(&fds->counters);
 }
@@ -118,6 +120,22 @@ static int open_journals(struct vbd *vbd, const struct message_start_disk *start
 	return 0;
 }
 
+static int open_lock(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds,
+		     char *why, size_t size)
+{
+	int err = vbd_lock_open(vbd, &fds->lock);
+
+	if (err)
+		snprintf(why, size, "the lock file of its image cannot be opened: %s",
+			 err == -EPERM ? "it is a link, belongs to somebody else, or others may "
+					 "write to it"
+				       : strerror(-err));
+	start->lock = fds->lock >= 0;
+	if (start->lock)
+		add(fds, fds->lock);
+	return err;
+}
+
 /* The unflushed writes of an NBD export, and the counters: a disk is served without the latter. */
 static int open_others(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds)
 {
@@ -125,9 +143,7 @@ static int open_others(struct vbd *vbd, struct message_start_disk *start, struct
 	bool lost = false;
 	int err = 0;
 
-	if (!vbd->nbd)
-		add(fds, vbd->image_fd);
-	else if (!start->image.read_only)
+	if (vbd->nbd && !start->image.read_only)
 		err = vbd_file_unflushed(&id, vbd->resume, &fds->unflushed, &lost);
 	if (err)
 		return err;
@@ -144,14 +160,18 @@ static int open_others(struct vbd *vbd, struct message_start_disk *start, struct
 
 static int send_start(struct vbd *vbd, const struct vbd_front *front, char *why, size_t size)
 {
-	struct descriptors fds = { .journals = { -1, -1, -1, -1 },
-				   .unflushed = -1,
-				   .counters = -1 };
+	struct descriptors fds = {
+		.journals = { -1, -1, -1, -1 }, .lock = -1, .unflushed = -1, .counters = -1
+	};
 	struct message message = { .type = MESSAGE_START_DISK };
 	int err;
 
 	describe(vbd, front, &message.disk);
 	err = open_journals(vbd, &message.disk, &fds, why, size);
+	if (!err && !vbd->nbd)
+		add(&fds, vbd->image_fd);
+	if (!err)
+		err = open_lock(vbd, &message.disk, &fds, why, size);
 	if (!err) {
 		err = open_others(vbd, &message.disk, &fds);
 		if (!err)
@@ -322,6 +342,7 @@ static void stopped(struct vbd *vbd)
 		vbd_file_forget_journals(&id);
 		vbd_file_forget_unflushed(&id);
 	}
+	vbd_lock_forget(vbd);
 	device_detached(&vbd->dev);
 }
 

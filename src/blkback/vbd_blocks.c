@@ -3,7 +3,7 @@
  * Requests on a medium whose blocks are larger than the ring's sectors (4Kn). All I/O is in whole
  * blocks. A write that begins or ends inside a block first reads the blocks at its edges into its
  * buffer; the guest's data is copied over them, and all is written. What other writes do with the same
- * blocks meanwhile is settled by claims (blocks.h). A daemon that dies in between leaves old or new
+ * blocks meanwhile is settled by claims (blocks.h), also with other processes. A daemon that dies in between leaves old or new
  * blocks behind and the request in its journal: the next one starts it anew and reads again.
  * Worker thread only.
  */
@@ -11,6 +11,10 @@
 
 #include "core/container_of.h"
 #include "blkback/disk.h"
+
+/* Until blocks that another process has are tried again: at first, and at most. */
+#define LOCK_WAIT_MIN_NS 1000000ull
+#define LOCK_WAIT_MAX_NS 16000000ull
 
 void vbd_blocks_span(struct vbd_io *io)
 {
@@ -88,15 +92,46 @@ static bool covers_whole_blocks(const struct vbd_io *io)
 	return io->lead == 0 && io->bytes == io->span;
 }
 
-/* In the worker's loop, outside of a pass. */
-static void run_granted(struct loop_task *task)
-{
-	struct vbd_io *io = container_of(task, struct vbd_io, granted);
+static void try_lock_again(void *user);
 
+/* False when another process has them: it is tried again. */
+static bool lock_blocks(struct vbd_io *io)
+{
+	if (blocks_lock(io->queue->disk->image.blocks, &io->claim))
+		return true;
+	loop_timer_set(io->queue->part.worker->loop, &io->lock, io->lock_wait_ns, try_lock_again,
+		       io);
+	if (io->lock_wait_ns < LOCK_WAIT_MAX_NS)
+		io->lock_wait_ns *= 2;
+	return false;
+}
+
+/*
+ * In the worker's loop, outside of a pass. Another process may keep them: a queue that is halted, or ends so, does not
+ * wait for that.
+ */
+static void go_on(struct vbd_io *io)
+{
 	if (!vbd_io_came_back(io)) /* else its submit comes with the pass */
+		return;
+	if (io->queue->part.queue.halted) {
+		vbd_io_again(io);
+		return;
+	}
+	if (!lock_blocks(io))
 		return;
 	if (io->entry->req.op == BLKIF_DISCARD || !read_edge(io))
 		ready(io);
+}
+
+static void try_lock_again(void *user)
+{
+	go_on(user);
+}
+
+static void run_granted(struct loop_task *task)
+{
+	go_on(container_of(task, struct vbd_io, granted));
 }
 
 /* By whoever gave up the blocks, perhaps in another worker. */
@@ -116,6 +151,8 @@ bool vbd_blocks_begin(struct vbd_io *io)
 
 	if (q->disk->image.block == BLKIF_SECTOR_SIZE)
 		return true;
+	if (req->op == BLKIF_DISCARD && req->nr_sectors == 0)
+		return true; /* of no block, wherever it says that it begins */
 	io->claim = (struct block_claim){ .first = first - first % q->disk->image.block,
 					  .granted = claim_granted };
 	if (req->op == BLKIF_DISCARD) {
@@ -125,8 +162,9 @@ bool vbd_blocks_begin(struct vbd_io *io)
 		io->claim.alone = !covers_whole_blocks(io);
 	}
 	io->claimed = true;
+	io->lock_wait_ns = LOCK_WAIT_MIN_NS;
 	vbd_io_move(io, VBD_CLAIMING);
-	if (!blocks_claim(q->disk->image.blocks, &io->claim))
+	if (!blocks_claim(q->disk->image.blocks, &io->claim) || !lock_blocks(io))
 		return false;
 	return req->op == BLKIF_DISCARD || !read_edge(io);
 }

@@ -55,7 +55,7 @@ enum vbd_state {
 	VBD_TURN, /* a barrier waits for all before it */
 	VBD_WAITING, /* for a buffer, for the disk's limits, or for its turn; nothing is taken meanwhile */
 	VBD_COPYING,   /* segments or data are on the way in, in this pass */
-	VBD_CLAIMING,  /* waits for blocks that another request has */
+	VBD_CLAIMING,  /* waits for blocks that another request has, here or in another process */
 	VBD_READY,     /* has them: its data may be copied */
 	VBD_SUBMITTED, /* the medium has it */
 	VBD_FETCHED,   /* was read */
@@ -83,6 +83,8 @@ struct vbd_io {
 	uint32_t lead, span;      /* where it begins in the blocks of its I/O, and their bytes */
 	struct block_claim claim; /* of these, for a write on a medium of large blocks */
 	struct loop_task granted; /* the claim */
+	struct loop_timer lock;   /* armed while other processes have its blocks */
+	uint64_t lock_wait_ns;    /* between two tries */
 	bool claimed;
 	bool paid;           /* for its place under the disk's limits */
 	uint8_t edge;        /* of those blocks that are read before a write: the next one */

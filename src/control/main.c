@@ -20,6 +20,7 @@
 
 #include "blkback/image_find.h"
 #include "blkback/disk.h"
+#include "blkback/medium_lock.h"
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
 #include "control/leftover.h"
@@ -332,6 +333,7 @@ static int open_store(struct daemon *daemon)
 static void sweep(const struct device_env *env)
 {
 	leftover_sweep(env->store, env->runtime_dir, leftovers);
+	medium_lock_sweep(env->runtime_dir);
 	for (const struct device_ops *const *ops = kinds; *ops; ops++)
 		reason_sweep(env->store, (*ops)->kind);
 }

@@ -108,8 +108,8 @@ struct message_disk_ring {
 };
 
 /*
- * Descriptors: a journal for each ring, then the image (none for an NBD export), then the file of unflushed writes (an
- * NBD export that may be written), then the counters for xentop (where `xentop` says so).
+ * Descriptors: a journal for each ring, then the image (none for an NBD export), then the medium's lock file (where
+ * `lock` says so), then the file of unflushed writes (an NBD export that may be written), then the counters for xentop (where `xentop` says so).
  */
 struct message_start_disk {
 	uint32_t abi; /* enum blkif_abi */
@@ -121,6 +121,7 @@ struct message_start_disk {
 	message_bool halted;
 	message_bool discard; /* offered to this frontend, if the image can */
 	message_bool nbd, xentop, keep;
+	message_bool lock;      /* other processes may write to the medium: see medium_lock.h */
 	message_bool keep_lost; /* what an earlier life kept unflushed cannot be read */
 	uint32_t nbd_timeout_s;
 	uint32_t trace;              /* trace_mask() */

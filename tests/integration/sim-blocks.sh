@@ -114,9 +114,32 @@ killed() {
 	stop_daemon
 }
 
+# Each of them has a process of its own, which may die amid it; what these agree by goes with the last of them.
+apart() {
+	PVB_ISOLATION=guest isolation=--isolation=guest
+	start_daemon --workers=2
+	guest_with_disk 16
+	_other=$(xensim-xl create other)
+	xensim-xl block-attach "$_other" "$XENSIM_DIR/disk" xvda
+	two_disks "$_other" 51712
+	begin_half 1 1 "$dom" 51712 --requests=12000
+	_first=$!
+	begin_half 2 2 "$_other" 51712 --requests=12000
+	_second=$!
+	wait_line "$XENSIM_DIR/load.2" connected
+	pvb_kill_guest "$_other"
+	wait "$_first" || fail "$(cat "$XENSIM_DIR/load.1")"
+	wait "$_second" || fail "$(cat "$XENSIM_DIR/load.2")"
+	xensim-xl destroy "$dom"
+	xensim-xl destroy "$_other"
+	nothing_is_held
+	no_file_stays 'medium-*.lock'
+	stop_daemon
+}
+
 start_daemon --workers=4
 guest_with_disk 16
-simblk --requests=100 "$dom" 51712 >/dev/null
+simblk --requests=100 --queues=4 "$dom" 51712 >/dev/null # every worker has all that it keeps
 xensim-xl destroy "$dom"
 if grep -q "through the page cache" "$log"; then
 	stop_daemon
@@ -136,4 +159,5 @@ test_case "an image that ends inside a block is served to its end" ends_within_a
 stop_daemon
 daemon=$$ # the last case starts its own
 test_case "SIGKILL amid parts of blocks loses nothing" killed
+test_case "the processes of two guests on one image do not undo each other's writes" apart
 exit "$failed"

@@ -135,8 +135,8 @@ pvb_guest_is_replaced() { # DOMID PID
 
 # pvb_kill_guest DOMID: whoever serves it dies, and somebody else does when this returns.
 pvb_kill_guest() {
+	until_true 10000 pvb_guest_is_replaced "$1" "" || fail "nobody serves domain $1: $(xensim-xl handles)"
 	_victim=$(pvb_guest_pid "$1")
-	[ -n "$_victim" ] || fail "nobody serves domain $1: $(xensim-xl handles)"
 	if is_isolated; then
 		kill -9 "$_victim"
 		until_true 20000 pvb_guest_is_replaced "$1" "$_victim" || fail "nobody takes the place of $_victim: $(tail -n 3 "$log")"

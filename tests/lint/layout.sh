@@ -66,7 +66,7 @@ done
 forbid "guest/ serves rings of both kinds, and sees neither kind nor control/" '(blk|net)back/|control/' src/guest/*.[ch]
 # Which half of a disk a file is of: between the two there are messages (core/messages.h).
 disk_control=$(echo src/blkback/vbd.[ch] src/blkback/vbd_attach.c src/blkback/vbd_file.[ch] src/blkback/vbd_front.c \
-	src/blkback/vbd_image.c src/blkback/vbd_resize.c src/blkback/vbd_tune.c src/blkback/disk_options.[ch] \
+	src/blkback/vbd_image.c src/blkback/vbd_lock.c src/blkback/vbd_resize.c src/blkback/vbd_tune.c src/blkback/disk_options.[ch] \
 	src/blkback/image_find.[ch] src/blkback/image_open.[ch] src/blkback/nbd_dial.[ch] src/blkback/nbd_fence.[ch] \
 	src/blkback/vbd_dial.c src/blkback/xentop_file.c)
 disk_data=$(for file in src/blkback/*.[ch]; do case " $disk_control " in *" $file "*) ;; *) echo "$file" ;; esac; done)

@@ -2,9 +2,15 @@
 /* Claims on blocks: who may write while another does, and in which order those that wait go on. */
 #include "unit.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blkback/blocks.h"
+#include "blkback/medium_lock.h"
+#include "core/statefile.h"
 
 static struct blocks *blocks;
 static char order[64]; /* of the claims that were granted late */
@@ -48,7 +54,7 @@ static void give_up(struct named *n)
 static int fresh(void **state)
 {
 	(void)state;
-	blocks = blocks_get("a medium");
+	blocks = blocks_get("a medium", -1);
 	CHECK(blocks);
 	order[0] = '\0';
 	return 0;
@@ -129,7 +135,7 @@ static void neighbours_do_not_touch(void **state)
 static void all_disks_on_a_medium_share_its_claims(void **state)
 {
 	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 0, 4095, true);
-	struct blocks *again = blocks_get("a medium"), *other = blocks_get("another");
+	struct blocks *again = blocks_get("a medium", -1), *other = blocks_get("another", -1);
 
 	(void)state;
 	CHECK(again == blocks && other && other != blocks);
@@ -144,6 +150,179 @@ static void all_disks_on_a_medium_share_its_claims(void **state)
 	give_up(&a);
 }
 
+/* --- other processes: each has a name of its own for what is one medium, as it has its own claims --- */
+
+static char dir[] = "/tmp/pvb-blocks-XXXXXX";
+static struct blocks *others;
+
+static int open_lock(void)
+{
+	int fd = -1;
+
+	CHECK(medium_lock_open(dir, "shared", &fd) == 0 && fd >= 0);
+	return fd;
+}
+
+static int fresh_pair(void **state)
+{
+	(void)state;
+	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
+	CHECK(mkdtemp(dir));
+	blocks = blocks_get("ours", open_lock());
+	others = blocks_get("theirs", open_lock());
+	CHECK(blocks && others);
+	order[0] = '\0';
+	return 0;
+}
+
+static int end_pair(void **state)
+{
+	(void)state;
+	blocks = blocks_put(blocks);
+	others = blocks_put(others);
+	medium_lock_remove(dir, "shared");
+	CHECK(rmdir(dir) == 0); /* nothing else is in it */
+	return 0;
+}
+
+static bool lock(struct named *n)
+{
+	return blocks_lock(blocks, &n->claim);
+}
+
+static bool their_claim(struct named *n)
+{
+	n->holds = blocks_claim(others, &n->claim);
+	return n->holds && blocks_lock(others, &n->claim);
+}
+
+static void they_give_up(struct named *n)
+{
+	n->holds = false;
+	blocks_give_up(others, &n->claim);
+}
+
+static void processes_exclude_each_other(void **state)
+{
+	struct named a = claim_of('a', 0, 8191, true), b = claim_of('b', 4096, 12287, true);
+	struct named c = claim_of('c', 8192, 12287, false);
+
+	(void)state;
+	CHECK(claim(&a) && lock(&a) && lock(&a));
+	CHECK(!their_claim(&b) && !blocks_lock(others, &b.claim));
+	CHECK(claim(&c) && !lock(&c)); /* b came first */
+	give_up(&a);
+	CHECK(!lock(&c));
+	CHECK(blocks_lock(others, &b.claim) && !lock(&c));
+	they_give_up(&b);
+	CHECK(lock(&c));
+	give_up(&c);
+}
+
+static void neighbours_in_another_process_do_not_touch(void **state)
+{
+	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 4096, 8191, true);
+	struct named c = claim_of('c', 0, 4095, true), d = claim_of('d', 8192, 12287, true);
+
+	(void)state;
+	CHECK(claim(&a) && lock(&a) && their_claim(&b) && claim(&d) && lock(&d));
+	give_up(&a);
+	CHECK(their_claim(&c)); /* exactly that was unlocked */
+	give_up(&d);
+	they_give_up(&b);
+	they_give_up(&c);
+}
+
+/* Else the first to give up would unlock what the other still writes. */
+static void one_process_does_not_share_what_it_locks(void **state)
+{
+	struct named a = claim_of('a', 0, 8191, false), b = claim_of('b', 4096, 12287, false);
+
+	(void)state;
+	CHECK(claim(&a) && lock(&a) && !claim(&b));
+	give_up(&a);
+	CHECK(b.holds && lock(&b));
+	give_up(&b);
+}
+
+/* A process that always has another write for a block does not keep the others from it. */
+static void who_must_try_again_is_next(void **state)
+{
+	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 0, 4095, true);
+	struct named c = claim_of('c', 0, 4095, true);
+
+	(void)state;
+	CHECK(claim(&a) && lock(&a) && !their_claim(&b) && !claim(&c));
+	give_up(&a);
+	CHECK(c.holds && !lock(&c));
+	CHECK(blocks_lock(others, &b.claim));
+	they_give_up(&b);
+	CHECK(lock(&c));
+	give_up(&c);
+}
+
+static void who_gives_up_while_it_waits_leaves_no_lock(void **state)
+{
+	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 0, 4095, true);
+	struct named c = claim_of('c', 0, 4095, true);
+
+	(void)state;
+	CHECK(claim(&a) && lock(&a) && !their_claim(&b));
+	they_give_up(&b);
+	give_up(&a);
+	CHECK(claim(&c) && lock(&c));
+	give_up(&c);
+}
+
+static void a_process_that_dies_leaves_no_lock(void **state)
+{
+	struct named a = claim_of('a', 0, 4095, true);
+	struct flock theirs = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 4096 };
+	int fd = open_lock();
+
+	(void)state;
+	CHECK(fcntl(fd, F_OFD_SETLK, &theirs) == 0);
+	CHECK(claim(&a) && !lock(&a));
+	close(fd);
+	CHECK(lock(&a));
+	give_up(&a);
+}
+
+/* Two disks of one guest: the first's lock file holds for both. */
+static void disks_of_a_process_have_one_lock_file(void **state)
+{
+	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 8192, 12287, true);
+	struct named c = claim_of('c', 0, 4095, true);
+	struct blocks *again = blocks_get("ours", open_lock());
+
+	(void)state;
+	CHECK(again == blocks);
+	CHECK(claim(&a) && lock(&a));
+	blocks_put(again);
+	CHECK(claim(&b) && lock(&b));
+	CHECK(!their_claim(&c));
+	they_give_up(&c);
+	give_up(&a);
+	give_up(&b);
+}
+
+static void a_lock_file_stays_while_somebody_uses_it(void **state)
+{
+	int fd;
+
+	(void)state;
+	medium_lock_remove(dir, "shared");
+	medium_lock_sweep(dir);
+	CHECK(rmdir(dir) < 0);
+	blocks = blocks_put(blocks);
+	medium_lock_sweep(dir);
+	CHECK(rmdir(dir) < 0);
+	others = blocks_put(others);
+	medium_lock_sweep(dir);
+	CHECK(medium_lock_open(dir, "shared", &fd) == 0);
+	statefile_close(&fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +334,20 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_claim_waits_for_all_that_it_touches, fresh, end),
 		cmocka_unit_test_setup_teardown(neighbours_do_not_touch, fresh, end),
 		cmocka_unit_test_setup_teardown(all_disks_on_a_medium_share_its_claims, fresh, end),
+		cmocka_unit_test_setup_teardown(processes_exclude_each_other, fresh_pair, end_pair),
+		cmocka_unit_test_setup_teardown(neighbours_in_another_process_do_not_touch,
+						fresh_pair, end_pair),
+		cmocka_unit_test_setup_teardown(one_process_does_not_share_what_it_locks,
+						fresh_pair, end_pair),
+		cmocka_unit_test_setup_teardown(who_must_try_again_is_next, fresh_pair, end_pair),
+		cmocka_unit_test_setup_teardown(who_gives_up_while_it_waits_leaves_no_lock,
+						fresh_pair, end_pair),
+		cmocka_unit_test_setup_teardown(a_process_that_dies_leaves_no_lock, fresh_pair,
+						end_pair),
+		cmocka_unit_test_setup_teardown(disks_of_a_process_have_one_lock_file, fresh_pair,
+						end_pair),
+		cmocka_unit_test_setup_teardown(a_lock_file_stays_while_somebody_uses_it,
+						fresh_pair, end_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "blkback/medium_lock.h"
+#include "core/statefile.h"
+
+struct name {
+	char text[STATEFILE_NAME_MAX];
+};
+
+void medium_name(const struct message_image *image, char *text, size_t size)
+{
+	snprintf(text, size, "%s %llx %llx", image->block_device ? "device" : "file",
+		 (unsigned long long)image->dev, (unsigned long long)image->inode);
+}
+
+/* Two media of one hash only wait for each other (FNV-1a). */
+static struct name name_of(const char *medium)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	struct name name;
+
+	for (; *medium; medium++)
+		hash = (hash ^ (uint8_t)*medium) * UINT64_C(0x100000001b3);
+	snprintf(name.text, sizeof(name.text), "medium-%016" PRIx64 ".lock", hash);
+	return name;
+}
+
+static int open_file(const char *dir, const char *name, int *ret_fd)
+{
+	return statefile_open(dir, name, 0, INT64_MAX, ret_fd, NULL);
+}
+
+static bool lock_used(int fd, short type)
+{
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)MEDIUM_LOCK_USED, .l_len = 1
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* A process that holds the byte against us has the medium, too, and could do worse: so that is no error. */
+int medium_lock_open(const char *dir, const char *medium, int *ret_fd)
+{
+	const struct name name = name_of(medium);
+	int err = open_file(dir, name.text, ret_fd);
+
+	if (err == -ENOENT)
+		err = statefile_create(dir, name.text, 1, ret_fd);
+	if (!err)
+		lock_used(*ret_fd, F_RDLCK);
+	return err;
+}
+
+/* Only control makes new users, and control is here. */
+static void remove_unused(const char *dir, const char *name)
+{
+	int fd;
+
+	if (open_file(dir, name, &fd))
+		return;
+	if (lock_used(fd, F_WRLCK))
+		statefile_remove(dir, name);
+	statefile_close(&fd);
+}
+
+void medium_lock_remove(const char *dir, const char *medium)
+{
+	const struct name name = name_of(medium);
+
+	remove_unused(dir, name.text);
+}
+
+static int is_lock(const struct dirent *entry)
+{
+	return fnmatch("medium-*.lock*", entry->d_name, 0) == 0;
+}
+
+void medium_lock_sweep(const char *dir)
+{
+	struct dirent **entries = NULL;
+	int nr = scandir(dir, &entries, is_lock, alphasort);
+
+	for (int i = 0; i < nr; i++) {
+		remove_unused(dir, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+}
