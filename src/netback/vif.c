@@ -417,10 +417,14 @@ static int start_serving(struct vif *vif, const struct vif_state *state)
 	memcpy(fds, vif->tap.fds, nr_queues * sizeof(fds[0]));
 	memcpy(fds + nr_queues, state->fds, state->nr_fds * sizeof(fds[0]));
 	err = guests_start(&vif->dev, &message, fds, nr_queues + state->nr_fds);
-	if (err)
+	if (err) {
 		device_reason(&vif->dev, err, "nobody can be started to serve it: %s",
 			      strerror(-err));
-	return err;
+		return err;
+	}
+	vif->pcap.told = false;
+	vif_pcap_send(&vif->pcap, &vif->dev); /* so that it has the first frame, too */
+	return 0;
 }
 
 static int begin(struct vif *vif, bool resume)

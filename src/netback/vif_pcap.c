@@ -203,6 +203,7 @@ bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname
 	if (!are_news(pcap, text, filter))
 		return false;
 	stop(pcap);
+	pcap->told = false;
 	snprintf(wanted.capture.ifname, sizeof(wanted.capture.ifname), "%s", ifname);
 	if (!err)
 		err = vif_pcap_parse(text, &wanted.capture);
@@ -224,6 +225,9 @@ void vif_pcap_send(struct vif_pcap *pcap, struct device *dev)
 {
 	struct message off = { .type = MESSAGE_CAPTURE };
 
+	if (pcap->told)
+		return;
+	pcap->told = true;
 	if (pcap->now)
 		guests_send(dev, pcap->now, &pcap->fd, 1);
 	else

@@ -14,16 +14,17 @@ struct vif_pcap {
 	char *keys;          /* owned; as last read: the same again is no news */
 	struct message *now; /* owned; NULL: off */
 	int fd;              /* owned while there is `now` */
+	bool told;           /* whoever serves the rings knows of it */
 };
 
 /*
  * Read `pcap` and `pcap-filter` of the vif's own directory, and open the file in `dir`; `ifname` is to appear in it. What is
- * wrong is logged, and there is no capture. True when it is to be told with vif_pcap_send().
+ * wrong is logged, and there is no capture. True when there are news for vif_pcap_send().
  */
 bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname, const char *dir);
 /* Does a change of this key concern us? */
 bool vif_pcap_reads(const char *key);
-/* To whoever serves the rings. */
+/* To whoever serves the rings, unless that knows. */
 void vif_pcap_send(struct vif_pcap *pcap, struct device *dev);
 /* Idempotent. */
 void vif_pcap_done(struct vif_pcap *pcap);
