@@ -4,7 +4,7 @@
  *
  * A moment is whatever somebody else can notice: a call of a Xen library (fail.c tells of
  * those), a request to xenstore that changes something, a system call with an effect, and each
- * store to memory that outlives the process: mapped rings and small shared file mappings. What another process can see does not change
+ * store to memory that outlives the process: mapped rings and small shared file mappings, but no counters. What another process can see does not change
  * between two moments, so dying right before each of them in turn is dying everywhere.
  *
  * XENSIM_DIE_AT=N       SIGKILL right before moment N, and say on stderr which one it was
@@ -140,6 +140,8 @@ static const struct region *region_at(const char *addr)
 }
 
 #ifdef __x86_64__
+static greg_t storing; /* where the instruction is that is let through */
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
 	const struct region *region = region_at(info->si_addr);
@@ -150,16 +152,20 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	moment(region->name, (size_t)((char *)info->si_addr - region->addr), true);
+	storing = uc->uc_mcontext.gregs[REG_RIP];
 	protect(PROT_READ | PROT_WRITE);
 	uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
 
+/* A string instruction is one store, however often it steps. */
 static void on_step(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 
 	(void)sig;
 	(void)info;
+	if (uc->uc_mcontext.gregs[REG_RIP] == storing)
+		return;
 	uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 	protect(PROT_READ);
 }
@@ -185,7 +191,8 @@ static bool is_shared(int prot, int flags, int fd, size_t size)
 	return counts && fd >= 0 && (flags & MAP_SHARED) && (prot & PROT_WRITE) && size <= SMALL;
 }
 
-static void region_name(struct region *region, int fd)
+/* False for memory that is only read by who wants figures: each counter's step would be a moment. */
+static bool region_name(char name[static 48], int fd)
 {
 	char link[16], path[256];
 	const char *base;
@@ -195,8 +202,8 @@ static void region_name(struct region *region, int fd)
 	n = readlinkat(own_fds, link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
 	base = strrchr(path, '/');
-	snprintf(region->name, sizeof(region->name), "%s",
-		 !base || strstr(base, "memfd") ? "ring" : base + 1);
+	snprintf(name, 48, "%s", !base || strstr(base, "memfd") ? "ring" : base + 1);
+	return !strstr(path, "memfd:pvbackd-stats");
 }
 
 static void region_add(char *addr, size_t size, int fd)
@@ -204,7 +211,8 @@ static void region_add(char *addr, size_t size, int fd)
 	for (unsigned int i = 0; i < MAX_REGIONS; i++) {
 		if (regions[i].size)
 			continue;
-		region_name(&regions[i], fd);
+		if (!region_name(regions[i].name, fd))
+			return;
 		regions[i].addr = addr;
 		regions[i].size = size;
 		syscall(SYS_mprotect, addr, size, PROT_READ);
