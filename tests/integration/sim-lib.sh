@@ -210,7 +210,7 @@ fds_are() {
 # nothing_is_held [FDS]: no grant mapped, no port bound, descriptors as before.
 nothing_is_held() {
 	until_true 10000 stat_is 0 0 || fail "left behind: $(xensim-xl stat)"
-	[ $# -eq 0 ] || until_true 3000 fds_are "$1" ||
+	[ $# -eq 0 ] || until_true 10000 fds_are "$1" ||
 		fail "descriptors: $1 before, $(daemon_fds) now"
 }
 
