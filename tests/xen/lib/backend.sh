@@ -90,7 +90,8 @@ disk() { printf "'%s'" "$(disk_words "$@")"; }
 # vif NUMBER [MORE]: an entry of vif=[] with a mac made of the number
 vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
 
-# backend_footprint: what the daemon holds for its guests, as one comparable line
+# backend_footprint: what the daemon holds for its guests, as one comparable line. Not the event descriptors of its
+# workers: one makes what it needs for disks when it has its first.
 backend_footprint() {
 	local pid pids fds maps taps
 	taps=$(cd /sys/class/net && echo vif*)
@@ -100,7 +101,7 @@ backend_footprint() {
 	fi
 	mapfile -t pids < <(backend_pid; guest_pids "")
 	pids=("${pids[@]/#//proc/}")
-	fds=$(find "${pids[@]/%//fd}" -mindepth 1 | wc -l)
+	fds=$(find "${pids[@]/%//fd}" -mindepth 1 ! -lname '*eventfd*' | wc -l)
 	maps=$(cat "${pids[@]/%//maps}" | grep -c gntdev)
 	echo "interfaces: $taps; processes: ${#pids[@]}; fds: $fds; grant maps: $maps"
 }
