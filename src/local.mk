@@ -8,6 +8,7 @@ pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(A
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
 	src/core/container_of.h \
+	src/core/dump.c src/core/dump.h \
 	src/core/fdpass.c src/core/fdpass.h \
 	src/core/link.c src/core/link.h \
 	src/core/log.c src/core/log.h \

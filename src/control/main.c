@@ -24,6 +24,7 @@
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
 #include "control/leftover.h"
+#include "core/dump.h"
 #include "core/log.h"
 #include "core/log_journal.h"
 #include "netback/tap_keeper.h"
@@ -75,34 +76,15 @@ static const struct guest_device_ops *const guest_kinds[] = { &disk_device_ops, 
 
 /* --- SIGUSR1: what all rings look like --- */
 
-/* Every line of the text, as a log line of its own. */
-static void log_text(char *text)
+static void write_devices(void *user, FILE *out)
 {
-	char *rest = text, *line;
-
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
-			log_info("dump: %s", line);
-}
-
-static void dump_registry(struct registry *registry)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return;
-	registry_dump(registry, out);
-	fclose(out);
-	log_text(text);
-	free(text);
+	registry_dump(user, out);
 }
 
 static void dump_all(struct daemon *daemon)
 {
 	if (daemon->registry)
-		dump_registry(daemon->registry);
+		dump_to_log(write_devices, daemon->registry);
 	if (daemon->guests)
 		guests_dump(daemon->guests);
 }

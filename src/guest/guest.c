@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/container_of.h"
+#include "core/dump.h"
 #include "core/log.h"
 #include "guest/guest.h"
 
@@ -278,28 +279,16 @@ struct dump {
 	struct worker *worker;
 };
 
-static void log_lines(char *text)
+static void write_figures(void *user, FILE *out)
 {
-	char *rest = text, *line;
-
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
-			log_info("dump: %s", line);
+	worker_dump(user, out);
 }
 
 static void run_dump(struct loop_task *task)
 {
 	struct dump *dump = container_of(task, struct dump, task);
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
 
-	if (out) {
-		worker_dump(dump->worker, out);
-		fclose(out);
-		log_lines(text);
-	}
-	free(text);
+	dump_to_log(write_figures, dump->worker);
 	free(dump);
 }
 
