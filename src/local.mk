@@ -29,7 +29,7 @@ libpvb_a_SOURCES = \
 	src/guest/main.c src/guest/main.h \
 	src/guest/pass_clock.c src/guest/pass_clock.h \
 	src/guest/ringset.c src/guest/ringset.h \
-	src/guest/stats.c src/guest/stats.h \
+	src/core/stats.c src/core/stats.h \
 	src/guest/worker.c src/guest/worker.h \
 	src/control/device.c src/control/device.h \
 	src/control/front.c src/control/front.h \

@@ -383,7 +383,7 @@ static int add_ring(struct disk *disk, unsigned int index)
 		return -errno;
 	q->part.queue.domain_halted = &device->halted;
 	q->disk = disk;
-	q->stats = stats_block_queue(&disk->stats, index);
+	q->stats = stats_block_queue(&disk->device.stats, index);
 	q->shared = &disk->start->rings[index];
 	q->abi = (enum blkif_abi)disk->start->abi;
 	q->trace = disk->start->trace;
@@ -397,7 +397,7 @@ static int add_ring(struct disk *disk, unsigned int index)
 
 static int start_rings(struct disk *disk)
 {
-	int err = stats_block_open(&disk->stats, &vbd_stat_list, disk->start->nr_rings);
+	int err = stats_block_open(&disk->device.stats, &vbd_stat_list, disk->start->nr_rings);
 
 	disk->told = disk->next.nr_sectors = sectors_of(disk);
 	disk->now = disk->next;
@@ -675,7 +675,7 @@ static void disk_done(struct guest_device *device)
 	image_close(&disk->image);
 	for (unsigned int i = 0; i < MESSAGE_DISK_RINGS; i++)
 		statefile_close(&disk->queues[i].journal_fd);
-	stats_block_close(&disk->stats);
+	stats_block_close(&disk->device.stats);
 	xentop_unmap(disk->xentop);
 	disk->xentop = NULL;
 	disk->slow = slow_free(disk->slow);

@@ -32,9 +32,8 @@ struct disk {
 	const struct message_start_disk *start; /* as control sent it */
 	struct ringset rings;
 	struct vbd_queue queues[MESSAGE_DISK_RINGS];
-	struct stats_block stats; /* of these */
-	struct image image;       /* but for `bytes` constant while rings are attached */
-	struct slow *slow;        /* owned: for what the medium may hold up */
+	struct image image; /* but for `bytes` constant while rings are attached */
+	struct slow *slow;  /* owned: for what the medium may hold up */
 	uint32_t max_kept_by_worker;
 	struct rate_pair rates; /* of all rings together: requests are its packets */
 	struct xentop_stats

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What a disk's ring counts: the list of guest/stats.h. */
+/* What a disk's ring counts: the list of core/stats.h. */
 #ifndef PVB_VBD_STATS_H
 #define PVB_VBD_STATS_H
 
 #include "blkback/kept.h"
-#include "guest/stats.h"
+#include "core/stats.h"
 #include "ring/blkif.h"
 
 #define VBD_STATS(COUNTER, GAUGE, SINCE, TIMES)                                                    \

@@ -15,6 +15,7 @@
 
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/stats.h"
 #include "control/store.h"
 #include "core/trace.h"
 #include "control/xenbus.h"
@@ -190,6 +191,8 @@ struct device {
 	bool awaits_guest;              /* guests_may_start() said no */
 	uint32_t life;                  /* of its rings; messages.h */
 	LIST_ENTRY(device) served_link; /* likewise */
+	struct stats_view
+		figures; /* of its queues, while it is served; data to check, like a message */
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };

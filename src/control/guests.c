@@ -30,6 +30,7 @@ struct left {
 	LIST_ENTRY(left) link;
 	struct message start;
 	struct message_served served;
+	struct stats_view figures;
 	bool whole;    /* the START has come, too */
 	bool stopping; /* nobody wants it: STOPPED follows */
 };
@@ -157,6 +158,7 @@ void guests_forget(struct device *dev)
 		LIST_REMOVE(dev, served_link);
 	dev->served_by = NULL;
 	dev->awaits_guest = false;
+	stats_view_close(&dev->figures);
 }
 
 static void serve(struct guest_link *g, struct device *dev)
@@ -229,6 +231,7 @@ static void mourn(struct guest_link *g)
 static void forget_left(struct left *left)
 {
 	LIST_REMOVE(left, link);
+	stats_view_close(&left->figures);
 	free(left);
 }
 
@@ -335,7 +338,15 @@ static bool may_be_of(const struct guest_link *g, const struct message *message)
 	return !g->domid || message->domid == g->domid;
 }
 
-static void note_left(struct guest_link *g, const struct message *message)
+/* Whoever sends none, or what is no such block, is served all the same: there are just no figures to be seen. */
+static void take_figures(struct stats_view *view, const int *fds, unsigned int nr_fds)
+{
+	if (nr_fds && !view->mem)
+		stats_view_open(view, fds[0]);
+}
+
+static void note_left(struct guest_link *g, const struct message *message, const int *fds,
+		      unsigned int nr_fds)
 {
 	struct left *left = g->nr_expected ? calloc(1, sizeof(*left)) : NULL;
 
@@ -347,6 +358,7 @@ static void note_left(struct guest_link *g, const struct message *message)
 	g->nr_expected--;
 	left->start = *message;
 	left->served = message->served;
+	take_figures(&left->figures, fds, nr_fds);
 	LIST_INSERT_HEAD(&g->left, left, link);
 	if (message->life > g->guests->life)
 		g->guests->life = message->life;
@@ -365,10 +377,13 @@ static void note_start(struct guest_link *g, const struct message *message)
 }
 
 /* What was on its way when the last control went. */
-static void left_has_changed(struct guest_link *g, struct left *left, const struct message *message)
+static void left_has_changed(struct guest_link *g, struct left *left, const struct message *message,
+			     const int *fds, unsigned int nr_fds)
 {
-	if (message->type == MESSAGE_STARTED)
+	if (message->type == MESSAGE_STARTED) {
 		left->served.starting = false;
+		take_figures(&left->figures, fds, nr_fds);
+	}
 	if (message->type == MESSAGE_BROKE)
 		left->served.broke = message->error;
 	if (message->type == MESSAGE_STOPPED ||
@@ -426,10 +441,12 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 	struct device *dev = find_device(g, message);
 	struct left *left = dev ? NULL : find_left(g, message);
 
+	if (dev && message->type == MESSAGE_STARTED)
+		take_figures(&dev->figures, fds, nr_fds);
 	if (dev)
 		dev->ops->answer(dev, message, fds, nr_fds);
 	else if (left)
-		left_has_changed(g, left, message);
+		left_has_changed(g, left, message, fds, nr_fds);
 }
 
 /* What it has to tell of itself at first is bounded by how much that can be. */
@@ -455,7 +472,7 @@ static void received(void *user, const struct message *message, int *fds, unsign
 		hello(g, &message->hello);
 		break;
 	case MESSAGE_DEVICE:
-		note_left(g, message);
+		note_left(g, message, fds, nr_fds);
 		break;
 	case MESSAGE_START_DISK:
 	case MESSAGE_START_NIC:
@@ -627,6 +644,8 @@ void guests_adopt(struct device *dev, struct message *ret_start, struct message_
 	*ret_served = left->served;
 	dev->life = left->start.life;
 	serve(find_link(dev->env->guests, dev->domid), dev);
+	dev->figures = left->figures;
+	left->figures = (struct stats_view){ 0 };
 	forget_left(left);
 }
 

@@ -36,8 +36,8 @@ static const struct shape shapes[MESSAGE_NR_TYPES] = {
 	[MESSAGE_LOG_LEVEL] = { "log-level", BODY(log_level), 0, NOBODY, true, false },
 	[MESSAGE_PING] = { "ping", 0, 0, NOBODY, true, false },
 	[MESSAGE_END] = { "end", 0, 0, NOBODY, true, false },
-	[MESSAGE_DEVICE] = { "device", BODY(served), 0, ANY, false, true },
-	[MESSAGE_STARTED] = { "started", BODY(started), 0, ANY, false, true },
+	[MESSAGE_DEVICE] = { "device", BODY(served), 1, ANY, false, true },
+	[MESSAGE_STARTED] = { "started", BODY(started), 1, ANY, false, true },
 	[MESSAGE_STOPPED] = { "stopped", 0, 0, ANY, false, true },
 	[MESSAGE_BROKE] = { "broke", BODY(error), 0, ANY, false, true },
 	[MESSAGE_FLOWED] = { "flowed", 0, 0, ANY, false, true },
@@ -132,6 +132,12 @@ static void end_texts(struct message *message)
 	}
 }
 
+/* What goes both ways has them one way only: a START that is told to a new control is words. */
+static unsigned int max_fds(const struct shape *shape, enum message_from from)
+{
+	return from == MESSAGE_FROM_GUEST && shape->from_control ? 0 : shape->max_fds;
+}
+
 int message_check(struct message *message, size_t size, unsigned int nr_fds, enum message_from from)
 {
 	const struct shape *shape = size >= HEAD ? shape_of(message->type) : NULL;
@@ -140,7 +146,7 @@ int message_check(struct message *message, size_t size, unsigned int nr_fds, enu
 		return -EPROTO;
 	if (!(from == MESSAGE_FROM_CONTROL ? shape->from_control : shape->from_guest))
 		return -EPROTO;
-	if (nr_fds > (from == MESSAGE_FROM_CONTROL ? shape->max_fds : 0))
+	if (nr_fds > max_fds(shape, from))
 		return -EPROTO;
 	if (!is_about(message, shape->about) || message->domid > DOMID_MAX || message->zero)
 		return -EPROTO;

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_PROTOCOL 1u /* another number: the other end is replaced, not spoken to */
+#define MESSAGE_PROTOCOL 2u /* another number: the other end is replaced, not spoken to */
 
 #define MESSAGE_WHY_MAX    160u
 #define MESSAGE_MAX_FDS    24u
@@ -227,6 +227,7 @@ struct message_error {
 	char why[MESSAGE_WHY_MAX];
 };
 
+/* One descriptor, of the figures of its queues (stats.h), unless `err`. */
 struct message_started {
 	int32_t err;
 	char why[MESSAGE_WHY_MAX];
@@ -234,7 +235,10 @@ struct message_started {
 	struct message_image image; /* of an NBD export */
 };
 
-/* One that is served; its START, as it came, is the next message. */
+/*
+ * One that is served; its START, as it came, is the next message. One descriptor, as with STARTED, if there are figures
+ * already.
+ */
 struct message_served {
 	message_bool starting; /* STARTED follows when it has */
 	message_bool stopping; /* STOPPED follows */

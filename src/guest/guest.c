@@ -64,6 +64,15 @@ void guest_send(struct guest_device *device, const struct message *message)
 		tell_control(device->guest, message);
 }
 
+/* With the figures of its queues, if there are any yet. */
+static void send_with_figures(struct guest_device *device, const struct message *message)
+{
+	struct guest *guest = device->guest;
+
+	if (guest->control && !device->let_go)
+		link_send(guest->control, message, &device->stats.fd, device->stats.mem != NULL);
+}
+
 /* --- devices --- */
 
 static struct guest_device *find(struct guest *guest, const struct message *message)
@@ -102,7 +111,10 @@ static void send_started(struct guest_device *device, int err, const char *why,
 		message.started = *facts;
 	message.started.err = err;
 	snprintf(message.started.why, sizeof(message.started.why), "%s", why);
-	guest_send(device, &message);
+	if (err)
+		guest_send(device, &message);
+	else
+		send_with_figures(device, &message);
 }
 
 static void stop_device(struct guest_device *device, const struct message_stop *stop)
@@ -329,7 +341,7 @@ static void tell(struct guest_device *device)
 	message.served.broke = device->broke;
 	if (device->started)
 		device->ops->tell(device, &message.served);
-	guest_send(device, &message);
+	send_with_figures(device, &message);
 	guest_send(device, &device->start);
 }
 

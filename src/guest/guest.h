@@ -17,6 +17,7 @@
 #include "core/link.h"
 #include "core/loop.h"
 #include "core/messages.h"
+#include "core/stats.h"
 #include "core/trace.h"
 #include "guest/worker.h"
 
@@ -58,6 +59,7 @@ struct guest_device {
 	bool started, stopping;
 	bool let_go; /* STOPPED was sent; the rest of it is nobody's affair but ours */
 	struct message_error broke; /* when its ring is impossible: err is not 0 */
+	struct stats_block stats; /* of its queues, owned by the kind; control gets a look at it */
 	LIST_ENTRY(guest_device) link;
 };
 

@@ -24,7 +24,6 @@ struct nic {
 	unsigned int
 		nr_queues; /* of these have a descriptor, which is owned, and so is their undo */
 	struct vif_ctrl *ctrl; /* owned; NULL when there is no control ring */
-	struct stats_block stats;
 	struct pace hash_pace;
 	unsigned int nr_tunes; /* that every queue has not seen yet */
 };
@@ -139,7 +138,7 @@ static int add_queue(struct nic *nic, int *tap_fd, int undo_fd)
 	if (err)
 		return err;
 	queue->shared = &nic->shared;
-	queue->stats = stats_block_queue(&nic->stats, index);
+	queue->stats = stats_block_queue(&nic->device.stats, index);
 	queue->id = (struct trace_id){ .kind = "vif",
 				       .domid = nic->device.domid,
 				       .devid = nic->device.devid,
@@ -192,7 +191,7 @@ static int add_parts(struct nic *nic, int *fds)
 	nic->queues = calloc(start->nr_queues, sizeof(nic->queues[0]));
 	if (!nic->queues)
 		return -ENOMEM;
-	err = stats_block_open(&nic->stats, &vif_stat_list, start->nr_queues);
+	err = stats_block_open(&nic->device.stats, &vif_stat_list, start->nr_queues);
 	for (uint32_t i = 0; !err && i < start->nr_queues; i++)
 		err = add_queue(nic, &fds[i], undo_fds[i]);
 	if (!err && start->ctrl)
@@ -297,7 +296,7 @@ static void nic_done(struct guest_device *device)
 		statefile_unmap(nic->queues[i].undo, sizeof(struct vif_undo));
 	}
 	free(nic->queues);
-	stats_block_close(&nic->stats);
+	stats_block_close(&nic->device.stats);
 	if (nic->ctrl)
 		statefile_unmap(nic->ctrl->undo, sizeof(struct vif_undo));
 	free(nic->ctrl);

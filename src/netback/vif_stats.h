@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a queue of a network card counts: the list of guest/stats.h. */
+/* What a queue of a network card counts: the list of core/stats.h. */
 #ifndef PVB_NETBACK_VIF_STATS_H
 #define PVB_NETBACK_VIF_STATS_H
 
-#include "guest/stats.h"
+#include "core/stats.h"
 
 /*
  * Nothing goes uncounted: of what is not on its way at the moment,

@@ -4,11 +4,15 @@
  * stopped and forgotten, and processes and control itself end. A device hears of itself and of its present life alone,
  * whatever was sent by whom, and nobody is served by two.
  */
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "control/guests.h"
+#include "core/fdpass.h"
 #include "fake/fake_process.h"
 #include "fuzz/fuzz.h"
 
@@ -43,7 +47,8 @@ static void over(struct toy *toy)
 static void answer(struct device *dev, const struct message *message, int *fds, unsigned int nr_fds)
 {
 	(void)fds;
-	HOLDS(toy_of(dev)->served && dev->served_by && nr_fds == 0);
+	HOLDS(toy_of(dev)->served && dev->served_by);
+	HOLDS(nr_fds == 0 || message->type == MESSAGE_STARTED);
 	HOLDS(message->domid == dev->domid && message->devid == dev->devid);
 	HOLDS(message->life == dev->life && message->kind == message_kind_of(dev->ops->kind));
 	HOLDS(message->type >= MESSAGE_STARTED && message->type < MESSAGE_NR_TYPES);
@@ -157,13 +162,31 @@ static void name_device(struct fuzz_input *in, uint32_t domid, struct message *m
 	message->life = what & 0x20 ? fuzz_u8(in) % 16 : toy->dev.life;
 }
 
+/* Figures that are none, or that others may change. */
+static void shows(struct fuzz_input *in, uint32_t domid, const struct message *message)
+{
+	const struct iovec iov = { (void *)(uintptr_t)message, message_bytes(message->type) };
+	uint8_t bytes[256] = "pvbstats\1";
+	int fd = memfd_create("figures", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	fuzz_bytes(in, bytes + 12, fuzz_u8(in) % (sizeof(bytes) - 12));
+	HOLDS(fd >= 0 && pwrite(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes));
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	if (fake_processes[domid].fd >= 0)
+		fdpass_send(fake_processes[domid].fd, &iov, 1, &fd, 1, MSG_DONTWAIT);
+	close(fd);
+}
+
 static void tells_of_a_device(struct fuzz_input *in, uint32_t domid)
 {
 	struct message message = { .type = MESSAGE_DEVICE };
 
 	name_device(in, domid, &message);
 	fuzz_bytes(in, &message.served, 8);
-	says(domid, &message, message_bytes(message.type));
+	if (message.served.starting & 2)
+		shows(in, domid, &message);
+	else
+		says(domid, &message, message_bytes(message.type));
 	message.type = message.kind == MESSAGE_VIF ? MESSAGE_START_NIC : MESSAGE_START_DISK;
 	says(domid, &message, message_bytes(message.type));
 }
@@ -176,7 +199,10 @@ static void says_of_a_device(struct fuzz_input *in, uint32_t domid)
 	if (message.type == MESSAGE_HELLO || message.type == MESSAGE_PONG)
 		message.kind = message.domid = message.devid = message.life = 0;
 	fuzz_bytes(in, &message.hello, fuzz_u8(in));
-	says(domid, &message, message_bytes(message.type));
+	if (message.type == MESSAGE_STARTED && message.started.nr_replayed)
+		shows(in, domid, &message);
+	else
+		says(domid, &message, message_bytes(message.type));
 }
 
 static void says_anything(struct fuzz_input *in, uint32_t domid)

@@ -9,10 +9,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "blkback/vbd_stats.h"
 #include "control/guests.h"
+#include "core/fdpass.h"
 #include "fake/fake_process.h"
 
 enum { BAD = 1, GOOD = 2 }; /* domids */
@@ -33,7 +36,8 @@ static void toy_answer(struct device *dev, const struct message *message, int *f
 		       unsigned int nr_fds)
 {
 	(void)fds;
-	CHECK(message->domid == dev->domid && message->life == dev->life && nr_fds == 0);
+	CHECK(message->domid == dev->domid && message->life == dev->life);
+	CHECK(nr_fds == 0 || message->type == MESSAGE_STARTED);
 	((struct toy *)(void *)dev)->nr_answers++;
 }
 
@@ -107,6 +111,14 @@ static bool says(uint32_t domid, const struct message *message)
 
 	return send(fake_processes[domid].fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 	       (ssize_t)size;
+}
+
+static void says_with(uint32_t domid, const struct message *message, int fd, unsigned int nr_fds)
+{
+	const struct iovec iov = { (void *)(uintptr_t)message, message_bytes(message->type) };
+	int fds[2] = { fd, fd };
+
+	CHECK(fdpass_send(fake_processes[domid].fd, &iov, 1, fds, nr_fds, MSG_DONTWAIT) == 0);
 }
 
 static void greets(uint32_t domid, uint32_t nr_devices)
@@ -327,6 +339,83 @@ static void one_that_does_not_read_holds_few_descriptors(void **state)
 	CHECK(bad.nr_lost == 1);
 }
 
+/* A process with a disk has started it, and shows what the disk counts. */
+static void figures_are_there_while_the_device_is_served(void **state)
+{
+	struct toy toy = toy_of(BAD);
+	struct message message;
+	struct stats_block block;
+
+	(void)state;
+	CHECK(stats_block_open(&block, &vbd_stat_list, 2) == 0);
+	start(&toy);
+	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
+	says_with(BAD, &message, block.fd, 1);
+	turn();
+	CHECK(toy.nr_answers == 1 && toy.dev.figures.nr_queues == 2);
+	stat_add(&((struct vbd_stats *)stats_block_queue(&block, 1))->read, 5);
+	CHECK(stat_get(stats_view_find(&toy.dev.figures, 1, "read", STAT_COUNTER)) == 5);
+	fake_process_die(BAD);
+	turn();
+	CHECK(toy.nr_lost == 1 && !toy.dev.figures.mem);
+	stats_block_close(&block);
+}
+
+static void a_new_control_is_shown_them_too(void **state)
+{
+	struct message device = about(MESSAGE_DEVICE, BAD, 7), echo;
+	struct message_served served;
+	struct toy toy = toy_of(BAD);
+	struct stats_block block;
+
+	(void)state;
+	CHECK(stats_block_open(&block, &vbd_stat_list, 1) == 0);
+	find_left(BAD);
+	greets(BAD, 1);
+	says_with(BAD, &device, block.fd, 1);
+	device.type = MESSAGE_START_DISK;
+	memset(&device.disk, 0, sizeof(device.disk));
+	CHECK(says(BAD, &device));
+	turn();
+	CHECK(guests_left(&toy.dev));
+	guests_adopt(&toy.dev, &echo, &served);
+	CHECK(stats_view_find(&toy.dev.figures, 0, "read", STAT_COUNTER));
+	guests_forget(&toy.dev);
+	CHECK(!toy.dev.figures.mem);
+	stats_block_close(&block);
+}
+
+/* What it shows instead of figures does not matter to anybody: the device is served without. */
+static void one_that_shows_what_is_no_figures_has_none(void **state)
+{
+	int fds[4], nr = 0;
+	struct message message;
+	struct toy toy;
+
+	(void)state;
+	CHECK(pipe(fds) == 0);
+	fds[2] = memfd_create("empty", MFD_CLOEXEC);
+	fds[3] = fake_processes[GOOD].fd; /* none at all */
+	for (; nr < 4; nr++) {
+		toy = toy_of(BAD);
+		start(&toy);
+		message = about(MESSAGE_STARTED, BAD, toy.dev.life);
+		says_with(BAD, &message, fds[nr], nr < 3);
+		turn();
+		CHECK(toy.nr_answers == 1 && !toy.dev.figures.mem && !fake_processes[BAD].killed);
+		guests_forget(&toy.dev);
+	}
+	toy = toy_of(BAD);
+	start(&toy);
+	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
+	says_with(BAD, &message, fds[0], 2);
+	turn();
+	CHECK(toy.nr_answers == 0 && fake_processes[BAD].killed);
+	fake_process_die(BAD);
+	for (nr = 0; nr < 3; nr++)
+		close(fds[nr]);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -340,6 +429,9 @@ int main(void)
 		CASE(a_flag_is_whatever_byte_it_is),
 		CASE(one_that_never_stops_talking_is_heard_in_its_turn),
 		CASE(one_that_does_not_read_holds_few_descriptors),
+		CASE(figures_are_there_while_the_device_is_served),
+		CASE(a_new_control_is_shown_them_too),
+		CASE(one_that_shows_what_is_no_figures_has_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,7 @@ static void a_message_is_about_a_device_of_its_kind(void **state)
 	CHECK(!passes(&message, message_bytes(MESSAGE_PONG), MESSAGE_FROM_GUEST));
 }
 
-static void descriptors_come_from_control_alone(void **state)
+static void a_guests_process_has_figures_to_show_and_no_other_descriptor(void **state)
 {
 	struct message message = about(MESSAGE_START_DISK, MESSAGE_VBD);
 	size_t size = message_bytes(MESSAGE_START_DISK);
@@ -123,6 +123,16 @@ static void descriptors_come_from_control_alone(void **state)
 	CHECK(message_check(&message, size, 4, MESSAGE_FROM_CONTROL) == 0);
 	CHECK(message_check(&message, size, MESSAGE_MAX_FDS + 1, MESSAGE_FROM_CONTROL) == -EPROTO);
 	CHECK(message_check(&message, size, 1, MESSAGE_FROM_GUEST) == -EPROTO);
+	for (uint32_t type = 1; type < MESSAGE_NR_TYPES; type++) {
+		unsigned int most = type == MESSAGE_STARTED || type == MESSAGE_DEVICE;
+
+		message = about(type, kind_for(type));
+		size = message_bytes(type);
+		if (!passes(&message, size, MESSAGE_FROM_GUEST))
+			continue;
+		CHECK(message_check(&message, size, most, MESSAGE_FROM_GUEST) == 0);
+		CHECK(message_check(&message, size, most + 1, MESSAGE_FROM_GUEST) == -EPROTO);
+	}
 }
 
 static void a_text_ends_inside_its_message(void **state)
@@ -352,7 +362,7 @@ int main(void)
 		cmocka_unit_test(types_that_there_are_not_are_refused),
 		cmocka_unit_test(a_guest_cannot_say_what_is_controls),
 		cmocka_unit_test(a_message_is_about_a_device_of_its_kind),
-		cmocka_unit_test(descriptors_come_from_control_alone),
+		cmocka_unit_test(a_guests_process_has_figures_to_show_and_no_other_descriptor),
 		cmocka_unit_test(a_text_ends_inside_its_message),
 		cmocka_unit_test(a_kind_has_one_name),
 		cmocka_unit_test(more_than_the_socket_takes_comes_all_the_same_and_in_order),

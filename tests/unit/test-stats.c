@@ -12,7 +12,7 @@
 
 #include "blkback/vbd_stats.h"
 #include "core/loop.h"
-#include "guest/stats.h"
+#include "core/stats.h"
 #include "netback/vif_stats.h"
 
 static char *text_of(const struct stats_view *view, uint32_t queue)

@@ -2,20 +2,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "core/loop.h"
-#include "guest/stats.h"
+#include "core/stats.h"
 
 #define MAGIC     "pvbstats"
 #define VERSION   1u
-#define MAX_BYTES ((uint64_t)16 << 20)
-#define SEALS     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define MAX_BYTES ((uint64_t)1 << 20)
+/* More than any queue counts, and than a device has: whoever reads a hostile block out does not read for long. */
+#define MAX_ROWS   256u
+#define MAX_QUEUES 16u
+#define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 /* Queues are on different workers: none shares a line of the cache, or the one beside it, with another. */
 #define LINE 128u
 
@@ -122,8 +127,8 @@ static bool fits(const struct header *h, size_t bytes)
 {
 	uint64_t rows_end = sizeof(*h) + (uint64_t)h->nr_rows * sizeof(struct stat_row);
 
-	return h->nr_rows && h->nr_queues && h->first >= rows_end &&
-	       (h->first | h->stride) % sizeof(uint64_t) == 0 &&
+	return h->nr_rows && h->nr_rows <= MAX_ROWS && h->nr_queues && h->nr_queues <= MAX_QUEUES &&
+	       h->first >= rows_end && (h->first | h->stride) % sizeof(uint64_t) == 0 &&
 	       h->first + (uint64_t)h->nr_queues * h->stride <= bytes;
 }
 
@@ -154,14 +159,20 @@ static int read_rows(struct stats_view *view)
 	return 0;
 }
 
-/* Only memory has seals: with these nobody can take a page of it away under us. */
+/*
+ * Only memory has seals: with these nobody can take a page of it away under us. Of huge pages (hugetlbfs) there may be
+ * none left when one is looked at.
+ */
 static int map_view(struct stats_view *view, int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs fs;
 	struct stat st;
 	void *mem;
 
 	if (seals < 0 || (seals & SEALS) != SEALS)
+		return -EBADMSG;
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
 		return -EBADMSG;
 	if (fstat(fd, &st) < 0)
 		return -errno;
