@@ -322,7 +322,7 @@ static void let_go(void *user)
 	if (!disk->device.let_go)
 		log_warning(
 			"%s: its guest is gone, and its image still has requests of it or does not "
-			"close: until it does nobody else should write to it",
+			"close: until then no other disk that writes to it is connected",
 			disk->device.name);
 	guest_device_let_go(&disk->device);
 }

@@ -38,13 +38,27 @@ static int open_file(const char *dir, const char *name, int *ret_fd)
 	return statefile_open(dir, name, 0, INT64_MAX, ret_fd, NULL);
 }
 
-static bool lock_used(int fd, short type)
+static bool lock_byte(int fd, uint64_t at, short type)
 {
 	struct flock lock = {
-		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)MEDIUM_LOCK_USED, .l_len = 1
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)at, .l_len = 1
 	};
 
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* Several may have left it: so their locks are shared ones. */
+static bool was_left(int fd)
+{
+	if (!lock_byte(fd, MEDIUM_LOCK_LEFT, F_WRLCK))
+		return true;
+	lock_byte(fd, MEDIUM_LOCK_LEFT, F_UNLCK);
+	return false;
+}
+
+void medium_lock_leave(int fd)
+{
+	lock_byte(fd, MEDIUM_LOCK_LEFT, F_RDLCK);
 }
 
 /* A process that holds the byte against us has the medium, too, and could do worse: so that is no error. */
@@ -55,8 +69,12 @@ int medium_lock_open(const char *dir, const char *medium, int *ret_fd)
 
 	if (err == -ENOENT)
 		err = statefile_create(dir, name.text, 1, ret_fd);
+	if (!err && was_left(*ret_fd)) {
+		statefile_close(ret_fd);
+		err = -EBUSY;
+	}
 	if (!err)
-		lock_used(*ret_fd, F_RDLCK);
+		lock_byte(*ret_fd, MEDIUM_LOCK_USED, F_RDLCK);
 	return err;
 }
 
@@ -67,7 +85,7 @@ static void remove_unused(const char *dir, const char *name)
 
 	if (open_file(dir, name, &fd))
 		return;
-	if (lock_used(fd, F_WRLCK))
+	if (lock_byte(fd, MEDIUM_LOCK_USED, F_WRLCK))
 		statefile_remove(dir, name);
 	statefile_close(&fd);
 }

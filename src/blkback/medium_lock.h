@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock file of a medium that the processes of several guests write to: medium-*.lock below the runtime directory.
- * Nothing is in it. It is there so that no process locks the image itself, which others use and know, and no file system
- * on a network is asked for a lock.
+ * The lock file of a medium that guests write to: medium-*.lock below the runtime directory. Nothing is in it. It is there
+ * so that no process locks the image itself, which others use and know, and no file system on a network is asked for a
+ * lock.
  *
  * Control makes and deletes it, and passes a descriptor to each process that serves the medium. Each time it opens the
  * file anew: locks of one open file description do not exclude each other.
@@ -26,12 +26,17 @@ void medium_name(const struct message_image *image, char *text, size_t size);
 #define MEDIUM_LOCK_NEXT                                                                           \
 	(UINT64_C(1) << 62)               /* from here on the same: who is the next to write them */
 #define MEDIUM_LOCK_USED (UINT64_MAX / 2) /* the last one: who has the file open */
+/* The one before: whose guest is gone, while the medium still has requests of it. */
+#define MEDIUM_LOCK_LEFT (MEDIUM_LOCK_USED - 1)
 
 /*
  * Open the file of a medium, which is made if need be. 0 with *ret_fd owned by the caller, or -errno: -EPERM as of
- * statefile_open(). It counts as used until the last copy of *ret_fd is closed. `medium`: no two media have the same.
+ * statefile_open(); -EBUSY while the medium may still have requests of a guest that is gone. It counts as used until the
+ * last copy of *ret_fd is closed. `medium`: no two media have the same.
  */
 int medium_lock_open(const char *dir, const char *medium, int *ret_fd);
+/* The guest is gone. Until the last copy of `fd` is closed, which whoever serves the medium has, nobody else opens it. */
+void medium_lock_leave(int fd);
 /* Delete the file if nobody uses it. */
 void medium_lock_remove(const char *dir, const char *medium);
 /* Delete all files that nobody uses. */

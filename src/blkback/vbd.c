@@ -8,6 +8,7 @@
 #include "blkback/vbd.h"
 #include "blkback/xentop.h"
 #include "control/guests.h"
+#include "core/statefile.h"
 
 enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 }; /* blkif.h, VDISK_* */
 
@@ -27,7 +28,7 @@ static int vbd_probe(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);
 
-	vbd->image_fd = -1;
+	vbd->image_fd = vbd->lock_fd = -1;
 	vbd->max_queues = device_offer_queues(dev, VBD_MAX_QUEUES);
 	vbd->options = *dev->env->disk;
 	device_settings(dev, disk_keys, &vbd->options);
@@ -208,6 +209,9 @@ static void vbd_done(struct device *dev, bool removed)
 	const struct vbd_id id = vbd_id_of(vbd);
 
 	loop_timer_cancel(&vbd->patience);
+	if (removed)
+		vbd_lock_leave(vbd);
+	statefile_close(&vbd->lock_fd);
 	if (vbd->xentop_pid && (removed || !dev->served_by))
 		xentop_forget(vbd->xentop_pid, dev->domid, dev->devid);
 	if (removed)

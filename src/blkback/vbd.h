@@ -22,15 +22,18 @@ struct opening;
 struct vbd_dial;
 
 struct vbd {
-	struct device dev;          /* first */
-	struct opening *opening;    /* owned; while a child opens the image */
-	struct vbd_dial *dial;      /* owned; while its NBD server was or is to be connected to */
-	struct loop_timer patience; /* armed while the image is asked */
-	bool waits;                 /* for the image, and the log has said so */
-	bool awaited;               /* its ring is live and its image was not there */
+	struct device dev;       /* first */
+	struct opening *opening; /* owned; while a child opens the image */
+	struct vbd_dial *dial;   /* owned; while its NBD server was or is to be connected to */
+	struct loop_timer
+		patience; /* armed while the image is asked, or another's requests are waited for */
+	bool waits_for_others; /* likewise: see medium_lock.h */
+	bool waits;            /* for the image, and the log has said so */
+	bool awaited;          /* its ring is live and its image was not there */
 	struct disk_options options;
 	struct message_image image; /* what is known of it while the device is not idle */
 	int image_fd; /* owned; until somebody serves it. -1: none, or an NBD export */
+	int lock_fd;  /* owned; of its medium, from START on. -1: none */
 	bool nbd;
 	char image_name[MESSAGE_NAME_MAX];
 	uint32_t xentop_pid; /* in the name of the counters for xentop; 0: there are none */
@@ -91,11 +94,12 @@ int vbd_params(struct vbd *vbd, char *path, size_t size);
 void vbd_dial(struct vbd *vbd);
 void vbd_hang_up(struct vbd *vbd);
 /*
- * vbd_lock.c: the lock file of the disk's medium (medium_lock.h): 0 with *ret_fd the caller's, or untouched when the
- * disk needs none; or -errno. And nobody serves the disk any more.
+ * vbd_lock.c: the lock file of the disk's medium (medium_lock.h): vbd->lock_fd, or none when it writes nothing; 0 or
+ * -errno. The guest is gone, and whoever serves the disk may still have requests of it. Nobody serves it any more.
  */
-int vbd_lock_open(const struct vbd *vbd, int *ret_fd);
-void vbd_lock_forget(const struct vbd *vbd);
+int vbd_lock_open(struct vbd *vbd);
+void vbd_lock_leave(struct vbd *vbd);
+void vbd_lock_forget(struct vbd *vbd);
 /* vbd_attach.c: the image is open, or there is none, after device_reason(). */
 void vbd_image_opened(struct vbd *vbd, int err);
 

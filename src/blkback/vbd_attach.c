@@ -11,6 +11,8 @@
 #include "control/guests.h"
 #include "core/statefile.h"
 
+#define OTHERS_NS 500000000ull /* between two looks whether a medium has ended another's requests */
+
 static void start(struct vbd *vbd);
 
 /*
@@ -73,8 +75,8 @@ static void describe(struct vbd *vbd, const struct vbd_front *front,
 
 /* Those that go with a START, in their order. */
 struct descriptors {
-	int journals[VBD_MAX_QUEUES], lock, unflushed, counters;
-	int all[VBD_MAX_QUEUES + 4]; /* borrowed from these */
+	int journals[VBD_MAX_QUEUES], unflushed, counters;
+	int all[VBD_MAX_QUEUES + 4]; /* borrowed from these and from the vbd */
 	unsigned int nr;
 };
 
@@ -87,7 +89,6 @@ static void close_descriptors(struct descriptors *fds)
 {
 	for (unsigned int i = 0; i < VBD_MAX_QUEUES; i++)
 		statefile_close(&fds->journals[i]);
-	statefile_close(&fds->lock);
 	statefile_close(&fds->unflushed);
 	statefile_close(&fds->counters);
 }
@@ -120,22 +121,6 @@ static int open_journals(struct vbd *vbd, const struct message_start_disk *start
 	return 0;
 }
 
-static int open_lock(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds,
-		     char *why, size_t size)
-{
-	int err = vbd_lock_open(vbd, &fds->lock);
-
-	if (err)
-		snprintf(why, size, "the lock file of its image cannot be opened: %s",
-			 err == -EPERM ? "it is a link, belongs to somebody else, or others may "
-					 "write to it"
-				       : strerror(-err));
-	start->lock = fds->lock >= 0;
-	if (start->lock)
-		add(fds, fds->lock);
-	return err;
-}
-
 /* The unflushed writes of an NBD export, and the counters: a disk is served without the latter. */
 static int open_others(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds)
 {
@@ -160,9 +145,9 @@ static int open_others(struct vbd *vbd, struct message_start_disk *start, struct
 
 static int send_start(struct vbd *vbd, const struct vbd_front *front, char *why, size_t size)
 {
-	struct descriptors fds = {
-		.journals = { -1, -1, -1, -1 }, .lock = -1, .unflushed = -1, .counters = -1
-	};
+	struct descriptors fds = { .journals = { -1, -1, -1, -1 },
+				   .unflushed = -1,
+				   .counters = -1 };
 	struct message message = { .type = MESSAGE_START_DISK };
 	int err;
 
@@ -170,8 +155,9 @@ static int send_start(struct vbd *vbd, const struct vbd_front *front, char *why,
 	err = open_journals(vbd, &message.disk, &fds, why, size);
 	if (!err && !vbd->nbd)
 		add(&fds, vbd->image_fd);
-	if (!err)
-		err = open_lock(vbd, &message.disk, &fds, why, size);
+	message.disk.lock = vbd->lock_fd >= 0;
+	if (message.disk.lock)
+		add(&fds, vbd->lock_fd);
 	if (!err) {
 		err = open_others(vbd, &message.disk, &fds);
 		if (!err)
@@ -183,13 +169,46 @@ static int send_start(struct vbd *vbd, const struct vbd_front *front, char *why,
 	return err;
 }
 
+static void look_again(void *user)
+{
+	start(user);
+}
+
+/* A late write of a guest that is gone would be lost in what this one writes. */
+static void await_others(struct vbd *vbd)
+{
+	if (!vbd->waits_for_others)
+		device_reason(&vbd->dev, -EBUSY,
+			      "its image still has requests of a guest that is gone, and has not "
+			      "answered them; this disk waits until it has");
+	vbd->waits_for_others = true;
+	loop_timer_set(vbd->dev.env->loop, &vbd->patience, OTHERS_NS, look_again, vbd);
+}
+
+static const char *lock_problem(int err)
+{
+	return err == -EPERM ? "it is a link, belongs to somebody else, or others may write to it"
+			     : strerror(-err);
+}
+
 /* Ends in device_attached(), at once or when STARTED has come. */
 static void start(struct vbd *vbd)
 {
 	struct vbd_front front = { 0 };
 	char why[MESSAGE_WHY_MAX];
-	int err = vbd_front_read(&vbd->dev, vbd->max_queues, vbd->plain, &front, why, sizeof(why));
+	int err = vbd_lock_open(vbd);
 
+	if (err == -EBUSY) {
+		await_others(vbd);
+		return;
+	}
+	vbd->waits_for_others = false;
+	if (err)
+		snprintf(why, sizeof(why), "the lock file of its image cannot be opened: %s",
+			 lock_problem(err));
+	if (!err)
+		err = vbd_front_read(&vbd->dev, vbd->max_queues, vbd->plain, &front, why,
+				     sizeof(why));
 	if (!err)
 		err = send_start(vbd, &front, why, sizeof(why));
 	vbd->starting = !err;
@@ -265,12 +284,15 @@ int vbd_attach(struct device *dev, bool resume)
 
 void vbd_detach(struct device *dev)
 {
+	struct vbd *vbd = vbd_of(dev);
 	struct message message = { .type = MESSAGE_STOP,
 				   .stop = { .keep = dev->suspending,
 					     .abandon = dev->abandoned_ns != 0 } };
 
 	if (!dev->suspending)
-		vbd_unstall(vbd_of(dev));
+		vbd_unstall(vbd);
+	if (dev->abandoned_ns)
+		vbd_lock_leave(vbd);
 	guests_send(dev, &message, NULL, 0);
 }
 

@@ -243,12 +243,14 @@ void vbd_give_up(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);
 
-	if (!vbd->opening)
+	if (!vbd->opening && !vbd->waits_for_others)
 		return;
-	opener_give_up(dev->env->opener, &vbd->opening->req);
+	if (vbd->opening)
+		opener_give_up(dev->env->opener, &vbd->opening->req);
 	forget_opening(vbd);
+	vbd_close_image(vbd);
 	loop_timer_cancel(&vbd->patience);
-	vbd->waits = false;
+	vbd->waits = vbd->waits_for_others = false;
 	if (vbd->resume)
 		device_not_yet(dev); /* its journal stays */
 	else

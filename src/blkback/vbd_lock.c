@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock file that goes with a disk's START. Within one process claims of blocks (blocks.h) are enough. An NBD export's
- * blocks are known to whoever serves it only, which makes no use of the file when they are small.
+ * The lock file of the medium that a disk writes to. Whoever serves the disk gets a copy of the descriptor with START, and
+ * closes it when the medium has given back everything; ours is for the moment when the guest is gone before that.
  */
+#include <errno.h>
+
 #include "blkback/medium_lock.h"
 #include "blkback/vbd.h"
-
-static bool is_needed(const struct vbd *vbd)
-{
-	return vbd->dev.env->served_apart && !vbd->image.read_only &&
-	       (vbd->nbd || vbd->image.block > BLKIF_SECTOR_SIZE);
-}
+#include "core/statefile.h"
 
 static int name_of(const struct vbd *vbd, char *medium, size_t size)
 {
@@ -26,19 +23,28 @@ static int name_of(const struct vbd *vbd, char *medium, size_t size)
 	return err ? err : nbd_name_format(&name, medium, size);
 }
 
-int vbd_lock_open(const struct vbd *vbd, int *ret_fd)
+int vbd_lock_open(struct vbd *vbd)
 {
 	char medium[MEDIUM_NAME_MAX];
 
-	if (!is_needed(vbd) || name_of(vbd, medium, sizeof(medium)))
+	statefile_close(&vbd->lock_fd);
+	if (vbd->image.read_only || name_of(vbd, medium, sizeof(medium)))
 		return 0; /* a name that cannot be is found by whoever would serve it, who says what is wrong */
-	return medium_lock_open(vbd->dev.env->runtime_dir, medium, ret_fd);
+	return medium_lock_open(vbd->dev.env->runtime_dir, medium, &vbd->lock_fd);
 }
 
-void vbd_lock_forget(const struct vbd *vbd)
+void vbd_lock_leave(struct vbd *vbd)
+{
+	if (vbd->lock_fd >= 0)
+		medium_lock_leave(vbd->lock_fd);
+	statefile_close(&vbd->lock_fd);
+}
+
+void vbd_lock_forget(struct vbd *vbd)
 {
 	char medium[MEDIUM_NAME_MAX];
 
-	if (vbd->dev.env->served_apart && !name_of(vbd, medium, sizeof(medium)))
+	statefile_close(&vbd->lock_fd);
+	if (!name_of(vbd, medium, sizeof(medium)))
 		medium_lock_remove(vbd->dev.env->runtime_dir, medium);
 }
