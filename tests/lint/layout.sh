@@ -21,12 +21,12 @@ else
 fi
 if command -v shellcheck >/dev/null; then
 	# shellcheck disable=SC2086
-	shellcheck -x -e SC1091 $scripts || complain "shellcheck has something to say"
+	shellcheck -x -e SC1091 $scripts completion/* || complain "shellcheck has something to say"
 else
 	echo "shellcheck is missing: scripts not looked at"
 fi
 
-for file in $sources $scripts $(find src man systemd tests bench -name '*.mk' ! -path 'tests/xen/cache/*') configure.ac Makefile.am; do
+for file in $sources $scripts completion/* $(find src man systemd tests bench -name '*.mk' ! -path 'tests/xen/cache/*') configure.ac Makefile.am; do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || complain "$file has no SPDX line"
 done
 
@@ -41,6 +41,7 @@ forbid() {
 forbid "ring/ sees C headers and itself only" '[^r]|r[^i]' src/ring/*.[ch]
 forbid "core/ sees itself only" '[^c]|c[^o]|con[^t]|cont[^a]' src/core/*.[ch]
 forbid "xenbus sees C headers and itself only" '(control/[^x]|[^c])' src/control/xenbus.[ch]
+forbid "ctl/ speaks with the daemon, and sees of it core/ only" '(control|guest|ring|hotplug|blkback|netback)/' src/ctl/*.[ch]
 forbid "blkback/ never sees netback/" 'netback/' src/blkback/*.[ch]
 forbid "netback/ never sees blkback/" 'blkback/' src/netback/*.[ch]
 forbid "control/ reaches disks and NICs through struct device_ops" '(blk|net)back/' \

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The man pages are well-formed, pvbackd(8) names the same options as --help, and the example configuration is right.
+# The man pages are well-formed and have the options and commands of --help, pvbackctl's completion offers them, and the
+# example configuration is right.
 set -eu
 cd "${top_srcdir:-.}"
 binary=${pvbackd:-./pvbackd}
@@ -17,6 +18,41 @@ helped=$("$binary" --help | options)
 written=$(man -l man/pvbackd.8 | col -b | sed -n '/^OPTIONS/,/^SIGNALS/p' | grep -E '^ {7}--' | options)
 [ "$helped" = "$written" ] || {
 	printf 'pvbackd --help has:\n%s\npvbackd(8) has:\n%s\n' "$helped" "$written"
+	status=1
+}
+
+# pvbackctl: each command with its words, as "NAME WORDS", and its example; and all options.
+pvbackctl=${binary%/*}/pvbackctl
+page=$(man -l man/pvbackctl.8 | col -bx)
+commands=$("$pvbackctl" --help | sed -n '/^  [a-z]/s/^  \([a-z][^ ]*\( [^ ]*[A-Z][^ ]*\)*\)  .*/\1/p')
+written=$(echo "$page" | sed -n '/^COMMANDS/,/^OPTIONS/s/^ \{7\}\([a-z]\)/\1/p' | sed 's/  .*//')
+[ "$commands" = "$written" ] || {
+	printf 'pvbackctl --help has:\n%s\npvbackctl(8) has:\n%s\n' "$commands" "$written"
+	status=1
+}
+for command in $("$pvbackctl" --complete ''); do
+	example=$("$pvbackctl" "$command" --help | sed -n 's/^example: //p')
+	echo "$page" | grep -qF "              $example" || {
+		echo "pvbackctl(8) lacks the example: $example"
+		status=1
+	}
+	for option in $("$pvbackctl" "$command" --help | options); do
+		echo "$page" | grep -q -e "$option" || {
+			echo "pvbackctl(8) lacks $option"
+			status=1
+		}
+	done
+done
+
+# completed LINE: what bash offers for it
+completed() {
+	PATH=${pvbackctl%/*}:$PATH bash -c '. completion/pvbackctl
+		COMP_LINE=$1 COMP_POINT=${#1}
+		_pvbackctl
+		printf "%s\n" "${COMPREPLY[@]}"' - "$1"
+}
+{ [ "$(completed 'pvbackctl ')" = "$(echo "$commands" | sed 's/ .*//')" ] && [ "$(completed 'pvbackctl list --na')" = --names ]; } || {
+	echo "completion/pvbackctl does not offer what there is"
 	status=1
 }
 

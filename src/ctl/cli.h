@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvbackctl: one run of it, and its commands, of which there is one table. The command line is read by it, the
+ * requests are made by it, and --help and the completion are.
+ */
+#ifndef PVB_CLI_H
+#define PVB_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#include "ctl/conn.h"
+
+/* How it ends. */
+enum cli_status {
+	CLI_OK,
+	CLI_FAILED, /* the daemon refuses, or something fails */
+	CLI_USAGE,
+	CLI_NO_DAEMON,
+};
+
+/* Options, as bits of a command that takes them. */
+enum cli_option {
+	CLI_RUNTIME_DIR = 1 << 0,
+	CLI_JSON = 1 << 1,
+	CLI_HELP = 1 << 2,
+	CLI_VERSION = 1 << 3,
+	CLI_ALWAYS = (1 << 4) - 1,
+	CLI_NAMES = 1 << 4,
+	CLI_INTERVAL = 1 << 5,
+	CLI_ONCE = 1 << 6,
+	CLI_CONFIG = 1 << 7,
+	CLI_FILTER = 1 << 8,
+	CLI_SNAPLEN = 1 << 9,
+	CLI_SECONDS = 1 << 10,
+};
+
+struct cli {
+	const struct cli_command *command;
+	char *const *words; /* borrowed: behind the command's name */
+	unsigned int nr_words;
+	unsigned int given; /* enum cli_option */
+	const char *runtime_dir;
+	double interval; /* seconds */
+	const char *filter;
+	uint32_t snaplen;
+	uint32_t seconds; /* 0: until it is stopped */
+	bool colours;
+	unsigned int width; /* of the terminal */
+	FILE *out;
+	struct conn conn;
+};
+
+struct cli_command {
+	const char *name;
+	/*
+	 * The words that follow: GUEST, DEVICE, WHO (one of both), KEY, VALUE, FILE; in brackets those that may be left
+	 * out. But for FILE each becomes a member of the request.
+	 */
+	const char *args;
+	unsigned int options; /* enum cli_option, beyond CLI_ALWAYS */
+	const char *help;     /* a line */
+	const char *example;  /* what stands behind "pvbackctl " */
+	/* Returns enum cli_status; whatever is wrong has been said. */
+	int (*run)(struct cli *cli);
+};
+
+struct cli_option_row {
+	enum cli_option option;
+	const char *name, *value; /* value: NULL when it takes none */
+	const char *help;
+};
+
+extern const struct cli_command cli_commands[]; /* both end with a name that is NULL */
+extern const struct cli_option_row cli_options[];
+
+const struct cli_command *cli_find(const char *name);
+
+/*
+ * The whole program. `out` is where the answer goes; complaints go to stderr. Returns enum cli_status.
+ */
+int cli_main(int argc, char **argv, FILE *out);
+
+/* --- for the commands --- */
+
+#define CLI_PATIENCE_S 10u /* as long the daemon may take */
+#define CLI_LONG_S     60u /* where it waits for others itself */
+
+/* The request that the command line makes. It belongs to the caller. */
+struct json_object *cli_request(const struct cli *cli);
+/*
+ * Ask the daemon, connecting first if need be; `fd` goes along unless it is -1. CLI_OK with what it answers, which
+ * becomes the caller's; else what went wrong has been said. The request is always taken.
+ */
+int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned int seconds,
+		 struct json_object **ret);
+int cli_ask(struct cli *cli, struct json_object *request, struct json_object **ret);
+/* Print an answer as it came. */
+void cli_print_json(const struct cli *cli, struct json_object *result);
+
+int cli_check(struct cli *cli);
+int cli_events(struct cli *cli);
+int cli_list(struct cli *cli);
+int cli_show(struct cli *cli);
+int cli_stats(struct cli *cli);
+int cli_version(struct cli *cli);
+
+/* --help of all, or of the command. */
+void cli_help(const struct cli_command *command, FILE *out);
+/*
+ * What may stand in place of the last of these words, a line each: for the completion. Nothing when no daemon
+ * answers.
+ */
+int cli_complete(struct cli *cli, char *const *words, unsigned int nr_words);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* A device as the daemon tells of it. */
+#ifndef PVB_CTL_DEVICE_H
+#define PVB_CTL_DEVICE_H
+
+#include <stdbool.h>
+
+#include <json-c/json.h>
+
+#include "ctl/text.h"
+
+bool device_is_disk(struct json_object *device);
+/* How it is, in a word or two; and how bad that is. */
+const char *device_condition(struct json_object *device, enum colour *colour);
+/* "iops=500 bps=20M"; "" when it has no limits. The caller frees it. */
+char *device_limits(struct json_object *device);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Members of what the daemon says. One that is not there, or is of another type, counts as nothing: a daemon of another
+ * version may have fewer.
+ */
+#ifndef PVB_CTL_JSON_H
+#define PVB_CTL_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+/* "", 0, false or NULL in place of what is missing. What is returned belongs to `object`. */
+const char *json_text(struct json_object *object, const char *name);
+uint64_t json_u64(struct json_object *object, const char *name);
+bool json_flag(struct json_object *object, const char *name);
+struct json_object *json_member(struct json_object *object, const char *name);
+/* Of a list: 0 and NULL when the member is none. */
+size_t json_length(struct json_object *object, const char *name);
+struct json_object *json_item(struct json_object *object, const char *name, size_t index);
+
+#endif

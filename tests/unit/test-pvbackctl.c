@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* pvbackctl as a whole, against a daemon that says what the test has it say. */
+#include "unit.h"
+
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl/cli.h"
+
+#define MAX_ANSWERS 4u
+
+/* --- a daemon of few words --- */
+
+static char dir[] = "/tmp/pvbackctl.XXXXXX";
+static int listener = -1;
+static pthread_t daemon_thread;
+
+static struct {
+	const char *answers[MAX_ANSWERS]; /* one after the other; "" closes the connection */
+	unsigned int nr_asked;
+	char asked[MAX_ANSWERS][512];
+	int fd; /* came with the last request; -1 */
+} server;
+
+static void put_fd(const struct msghdr *msg)
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(msg);
+
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(&server.fd, CMSG_DATA(header), sizeof(int));
+}
+
+/* False at the end of the connection. */
+static bool hear(int fd, char *buf, size_t size)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	size_t len = 0;
+
+	while (len == 0 || buf[len - 1] != '\n') {
+		struct iovec iov = { .iov_base = buf + len, .iov_len = size - 1 - len };
+		struct msghdr msg = { .msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_controllen = sizeof(control) };
+		ssize_t got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+
+		if (got <= 0)
+			return false;
+		put_fd(&msg);
+		len += (size_t)got;
+	}
+	buf[len - 1] = '\0';
+	return true;
+}
+
+static void serve(int fd)
+{
+	char request[512];
+
+	while (hear(fd, request, sizeof(request))) {
+		unsigned int nr = server.nr_asked++;
+
+		if (nr >= MAX_ANSWERS || !server.answers[nr] || !*server.answers[nr])
+			return;
+		strcpy(server.asked[nr], request);
+		/* In two pieces, for a line may come so. */
+		if (write(fd, server.answers[nr], 1) != 1 ||
+		    write(fd, server.answers[nr] + 1, strlen(server.answers[nr] + 1)) < 0 ||
+		    write(fd, "\n", 1) != 1)
+			return;
+	}
+}
+
+static void *serve_all(void *user)
+{
+	int fd;
+
+	(void)user;
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		serve(fd);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void socket_path(struct sockaddr_un *addr)
+{
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "%s/ctl", dir);
+}
+
+static int start_server(void **state)
+{
+	struct sockaddr_un addr;
+
+	(void)state;
+	CHECK(mkdtemp(dir));
+	socket_path(&addr);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(bind(listener, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	CHECK(listen(listener, 4) == 0);
+	CHECK(pthread_create(&daemon_thread, NULL, serve_all, NULL) == 0);
+	return 0;
+}
+
+static int stop_server(void **state)
+{
+	struct sockaddr_un addr;
+
+	(void)state;
+	shutdown(listener, SHUT_RDWR);
+	pthread_join(daemon_thread, NULL);
+	close(listener);
+	socket_path(&addr);
+	unlink(addr.sun_path);
+	rmdir(dir);
+	return 0;
+}
+
+/* --- a run --- */
+
+static char out[65536], complaints[4096];
+
+static void answers(const char *first, const char *second)
+{
+	memset(&server, 0, sizeof(server));
+	server.fd = -1;
+	server.answers[0] = first;
+	server.answers[1] = second;
+}
+
+/* What goes to stderr meanwhile comes into `complaints`. */
+static int run_words(char **words, unsigned int nr)
+{
+	FILE *to = fmemopen(out, sizeof(out), "w"), *said = tmpfile();
+	int stderr_was = dup(2), status;
+	size_t len;
+
+	CHECK(to && said);
+	memset(out, 0, sizeof(out));
+	dup2(fileno(said), 2);
+	status = cli_main((int)nr, words, to);
+	dup2(stderr_was, 2);
+	close(stderr_was);
+	fclose(to);
+	rewind(said);
+	len = fread(complaints, 1, sizeof(complaints) - 1, said);
+	complaints[len] = '\0';
+	fclose(said);
+	return status;
+}
+
+/* "list --names", in the server's directory */
+static int run(const char *line)
+{
+	char copy[512], option[64], *rest = copy,
+				    *words[17] = { (char *)(uintptr_t) "pvbackctl", option };
+	unsigned int nr = 2;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	snprintf(option, sizeof(option), "--runtime-dir=%s", dir);
+	while (rest && *rest && nr < 16)
+		words[nr++] = strsep(&rest, " ");
+	return run_words(words, nr);
+}
+
+#define HAS_SAID(text)  assert_string_equal(out, text)
+#define COMPLAINS(text) assert_non_null(strstr(complaints, text))
+
+/* --- what it says --- */
+
+#define OK(result) "{\"ok\":true,\"result\":" result "}"
+
+#define XVDA                                                                                       \
+	"{\"kind\":\"vbd\",\"domid\":7,\"guest\":\"web\",\"devid\":51712,\"name\":\"web/xvda\","   \
+	"\"names\":[\"web/xvda\",\"web/51712\",\"7/xvda\"],\"state\":\"connected\","               \
+	"\"frontend\":\"connected\",\"attached\":true,\"attached_s\":7260,\"pid\":4711,"           \
+	"\"target\":\"/dev/vg/web\",\"reason\":null,\"stalled\":false,\"halted\":false,"           \
+	"\"late\":false,\"limits\":[{\"key\":\"iops\",\"value\":\"500\"},"                         \
+	"{\"key\":\"bps\",\"value\":\"20M\"}]"
+#define VIF0                                                                                       \
+	"{\"kind\":\"vif\",\"domid\":7,\"guest\":\"web\",\"devid\":0,\"name\":\"web/vif0\","       \
+	"\"names\":[\"web/vif0\"],\"state\":\"connected\",\"frontend\":\"connected\","             \
+	"\"attached\":true,\"attached_s\":59,\"pid\":4711,\"target\":\"vif7.0 in xenbr0\","        \
+	"\"tap\":\"vif7.0\",\"bridge\":\"xenbr0\",\"mac\":\"00:16:3e:11:22:33\","                  \
+	"\"reason\":null,\"carrier\":true,\"limits\":[]}"
+#define XVDB                                                                                       \
+	"{\"kind\":\"vbd\",\"domid\":9,\"guest\":\"db\",\"devid\":51728,\"name\":\"db/xvdb\","     \
+	"\"names\":[\"db/xvdb\"],\"state\":\"init-wait\",\"frontend\":\"initialising\","           \
+	"\"attached\":false,\"attached_s\":0,\"pid\":null,\"target\":\"/srv/db.img\","             \
+	"\"reason\":\"/srv/db.img: No \\u001b[31m file\",\"limits\":[]}"
+#define LIST OK("{\"schema\":1,\"now_ns\":5,\"devices\":[" XVDA "}," VIF0 "," XVDB "]}")
+
+static void a_list_has_a_line_for_each_device(void **state)
+{
+	(void)state;
+	answers(LIST, NULL);
+	assert_int_equal(run("list"), CLI_OK);
+	HAS_SAID("DEVICE    STATE            SINCE   PID  TARGET            LIMITS\n"
+		 "web/xvda  connected          2 h  4711  /dev/vg/web       iops=500 bps=20M\n"
+		 "web/vif0  connected         59 s  4711  vif7.0 in xenbr0  -\n"
+		 "db/xvdb   waits for guest      -     -  /srv/db.img       -\n"
+		 "db/xvdb: /srv/db.img: No ?[31m file\n");
+	assert_string_equal(server.asked[0], "{\"command\":\"list\"}");
+	assert_string_equal(complaints, "");
+}
+
+static void a_list_of_names_is_for_scripts(void **state)
+{
+	(void)state;
+	answers(LIST, NULL);
+	assert_int_equal(run("list --names"), CLI_OK);
+	HAS_SAID("web/xvda\nweb/vif0\ndb/xvdb\n");
+}
+
+#define SHOW                                                                                       \
+	OK("{\"schema\":1,\"now_ns\":5,\"devices\":[" XVDA                                         \
+	   ",\"settings\":[{\"key\":\"iops\",\"value\":\"500\",\"from\":\"xenstore\","             \
+	   "\"live\":true},{\"key\":\"cache-mode\",\"value\":\"none\",\"from\":\"default\","       \
+	   "\"live\":false}],\"queues\":[{\"index\":0,\"figures\":{"                               \
+	   "\"read\":{\"kind\":\"counter\",\"unit\":\"requests\",\"value\":300},"                  \
+	   "\"write\":{\"kind\":\"counter\",\"unit\":\"requests\",\"value\":0},"                   \
+	   "\"oldest\":{\"kind\":\"since\",\"unit\":\"ns\",\"value\":12000000},"                   \
+	   "\"time_total\":{\"kind\":\"times\",\"unit\":\"ns\",\"count\":3,\"sum\":12600000,"      \
+	   "\"p50\":4000000,\"p99\":41000000,\"max\":45000000}}}]}]}")
+
+static void a_device_is_shown_with_all_that_is_known(void **state)
+{
+	(void)state;
+	answers(SHOW, NULL);
+	assert_int_equal(run("show web/xvda"), CLI_OK);
+	HAS_SAID("web/xvda: disk, connected for 2 h\n"
+		 "  also called  web/51712, 7/xvda\n"
+		 "  guest        web, domain 7\n"
+		 "  served by    process 4711\n"
+		 "  image        /dev/vg/web\n"
+		 "  backend      connected\n"
+		 "  frontend     connected\n"
+		 "  limits       iops=500 bps=20M\n"
+		 "  SETTING     VALUE  FROM      A CHANGE HOLDS\n"
+		 "  iops        500    xenstore  at once\n"
+		 "  cache-mode  none   default   when it connects again\n"
+		 "  QUEUE  FIGURE      VALUE  UNIT        MEAN   P50    P99   MOST\n"
+		 "  0      read          300  requests\n"
+		 "  0      oldest      12 ms  ago\n"
+		 "  0      time_total      3  times     4.2 ms  4 ms  41 ms  45 ms\n");
+	assert_string_equal(server.asked[0], "{\"command\":\"show\",\"device\":\"web\\/xvda\"}");
+}
+
+#define VERSIONS                                                                                   \
+	OK("{\"schema\":1,\"version\":\"0.1.0\",\"pid\":812,\"uptime_s\":200000,"                  \
+	   "\"isolation\":\"guest\",\"processes\":[{\"domid\":7,\"guest\":\"web\",\"pid\":4711,"   \
+	   "\"version\":\"0.1.0\",\"protocol\":1,\"uptime_s\":61,\"restarts\":2,"                  \
+	   "\"state\":\"serving\"}]}")
+
+static void versions_are_those_of_all_processes(void **state)
+{
+	(void)state;
+	answers(VERSIONS, NULL);
+	assert_int_equal(run("version"), CLI_OK);
+	HAS_SAID("pvbackd 0.1.0, process 812, for 2.3 days, isolation=guest\n"
+		 "GUEST  DOMAIN   PID  STATE    SINCE  RESTARTS  VERSION\n"
+		 "web         7  4711  serving   61 s         2  0.1.0\n");
+}
+
+static void json_is_what_the_daemon_has_said(void **state)
+{
+	(void)state;
+	answers(OK("{\"schema\":1,\"devices\":[7],\"new\":\"/member\"}"), NULL);
+	assert_int_equal(run("list --json"), CLI_OK);
+	HAS_SAID("{\n  \"schema\":1,\n  \"devices\":[\n    7\n  ],\n  \"new\":\"/member\"\n}\n");
+}
+
+/* An older daemon, or a newer one. */
+static void what_is_missing_or_of_another_type_counts_as_nothing(void **state)
+{
+	(void)state;
+	answers(OK("{\"devices\":[{},7,{\"name\":[],\"limits\":{},\"attached\":\"yes\"}]}"), NULL);
+	assert_int_equal(run("list"), CLI_OK);
+	HAS_SAID("DEVICE  STATE  SINCE  PID  TARGET  LIMITS\n"
+		 "-       -          -    -  -       -\n"
+		 "-       -          -    -  -       -\n"
+		 "-       -          -    -  -       -\n");
+}
+
+/* --- how it ends --- */
+
+static void what_the_daemon_refuses_ends_with_1(void **state)
+{
+	(void)state;
+	answers("{\"ok\":false,\"code\":\"no-such-device\",\"error\":\"no device `x`\\u0007\"}",
+		NULL);
+	assert_int_equal(run("show x"), CLI_FAILED);
+	COMPLAINS(": no device `x`?\n");
+	HAS_SAID("");
+}
+
+static void a_daemon_that_says_nothing_or_nonsense_ends_with_1(void **state)
+{
+	(void)state;
+	answers("", NULL);
+	assert_int_equal(run("list"), CLI_FAILED);
+	COMPLAINS("has closed the connection");
+	answers("hello", NULL);
+	assert_int_equal(run("list"), CLI_FAILED);
+	COMPLAINS("of another version?");
+	answers("[1]", NULL);
+	assert_int_equal(run("list"), CLI_FAILED);
+	COMPLAINS("of another version?");
+}
+
+static void a_daemon_that_does_not_answer_is_not_waited_for(void **state)
+{
+	struct json_object *request = json_object_new_object(), *answer;
+	struct conn conn;
+	int ends[2];
+
+	(void)state;
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	conn.fd = ends[0];
+	CHECK(conn_ask(&conn, request, -1, 0, &answer) == -ETIMEDOUT);
+	json_object_put(request);
+	close(ends[1]);
+	conn_close(&conn);
+	conn_close(&conn);
+}
+
+static void no_daemon_ends_with_3_and_says_what_to_do(void **state)
+{
+	char *words[] = { (char *)(uintptr_t) "pvbackctl", (char *)(uintptr_t) "list",
+			  (char *)(uintptr_t) "--runtime-dir=/nonexistent" };
+
+	(void)state;
+	assert_int_equal(run_words(words, 3), CLI_NO_DAEMON);
+	COMPLAINS("no daemon answers at /nonexistent/ctl: start it (systemctl start pvbackd)");
+}
+
+static void a_wrong_command_line_ends_with_2(void **state)
+{
+	static const struct {
+		const char *line, *complaint;
+	} cases[] = {
+		{ "", "which command?" },
+		{ "lost", "no command `lost`" },
+		{ "list web/xvda", "list takes nothing" },
+		{ "show web/xvda web/xvdb", "show takes [DEVICE]" },
+		{ "show --names", "show takes no --names" },
+		{ "list --nonsense", "no option `--nonsense`" },
+		{ "list --runtime-dir", "`--runtime-dir` takes a value" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		answers(NULL, NULL);
+		assert_int_equal(run(cases[i].line), CLI_USAGE);
+		COMPLAINS(cases[i].complaint);
+		CHECK(server.nr_asked == 0);
+	}
+}
+
+static void each_command_has_its_help(void **state)
+{
+	(void)state;
+	assert_int_equal(run("--help"), CLI_OK);
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		assert_non_null(strstr(out, command->help));
+	assert_int_equal(run("show --help"), CLI_OK);
+	assert_non_null(strstr(out, "usage: pvbackctl show [DEVICE]\n"));
+	assert_non_null(strstr(out, "example: pvbackctl show web/xvda\n"));
+	assert_int_equal(run("--version"), CLI_OK);
+	HAS_SAID("pvbackctl " PACKAGE_VERSION "\n");
+}
+
+/* --- completion --- */
+
+static void completion_offers_what_fits(void **state)
+{
+	(void)state;
+	answers(NULL, NULL);
+	assert_int_equal(run("--complete s"), CLI_OK);
+	CHECK(!strncmp(out, "show\nstats\n", 11));
+	run("--complete list --n");
+	HAS_SAID("--names\n");
+	run("--complete list --r");
+	HAS_SAID("--runtime-dir=\n");
+	CHECK(server.nr_asked == 0);
+	answers(LIST, NULL);
+	run("--complete show web/");
+	HAS_SAID("web/xvda\nweb/vif0\n");
+	answers(LIST, NULL);
+	run("--complete show --json d");
+	HAS_SAID("db/xvdb\n");
+	answers(LIST, NULL);
+	run("--complete show web/xvda w");
+	HAS_SAID("");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_list_has_a_line_for_each_device),
+		cmocka_unit_test(a_list_of_names_is_for_scripts),
+		cmocka_unit_test(a_device_is_shown_with_all_that_is_known),
+		cmocka_unit_test(versions_are_those_of_all_processes),
+		cmocka_unit_test(json_is_what_the_daemon_has_said),
+		cmocka_unit_test(what_is_missing_or_of_another_type_counts_as_nothing),
+		cmocka_unit_test(what_the_daemon_refuses_ends_with_1),
+		cmocka_unit_test(a_daemon_that_says_nothing_or_nonsense_ends_with_1),
+		cmocka_unit_test(a_daemon_that_does_not_answer_is_not_waited_for),
+		cmocka_unit_test(no_daemon_ends_with_3_and_says_what_to_do),
+		cmocka_unit_test(a_wrong_command_line_ends_with_2),
+		cmocka_unit_test(each_command_has_its_help),
+		cmocka_unit_test(completion_offers_what_fits),
+	};
+
+	return cmocka_run_group_tests(tests, start_server, stop_server);
+}
