@@ -211,7 +211,7 @@ int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	     void (*idle)(struct aio_client *client))
 {
 	*client = (struct aio_client){
-		.queue = queue, .idle = idle, .aio = aio, .slow = slow_new(0)
+		.queue = queue, .idle = idle, .aio = aio, .slow = slow_new()
 	};
 	if (!client->slow)
 		return -ENOMEM;

@@ -594,7 +594,7 @@ static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds
 		disk->queues[i].journal_fd = take(fds++);
 	if (start->xentop)
 		disk->xentop = xentop_map(fds[nr_fds - start->nr_rings - 1]);
-	disk->slow = slow_new(0);
+	disk->slow = slow_new();
 	if (!disk->slow)
 		return -ENOMEM;
 	tune(disk, &start->tuning);

@@ -13,13 +13,9 @@ struct slow {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	STAILQ_HEAD(, loop_task) todo;
-	uint64_t patience_ns;
-	uint64_t since_ns;     /* the call under way; 0: none is */
-	unsigned int nr_users; /* the owner, and every thread */
-	unsigned int
-		turn; /* of the thread that serves; one that was left behind has an older one */
-	bool served;  /* there is a thread of this turn */
-	bool closed;  /* by its owner */
+	unsigned int nr_users; /* the owner, and the thread */
+	bool served;           /* there is a thread */
+	bool closed;           /* by its owner */
 };
 
 static void put(struct slow *slow)
@@ -41,18 +37,18 @@ static void come_back(struct loop_task *task)
 	req->done(req);
 }
 
-/* Wait for something to do, but not for ever. NULL: the thread of this turn ends. */
-static struct slow_request *next(struct slow *slow, unsigned int turn)
+/* Wait for something to do, but not for ever. NULL: the thread ends. */
+static struct slow_request *next(struct slow *slow)
 {
-	struct loop_task *task = NULL;
+	struct loop_task *task;
 	struct timespec until;
 	int err = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += LINGER_S;
-	while (turn == slow->turn && !(task = STAILQ_FIRST(&slow->todo)) && !slow->closed && !err)
+	while (!(task = STAILQ_FIRST(&slow->todo)) && !slow->closed && !err)
 		err = pthread_cond_timedwait(&slow->more, &slow->lock, &until);
-	if (turn != slow->turn || !task)
+	if (!task)
 		return NULL;
 	STAILQ_REMOVE_HEAD(&slow->todo, link);
 	return (struct slow_request *)(void *)task;
@@ -62,23 +58,17 @@ static void *serve(void *user)
 {
 	struct slow *slow = user;
 	struct slow_request *req;
-	unsigned int turn;
 
 	pthread_mutex_lock(&slow->lock);
-	turn = slow->turn;
-	while ((req = next(slow, turn))) {
-		slow->since_ns = loop_now_ns();
+	while ((req = next(slow))) {
 		pthread_mutex_unlock(&slow->lock);
 		req->work(req);
 		pthread_mutex_lock(&slow->lock);
-		if (turn == slow->turn)
-			slow->since_ns = 0;
 		req->task.run = come_back;
 		loop_post(req->home,
 			  &req->task); /* locked: its owner may free us and the loop next */
 	}
-	if (turn == slow->turn)
-		slow->served = false;
+	slow->served = false;
 	put(slow);
 	return NULL;
 }
@@ -102,36 +92,11 @@ static int start_thread(struct slow *slow)
 	return 0;
 }
 
-static void leave_behind(struct slow *slow)
-{
-	slow->turn++;
-	slow->since_ns = 0;
-	slow->served = false;
-}
-
-static bool hangs(const struct slow *slow)
-{
-	return slow->patience_ns && slow->since_ns &&
-	       loop_now_ns() - slow->since_ns > slow->patience_ns;
-}
-
-void slow_look(struct slow *slow)
-{
-	pthread_mutex_lock(&slow->lock);
-	if (hangs(slow) && !STAILQ_EMPTY(&slow->todo))
-		leave_behind(slow);
-	if (!slow->served && !STAILQ_EMPTY(&slow->todo))
-		start_thread(slow); /* else the next look tries */
-	pthread_mutex_unlock(&slow->lock);
-}
-
 int slow_run(struct slow *slow, struct slow_request *req)
 {
 	int err;
 
 	pthread_mutex_lock(&slow->lock);
-	if (hangs(slow))
-		leave_behind(slow);
 	err = slow->served ? 0 : start_thread(slow);
 	if (!err) {
 		STAILQ_INSERT_TAIL(&slow->todo, &req->task, link);
@@ -155,7 +120,7 @@ bool slow_recall(struct slow *slow, struct slow_request *req)
 	return task != NULL;
 }
 
-struct slow *slow_new(uint64_t patience_ns)
+struct slow *slow_new(void)
 {
 	struct slow *slow = calloc(1, sizeof(*slow));
 	pthread_condattr_t attr;
@@ -168,7 +133,6 @@ struct slow *slow_new(uint64_t patience_ns)
 	pthread_cond_init(&slow->more, &attr);
 	pthread_condattr_destroy(&attr);
 	STAILQ_INIT(&slow->todo);
-	slow->patience_ns = patience_ns;
 	slow->nr_users = 1;
 	return slow;
 }

@@ -2,8 +2,7 @@
 /*
  * A thread for the calls that a medium may hold up for any time: opening and closing, its size, discard. The loops
  * that serve everybody never make them. There is a thread only while it is of use; calls are made one at a time,
- * in order. One that hangs holds up those behind it, so each disk has its own; where disks share one, calls that
- * hang are left to their thread, and another goes on.
+ * in order. One that hangs holds up those behind it, so each disk has its own.
  */
 #ifndef PVB_SLOW_H
 #define PVB_SLOW_H
@@ -25,21 +24,13 @@ struct slow_request {
 	void (*done)(struct slow_request *req);
 };
 
-/*
- * A call that takes longer than `patience_ns` is left to its thread when there is more to do; 0: never. NULL when
- * there is no memory.
- */
-struct slow *slow_new(uint64_t patience_ns);
+/* NULL when there is no memory. */
+struct slow *slow_new(void);
 /* Nothing may be waiting. NULL is fine; returns NULL. */
 struct slow *slow_free(struct slow *slow);
 
 /* Any thread: 0, with `done` to follow; or -errno when there can be no thread, and nothing follows. */
 int slow_run(struct slow *slow, struct slow_request *req);
-/*
- * For who waits for an answer and has nothing new to ask: where others wait behind a call that takes longer than
- * it may, they get another thread.
- */
-void slow_look(struct slow *slow);
 /* Take it back, if the thread has not begun with it: true, and nothing follows. */
 bool slow_recall(struct slow *slow, struct slow_request *req);
 

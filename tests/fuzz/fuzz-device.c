@@ -27,44 +27,6 @@ enum { NR_DOMS = 2, FIRST_DOM = 1 };
 enum { OWN_WATCHES = 3 }; /* of the registry: two kinds and @releaseDomain */
 enum { MAX_PROBES = 8 };  /* a device probes, and with it a device is done */
 
-/* --- the threads that wait for media: here nobody waits --- */
-
-struct slow *slow_new(uint64_t patience_ns)
-{
-	static char any;
-
-	(void)patience_ns;
-	return (struct slow *)(void *)&any;
-}
-
-struct slow *slow_free(struct slow *slow)
-{
-	(void)slow;
-	return NULL;
-}
-
-static void slow_came_back(struct loop_task *task)
-{
-	struct slow_request *req = (struct slow_request *)(void *)task;
-
-	req->done(req);
-}
-
-int slow_run(struct slow *slow, struct slow_request *req)
-{
-	(void)slow;
-	req->work(req);
-	req->task.run = slow_came_back;
-	loop_post(req->home, &req->task);
-	return 0;
-}
-
-bool slow_recall(struct slow *slow, struct slow_request *req)
-{
-	(void)slow, (void)req;
-	return false;
-}
-
 /* --- a kind of device whose worker is the fuzzer --- */
 
 struct toy {

@@ -62,7 +62,7 @@ static void wait_for(unsigned int nr)
 
 static void calls_are_made_in_order_in_a_thread(void **state)
 {
-	struct slow *slow = slow_new(0);
+	struct slow *slow = slow_new();
 
 	(void)state;
 	CHECK(slow);
@@ -76,7 +76,7 @@ static void calls_are_made_in_order_in_a_thread(void **state)
 
 static void one_that_hangs_holds_up_those_behind_it(void **state)
 {
-	struct slow *slow = slow_new(0);
+	struct slow *slow = slow_new();
 
 	(void)state;
 	ask(slow, 0, true);
@@ -85,23 +85,6 @@ static void one_that_hangs_holds_up_those_behind_it(void **state)
 	sem_post(&gate);
 	wait_for(2);
 	CHECK(order[0] == 0 && order[1] == 1);
-	slow_free(slow);
-}
-
-/* Where disks share a thread: the next question finds that it is late, and another thread goes on. */
-static void one_that_hangs_is_left_behind_by_the_impatient(void **state)
-{
-	struct slow *slow = slow_new(1);
-
-	(void)state;
-	ask(slow, 0, true);
-	sem_wait(&begun);
-	ask(slow, 1, false);
-	wait_for(1);
-	CHECK(order[0] == 1);
-	sem_post(&gate);
-	wait_for(2);
-	CHECK(order[1] == 0);
 	slow_free(slow);
 }
 
@@ -120,7 +103,7 @@ static unsigned int nr_threads(void)
 static void nobody_is_there_when_it_is_of_no_use(void **state)
 {
 	unsigned int before = nr_threads();
-	struct slow *slow = slow_new(0);
+	struct slow *slow = slow_new();
 
 	(void)state;
 	CHECK(nr_threads() == before);
@@ -159,8 +142,6 @@ int main(void)
 						free_loop),
 		cmocka_unit_test_setup_teardown(one_that_hangs_holds_up_those_behind_it, make_loop,
 						free_loop),
-		cmocka_unit_test_setup_teardown(one_that_hangs_is_left_behind_by_the_impatient,
-						make_loop, free_loop),
 		cmocka_unit_test_setup_teardown(nobody_is_there_when_it_is_of_no_use, make_loop,
 						free_loop),
 	};
