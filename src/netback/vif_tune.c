@@ -34,17 +34,18 @@ static void read_limit(struct message_nic_tuning *tuning, struct device *dev,
 	char text[64];
 	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, limits[i].key, text,
 			     sizeof(text));
+	bool first = !device_is_probed(dev);
 
-	if (err == -ENOENT)
-		memcpy(&wanted, (const char *)options + limits[i].default_at, sizeof(wanted));
-	else if (!err)
+	if (!err)
 		err = rate_parse(text, &wanted.amount, &wanted.usecs);
-	if (!err || err == -ENOENT)
+	if (err == -ENOENT || (err && first))
+		memcpy(&wanted, (const char *)options + limits[i].default_at, sizeof(wanted));
+	if (!err || err == -ENOENT || first)
 		memcpy((char *)tuning + limits[i].at, &wanted, sizeof(wanted));
-	else
-		device_log(dev, LOG_LEVEL_WARNING,
-			   "`%s` is not %s,MICROSECONDS: what was in force stays", limits[i].key,
-			   limits[i].unit);
+	if (err && err != -ENOENT)
+		device_log(dev, LOG_LEVEL_WARNING, "`%s` is not %s,MICROSECONDS: %s", limits[i].key,
+			   limits[i].unit,
+			   first ? "the configuration's limit holds" : "what was in force stays");
 }
 
 static bool is_limit(const char *key)

@@ -8,8 +8,8 @@
 #include "netback/vif_options.h"
 
 /*
- * Read them from the vif's own directory, else from `options`. A limit that cannot be read leaves in force what was;
- * rules that cannot be read let nothing pass; the log says so.
+ * Read them from the vif's own directory, else from `options`. A limit that cannot be read leaves in force what was,
+ * which for a new vif is what `options` say; rules that cannot be read let nothing pass; the log says so.
  */
 void vif_tune_read(struct message_nic_tuning *tuning, struct device *dev,
 		   const struct vif_options *options);
