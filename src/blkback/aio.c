@@ -210,9 +210,8 @@ bool aio_recall(struct aio *aio, struct aio_request *req)
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	     void (*idle)(struct aio_client *client))
 {
-	*client = (struct aio_client){
-		.queue = queue, .idle = idle, .aio = aio, .slow = slow_new()
-	};
+	*client =
+		(struct aio_client){ .queue = queue, .idle = idle, .aio = aio, .slow = slow_new() };
 	if (!client->slow)
 		return -ENOMEM;
 	pthread_mutex_init(&client->lock, NULL);

@@ -90,6 +90,12 @@ struct blocks *blocks_put(struct blocks *blocks)
 	return NULL;
 }
 
+void blocks_leave(const struct blocks *blocks)
+{
+	if (blocks->lock_fd >= 0)
+		medium_lock_leave(blocks->lock_fd);
+}
+
 /* Locks of one process do not count: where two had the same bytes, the first to unlock them would do it for both. */
 static bool conflict(const struct blocks *blocks, const struct block_claim *a,
 		     const struct block_claim *b)

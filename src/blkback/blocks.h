@@ -45,6 +45,9 @@ struct blocks *blocks_get(const char *medium, int lock_fd);
 /* The last one takes them away: no claim may be left. NULL is fine; returns NULL. Any thread. */
 struct blocks *blocks_put(struct blocks *blocks);
 
+/* The guest is gone, and the medium may still have requests of it: see medium_lock_leave(). Any thread. */
+void blocks_leave(const struct blocks *blocks);
+
 /*
  * True when the claim holds at once, in this process; else granted() follows. It is the caller's until given up.
  */

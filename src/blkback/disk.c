@@ -603,10 +603,21 @@ static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds
 	return use_image(disk, fds, why);
 }
 
+/* Control says so to the next writer as well, unless it is one that has found us here. */
+static void leave(struct disk *disk)
+{
+	if (disk->image.blocks)
+		blocks_leave(disk->image.blocks);
+}
+
 static void disk_stop(struct guest_device *device, const struct message_stop *stop)
 {
-	atomic_store(&disk_of(device)->abandoned, stop->abandon);
-	ringset_stop(&disk_of(device)->rings, stop->keep);
+	struct disk *disk = disk_of(device);
+
+	atomic_store(&disk->abandoned, stop->abandon);
+	if (stop->abandon)
+		leave(disk);
+	ringset_stop(&disk->rings, stop->keep);
 }
 
 /* The rings hear of it where they are. */
@@ -616,6 +627,7 @@ static void disk_abandon(struct guest_device *device)
 
 	if (atomic_exchange(&disk->abandoned, true))
 		return;
+	leave(disk);
 	if (disk->stopped) {
 		end(disk);
 		return;

@@ -535,8 +535,17 @@ detach_in_vain() {
 	_detach=$!
 	! wait "$_detach" || fail "detached, and the kernel has its requests"
 }
+control_dies() {
+	kill_daemon
+	start_daemon
+	wait_line "$log" "vbd $slow/51712: is served still"
+}
 lets_go_at_destroy() { let_go_while_it_hangs true; }
 lets_go_after_all() { let_go_while_it_hangs detach_in_vain; }
+lets_go_of_what_it_found() {
+	PVB_ISOLATION=guest isolation=--isolation=guest
+	let_go_while_it_hangs control_dies
+}
 
 # Data that the kernel moves from the guest's own pages.
 waits_for_pages() {
@@ -663,6 +672,7 @@ test_case "discards that hang hold up no other disk's" no_discard
 test_case "a medium that holds up who submits to it holds up its own disk alone" holds_up_who_submits
 test_case "a guest whose image hangs is destroyed at once, and its image closed when it comes back" lets_go_at_destroy
 test_case "also when its disk was to be detached before" lets_go_after_all
+test_case "also when another daemon has taken it up" lets_go_of_what_it_found
 test_case "a guest whose pages a hanging medium has stays until it has given them back" waits_for_pages
 test_case "requests that have to wait at times come to nothing less" has_to_wait_at_times
 test_case "images that never answer leave the other disks of their worker buffers and requests" never_answers
