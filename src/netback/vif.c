@@ -474,6 +474,13 @@ static void broke(struct vif *vif, const struct message_error *error)
 	device_broken(&vif->dev, message_err(error->err) ?: -EPROTO, error->why);
 }
 
+/* The new one is in no bridge, and no script will put it there. */
+static int tap_was_removed(struct vif *vif)
+{
+	device_reason(&vif->dev, -ENODEV, "its network interface was removed while no pvbackd ran");
+	return -ENODEV;
+}
+
 /* A process that outlived the last control serves it; what it says of that is checked as far as we make use of it. */
 static int take_up(struct vif *vif)
 {
@@ -481,13 +488,19 @@ static int take_up(struct vif *vif)
 	struct message_served served;
 	struct message_hash hash;
 	uint32_t nr_queues;
+	int err = 0;
 
 	guests_adopt(&vif->dev, &start, &served);
 	nr_queues = start.nic.nr_queues;
-	if (!vif->tap.adopted || nr_queues < 1 || nr_queues > vif->tap.nr_fds) {
-		device_reason(&vif->dev, -EPROTO, "its rings are served with another tap");
+	if (!vif->tap.adopted) {
+		err = tap_was_removed(vif);
+	} else if (nr_queues < 1 || nr_queues > vif->tap.nr_fds) {
+		err = -EPROTO;
+		device_reason(&vif->dev, err, "its rings are served with another tap");
+	}
+	if (err) {
 		stop_serving(vif);
-		return -EPROTO;
+		return err;
 	}
 	vif->start = start.nic;
 	vif->tuning.headroom = start.nic.tuning.headroom;
@@ -511,14 +524,12 @@ static int vif_attach(struct device *dev, bool resume)
 	struct vif *vif = vif_of(dev);
 	int err;
 
-	if (guests_left(dev)) {
+	if (guests_left(dev))
 		err = take_up(vif);
-	} else if (resume && !vif->tap.adopted) {
-		err = -ENODEV; /* the new one is in no bridge, and no script will put it there */
-		device_reason(dev, err, "its network interface was removed while no pvbackd ran");
-	} else {
+	else if (resume && !vif->tap.adopted)
+		err = tap_was_removed(vif);
+	else
 		err = begin(vif, resume);
-	}
 	if (err) {
 		release(vif, dev->suspending);
 		return err;
