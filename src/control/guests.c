@@ -49,7 +49,7 @@ struct guest_link {
 	uint32_t nr_expected;  /* and then so many devices */
 	unsigned int nr_heard; /* messages, since the last tick */
 	bool talks_too_much;   /* and the log has said so */
-	bool ending;           /* END was sent, */
+	bool ending;           /* END was sent, by us or an earlier control, */
 	unsigned int ending_s; /* so long ago */
 	uint64_t started_ns;
 	unsigned int unanswered_s; /* since the last PONG */
@@ -427,6 +427,9 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 	}
 	g->greeted = true;
 	g->nr_expected = hello->nr_devices;
+	g->ending = hello->ending;
+	if (g->ending)
+		return;
 	if (is_of_use(g, hello)) {
 		send_log_level(g); /* an earlier control may have had another */
 		return;
@@ -441,6 +444,9 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 	struct device *dev = find_device(g, message);
 	struct left *left = dev ? NULL : find_left(g, message);
 
+	if (dev && message->type == MESSAGE_STOPPED && g->ending &&
+	    dev->activity != DEVICE_DETACHING)
+		return; /* it stops all, and gone() follows */
 	if (dev && message->type == MESSAGE_STARTED)
 		take_figures(&dev->figures, fds, nr_fds);
 	if (dev)
@@ -574,7 +580,7 @@ static void stop_left(struct guest_link *g, struct left *left)
 {
 	struct message message = left->start;
 
-	if (left->stopping || left->served.stopping)
+	if (left->stopping || left->served.stopping || g->ending)
 		return;
 	left->stopping = true;
 	message.type = MESSAGE_STOP;
@@ -633,7 +639,7 @@ bool guests_left(const struct device *dev)
 	const struct left *left = left_of(dev);
 
 	return left && left->whole && !left->served.stopping && !left->stopping &&
-	       !left->served.starting;
+	       !left->served.starting && !find_link(dev->env->guests, dev->domid)->ending;
 }
 
 void guests_adopt(struct device *dev, struct message *ret_start, struct message_served *ret_served)

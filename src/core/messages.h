@@ -75,7 +75,8 @@ struct message_hello {
 	uint32_t protocol;
 	uint32_t nr_devices; /* that DEVICE messages tell of, from the other end; those follow */
 	uint32_t pid;
-	char version[32]; /* of the program */
+	char version[32];    /* of the program */
+	message_bool ending; /* the other end: nothing can be started there any more */
 };
 
 /* --- disks --- */

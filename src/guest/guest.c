@@ -16,6 +16,7 @@
 
 #define NS_PER_S    1000000000ull
 #define ORPHANED_NS (60 * NS_PER_S)
+#define PATIENCE_NS (2 * NS_PER_S) /* at the end, since a device has last come to its own */
 
 struct guest {
 	struct guest_setup setup;
@@ -30,6 +31,8 @@ struct guest {
 	LIST_HEAD(, guest_device) let_go; /* those that control knows nothing of any more */
 	atomic_uint nr_let_go;
 	bool ending;
+	bool gives_up;
+	struct loop_timer patience; /* armed while it ends */
 	struct loop_timer orphaned; /* armed while there is no control */
 	struct loop_task ping;
 	unsigned int pinged; /* workers that have answered */
@@ -86,9 +89,29 @@ static struct guest_device *find(struct guest *guest, const struct message *mess
 	return NULL;
 }
 
-static void end_if_idle(struct guest *guest)
+/* What is in flight is in the journals, and the kernel lets us go when it has the media's answers. */
+static void out_of_patience(void *user)
 {
-	if (guest->ending && LIST_EMPTY(&guest->devices) && LIST_EMPTY(&guest->let_go))
+	struct guest *guest = user;
+	struct guest_device *device;
+
+	LIST_FOREACH(device, &guest->devices, link)
+		log_warning("%s: its requests have not come to an end: the next process does them "
+			    "again",
+			    device->name);
+	guest->gives_up = true;
+	loop_quit(guest->loop);
+}
+
+/* Threads end with control, which has a patience of its own. */
+static void go_on_ending(struct guest *guest)
+{
+	if (!guest->ending)
+		return;
+	loop_timer_cancel(&guest->patience);
+	if (!LIST_EMPTY(&guest->devices) && guest->setup.serves_one)
+		loop_timer_set(guest->loop, &guest->patience, PATIENCE_NS, out_of_patience, guest);
+	else if (LIST_EMPTY(&guest->devices) && LIST_EMPTY(&guest->let_go))
 		loop_quit(guest->loop);
 }
 
@@ -99,7 +122,7 @@ static void forget(struct guest_device *device)
 	LIST_REMOVE(device, link);
 	device->ops->done(device);
 	free(device);
-	end_if_idle(guest);
+	go_on_ending(guest);
 }
 
 static void send_started(struct guest_device *device, int err, const char *why,
@@ -154,7 +177,7 @@ void guest_device_stopped(struct guest_device *device)
 	else
 		tell_control(guest, &message); /* all is let go of now */
 	free(device);
-	end_if_idle(guest);
+	go_on_ending(guest);
 }
 
 void guest_device_let_go(struct guest_device *device)
@@ -328,7 +351,7 @@ static void end(struct guest *guest)
 		next = LIST_NEXT(device, link);
 		stop_device(device, &(struct message_stop){ .keep = true });
 	}
-	end_if_idle(guest);
+	go_on_ending(guest);
 }
 
 static void tell(struct guest_device *device)
@@ -353,6 +376,7 @@ static void greet(struct guest *guest)
 
 	message.hello.protocol = MESSAGE_PROTOCOL;
 	message.hello.pid = (uint32_t)getpid();
+	message.hello.ending = guest->ending;
 	snprintf(message.hello.version, sizeof(message.hello.version), "%s", PACKAGE_VERSION);
 	LIST_FOREACH(device, &guest->devices, link)
 		message.hello.nr_devices++;
@@ -558,7 +582,9 @@ int guest_restrict(struct guest *guest, uint32_t domid)
 
 int guest_run(struct guest *guest)
 {
-	return loop_run(guest->loop);
+	int err = loop_run(guest->loop);
+
+	return !err && guest->gives_up ? -ETIMEDOUT : err;
 }
 
 int guest_start_thread(struct guest *guest)
@@ -571,6 +597,7 @@ struct guest *guest_free(struct guest *guest)
 	if (!guest)
 		return NULL;
 	loop_thread_stop(&guest->thread);
+	loop_timer_cancel(&guest->patience);
 	loop_timer_cancel(&guest->orphaned);
 	link_free(guest->control);
 	for (unsigned int i = 0; i < guest->nr_workers; i++)

@@ -78,7 +78,8 @@ int guest_new(const struct guest_setup *setup, struct guest **ret);
 int guest_restrict(struct guest *guest, uint32_t domid);
 /*
  * Serve until control says END and no device is left; or until there is no control, and there can be no later one. 0 or
- * -errno.
+ * -errno; -ETIMEDOUT when it ends, and a medium or a worker does not let it: what it has not finished is in its journals,
+ * and no thread can be waited for.
  */
 int guest_run(struct guest *guest);
 /* The same on a thread; and its end. */

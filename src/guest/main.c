@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/parse.h"
@@ -78,6 +79,10 @@ static int serve(const struct arguments *args, const struct plane *const *planes
 		err = log_start();
 	if (!err)
 		err = guest_run(guest);
+	if (err == -ETIMEDOUT) {
+		log_stop();
+		_exit(EXIT_SUCCESS);
+	}
 	guest_free(guest);
 	return err;
 }

@@ -636,7 +636,8 @@ no_end() {
 	kill -INT "$daemon"
 	until_true 20000 is_gone || fail "it waits for the image"
 	wait "$daemon" || fail "it left with status $?"
-	grep -q "vbd $slow/51712: its requests have not come to an end" "$log" || fail "nothing says why"
+	wait_line "$log" "vbd $slow/51712: its requests have not come to an end"
+	until_true 10000 pvb_nr_guests_is 0 || fail "a process waits for the image"
 	rm "$XENSIM_FAULTS/hang-slow"
 	start_daemon --workers=1
 	goes_on slow

@@ -339,6 +339,35 @@ static void one_that_does_not_read_holds_few_descriptors(void **state)
 	CHECK(bad.nr_lost == 1);
 }
 
+/* A process that an earlier control, or the lack of one, has told to end takes no START any more. */
+static void one_that_ends_is_waited_for_and_asked_for_nothing(void **state)
+{
+	struct message message = { .type = MESSAGE_HELLO }, device = about(MESSAGE_DEVICE, BAD, 7);
+	struct toy toy = toy_of(BAD);
+	bool asked = false;
+
+	(void)state;
+	find_left(BAD);
+	message.hello.protocol = MESSAGE_PROTOCOL;
+	message.hello.nr_devices = 1;
+	message.hello.ending = true;
+	CHECK(says(BAD, &message));
+	tells_of(BAD, device);
+	turn();
+	CHECK(all_greeted && !guests_left(&toy.dev) && !guests_may_start(&toy.dev));
+	guests_stop_unclaimed(guests);
+	turn();
+	while (recv(fake_processes[BAD].fd, &message, sizeof(message), MSG_DONTWAIT) > 0)
+		asked |= message.type == MESSAGE_STOP || message.type == MESSAGE_END;
+	CHECK(!asked);
+	device.type = MESSAGE_STOPPED;
+	CHECK(says(BAD, &device));
+	turn();
+	CHECK(!guests_may_start(&toy.dev));
+	fake_process_die(BAD);
+	CHECK(toy.nr_ready && guests_may_start(&toy.dev));
+}
+
 /* A process with a disk has started it, and shows what the disk counts. */
 static void figures_are_there_while_the_device_is_served(void **state)
 {
@@ -429,6 +458,7 @@ int main(void)
 		CASE(a_flag_is_whatever_byte_it_is),
 		CASE(one_that_never_stops_talking_is_heard_in_its_turn),
 		CASE(one_that_does_not_read_holds_few_descriptors),
+		CASE(one_that_ends_is_waited_for_and_asked_for_nothing),
 		CASE(figures_are_there_while_the_device_is_served),
 		CASE(a_new_control_is_shown_them_too),
 		CASE(one_that_shows_what_is_no_figures_has_none),
