@@ -38,6 +38,7 @@ libpvb_a_SOURCES = \
 	src/control/keys.c src/control/keys.h \
 	src/control/leftover.c src/control/leftover.h \
 	src/control/medium_id.c src/control/medium_id.h \
+	src/control/notice.c src/control/notice.h \
 	src/control/opener.c src/control/opener.h \
 	src/control/owner.c src/control/owner.h \
 	src/control/reason.c src/control/reason.h \

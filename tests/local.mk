@@ -29,6 +29,7 @@ unit_tests = \
 	tests/unit/test-nbd-name \
 	tests/unit/test-opener \
 	tests/unit/test-parse \
+	tests/unit/test-notice \
 	tests/unit/test-pass-clock \
 	tests/unit/test-stats \
 	tests/unit/test-options \
@@ -108,6 +109,10 @@ tests_unit_test_nbd_keep_LDADD = $(UNIT_LIBS)
 tests_unit_test_nbd_name_SOURCES = tests/unit/test-nbd-name.c tests/unit/unit.h
 tests_unit_test_nbd_name_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nbd_name_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_notice_SOURCES = tests/unit/test-notice.c tests/unit/unit.h
+tests_unit_test_notice_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_notice_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_opener_SOURCES = tests/unit/test-opener.c tests/unit/unit.h
 tests_unit_test_opener_CFLAGS = $(UNIT_CFLAGS)

@@ -218,15 +218,35 @@ static void vbd_done(struct device *dev, bool removed)
 		vbd_file_forget_journals(&id);
 }
 
+static const struct notice_rule notices[] = {
+	{ .name = "medium-silent",
+	  .figure = "oldest_submitted",
+	  .kind = STAT_SINCE,
+	  .seconds = 10,
+	  .text = "its medium has not answered a request for 10 s: look at the storage (dmesg, "
+		  "multipath, the NFS or "
+		  "NBD server)",
+	  .over = "its medium answers again" },
+	{ .name = "limit-reached",
+	  .figure = "throttled",
+	  .kind = STAT_COUNTER,
+	  .seconds = 60,
+	  .text = "it has been at its limit (iops, bps) for a minute, and its guest waits: raise "
+		  "the limit if that is not "
+		  "wanted",
+	  .over = "it is no longer at its limit" },
+	{ 0 }
+};
+
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
 		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
-		.name_key = "dev", .probe = vbd_probe, .advertise = vbd_advertise,                 \
-		.plugged = vbd_plugged, .attach = vbd_attach, .publish = vbd_publish,              \
-		.detach = vbd_detach, .abandon = vbd_detach, .halt = vbd_halt,                     \
-		.ask_flow = vbd_ask_flow, .changed = vbd_changed, .known = vbd_known,              \
-		.left = vbd_left, .give_up = vbd_give_up, .answer = vbd_answer, .lost = vbd_lost,  \
-		.done = vbd_done                                                                   \
+		.name_key = "dev", .notices = notices, .probe = vbd_probe,                         \
+		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
+		.publish = vbd_publish, .detach = vbd_detach, .abandon = vbd_detach,               \
+		.halt = vbd_halt, .ask_flow = vbd_ask_flow, .changed = vbd_changed,                \
+		.known = vbd_known, .left = vbd_left, .give_up = vbd_give_up,                      \
+		.answer = vbd_answer, .lost = vbd_lost, .done = vbd_done                           \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

@@ -50,9 +50,9 @@ void vbd_image_late(struct vbd *vbd)
 	if (vbd->waits)
 		return;
 	vbd->waits = true;
-	device_log(&vbd->dev, LOG_LEVEL_WARNING,
-		   "its image has not answered for %u s: this disk waits for it, others do not",
-		   VBD_PATIENCE_S);
+	device_notice(&vbd->dev, LOG_LEVEL_WARNING, "medium-silent",
+		      "its image has not answered for %u s: this disk waits for it, others do not",
+		      VBD_PATIENCE_S);
 }
 
 static void too_late(void *user)
@@ -70,7 +70,8 @@ void vbd_image_answered(struct vbd *vbd)
 {
 	loop_timer_cancel(&vbd->patience);
 	if (vbd->waits)
-		device_log(&vbd->dev, LOG_LEVEL_INFO, "its image answers again");
+		device_notice(&vbd->dev, LOG_LEVEL_INFO, "medium-silent",
+			      "its image answers again");
 	vbd->waits = false;
 }
 

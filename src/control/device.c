@@ -22,13 +22,13 @@
 
 /* --- words for the admin --- */
 
-static void __attribute__((format(printf, 3, 0)))
-say(struct device *dev, enum log_level level, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 4, 0)))
+say(struct device *dev, enum log_level level, const char *notice, const char *fmt, va_list ap)
 {
 	struct log_limit *limit = level <= LOG_LEVEL_WARNING ? &dev->trouble : &dev->talk;
 
 	if (log_enabled(level) && log_allow(limit, dev->name))
-		log_vabout(level, dev->name, fmt, ap);
+		log_vnotice(level, dev->name, notice, fmt, ap);
 }
 
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
@@ -36,8 +36,33 @@ void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(dev, level, fmt, ap);
+	say(dev, level, NULL, fmt, ap);
 	va_end(ap);
+}
+
+void device_notice(struct device *dev, enum log_level level, const char *notice, const char *fmt,
+		   ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(dev, level, notice, fmt, ap);
+	va_end(ap);
+}
+
+void device_look_at_figures(struct device *dev, uint64_t now_ns)
+{
+	const struct notice_rule *rule = dev->ops->notices;
+
+	for (unsigned int i = 0; rule && rule->name; i++, rule++) {
+		enum notice_change change =
+			notice_look(&dev->notices, dev->ops->notices, i, &dev->figures, now_ns);
+
+		if (change == NOTICE_BEGINS)
+			device_notice(dev, LOG_LEVEL_WARNING, rule->name, "%s", rule->text);
+		else if (change == NOTICE_ENDS)
+			device_notice(dev, LOG_LEVEL_INFO, rule->name, "%s", rule->over);
+	}
 }
 
 /* Remembers it; false when it was, or there is no room for more. */
@@ -116,7 +141,7 @@ void device_reason(struct device *dev, int err, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(dev, LOG_LEVEL_ERROR, fmt, ap);
+	say(dev, LOG_LEVEL_ERROR, NULL, fmt, ap);
 	va_end(ap);
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);

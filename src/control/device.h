@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/stats.h"
+#include "control/notice.h"
 #include "control/store.h"
 #include "core/trace.h"
 #include "control/xenbus.h"
@@ -54,6 +55,7 @@ struct device_ops {
 	size_t size;      /* of the kind's own struct, whose first member is struct device */
 	const char *kernel_module; /* the kernel's backend for it */
 	const char *name_key; /* of our directory: what its admin calls it, beside its number */
+	const struct notice_rule *notices; /* what is said of it by itself */
 
 	/* Once, before the first state 2: read our own directory, make what scripts expect (the tap). */
 	int (*probe)(struct device *dev);
@@ -193,6 +195,7 @@ struct device {
 	LIST_ENTRY(device) served_link; /* likewise */
 	struct stats_view
 		figures; /* of its queues, while it is served; data to check, like a message */
+	struct notices notices;
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
 };
@@ -262,7 +265,14 @@ void device_say_slips(struct device *dev, const struct key *keys);
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* As device_log(); `notice` names for programs what it tells (notice.h). */
+void device_notice(struct device *dev, enum log_level level, const char *notice, const char *fmt,
+		   ...) __attribute__((format(printf, 4, 5)));
+
 /* --- called by the registry --- */
+
+/* Every NOTICE_LOOK_S: say what its figures tell. */
+void device_look_at_figures(struct device *dev, uint64_t now_ns);
 
 struct device *device_new(const struct device_ops *ops, const struct device_env *env,
 			  uint32_t domid, uint32_t devid);

@@ -23,6 +23,7 @@ struct line {
 	enum log_level level;
 	bool raw;       /* a trace: as it is */
 	size_t who_len; /* of the device's name, which the text begins with; 0: it is about none */
+	const char *notice; /* NULL: none */
 	size_t len;
 	char text[];
 };
@@ -97,7 +98,7 @@ static void write_line(const struct line *line)
 	if (line->raw || !sink)
 		write_stderr(line);
 	else
-		sink(line->level, line->text, line->who_len);
+		sink(line->level, line->text, line->who_len, line->notice);
 }
 
 /* WHO (may be NULL), what is between, and the rest. The caller frees it; NULL when there is no memory. */
@@ -284,12 +285,20 @@ static void say(struct line *line)
 	errno = saved;
 }
 
-void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
+void log_vnotice(enum log_level level, const char *who, const char *notice, const char *fmt,
+		 va_list ap)
 {
 	struct line *line = log_enabled(level) ? format_line(level, who, ": ", fmt, ap) : NULL;
 
-	if (line)
-		say(line);
+	if (!line)
+		return;
+	line->notice = notice;
+	say(line);
+}
+
+void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
+{
+	log_vnotice(level, who, NULL, fmt, ap);
 }
 
 void log_about(enum log_level level, const char *who, const char *fmt, ...)

@@ -32,9 +32,11 @@ bool log_enabled(enum log_level level);
 
 /*
  * Where lines go: `fn` gets one without its end; its first `who_len` bytes are the name of the device that it is
- * about, if any. It may block. Without one they go to stderr. Call once, before any thread exists.
+ * about, if any; `notice` is as of log_vnotice(). It may block. Without one they go to stderr. Call once, before
+ * any thread exists.
  */
-typedef void (*log_sink_fn)(enum log_level level, const char *text, size_t who_len);
+typedef void (*log_sink_fn)(enum log_level level, const char *text, size_t who_len,
+			    const char *notice);
 void log_set_sink(log_sink_fn fn);
 
 /* Start the thread; before it lines are written by their callers. 0 or -errno. */
@@ -49,6 +51,9 @@ void log_about(enum log_level level, const char *who, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));
+/* Likewise, with a name for what it tells, which programs go by: a literal, or NULL for none. */
+void log_vnotice(enum log_level level, const char *who, const char *notice, const char *fmt,
+		 va_list ap) __attribute__((format(printf, 4, 0)));
 /* "WHO ..." on stderr, as it is: trace.h. */
 void log_vtrace(const char *who, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 

@@ -11,7 +11,7 @@
 
 #include "core/log_journal.h"
 
-enum { MAX_FIELDS = 5 };
+enum { MAX_FIELDS = 6 };
 
 struct fields {
 	struct iovec vec[MAX_FIELDS]; /* each owned */
@@ -44,7 +44,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct fields *fields, con
 		fields->vec[fields->nr++] = (struct iovec){ text, (size_t)len };
 }
 
-void log_journal_send(enum log_level level, const char *text, size_t who_len)
+void log_journal_send(enum log_level level, const char *text, size_t who_len, const char *notice)
 {
 	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 	struct fields fields = { .nr = 0 };
@@ -57,6 +57,8 @@ void log_journal_send(enum log_level level, const char *text, size_t who_len)
 		add(&fields, "PVBACKD_DEVICE=%.*s", (int)who_len, text);
 	if (who_len && sscanf(text, "%*s %" SCNu32 "/", &domid) == 1)
 		add(&fields, "PVBACKD_DOMID=%" PRIu32, domid);
+	if (notice)
+		add(&fields, "PVBACKD_NOTICE=%s", notice);
 	if (fields.incomplete || sd_journal_sendv(fields.vec, fields.nr))
 		dprintf(STDERR_FILENO, "<%d>%s\n", priorities[level], text);
 	while (fields.nr)

@@ -582,8 +582,12 @@ static bool carrier_changed(struct vif *vif, const struct message_carrier *carri
 	if (!carrier->stalled == !(vif->stalled & bit))
 		return true;
 	vif->stalled = carrier->stalled ? vif->stalled | bit : vif->stalled & ~bit;
-	device_log(&vif->dev, LOG_LEVEL_INFO, "queue %u: the guest %s", carrier->queue,
-		   carrier->stalled ? "takes no packets, carrier off" : "takes packets again");
+	device_notice(
+		&vif->dev, LOG_LEVEL_INFO, "guest-takes-no-frames", "queue %u: the guest %s",
+		carrier->queue,
+		carrier->stalled
+			? "takes no frames, carrier off: is its driver stuck, or the guest paused?"
+			: "takes frames again");
 	pace_ask(&vif->carrier);
 	return true;
 }
@@ -713,7 +717,22 @@ static void vif_dump(const struct device *dev, FILE *out)
 	vif_steer_dump(&((const struct vif *)(const void *)dev)->steer, out);
 }
 
+#define AT_ITS_LIMIT(figure_, direction_, keys_)                                                   \
+	{                                                                                          \
+		.name = "limit-reached", .figure = figure_, .kind = STAT_COUNTER, .seconds = 60,   \
+		.text = "what its guest " direction_ " has been at its limit (" keys_              \
+			") for a minute: raise the limit if that is not wanted",                   \
+		.over = "what its guest " direction_ " is no longer at its limit"                  \
+	}
+
+static const struct notice_rule notices[] = {
+	AT_ITS_LIMIT("tx_throttled", "sends", "rate, packet-rate"),
+	AT_ITS_LIMIT("rx_throttled", "receives", "rate-rx, packet-rate-rx"),
+	{ 0 }
+};
+
 const struct device_ops vif_device_ops = {
+	.notices = notices,
 	.kind = "vif",
 	.kernel_module = "xen-netback",
 	.name_key = "mac",

@@ -468,6 +468,13 @@ bool log_allow(struct log_limit *limit, const char *who)
 	return true;
 }
 
+void log_vnotice(enum log_level level, const char *who, const char *notice, const char *fmt,
+		 va_list ap)
+{
+	(void)notice;
+	log_vabout(level, who, fmt, ap);
+}
+
 void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
 {
 	char line[512];

@@ -270,7 +270,7 @@ stalled_guest() {
 	check=$!
 	wait_line "$XENSIM_DIR/check" waiting
 	until_true 10000 carrier_is_off || fail "the carrier stays on"
-	wait_line "$log" "vif $stalled/0: queue 0: the guest takes no packets, carrier off"
+	wait_line "$log" "vif $stalled/0: queue 0: the guest takes no frames, carrier off"
 	guest_with_nic
 	simnet --kinds=udp4,gso4,tcp6 --csum6 --frames=3000 "$dom" 0 || fail "another guest suffers"
 	stop_peer

@@ -536,6 +536,7 @@ detach_in_vain() {
 	! wait "$_detach" || fail "detached, and the kernel has its requests"
 }
 control_dies() {
+	wait_line "$log" "vbd $slow/51712: its medium has not answered a request for 10 s"
 	kill_daemon
 	start_daemon
 	wait_line "$log" "vbd $slow/51712: is served still"

@@ -26,6 +26,16 @@ int sd_journal_sendv(const struct iovec *iov, int n)
 	return refuse;
 }
 
+static void __attribute__((format(printf, 3, 4)))
+notice(const char *who, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vnotice(LOG_LEVEL_WARNING, who, name, fmt, ap);
+	va_end(ap);
+}
+
 static void a_line_about_a_device_has_its_fields(void **state)
 {
 	(void)state;
@@ -34,6 +44,10 @@ static void a_line_about_a_device_has_its_fields(void **state)
 	CHECK(!strcmp(sent,
 		      "MESSAGE=vbd 7/51712: it is slow\nPRIORITY=4\nSYSLOG_IDENTIFIER=pvbackd\n"
 		      "PVBACKD_DEVICE=vbd 7/51712\nPVBACKD_DOMID=7\n"));
+	notice("vif 8/0", "limit-reached", "it waits for %u s", 60u);
+	CHECK(!strcmp(sent,
+		      "MESSAGE=vif 8/0: it waits for 60 s\nPRIORITY=4\nSYSLOG_IDENTIFIER=pvbackd\n"
+		      "PVBACKD_DEVICE=vif 8/0\nPVBACKD_DOMID=8\nPVBACKD_NOTICE=limit-reached\n"));
 	log_error("the configuration is wrong");
 	CHECK(!strcmp(sent, "MESSAGE=the configuration is wrong\nPRIORITY=3\n"
 			    "SYSLOG_IDENTIFIER=pvbackd\n"));

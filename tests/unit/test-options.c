@@ -124,9 +124,9 @@ static int remove_dir(void **state)
 
 static char said[4096]; /* all lines of the log */
 
-static void collect(enum log_level level, const char *text, size_t who_len)
+static void collect(enum log_level level, const char *text, size_t who_len, const char *notice)
 {
-	(void)who_len;
+	(void)who_len, (void)notice;
 	if (level == LOG_LEVEL_ERROR)
 		snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
 }

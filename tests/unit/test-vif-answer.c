@@ -44,6 +44,12 @@ static int reason;
 
 /* --- control --- */
 
+void device_notice(struct device *dev, enum log_level level, const char *notice, const char *fmt,
+		   ...)
+{
+	(void)dev, (void)level, (void)notice, (void)fmt;
+}
+
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 {
 	(void)dev;
