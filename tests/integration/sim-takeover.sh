@@ -45,7 +45,8 @@ its_process_is_taken_over() {
 	taken=$(pvb_guest_pid "$evil") other=$(pvb_guest_pid "$neighbour")
 	echo "$daemon $other $neighbour $(front ring-ref) $(front event-channel)" >"$XENSIM_DIR/takeover"
 	kill -RTMIN "$taken"
-	wait_line "$log" "takeover: say that it serves the neighbour's disk"
+	# It says that it serves the neighbour's disk, last of all.
+	wait_line "$log" "guest $evil: its process ($taken) has sent what it must not: it is ended"
 	grep "takeover: " "$log"
 	refused "open a file" "open its memory" "open privcmd" "make a file" "open a folder" "remove a file"
 	refused execute fork "write code" "be root" "make a namespace" "load a module"
@@ -58,8 +59,6 @@ its_process_is_taken_over() {
 	came_to 'done' "map the neighbour's grant"
 	# It has its socket to control, and control does not believe it.
 	came_to 'done' "say that the neighbour's disk has stopped"
-	came_to 'done' "say that it serves the neighbour's disk"
-	wait_line "$log" "guest $evil: its process ($taken) has sent what it must not: it is ended"
 	until_true 20000 pvb_guest_is_replaced "$evil" "$taken" || fail "nobody serves it"
 	[ "$(pvb_guest_pid "$neighbour")" = "$other" ] || fail "the neighbour's process is another"
 	! grep -q "vbd $neighbour/51712: .*\(stopped\|held\|broken\|shrank\)" "$log" || fail "control believed it"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,21 +109,38 @@ static void wait_until_all_children_are_gone(void)
 	loop_timer_cancel(&timer);
 }
 
-static void one_child_answers_in_order_and_goes_when_it_is_of_no_use(void **state)
+static void all_are_answered(void)
 {
-	(void)state;
+	nr_done = 0;
 	for (unsigned int i = 0; i < NR; i++)
 		ask(i, &counting, i == 1 ? "/dev/null" : "");
 	wait_for(NR);
 	for (unsigned int i = 0; i < NR; i++) {
-		CHECK(order[i] == i && asked[i].err == 0);
-		CHECK(asked[i].question.number == (int)i + 1);
-		CHECK(asked[i].question.who == asked[0].question.who);
+		CHECK(asked[i].err == 0 && asked[i].question.number == (int)i + 1);
 		CHECK((asked[i].fd >= 0) == (i == 1));
+		CHECK(asked[i].question.who != getpid());
 	}
-	CHECK(asked[0].question.who != getpid());
 	CHECK(fcntl(asked[1].fd, F_GETFD) == FD_CLOEXEC);
 	close(asked[1].fd);
+}
+
+static bool by_one_child(void)
+{
+	for (unsigned int i = 1; i < NR; i++)
+		if (asked[i].question.who != asked[0].question.who)
+			return false;
+	return true;
+}
+
+/* On a busy machine a child may be late, and another one helps out. */
+static void one_child_answers_in_order_and_goes_when_it_is_of_no_use(void **state)
+{
+	(void)state;
+	do
+		all_are_answered();
+	while (!by_one_child());
+	for (unsigned int i = 0; i < NR; i++)
+		CHECK(order[i] == i);
 	wait_until_all_children_are_gone();
 }
 
@@ -166,8 +184,7 @@ static void one_that_dies_takes_one_question_with_it(void **state)
 	ask(0, &dying, "");
 	ask(1, &counting, "");
 	wait_for(2);
-	CHECK(order[0] == 0 && asked[0].err == -ECHILD);
-	CHECK(asked[1].err == 0);
+	CHECK(asked[0].err == -ECHILD && asked[1].err == 0);
 }
 
 static void the_end_waits_for_nobody(void **state)
