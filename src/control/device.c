@@ -468,6 +468,7 @@ static void start_attach(struct device *dev, bool resume)
 		return;
 	dev->activity = DEVICE_IDLE;
 	dev->broken = true;
+	guests_returned(dev);
 	dev->env->ready(dev);
 }
 
@@ -506,6 +507,8 @@ void device_halt(struct device *dev, bool halted)
 			   halted ? "has shut down: nothing more is taken from it" : "runs again");
 	if (dev->activity == DEVICE_ATTACHED)
 		dev->ops->halt(dev);
+	else if (halted && dev->activity == DEVICE_IDLE && dev->env->guests)
+		guests_release(dev);
 }
 
 static void resumed(struct device *dev)
@@ -523,6 +526,7 @@ void device_attached(struct device *dev, int err)
 		resumed(dev);
 	if (!err)
 		dev->ops->halt(dev); /* it may have changed on the way */
+	guests_returned(dev);
 	dev->env->ready(dev);
 }
 
@@ -566,9 +570,19 @@ static int close_as(struct device *dev, enum xenbus_state own, enum xenbus_state
 	return err;
 }
 
+/* A frontend may reclaim its pages when it reads 6. */
+static bool is_the_end(enum xenbus_action action)
+{
+	return action == XENBUS_DO_CLOSING || action == XENBUS_DO_CLOSED ||
+	       action == XENBUS_DO_FORGET;
+}
+
 /* One action. 0: look again; 1: wait for an event; -errno: likewise. */
 static int act(struct device *dev, enum xenbus_action action, enum xenbus_state own)
 {
+	if (is_the_end(action) && dev->activity == DEVICE_IDLE && dev->env->guests &&
+	    !guests_release(dev))
+		return 1;
 	switch (action) {
 	case XENBUS_DO_NOTHING:
 		return 1;
@@ -841,6 +855,7 @@ struct device *device_free(struct device *dev)
 	if (!dev)
 		return NULL;
 	loop_timer_cancel(&dev->retry);
+	guests_returned(dev);
 	guests_forget(dev);
 	if (dev->watching)
 		watch_key(dev, "f", "state", false);

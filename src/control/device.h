@@ -189,9 +189,10 @@ struct device {
 	unsigned int nr_retries;  /* in a row */
 	uint64_t
 		abandoned_ns; /* since when nobody waits for what its rings hold; 0: it is not abandoned */
-	struct guest_link *served_by;   /* borrowed, guests.c's; NULL: nobody serves it */
-	bool awaits_guest;              /* guests_may_start() said no */
-	uint32_t life;                  /* of its rings; messages.h */
+	struct guest_link *served_by; /* borrowed, guests.c's; NULL: nobody serves it */
+	bool awaits_guest;            /* guests_may_start() said no */
+	uint32_t returning;           /* guests.c: the turn that waits for it to be served again */
+	uint32_t life;                /* of its rings; messages.h */
 	LIST_ENTRY(device) served_link; /* likewise */
 	struct stats_view
 		figures; /* of its queues, while it is served; data to check, like a message */

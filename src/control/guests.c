@@ -20,7 +20,8 @@
 #define GREET_NS    (2 * NS_PER_S)
 #define SILENT_S    2u             /* without an answer: of one that nobody would miss */
 #define END_S       30u            /* to end, for one that serves nothing */
-#define LET_GO_NS   (3 * NS_PER_S) /* of an abandoned device: it takes no longer */
+#define LET_GO_S    3u             /* of an abandoned device: it takes no longer */
+#define TURN_NS     (5 * NS_PER_S) /* to be replaced: then others have their turn, too */
 #define MAX_BACKOFF 4u             /* 10 ms << 2 * that: 2.5 s */
 #define BACKOFF_NS  10000000ull
 #define STEADY_S    10u /* who has lived so long dies for another reason than the last time */
@@ -49,6 +50,9 @@ struct guest_link {
 	uint32_t nr_expected;  /* and then so many devices */
 	unsigned int nr_heard; /* messages, since the last tick */
 	bool talks_too_much;   /* and the log has said so */
+	bool outdated;         /* of another version: it is replaced when it is its turn */
+	bool foreign;          /* likewise, and nothing but END is said to it */
+	bool has_turn;         /* it is now */
 	bool ending;           /* END was sent, by us or an earlier control, */
 	unsigned int ending_s; /* so long ago */
 	uint64_t started_ns;
@@ -76,6 +80,9 @@ struct guests {
 	struct loop_timer greet_timer;
 	struct loop_tick tick;
 	LIST_HEAD(, device) waiting; /* until the last that served their guest is gone */
+	uint32_t turn;               /* counts the outdated that were told to end, */
+	unsigned int nr_returning;   /* and so many devices of the last are not served again yet */
+	struct loop_timer turn_timer;
 };
 
 /* --- small things --- */
@@ -115,9 +122,21 @@ static bool is_about(const struct message *message, const struct device *dev)
 	       message->kind == message_kind_of(dev->ops->kind);
 }
 
+static bool is_spoken_to(const struct guest_link *g)
+{
+	return g->socket && !g->foreign;
+}
+
 static void send_plain(struct guest_link *g, uint32_t type)
 {
 	link_send(g->socket, &(struct message){ .type = type }, NULL, 0);
+}
+
+static void tell_to_end(struct guest_link *g)
+{
+	if (g->socket && !g->ending)
+		send_plain(g, MESSAGE_END);
+	g->ending = true;
 }
 
 static void send_log_level(struct guest_link *g)
@@ -244,6 +263,8 @@ static void forget_all_left(struct guest_link *g)
 }
 
 static void no_more_greeting(struct guest_link *g);
+static void expect_back(struct device *dev);
+static void next_turn(void *user);
 
 static void close_link(struct guest_link *g, bool over)
 {
@@ -256,30 +277,45 @@ static void close_link(struct guest_link *g, bool over)
 	free(g);
 }
 
+static void say_gone(const struct guest_link *g)
+{
+	int pid = (int)g->process.pid;
+
+	if (!g->ending && (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)))
+		log_warning("guest %u: its process (%d) has ended; the rings are taken up by "
+			    "another",
+			    g->domid, pid);
+	else if (g->ending_s >= END_S)
+		log_info("guest %u: its process (%d) has ended, and what it had open is closed",
+			 g->domid, pid);
+}
+
 /* The kernel has ended it, and its I/O: nobody serves these rings. */
 static void gone(void *user)
 {
 	struct guest_link *g = user;
 	struct guests *guests = g->guests;
 	uint32_t domid = g->domid;
+	bool had_turn = g->has_turn;
 	struct device *dev;
 
-	if (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)) {
-		log_warning("guest %u: its process (%d) has ended; the rings are taken up by "
-			    "another",
-			    domid, (int)g->process.pid);
+	say_gone(g);
+	if (!g->ending && (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)))
 		mourn(g);
-	} else if (g->ending_s >= END_S) {
-		log_info("guest %u: its process (%d) has ended, and what it had open is closed",
-			 domid, (int)g->process.pid);
-	}
 	no_more_greeting(g);
 	while ((dev = LIST_FIRST(&g->devices))) {
 		guests_forget(dev);
+		if (had_turn && dev->activity != DEVICE_DETACHING)
+			expect_back(dev);
 		device_lost(dev);
 	}
 	close_link(g, true);
+	LIST_FOREACH(dev, &guests->waiting, served_link)
+		if (had_turn && dev->domid == domid)
+			expect_back(dev);
 	wake(guests, domid);
+	if (had_turn && !guests->nr_returning)
+		next_turn(guests);
 }
 
 /* It is not to be spoken to any more; gone() follows when the kernel lets it die. */
@@ -405,17 +441,14 @@ static bool is_settled(const struct guest_link *g)
 	return true;
 }
 
-/* One of another version, or that is not to be at all, lets go of its rings, and another takes them up. */
-static bool is_of_use(const struct guest_link *g, const struct message_hello *hello)
+/* The last control may have been of another version, or may have had processes where a thread is to serve now. */
+static void compare(struct guest_link *g, const struct message_hello *hello)
 {
 	if (is_thread(g))
-		return true;
-	if (hello->protocol == MESSAGE_PROTOCOL && !strcmp(hello->version, PACKAGE_VERSION) &&
-	    g->guests->setup.isolation == ISOLATION_GUEST)
-		return true;
-	log_info("guest %u: its process is of pvbackd %s, and is replaced", g->domid,
-		 hello->version);
-	return false;
+		return;
+	g->foreign = hello->protocol != MESSAGE_PROTOCOL ||
+		     g->guests->setup.isolation != ISOLATION_GUEST;
+	g->outdated = g->foreign || strcmp(hello->version, PACKAGE_VERSION) != 0;
 }
 
 static void hello(struct guest_link *g, const struct message_hello *hello)
@@ -426,16 +459,14 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 		return;
 	}
 	g->greeted = true;
-	g->nr_expected = hello->nr_devices;
 	g->ending = hello->ending;
-	if (g->ending)
-		return;
-	if (is_of_use(g, hello)) {
-		send_log_level(g); /* an earlier control may have had another */
+	compare(g, hello);
+	if (g->foreign) {
+		link_rest(g->socket, true);
 		return;
 	}
-	g->ending = true;
-	send_plain(g, MESSAGE_END);
+	g->nr_expected = hello->nr_devices;
+	send_log_level(g); /* an earlier control may have had another */
 }
 
 static void answer(struct guest_link *g, const struct message *message, int *fds,
@@ -599,7 +630,7 @@ bool guests_may_start(struct device *dev)
 
 	if (left)
 		stop_left(g, left);
-	if (!left && (!process || process == g) && (!g || (g->socket && !g->ending)) &&
+	if (!left && (!process || process == g) && (!g || (is_spoken_to(g) && !g->ending)) &&
 	    !(m && m->timer.armed))
 		return true;
 	wait_for_guest(dev);
@@ -727,13 +758,69 @@ void guests_find(struct guests *guests, void (*greeted)(void *user), void *user)
 		all_greeted(guests);
 }
 
-void guests_stop_unclaimed(struct guests *guests)
+/* --- another version takes their place, of one after the other --- */
+
+static void next_turn(void *user)
+{
+	struct guests *guests = user;
+	struct guest_link *g, *next = NULL;
+
+	loop_timer_cancel(&guests->turn_timer);
+	guests->nr_returning = 0;
+	for_each_link(guests, g)
+	{
+		g->has_turn = false;
+		if (!next && g->outdated && !g->ending)
+			next = g;
+	}
+	if (!next)
+		return;
+	log_info("guest %u: its process (%d) is of another version, and is replaced", next->domid,
+		 (int)next->process.pid);
+	guests->turn++;
+	next->has_turn = true;
+	tell_to_end(next);
+	loop_timer_set(guests->setup.loop, &guests->turn_timer, TURN_NS, next_turn, guests);
+}
+
+static void expect_back(struct device *dev)
+{
+	struct guests *guests = dev->env->guests;
+
+	dev->returning = guests->turn;
+	guests->nr_returning++;
+}
+
+void guests_returned(struct device *dev)
+{
+	struct guests *guests = dev->env->guests;
+	bool awaited = guests && dev->returning && dev->returning == guests->turn;
+
+	dev->returning = 0;
+	if (awaited && --guests->nr_returning == 0)
+		next_turn(guests);
+}
+
+void guests_looked(struct guests *guests)
 {
 	struct guest_link *g;
 	struct left *left;
 
 	for_each_link(guests, g) if (g->socket) LIST_FOREACH(left, &g->left, link)
 		stop_left(g, left);
+	if (!guests->turn)
+		next_turn(guests);
+}
+
+bool guests_release(struct device *dev)
+{
+	struct guest_link *g = find_exact(dev->env->guests, dev->domid);
+
+	if (!g || !(g->foreign || (g->ending && left_of(dev))) || g->ending_s >= LET_GO_S)
+		return true;
+	tell_to_end(g);
+	wait_for_guest(dev);
+	return false;
 }
 
 /* --- looking after them --- */
@@ -745,7 +832,7 @@ static bool is_overdue(const struct guest_link *g, const struct device *dev)
 		return false;
 	return !g->socket || g->unanswered_s >= SILENT_S ||
 	       (dev->activity == DEVICE_DETACHING &&
-		loop_now_ns() - dev->abandoned_ns >= LET_GO_NS);
+		loop_now_ns() - dev->abandoned_ns >= LET_GO_S * NS_PER_S);
 }
 
 static void go_on_without(struct guest_link *g)
@@ -771,10 +858,8 @@ static bool serves_nothing(const struct guest_link *g)
 
 static void end_if_unused(struct guest_link *g)
 {
-	if (!serves_nothing(g) || g->ending)
-		return;
-	g->ending = true;
-	send_plain(g, MESSAGE_END);
+	if (serves_nothing(g) && !g->foreign)
+		tell_to_end(g);
 }
 
 /*
@@ -790,7 +875,6 @@ static bool is_hung(const struct guest_link *g)
 
 static void ask(struct guest_link *g)
 {
-	g->ending_s += g->ending;
 	g->unanswered_s += g->asked;
 	if (!g->asked)
 		send_plain(g, MESSAGE_PING);
@@ -806,12 +890,15 @@ static void hear_again(struct guest_link *g)
 /* Once a second. */
 static void look_after(struct guest_link *g)
 {
-	if (g->socket) {
+	if (is_spoken_to(g)) {
 		hear_again(g);
 		ask(g);
 	}
 	if (is_thread(g))
 		return;
+	g->ending_s += g->ending;
+	if (g->ending_s == LET_GO_S)
+		wake(g->guests, g->domid); /* guests_release() */
 	go_on_without(g);
 	if (!g->socket)
 		return;
@@ -843,7 +930,7 @@ void guests_dump(struct guests *guests)
 {
 	struct guest_link *g;
 
-	for_each_link(guests, g) if (g->socket) send_plain(g, MESSAGE_DUMP);
+	for_each_link(guests, g) if (is_spoken_to(g)) send_plain(g, MESSAGE_DUMP);
 }
 
 void guests_set_log_level(struct guests *guests, enum log_level level)
@@ -851,19 +938,14 @@ void guests_set_log_level(struct guests *guests, enum log_level level)
 	struct guest_link *g;
 
 	guests->setup.process.log_level = (int)level;
-	for_each_link(guests, g) if (g->socket) send_log_level(g);
+	for_each_link(guests, g) if (is_spoken_to(g)) send_log_level(g);
 }
 
 void guests_end(struct guests *guests)
 {
 	struct guest_link *g;
 
-	for_each_link(guests, g)
-	{
-		g->ending = true;
-		if (g->socket)
-			send_plain(g, MESSAGE_END);
-	}
+	for_each_link(guests, g) tell_to_end(g);
 }
 
 /* --- life --- */
@@ -898,6 +980,7 @@ struct guests *guests_free(struct guests *guests)
 		return NULL;
 	loop_tick_remove(&guests->tick);
 	loop_timer_cancel(&guests->greet_timer);
+	loop_timer_cancel(&guests->turn_timer);
 	while ((m = LIST_FIRST(&guests->mourned)))
 		forget_mourned(m);
 	for (unsigned int i = 0; i < BUCKETS; i++)

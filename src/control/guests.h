@@ -36,8 +36,12 @@ int guests_new(const struct guests_setup *setup, struct guests **ret);
  * may come at once. Nothing may be started before.
  */
 void guests_find(struct guests *guests, void (*greeted)(void *user), void *user);
-/* Those that nobody has adopted serve devices that are no more: they are stopped. */
-void guests_stop_unclaimed(struct guests *guests);
+/*
+ * All devices that there are have been looked at. Those that nobody has adopted are no more: they are stopped. And the
+ * processes of another version are replaced, the next one when the one before has somebody else serve its devices, or
+ * when they are not served for other reasons, or after five seconds.
+ */
+void guests_looked(struct guests *guests);
 /* The processes go on by themselves. NULL is fine; returns NULL. */
 struct guests *guests_free(struct guests *guests);
 
@@ -67,6 +71,15 @@ int guests_start(struct device *dev, struct message *message, const int *fds, un
 void guests_send(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds);
 /* It is served no more: after STOPPED, or a STARTED that says no. Idempotent. */
 void guests_forget(struct device *dev);
+
+/* It is served, or it will not be: the next one's turn may come. Whenever that is decided; idempotent. */
+void guests_returned(struct device *dev);
+/*
+ * For a device that is not attached, when nothing may be done with its rings any more: false if a process of an earlier
+ * life has them that cannot be asked to stop it. It is told to end, before its turn, and env->ready() follows when it is
+ * gone, or takes long.
+ */
+bool guests_release(struct device *dev);
 
 /* Whether a process that outlived the last control serves it. */
 bool guests_left(const struct device *dev);

@@ -322,7 +322,7 @@ static void sweep(const struct device_env *env)
 
 static void looked(const struct device_env *env)
 {
-	guests_stop_unclaimed(env->guests);
+	guests_looked(env->guests);
 	sweep(env);
 }
 

@@ -16,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_PROTOCOL 2u /* another number: the other end is replaced, not spoken to */
+/* Another number: the other end is told to end, and not spoken to. So HELLO and END are the same in all protocols. */
+#define MESSAGE_PROTOCOL 2u
 
 #define MESSAGE_WHY_MAX    160u
 #define MESSAGE_MAX_FDS    24u
@@ -34,6 +35,7 @@ enum message_type {
 	/* both ways, first of all */
 	MESSAGE_HELLO = 1,
 	/* from control */
+	MESSAGE_END, /* there is no device left, or none is to be: exit */
 	MESSAGE_START_DISK,
 	MESSAGE_START_NIC,
 	MESSAGE_STOP,      /* STOPPED follows */
@@ -46,7 +48,6 @@ enum message_type {
 	MESSAGE_DUMP,          /* figures of all queues into the log */
 	MESSAGE_LOG_LEVEL,     /* from now on */
 	MESSAGE_PING,          /* PONG follows when all loops have turned */
-	MESSAGE_END,           /* there is no device left, or none is to be: exit */
 	/* to control */
 	MESSAGE_DEVICE, /* to a new control: one that is served, with how it was started (the START follows) */
 	MESSAGE_STARTED, /* or not: the error says */

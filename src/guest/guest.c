@@ -368,8 +368,8 @@ static void tell(struct guest_device *device)
 	guest_send(device, &device->start);
 }
 
-/* Control's hello is answered with ours, and with all that is served. */
-static void greet(struct guest *guest)
+/* Control's hello is answered with ours, and with all that is served, if it speaks as we do. */
+static void greet(struct guest *guest, const struct message_hello *hello)
 {
 	struct message message = about_nobody(MESSAGE_HELLO);
 	struct guest_device *device;
@@ -381,6 +381,8 @@ static void greet(struct guest *guest)
 	LIST_FOREACH(device, &guest->devices, link)
 		message.hello.nr_devices++;
 	tell_control(guest, &message);
+	if (hello->protocol != MESSAGE_PROTOCOL)
+		return; /* it says END when it is our turn */
 	LIST_FOREACH(device, &guest->devices, link)
 		tell(device);
 }
@@ -411,7 +413,7 @@ static void received(void *user, const struct message *message, int *fds, unsign
 		}
 	switch (message->type) {
 	case MESSAGE_HELLO:
-		greet(guest);
+		greet(guest, &message->hello);
 		break;
 	case MESSAGE_DUMP:
 		dump_all(guest);

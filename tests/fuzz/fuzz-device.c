@@ -308,6 +308,17 @@ bool guests_may_start(struct device *dev)
 	return true;
 }
 
+bool guests_release(struct device *dev)
+{
+	(void)dev;
+	return true;
+}
+
+void guests_returned(struct device *dev)
+{
+	(void)dev;
+}
+
 bool guests_left(const struct device *dev)
 {
 	(void)dev;

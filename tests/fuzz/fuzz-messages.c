@@ -44,6 +44,15 @@ static void over(struct toy *toy)
 	toy->served = false;
 }
 
+/* One that is not served is to end, and an earlier process may have its rings yet. */
+static void end(struct toy *toy)
+{
+	if (!toy->served)
+		guests_release(&toy->dev);
+	else
+		over(toy);
+}
+
 static void answer(struct device *dev, const struct message *message, int *fds, unsigned int nr_fds)
 {
 	(void)fds;
@@ -52,6 +61,8 @@ static void answer(struct device *dev, const struct message *message, int *fds, 
 	HOLDS(message->domid == dev->domid && message->devid == dev->devid);
 	HOLDS(message->life == dev->life && message->kind == message_kind_of(dev->ops->kind));
 	HOLDS(message->type >= MESSAGE_STARTED && message->type < MESSAGE_NR_TYPES);
+	if (message->type == MESSAGE_STARTED)
+		guests_returned(dev);
 	if (message->type == MESSAGE_STOPPED ||
 	    (message->type == MESSAGE_STARTED && message_err(message->started.err)))
 		over(toy_of(dev));
@@ -144,10 +155,13 @@ static void says(uint32_t domid, const void *bytes, size_t size)
 static void greets(struct fuzz_input *in, uint32_t domid)
 {
 	struct message message = { .type = MESSAGE_HELLO };
+	uint8_t what = fuzz_u8(in);
 
-	message.hello.protocol = MESSAGE_PROTOCOL;
-	message.hello.nr_devices = fuzz_u8(in) % 8;
-	snprintf(message.hello.version, sizeof(message.hello.version), "%s", PACKAGE_VERSION);
+	message.hello.protocol = MESSAGE_PROTOCOL + ((what & 0x40) != 0);
+	message.hello.nr_devices = what % 8;
+	message.hello.ending = (what & 0x10) != 0;
+	snprintf(message.hello.version, sizeof(message.hello.version), "%s",
+		 what & 0x20 ? "0" : PACKAGE_VERSION);
 	says(domid, &message, message_bytes(message.type));
 }
 
@@ -265,7 +279,7 @@ static void event(struct fuzz_input *in)
 		guests_send(&toys[domid - 1][fuzz_u8(in) % NR_KINDS].dev, &stop, NULL, 0);
 		break;
 	case 12:
-		over(&toys[domid - 1][fuzz_u8(in) % NR_KINDS]);
+		end(&toys[domid - 1][fuzz_u8(in) % NR_KINDS]);
 		break;
 	case 13:
 		fake_process_die(domid);
@@ -275,7 +289,7 @@ static void event(struct fuzz_input *in)
 		break;
 	case 15:
 		if (greeted)
-			guests_stop_unclaimed(guests);
+			guests_looked(guests);
 		break;
 	}
 	if (!(what & 0x80)) /* else the next comes at once */

@@ -90,7 +90,8 @@ sim_so = \
 	tests/sim/lib/medium.so \
 	tests/sim/lib/xensim-faults.so \
 	tests/sim/lib/moment.so \
-	tests/sim/lib/takeover.so
+	tests/sim/lib/takeover.so \
+	tests/sim/lib/version.so
 sim_so_common = tests/sim/client.c tests/sim/shm.c tests/sim/fail.c
 sim_so_headers = tests/sim/client.h tests/sim/fail.h tests/sim/role.h tests/sim/shm.h tests/sim/events.h tests/sim/gnttab.h
 sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pthread -std=gnu11 -O2 -g \
@@ -141,6 +142,11 @@ EXTRA_DIST += tests/sim/takeover.c
 sim_takeover_src = tests/sim/takeover.c src/core/messages.c
 tests/sim/lib/takeover.so: $(sim_takeover_src) tests/sim/role.h src/core/messages.h src/guest/main.h
 	$(AM_V_CCLD)$(sim_so_link) -I$(srcdir)/src -o $@ $(sim_takeover_src:%=$(srcdir)/%) -ldl
+
+EXTRA_DIST += tests/sim/version.c
+sim_version_src = tests/sim/version.c src/core/messages.c
+tests/sim/lib/version.so: $(sim_version_src) src/core/messages.h config.h
+	$(AM_V_CCLD)$(sim_so_link) -I$(srcdir)/src -include config.h -o $@ $(sim_version_src:%=$(srcdir)/%) -ldl
 
 check_DATA = $(sim_so)
 EXTRA_DIST += tests/sim/moment.c
@@ -202,6 +208,7 @@ sim_tests = \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \
 	tests/integration/sim-takeover.sh \
+	tests/integration/sim-upgrade.sh \
 	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-pcap.sh \
 	tests/integration/sim-trace.sh

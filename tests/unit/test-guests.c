@@ -355,7 +355,7 @@ static void one_that_ends_is_waited_for_and_asked_for_nothing(void **state)
 	tells_of(BAD, device);
 	turn();
 	CHECK(all_greeted && !guests_left(&toy.dev) && !guests_may_start(&toy.dev));
-	guests_stop_unclaimed(guests);
+	guests_looked(guests);
 	turn();
 	while (recv(fake_processes[BAD].fd, &message, sizeof(message), MSG_DONTWAIT) > 0)
 		asked |= message.type == MESSAGE_STOP || message.type == MESSAGE_END;
@@ -366,6 +366,87 @@ static void one_that_ends_is_waited_for_and_asked_for_nothing(void **state)
 	CHECK(!guests_may_start(&toy.dev));
 	fake_process_die(BAD);
 	CHECK(toy.nr_ready && guests_may_start(&toy.dev));
+}
+
+/* What control has sent it since the last look; whether END was among it. */
+static bool is_told_to_end(uint32_t domid)
+{
+	struct message message;
+	bool told = false;
+
+	while (recv(fake_processes[domid].fd, &message, sizeof(message), MSG_DONTWAIT) > 0)
+		told |= message.type == MESSAGE_END;
+	return told;
+}
+
+static void greets_as_another(uint32_t domid, uint32_t protocol, const char *version)
+{
+	struct message message = { .type = MESSAGE_HELLO };
+
+	message.hello.protocol = protocol;
+	message.hello.nr_devices = 1;
+	snprintf(message.hello.version, sizeof(message.hello.version), "%s", version);
+	CHECK(says(domid, &message));
+}
+
+/* The first speaks another protocol, the second is of another version: it is adopted until it is its turn. */
+static void those_of_another_version_are_replaced_one_after_the_other(void **state)
+{
+	struct toy bad = toy_of(BAD), good = toy_of(GOOD);
+	struct message_served served;
+	struct message message;
+
+	(void)state;
+	fake_process_leave(GOOD);
+	find_left(BAD);
+	greets_as_another(BAD, MESSAGE_PROTOCOL + 1, PACKAGE_VERSION);
+	message = about(MESSAGE_NR_TYPES, BAD, 1); /* which is not even listened to */
+	send(fake_processes[BAD].fd, &message, sizeof(message), MSG_DONTWAIT);
+	greets_as_another(GOOD, MESSAGE_PROTOCOL, "0");
+	tells_of(GOOD, about(MESSAGE_DEVICE, GOOD, 7));
+	turn();
+	CHECK(all_greeted && guests_left(&good.dev) && !fake_processes[BAD].killed);
+	guests_adopt(&good.dev, &message, &served);
+	CHECK(!guests_may_start(&bad.dev) && !is_told_to_end(BAD) && !is_told_to_end(GOOD));
+	guests_looked(guests);
+	CHECK(is_told_to_end(BAD) && !is_told_to_end(GOOD));
+	fake_process_die(BAD);
+	CHECK(bad.nr_ready == 1);
+	start(&bad);
+	CHECK(!is_told_to_end(GOOD));
+	guests_returned(&bad.dev);
+	CHECK(is_told_to_end(GOOD) && good.dev.served_by);
+	message = about(MESSAGE_STOPPED, GOOD, 7);
+	CHECK(says(GOOD, &message));
+	turn();
+	CHECK(good.nr_answers == 0 && good.nr_lost == 0);
+	fake_process_die(GOOD);
+	CHECK(good.nr_lost == 1 && guests_may_start(&good.dev));
+	guests_forget(&bad.dev);
+}
+
+/* Its frontend may reclaim its pages as soon as we say 6. */
+static void one_whose_device_is_to_end_does_not_wait_for_its_turn(void **state)
+{
+	struct toy bad = toy_of(BAD), good = toy_of(GOOD);
+
+	(void)state;
+	fake_process_leave(GOOD);
+	find_left(BAD);
+	greets_as_another(BAD, MESSAGE_PROTOCOL + 1, PACKAGE_VERSION);
+	greets_as_another(GOOD, MESSAGE_PROTOCOL + 1, PACKAGE_VERSION);
+	turn();
+	guests_looked(guests);
+	CHECK(is_told_to_end(BAD) && !guests_may_start(&bad.dev));
+	CHECK(!guests_release(&good.dev) && is_told_to_end(GOOD));
+	fake_process_die(GOOD);
+	CHECK(good.nr_ready == 1 && guests_release(&good.dev));
+	CHECK(!guests_release(&bad.dev) && !is_told_to_end(BAD)); /* not twice */
+	while (!bad.nr_ready)                                     /* it takes long */
+		turn_for(100000000);
+	CHECK(guests_release(&bad.dev) && !guests_may_start(&bad.dev));
+	fake_process_die(BAD);
+	CHECK(guests_may_start(&bad.dev));
 }
 
 /* A process with a disk has started it, and shows what the disk counts. */
@@ -459,6 +540,8 @@ int main(void)
 		CASE(one_that_never_stops_talking_is_heard_in_its_turn),
 		CASE(one_that_does_not_read_holds_few_descriptors),
 		CASE(one_that_ends_is_waited_for_and_asked_for_nothing),
+		CASE(those_of_another_version_are_replaced_one_after_the_other),
+		CASE(one_whose_device_is_to_end_does_not_wait_for_its_turn),
 		CASE(figures_are_there_while_the_device_is_served),
 		CASE(a_new_control_is_shown_them_too),
 		CASE(one_that_shows_what_is_no_figures_has_none),

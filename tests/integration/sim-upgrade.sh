@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The next daemon is of another version, or speaks another protocol with the guests' processes (tests/sim/version.c): they are
+# replaced one after the other, and their guests notice nothing.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+PVB_ISOLATION=guest
+export PVB_ISOLATION
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+both="$XENSIM_BUILD/lib/version.so $XENSIM_BUILD/lib/medium.so"
+XENSIM_FAULTS=$XENSIM_DIR/trouble
+export XENSIM_FAULTS
+mkdir "$XENSIM_FAULTS"
+
+# start_other WHAT: a daemon of another version: XENSIM_VERSION=... or XENSIM_PROTOCOL=...
+start_other() {
+	export "${1?}"
+	preload=$both
+	start_daemon --workers=1
+	unset "${1%%=*}"
+	preload=$XENSIM_BUILD/lib/medium.so
+}
+
+# busy_disk NAME: a guest with a disk and a load that verifies it
+busy_disk() {
+	new_disk "$1" 16
+	dom=$(xensim-xl create "$1")
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/$1" xvda
+	begin "$XENSIM_DIR/$1.load" simblk --requests=400000000 --verify-all "$dom" 51712
+	eval "$1=$dom ${1}_load=$!"
+	wait_line "$XENSIM_DIR/$1.load" connected
+}
+
+ends_well() { # NAME
+	eval "dom=\$$1 load=\$${1}_load"
+	xensim-xl block-detach "$dom" xvda
+	wait "$load" || fail "$1: $(tail -n 5 "$XENSIM_DIR/$1.load")"
+	grep -q "errors=0 .*bad_content=0 protocol_errors=0" "$XENSIM_DIR/$1.load" || fail "$1: $(tail -n 5 "$XENSIM_DIR/$1.load")"
+	xensim-xl destroy "$dom"
+}
+
+guests_are_busy() {
+	for _name in one two three; do busy_disk "$_name"; done
+	xensim-xl network-attach "$two" 0
+	dom=$two
+	start_peer
+	rm -f "$XENSIM_DIR/enough"
+	begin "$XENSIM_DIR/nic" simnet --lossy --frames=400000000 --until="$XENSIM_DIR/enough" "$two" 0
+	nic=$!
+	wait_line "$XENSIM_DIR/nic" connected
+}
+
+guests_are_well() {
+	: >"$XENSIM_DIR/enough"
+	wait "$nic" || fail "the NIC: $(cat "$XENSIM_DIR/nic")"
+	grep -q " bad=0 tx_errors=0 protocol_errors=0 " "$XENSIM_DIR/nic" || fail "$(cat "$XENSIM_DIR/nic")"
+	dom=$two
+	stop_peer
+	for _name in one two three; do ends_well "$_name"; done
+	nothing_is_held
+}
+
+# What the log has after the line with which a daemon has begun: who is replaced, and who is served again.
+turns() {
+	awk '/ serves with / { s = "" }
+		/: its process .* is of another version, and is replaced/ { sub(":", "", $3); s = s "end " $3 "\n" }
+		/: resumed/ { split($3, at, "/"); s = s "back " at[1] "\n" }
+		END { printf "%s", s }' "$log"
+}
+nr_turns() { turns | grep -c "$1" || :; }
+all_are_back() { [ "$(nr_turns back)" -ge 4 ]; }
+
+# Of each guest all devices are back before it is the next one's turn; and all of it went as it should.
+one_after_the_other() {
+	until_true 20000 all_are_back || fail "not all are back: $(turns)"
+	[ "$(nr_turns end)" = 3 ] || fail "not three were replaced: $(turns)"
+	turns | awk '$1 == "end" { if (n) exit 1; n = $2 == '"$two"' ? 2 : 1; at = $2 }
+		$1 == "back" { if ($2 != at) exit 1; n-- }' || fail "not one after the other: $(turns)"
+	! grep "has sent what it must not\|is ended\|have not come to an end" "$log" || fail "not as it should be"
+}
+
+# And back again, as after an upgrade that an admin regrets.
+upgrade_and_back() {
+	: >"$log"
+	start_daemon --workers=1
+	guests_are_busy
+	for _how in stop_daemon kill_daemon; do
+		"$_how"
+		start_other "$1"
+		one_after_the_other
+		"$_how"
+		start_daemon --workers=1
+		one_after_the_other
+	done
+	guests_are_well
+	stop_daemon
+}
+version() { upgrade_and_back XENSIM_VERSION=99; }
+protocol() { upgrade_and_back XENSIM_PROTOCOL=999; }
+
+# The first one's medium hangs, so that the others wait for their turn.
+has_begun() { [ "$(nr_turns end)" -ge 1 ]; }
+while_one_hangs() {
+	: >"$log"
+	preload=$XENSIM_BUILD/lib/medium.so
+	start_daemon --workers=1
+	for _name in one two three; do busy_disk "$_name"; done
+	touch "$XENSIM_FAULTS/hang-one"
+	wait_line "$log" "vbd $one/51712: its image has not answered for 5 s"
+	stop_daemon
+	start_other "$1"
+	until_true 10000 has_begun || fail "nobody is replaced"
+	kill -9 "$three_load"
+	wait "$three_load" || :
+	timeout 5 xensim-xl destroy "$three" || fail "the toolstack waits: $(tail -n 5 "$log")"
+	! xensim-xl handles | grep "restricted=$three" || fail "somebody serves it"
+	rm "$XENSIM_FAULTS/hang-one"
+	wait_line "$log" "vbd $one/51712: resumed"
+	wait_line "$log" "vbd $two/51712: resumed"
+	ends_well one
+	ends_well two
+	nothing_is_held
+	stop_daemon
+}
+version_hangs() { while_one_hangs XENSIM_VERSION=99; }
+protocol_hangs() { while_one_hangs XENSIM_PROTOCOL=999; }
+
+test_case "processes of another version are replaced one after the other, and nothing is lost" version
+test_case "processes that speak another protocol, too" protocol
+test_case "a guest is destroyed before its process of another version has its turn" version_hangs
+test_case "and one whose process speaks another protocol" protocol_hangs
+exit "$failed"
