@@ -13,19 +13,28 @@ libctl_a_SOURCES = \
 	src/ctl/commands.c \
 	src/ctl/complete.c \
 	src/ctl/conn.c src/ctl/conn.h \
+	src/ctl/cpu.c src/ctl/cpu.h \
 	src/ctl/cli.c src/ctl/cli.h \
 	src/ctl/device.c src/ctl/device.h \
+	src/ctl/diagnosis.c src/ctl/diagnosis.h \
+	src/ctl/explain.c \
 	src/ctl/help.c \
 	src/ctl/json.c src/ctl/json.h \
 	src/ctl/list.c \
+	src/ctl/load.c src/ctl/load.h \
 	src/ctl/show.c \
-	src/ctl/text.c src/ctl/text.h
+	src/ctl/text.c src/ctl/text.h \
+	src/ctl/why.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test-pvbackctl
-TESTS += tests/unit/test-pvbackctl
+check_PROGRAMS += tests/unit/test-diagnosis tests/unit/test-pvbackctl
+TESTS += tests/unit/test-diagnosis tests/unit/test-pvbackctl
 
 tests_unit_test_pvbackctl_SOURCES = tests/unit/test-pvbackctl.c tests/unit/unit.h
 tests_unit_test_pvbackctl_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pvbackctl_LDADD = libctl.a libpvb.a $(CMOCKA_LIBS) $(JSONC_LIBS)
+
+tests_unit_test_diagnosis_SOURCES = tests/unit/test-diagnosis.c tests/unit/unit.h
+tests_unit_test_diagnosis_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_diagnosis_LDADD = libctl.a libpvb.a $(CMOCKA_LIBS) $(JSONC_LIBS)
 endif

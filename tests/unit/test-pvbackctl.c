@@ -292,6 +292,40 @@ static void what_is_missing_or_of_another_type_counts_as_nothing(void **state)
 		 "-       -          -    -  -       -\n");
 }
 
+#define STATS(now, read, count, sum, buckets)                                                      \
+	OK("{\"schema\":1,\"now_ns\":" now ",\"devices\":[" XVDA                                   \
+	   ",\"queues\":[{\"index\":0,\"figures\":{"                                               \
+	   "\"read\":{\"kind\":\"counter\",\"unit\":\"requests\",\"value\":" read "},"             \
+	   "\"bytes_read\":{\"kind\":\"counter\",\"unit\":\"bytes\",\"value\":" read "000},"       \
+	   "\"time_total\":{\"kind\":\"times\",\"unit\":\"ns\",\"count\":" count ",\"sum\":" sum   \
+	   ",\"buckets\":[" buckets "]},"                                                          \
+	   "\"time_medium\":{\"kind\":\"times\",\"unit\":\"ns\",\"count\":" count ",\"sum\":" sum  \
+	   ",\"buckets\":[" buckets "]}}}]}]}")
+/* In one second 100 more, each in 33 to 42 ms. */
+#define BEFORE STATS("1000000000", "50", "50", "50000", "[0,50]")
+#define AFTER                                                                                      \
+	STATS("2000000000", "150", "150", "4000050000", "[0,50],[33554432,100],7,[1],[\"x\",1]")
+
+static void why_says_what_the_time_between_two_looks_went_into(void **state)
+{
+	(void)state;
+	answers(BEFORE, AFTER);
+	assert_int_equal(run("why web/xvda --interval=0.1"), CLI_OK);
+	HAS_SAID(
+		"web/xvda waits for its medium, /dev/vg/web: 100 % of the time of its requests.\n"
+		"In the last second it did 100 requests, half of them in 38 ms, 99 of 100 in 42\n"
+		"ms (100 kB read, 0 B written), with 4 under way on average. Its limits iops=500,\n"
+		"bps=20M are not reached. The storage below is slow or has much to do: `iostat -x\n"
+		"1` shows it, `pvbackctl top` who else uses it.\n");
+	assert_string_equal(server.asked[0], "{\"command\":\"stats\",\"device\":\"web\\/xvda\"}");
+	assert_string_equal(server.asked[1], server.asked[0]);
+	answers(BEFORE, AFTER);
+	assert_int_equal(run("why web/xvda --interval=0.1 --json"), CLI_OK);
+	assert_non_null(strstr(out, "\"verdict\":\"medium\",\n  \"percent\":100,\n"));
+	assert_non_null(
+		strstr(out, "\"medium\":{\n      \"count\":100,\n      \"sum_ns\":4000000000,\n"));
+}
+
 /* --- how it ends --- */
 
 static void what_the_daemon_refuses_ends_with_1(void **state)
@@ -356,6 +390,10 @@ static void a_wrong_command_line_ends_with_2(void **state)
 		{ "show --names", "show takes no --names" },
 		{ "list --nonsense", "no option `--nonsense`" },
 		{ "list --runtime-dir", "`--runtime-dir` takes a value" },
+		{ "why", "why takes DEVICE" },
+		{ "why x --interval=0", "--interval takes seconds, from 0.1 to 86400" },
+		{ "why x --interval=1h", "--interval takes seconds" },
+		{ "why x --interval=-1", "--interval takes seconds" },
 	};
 
 	(void)state;
@@ -413,6 +451,7 @@ int main(void)
 		cmocka_unit_test(versions_are_those_of_all_processes),
 		cmocka_unit_test(json_is_what_the_daemon_has_said),
 		cmocka_unit_test(what_is_missing_or_of_another_type_counts_as_nothing),
+		cmocka_unit_test(why_says_what_the_time_between_two_looks_went_into),
 		cmocka_unit_test(what_the_daemon_refuses_ends_with_1),
 		cmocka_unit_test(a_daemon_that_says_nothing_or_nonsense_ends_with_1),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_not_waited_for),

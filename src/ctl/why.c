@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* Why is it slow? Two looks at a device, and what is made of them. */
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/cli.h"
+#include "ctl/cpu.h"
+#include "ctl/diagnosis.h"
+#include "ctl/json.h"
+#include "ctl/text.h"
+
+struct look {
+	struct json_object *answer; /* owned */
+	struct json_object *device; /* of it */
+	uint64_t now_ns, cpu_ns;
+};
+
+static void forget(struct look *look)
+{
+	json_object_put(look->answer);
+	look->answer = NULL;
+}
+
+static int take_look(struct cli *cli, struct look *ret)
+{
+	struct json_object *request = cli_request(cli), *answer;
+	int status;
+
+	json_object_object_add(request, "command", json_object_new_string("stats"));
+	status = cli_ask(cli, request, &answer);
+	if (status)
+		return status;
+	*ret = (struct look){ .answer = answer,
+			      .device = json_item(answer, "devices", 0),
+			      .now_ns = json_u64(answer, "now_ns") };
+	ret->cpu_ns = cpu_of(json_u64(ret->device, "pid"));
+	return CLI_OK;
+}
+
+void cli_sleep(double seconds)
+{
+	struct timespec left = { .tv_sec = (time_t)seconds,
+				 .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+static void read_loads(const struct look *first, const struct look *second, struct load *load,
+		       struct load *ever)
+{
+	uint64_t ns = second->now_ns > first->now_ns ? second->now_ns - first->now_ns : 1;
+
+	load_read(first->device, second->device, ns, load);
+	load_read(NULL, second->device, load->attached_s * 1000000000ull, ever);
+	if (json_u64(first->device, "pid") == json_u64(second->device, "pid"))
+		load->cpu = cpu_share(first->cpu_ns, second->cpu_ns, ns);
+}
+
+static void add_times(struct json_object *object, const char *name, const struct load_times *times)
+{
+	struct json_object *member = json_object_new_object();
+
+	json_object_object_add(member, "count", json_object_new_uint64(times->count));
+	json_object_object_add(member, "sum_ns", json_object_new_uint64(times->sum_ns));
+	json_object_object_add(member, "p50_ns", json_object_new_uint64(times->p50_ns));
+	json_object_object_add(member, "p99_ns", json_object_new_uint64(times->p99_ns));
+	json_object_object_add(object, name, member);
+}
+
+/* It is not the daemon that says this. */
+static struct json_object *as_json(const struct load *load, const char *text)
+{
+	static const char *const stages[NR_STAGES] = { "order",  "limit", "buffer", "copy",
+						       "medium", "held",  "answer" };
+	struct json_object *ret = json_object_new_object(), *times = json_object_new_object();
+	struct diagnosis is = diagnose(load);
+
+	json_object_object_add(ret, "schema", json_object_new_int(1));
+	json_object_object_add(ret, "device", json_object_new_string(load->name));
+	json_object_object_add(ret, "verdict", json_object_new_string(diagnosis_word(&is)));
+	json_object_object_add(ret, "percent", json_object_new_int((int)is.percent));
+	if (is.limit)
+		json_object_object_add(ret, "limit", json_object_new_string(is.limit));
+	json_object_object_add(ret, "interval_ns", json_object_new_uint64(load->interval_ns));
+	if (load->is_disk) {
+		add_times(times, "total", &load->disk.total);
+		for (unsigned int i = 0; i < NR_STAGES; i++)
+			add_times(times, stages[i], &load->disk.stages[i]);
+	} else {
+		add_times(times, "tx", &load->nic.tx);
+		add_times(times, "rx", &load->nic.rx);
+	}
+	json_object_object_add(ret, "times", times);
+	json_object_object_add(ret, "text", json_object_new_string(text));
+	return ret;
+}
+
+static void say(const struct cli *cli, const struct load *load, const struct load *ever)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		err(CLI_FAILED, "no memory");
+	diagnosis_explain(load, ever, out);
+	fclose(out);
+	text_clean(text);
+	if (cli->given & CLI_JSON) {
+		struct json_object *object = as_json(load, text);
+
+		cli_print_json(cli, object);
+		json_object_put(object);
+	} else {
+		text_wrap(text, cli->width, cli->out);
+	}
+	free(text);
+}
+
+int cli_why(struct cli *cli)
+{
+	struct look first, second;
+	struct load load, ever;
+	int status = take_look(cli, &first);
+
+	if (status)
+		return status;
+	cli_sleep(cli->interval);
+	status = take_look(cli, &second);
+	if (!status) {
+		read_loads(&first, &second, &load, &ever);
+		say(cli, &load, &ever);
+		forget(&second);
+	}
+	forget(&first);
+	return status;
+}
