@@ -106,11 +106,9 @@ int cli_events(struct cli *cli);
 int cli_list(struct cli *cli);
 int cli_show(struct cli *cli);
 int cli_stats(struct cli *cli);
+int cli_top(struct cli *cli);
 int cli_version(struct cli *cli);
 int cli_why(struct cli *cli);
-
-/* Also when a signal comes in between. */
-void cli_sleep(double seconds);
 
 /* --help of all, or of the command. */
 void cli_help(const struct cli_command *command, FILE *out);

@@ -10,6 +10,7 @@ const struct cli_option_row cli_options[] = {
 	{ CLI_HELP, "help", NULL, "show this, or what a command takes, and exit" },
 	{ CLI_VERSION, "version", NULL, "show the version of pvbackctl and exit" },
 	{ CLI_NAMES, "names", NULL, "only their names, a line each" },
+	{ CLI_ONCE, "once", NULL, "one table, after one interval" },
 	{ CLI_INTERVAL, "interval", "SECONDS", "how long to look at it (without it: 1)" },
 	{ 0 },
 };
@@ -23,6 +24,8 @@ const struct cli_command cli_commands[] = {
 	  cli_stats },
 	{ "version", "", 0, "versions of the daemon and of each guest's process", "version",
 	  cli_version },
+	{ "top", "", CLI_INTERVAL | CLI_ONCE, "what each device does, and what holds it up; live",
+	  "top", cli_top },
 	{ "why", "DEVICE", CLI_INTERVAL, "what makes a device slow, and what can be done",
 	  "why web/xvda", cli_why },
 	{ 0 },

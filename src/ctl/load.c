@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <stddef.h>
-#include <string.h>
 
 #include "core/stats.h"
 #include "ctl/device.h"
@@ -245,12 +244,4 @@ void load_read(struct json_object *before, struct json_object *now, uint64_t int
 		read_disk(before, now, &ret->disk);
 	else
 		read_nic(before, now, &ret->nic);
-}
-
-struct json_object *load_find(struct json_object *answer, const char *name)
-{
-	for (size_t i = 0; i < json_length(answer, "devices"); i++)
-		if (!strcmp(json_text(json_item(answer, "devices", i), "name"), name))
-			return json_item(answer, "devices", i);
-	return NULL;
 }

@@ -89,7 +89,4 @@ struct load {
 void load_read(struct json_object *before, struct json_object *now, uint64_t interval_ns,
 	       struct load *ret);
 
-/* Of an answer's devices the one of that name, or NULL. */
-struct json_object *load_find(struct json_object *answer, const char *name);
-
 #endif

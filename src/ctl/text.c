@@ -10,7 +10,7 @@
 static struct text with_unit(double amount, const char *unit)
 {
 	struct text ret;
-	bool whole = amount >= 9.95 || amount - (double)(unsigned int)amount < 0.05;
+	bool whole = amount >= 9.95 || (unsigned int)(amount * 10 + 0.5) % 10 == 0;
 
 	snprintf(ret.text, sizeof(ret.text), "%.*f%s", whole ? 0 : 1, amount, unit);
 	return ret;

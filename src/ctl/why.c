@@ -1,64 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Why is it slow? Two looks at a device, and what is made of them. */
 #include <err.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "ctl/cli.h"
-#include "ctl/cpu.h"
 #include "ctl/diagnosis.h"
-#include "ctl/json.h"
+#include "ctl/look.h"
 #include "ctl/text.h"
-
-struct look {
-	struct json_object *answer; /* owned */
-	struct json_object *device; /* of it */
-	uint64_t now_ns, cpu_ns;
-};
-
-static void forget(struct look *look)
-{
-	json_object_put(look->answer);
-	look->answer = NULL;
-}
-
-static int take_look(struct cli *cli, struct look *ret)
-{
-	struct json_object *request = cli_request(cli), *answer;
-	int status;
-
-	json_object_object_add(request, "command", json_object_new_string("stats"));
-	status = cli_ask(cli, request, &answer);
-	if (status)
-		return status;
-	*ret = (struct look){ .answer = answer,
-			      .device = json_item(answer, "devices", 0),
-			      .now_ns = json_u64(answer, "now_ns") };
-	ret->cpu_ns = cpu_of(json_u64(ret->device, "pid"));
-	return CLI_OK;
-}
-
-void cli_sleep(double seconds)
-{
-	struct timespec left = { .tv_sec = (time_t)seconds,
-				 .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
-
-	while (nanosleep(&left, &left) < 0 && errno == EINTR)
-		;
-}
-
-static void read_loads(const struct look *first, const struct look *second, struct load *load,
-		       struct load *ever)
-{
-	uint64_t ns = second->now_ns > first->now_ns ? second->now_ns - first->now_ns : 1;
-
-	load_read(first->device, second->device, ns, load);
-	load_read(NULL, second->device, load->attached_s * 1000000000ull, ever);
-	if (json_u64(first->device, "pid") == json_u64(second->device, "pid"))
-		load->cpu = cpu_share(first->cpu_ns, second->cpu_ns, ns);
-}
 
 static void add_times(struct json_object *object, const char *name, const struct load_times *times)
 {
@@ -123,19 +71,20 @@ static void say(const struct cli *cli, const struct load *load, const struct loa
 
 int cli_why(struct cli *cli)
 {
-	struct look first, second;
+	struct look first = { 0 }, second = { 0 };
 	struct load load, ever;
-	int status = take_look(cli, &first);
+	int status = look_take(cli, &first);
 
-	if (status)
-		return status;
-	cli_sleep(cli->interval);
-	status = take_look(cli, &second);
 	if (!status) {
-		read_loads(&first, &second, &load, &ever);
-		say(cli, &load, &ever);
-		forget(&second);
+		look_wait(cli->interval);
+		status = look_take(cli, &second);
 	}
-	forget(&first);
+	if (!status) {
+		look_compare(&first, &second, 0, &load);
+		look_ever(&second, 0, &ever);
+		say(cli, &load, &ever);
+	}
+	look_forget(&first);
+	look_forget(&second);
 	return status;
 }

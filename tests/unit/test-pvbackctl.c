@@ -176,21 +176,21 @@ static int run(const char *line)
 #define HAS_SAID(text)  assert_string_equal(out, text)
 #define COMPLAINS(text) assert_non_null(strstr(complaints, text))
 
-/* --- what it says --- */
+/* --- what it says. No process has that number: it is above what the kernel gives. --- */
 
 #define OK(result) "{\"ok\":true,\"result\":" result "}"
 
 #define XVDA                                                                                       \
 	"{\"kind\":\"vbd\",\"domid\":7,\"guest\":\"web\",\"devid\":51712,\"name\":\"web/xvda\","   \
 	"\"names\":[\"web/xvda\",\"web/51712\",\"7/xvda\"],\"state\":\"connected\","               \
-	"\"frontend\":\"connected\",\"attached\":true,\"attached_s\":7260,\"pid\":4711,"           \
+	"\"frontend\":\"connected\",\"attached\":true,\"attached_s\":7260,\"pid\":5000000,"        \
 	"\"target\":\"/dev/vg/web\",\"reason\":null,\"stalled\":false,\"halted\":false,"           \
 	"\"late\":false,\"limits\":[{\"key\":\"iops\",\"value\":\"500\"},"                         \
 	"{\"key\":\"bps\",\"value\":\"20M\"}]"
 #define VIF0                                                                                       \
 	"{\"kind\":\"vif\",\"domid\":7,\"guest\":\"web\",\"devid\":0,\"name\":\"web/vif0\","       \
 	"\"names\":[\"web/vif0\"],\"state\":\"connected\",\"frontend\":\"connected\","             \
-	"\"attached\":true,\"attached_s\":59,\"pid\":4711,\"target\":\"vif7.0 in xenbr0\","        \
+	"\"attached\":true,\"attached_s\":59,\"pid\":5000000,\"target\":\"vif7.0 in xenbr0\","     \
 	"\"tap\":\"vif7.0\",\"bridge\":\"xenbr0\",\"mac\":\"00:16:3e:11:22:33\","                  \
 	"\"reason\":null,\"carrier\":true,\"limits\":[]}"
 #define XVDB                                                                                       \
@@ -205,10 +205,10 @@ static void a_list_has_a_line_for_each_device(void **state)
 	(void)state;
 	answers(LIST, NULL);
 	assert_int_equal(run("list"), CLI_OK);
-	HAS_SAID("DEVICE    STATE            SINCE   PID  TARGET            LIMITS\n"
-		 "web/xvda  connected          2 h  4711  /dev/vg/web       iops=500 bps=20M\n"
-		 "web/vif0  connected         59 s  4711  vif7.0 in xenbr0  -\n"
-		 "db/xvdb   waits for guest      -     -  /srv/db.img       -\n"
+	HAS_SAID("DEVICE    STATE            SINCE      PID  TARGET            LIMITS\n"
+		 "web/xvda  connected          2 h  5000000  /dev/vg/web       iops=500 bps=20M\n"
+		 "web/vif0  connected         59 s  5000000  vif7.0 in xenbr0  -\n"
+		 "db/xvdb   waits for guest      -        -  /srv/db.img       -\n"
 		 "db/xvdb: /srv/db.img: No ?[31m file\n");
 	assert_string_equal(server.asked[0], "{\"command\":\"list\"}");
 	assert_string_equal(complaints, "");
@@ -241,7 +241,7 @@ static void a_device_is_shown_with_all_that_is_known(void **state)
 	HAS_SAID("web/xvda: disk, connected for 2 h\n"
 		 "  also called  web/51712, 7/xvda\n"
 		 "  guest        web, domain 7\n"
-		 "  served by    process 4711\n"
+		 "  served by    process 5000000\n"
 		 "  image        /dev/vg/web\n"
 		 "  backend      connected\n"
 		 "  frontend     connected\n"
@@ -324,6 +324,31 @@ static void why_says_what_the_time_between_two_looks_went_into(void **state)
 	assert_non_null(strstr(out, "\"verdict\":\"medium\",\n  \"percent\":100,\n"));
 	assert_non_null(
 		strstr(out, "\"medium\":{\n      \"count\":100,\n      \"sum_ns\":4000000000,\n"));
+}
+
+#define QUIET_VIF  "{\"name\":\"web/vif0\",\"kind\":\"vif\",\"attached\":true,\"carrier\":true}"
+#define NO_CARRIER "{\"name\":\"mail/vif0\",\"kind\":\"vif\",\"attached\":true,\"carrier\":false}"
+
+/* The busiest first, but before it what is stuck. One that came in between has done all that it ever did. */
+static void top_has_a_row_for_each_device(void **state)
+{
+	char first[4096], second[4096];
+
+	(void)state;
+	snprintf(first, sizeof(first), "%.*s," QUIET_VIF "]}}", (int)strlen(BEFORE) - 3, BEFORE);
+	snprintf(second, sizeof(second),
+		 "{\"ok\":true,\"result\":{\"schema\":1,\"now_ns\":2000000000,\"devices\":"
+		 "[" QUIET_VIF ",%.*s," NO_CARRIER "]}}",
+		 (int)(strlen(strstr(AFTER, "[{\"kind")) - 4), strstr(AFTER, "[{\"kind") + 1);
+	answers(first, second);
+	assert_int_equal(run("top --once --interval=0.1"), CLI_OK);
+	HAS_SAID("DEVICE     PER S  BYTES/S   MEAN    P99  QUEUE  CPU  HELD UP BY\n"
+		 "mail/vif0      0      0 B      -      -      -    -  no carrier\n"
+		 "web/xvda     100   100 kB  40 ms  42 ms      4    -  medium 100 %\n"
+		 "web/vif0       0      0 B      -      -      -    -\n");
+	answers(first, second);
+	assert_int_equal(run("top --interval=0.1 --json"), CLI_OK);
+	assert_non_null(strstr(out, "\"device\":\"web/xvda\",\n      \"per_s\":100.0,\n"));
 }
 
 /* --- how it ends --- */
@@ -452,6 +477,7 @@ int main(void)
 		cmocka_unit_test(json_is_what_the_daemon_has_said),
 		cmocka_unit_test(what_is_missing_or_of_another_type_counts_as_nothing),
 		cmocka_unit_test(why_says_what_the_time_between_two_looks_went_into),
+		cmocka_unit_test(top_has_a_row_for_each_device),
 		cmocka_unit_test(what_the_daemon_refuses_ends_with_1),
 		cmocka_unit_test(a_daemon_that_says_nothing_or_nonsense_ends_with_1),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_not_waited_for),
