@@ -2,8 +2,9 @@
 # The daemon is main.c and options.c on top of libpvb.a, which the tests link as well.
 
 sbin_PROGRAMS += pvbackd
-pvbackd_SOURCES = src/control/main.c src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h
-pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
+pvbackd_SOURCES = src/control/main.c src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h \
+	src/control/ctl_commands.c src/control/ctl_commands.h
+pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(JSONC_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
 libpvb_a_SOURCES = \
@@ -31,10 +32,13 @@ libpvb_a_SOURCES = \
 	src/guest/ringset.c src/guest/ringset.h \
 	src/core/stats.c src/core/stats.h \
 	src/guest/worker.c src/guest/worker.h \
+	src/control/ctl.c src/control/ctl.h \
+	src/control/ctl_device.c src/control/ctl_device.h \
 	src/control/device.c src/control/device.h \
 	src/control/front.c src/control/front.h \
 	src/control/guest_process.c src/control/guest_process.h \
 	src/control/guests.c src/control/guests.h \
+	src/control/json.c src/control/json.h \
 	src/control/keys.c src/control/keys.h \
 	src/control/leftover.c src/control/leftover.h \
 	src/control/medium_id.c src/control/medium_id.h \

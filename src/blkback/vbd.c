@@ -8,6 +8,7 @@
 #include "blkback/vbd.h"
 #include "blkback/xentop.h"
 #include "control/guests.h"
+#include "control/json.h"
 #include "core/statefile.h"
 
 enum { INFO_CDROM = 1, INFO_REMOVABLE = 2, INFO_READ_ONLY = 4 }; /* blkif.h, VDISK_* */
@@ -238,10 +239,37 @@ static const struct notice_rule notices[] = {
 	{ 0 }
 };
 
+/* --- what an admin sees of it --- */
+
+static void vbd_in_force(const struct device *dev, void *ret)
+{
+	*(struct disk_options *)ret = ((const struct vbd *)(const void *)dev)->options;
+}
+
+static void vbd_describe(const struct device *dev, struct json_object *ret,
+			 struct json_object *detail)
+{
+	const struct vbd *vbd = (const struct vbd *)(const void *)dev;
+
+	json_add_text(ret, "target", vbd->image_name);
+	json_add_flag(ret, "stalled", vbd->stalled);
+	json_add_flag(ret, "late", vbd->waits);
+	if (!detail)
+		return;
+	json_add_u64(detail, "bytes", vbd->image.bytes);
+	json_add_u64(detail, "block", vbd->image.block);
+	json_add_flag(detail, "read_only", vbd->image.read_only);
+	json_add_flag(detail, "direct", vbd->image.direct);
+	json_add_flag(detail, "nbd", vbd->nbd);
+	json_add_flag(detail, "flush_failed", vbd->flush_failed);
+}
+
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
 		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
-		.name_key = "dev", .notices = notices, .probe = vbd_probe,                         \
+		.name_key = "dev", .notices = notices, .keys = disk_keys, .own_keys = disk_keys,   \
+		.defaults = &disk_options_default, .options_size = sizeof(struct disk_options),    \
+		.in_force = vbd_in_force, .describe = vbd_describe, .probe = vbd_probe,            \
 		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
 		.publish = vbd_publish, .detach = vbd_detach, .abandon = vbd_detach,               \
 		.halt = vbd_halt, .ask_flow = vbd_ask_flow, .changed = vbd_changed,                \

@@ -37,6 +37,7 @@ struct vbd {
 	bool nbd;
 	char image_name[MESSAGE_NAME_MAX];
 	uint32_t xentop_pid; /* in the name of the counters for xentop; 0: there are none */
+	bool stalled;        /* requests are held for an admin */
 	bool leaving;        /* the toolstack wants it gone; the guest may refuse */
 	bool cdrom;
 	bool removable;

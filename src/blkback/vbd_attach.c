@@ -244,12 +244,15 @@ static void adopt(struct vbd *vbd)
 {
 	struct message_served served;
 	struct message message;
+	bool named;
 
 	guests_adopt(&vbd->dev, &message, &served);
-	vbd->nbd = message.disk.nbd && !vbd_params(vbd, vbd->image_name, sizeof(vbd->image_name));
+	named = !vbd_params(vbd, vbd->image_name, sizeof(vbd->image_name));
+	vbd->nbd = message.disk.nbd && named;
 	vbd->image = message.disk.image;
 	vbd->image.bytes = served.bytes;
 	vbd_find_counters(vbd);
+	vbd->stalled = served.stalled;
 	if (!served.stalled)
 		vbd_unstall(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "is served still");

@@ -102,6 +102,7 @@ void vbd_note_stalled(struct vbd *vbd, int err)
 {
 	struct note note = { .vbd = vbd, .err = err };
 
+	vbd->stalled = true;
 	device_log(&vbd->dev, LOG_LEVEL_WARNING,
 		   "the image says: %s; requests are held. When that is mended: xenstore-write "
 		   "/local/domain/%u/%s/retry 1",
@@ -113,6 +114,7 @@ void vbd_unstall(struct vbd *vbd)
 {
 	struct store *store = vbd->dev.env->store;
 
+	vbd->stalled = false;
 	if (store_exists(store, XBT_NULL, vbd->dev.be_path, "stalled"))
 		store_remove(store, XBT_NULL, vbd->dev.be_path, "stalled");
 }

@@ -146,7 +146,14 @@ void device_reason(struct device *dev, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	snprintf(dev->reason, sizeof(dev->reason), "%.*s", (int)sizeof(dev->reason) - 1, text);
 	write_reason(dev, err, text);
+}
+
+static void clear_reason(struct device *dev)
+{
+	dev->reason[0] = '\0';
+	reason_clear(dev->env->store, dev->be_path);
 }
 
 void device_broken(struct device *dev, int err, const char *why)
@@ -265,7 +272,7 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 	if (!err)
 		dev->advanced = true;
 	if (!err && to == XENBUS_CONNECTED)
-		reason_clear(dev->env->store, dev->be_path);
+		clear_reason(dev);
 	if (!err && dev->logged != to) {
 		device_log(dev, LOG_LEVEL_INFO, "%s", xenbus_state_name(to));
 		dev->logged = to;
@@ -514,7 +521,7 @@ void device_halt(struct device *dev, bool halted)
 static void resumed(struct device *dev)
 {
 	dev->logged = XENBUS_CONNECTED;
-	reason_clear(dev->env->store, dev->be_path);
+	clear_reason(dev);
 }
 
 void device_attached(struct device *dev, int err)
@@ -524,8 +531,10 @@ void device_attached(struct device *dev, int err)
 		dev->broken = true;
 	else if (dev->resuming)
 		resumed(dev);
-	if (!err)
+	if (!err) {
+		dev->attached_ns = loop_now_ns();
 		dev->ops->halt(dev); /* it may have changed on the way */
+	}
 	guests_returned(dev);
 	dev->env->ready(dev);
 }

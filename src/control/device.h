@@ -23,6 +23,7 @@
 
 struct device;
 struct disk_options;
+struct json_object;
 struct guests;
 struct guest_link;
 struct key;
@@ -55,6 +56,11 @@ struct device_ops {
 	size_t size;      /* of the kind's own struct, whose first member is struct device */
 	const char *kernel_module; /* the kernel's backend for it */
 	const char *name_key; /* of our directory: what its admin calls it, beside its number */
+	const char *number_prefix; /* before its number, where that alone is no name: "vif"; NULL */
+	/* What an admin may choose for it: options.h has the tables of the configuration. */
+	const struct key *keys, *own_keys; /* of the configuration; of our own directory */
+	const void *defaults;              /* the struct that both are for, of */
+	size_t options_size;               /* so many bytes */
 	const struct notice_rule *notices; /* what is said of it by itself */
 
 	/* Once, before the first state 2: read our own directory, make what scripts expect (the tap). */
@@ -114,6 +120,11 @@ struct device_ops {
 		       unsigned int nr_fds);
 	/* Whoever served its rings is no more: nothing is attached, whatever was on its way. May be NULL. */
 	void (*lost)(struct device *dev);
+	/* The options in force, in a struct that ops->keys is for. */
+	void (*in_force)(const struct device *dev, void *ret);
+	/* Add what it is to `ret`, and what there is to know beside that to `detail`, unless NULL. */
+	void (*describe)(const struct device *dev, struct json_object *ret,
+			 struct json_object *detail);
 	/* Write " name=value" of what it knows beside its rings, for SIGUSR1. May be NULL. */
 	void (*dump)(const struct device *dev, FILE *out);
 	/*
@@ -192,6 +203,8 @@ struct device {
 	struct guest_link *served_by; /* borrowed, guests.c's; NULL: nobody serves it */
 	bool awaits_guest;            /* guests_may_start() said no */
 	uint32_t returning;           /* guests.c: the turn that waits for it to be served again */
+	uint64_t attached_ns;         /* since when its rings are served, as far as we know */
+	char reason[160];             /* why it does not work; "": it does, or nothing is known */
 	uint32_t life;                /* of its rings; messages.h */
 	LIST_ENTRY(device) served_link; /* likewise */
 	struct stats_view

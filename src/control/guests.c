@@ -45,9 +45,11 @@ struct guest_link {
 	struct guest_process process;
 	LIST_HEAD(, device) devices;
 	LIST_HEAD(, left) left;
-	bool greeting;         /* guests_find() waits for it */
-	bool greeted;          /* HELLO has come, */
-	uint32_t nr_expected;  /* and then so many devices */
+	bool greeting;        /* guests_find() waits for it */
+	bool greeted;         /* HELLO has come, */
+	uint32_t nr_expected; /* and then so many devices */
+	char version[32];
+	uint32_t protocol;
 	unsigned int nr_heard; /* messages, since the last tick */
 	bool talks_too_much;   /* and the log has said so */
 	bool outdated;         /* of another version: it is replaced when it is its turn */
@@ -60,12 +62,13 @@ struct guest_link {
 	bool asked;
 };
 
-/* A guest whose process has died: when the next may start. */
+/* A guest whose process has died, until one of its processes ends without a device: when the next may start. */
 struct mourned {
 	LIST_ENTRY(mourned) link;
 	struct guests *guests;
 	uint32_t domid;
-	unsigned int deaths; /* in a row */
+	unsigned int restarts;
+	unsigned int deaths; /* of these in a row */
 	struct loop_timer timer;
 };
 
@@ -215,24 +218,31 @@ static void mourned_enough(void *user)
 	wake(m->guests, m->domid);
 }
 
-/* The first death costs nothing: whoever was killed by chance is replaced at once. */
+static struct mourned *new_mourned(struct guest_link *g)
+{
+	struct mourned *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->guests = g->guests;
+	m->domid = g->domid;
+	LIST_INSERT_HEAD(&m->guests->mourned, m, link);
+	return m;
+}
+
+/* The first death costs nothing: whoever was killed by chance, or was told to end, is replaced at once. */
 static void mourn(struct guest_link *g)
 {
 	struct guests *guests = g->guests;
-	struct mourned *m = find_mourned(guests, g->domid);
+	struct mourned *m = find_mourned(guests, g->domid) ?: new_mourned(g);
 	unsigned int shift;
 
-	if (loop_now_ns() - g->started_ns > STEADY_S * NS_PER_S) {
-		forget_mourned(m);
+	if (!m)
 		return;
-	}
-	if (!m) {
-		m = calloc(1, sizeof(*m));
-		if (!m)
-			return;
-		m->guests = guests;
-		m->domid = g->domid;
-		LIST_INSERT_HEAD(&guests->mourned, m, link);
+	m->restarts++;
+	if (g->ending || loop_now_ns() - g->started_ns > STEADY_S * NS_PER_S) {
+		m->deaths = 0;
+		return;
 	}
 	shift = m->deaths < MAX_BACKOFF ? m->deaths : MAX_BACKOFF;
 	m->deaths++;
@@ -300,8 +310,10 @@ static void gone(void *user)
 	struct device *dev;
 
 	say_gone(g);
-	if (!g->ending && (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)))
+	if (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left))
 		mourn(g);
+	else
+		forget_mourned(find_mourned(guests, domid));
 	no_more_greeting(g);
 	while ((dev = LIST_FIRST(&g->devices))) {
 		guests_forget(dev);
@@ -459,6 +471,8 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 		return;
 	}
 	g->greeted = true;
+	g->protocol = hello->protocol;
+	memcpy(g->version, hello->version, sizeof(g->version));
 	g->ending = hello->ending;
 	compare(g, hello);
 	if (g->foreign) {
@@ -917,6 +931,47 @@ static void look_after_all(void *user)
 	struct guest_link *g;
 
 	for_each_link(guests, g) look_after(g);
+}
+
+/* --- what an admin sees of them --- */
+
+static const char *state_of(const struct guest_link *g)
+{
+	if (!g->socket || g->unanswered_s >= SILENT_S)
+		return "hung";
+	if (g->ending)
+		return "ending";
+	return g->greeted ? "serving" : "starting";
+}
+
+void guests_each(struct guests *guests,
+		 void (*each)(void *user, const struct guests_process *process), void *user)
+{
+	struct guest_link *g;
+
+	for_each_link(guests, g)
+	{
+		const struct mourned *m = find_mourned(guests, g->domid);
+		struct guests_process process = { .domid = g->domid,
+						  .pid = g->process.pid,
+						  .version = g->version,
+						  .protocol = g->protocol,
+						  .since_ns = g->started_ns,
+						  .restarts = m ? m->restarts : 0,
+						  .state = state_of(g) };
+
+		if (!is_thread(g))
+			each(user, &process);
+	}
+}
+
+pid_t guests_pid(const struct device *dev)
+{
+	const struct guest_link *g = dev->served_by;
+
+	if (!g)
+		return 0;
+	return is_thread(g) ? getpid() : g->process.pid;
 }
 
 bool guests_live(const struct guests *guests)

@@ -45,6 +45,21 @@ void guests_looked(struct guests *guests);
 /* The processes go on by themselves. NULL is fine; returns NULL. */
 struct guests *guests_free(struct guests *guests);
 
+/* What is known of a process. */
+struct guests_process {
+	uint32_t domid;
+	pid_t pid;
+	const char *version; /* borrowed; "": it has not greeted yet */
+	uint32_t protocol;
+	uint64_t since_ns;     /* it was started, or found by us */
+	unsigned int restarts; /* of that guest's processes before it, since we run */
+	const char *state;     /* "starting", "serving", "ending", "hung" */
+};
+void guests_each(struct guests *guests,
+		 void (*each)(void *user, const struct guests_process *process), void *user);
+/* Who serves a device's rings: ourselves, with isolation = none; 0: nobody. */
+pid_t guests_pid(const struct device *dev);
+
 /* Whether every loop of the thread that serves all has turned lately. Processes are looked after here. */
 bool guests_live(const struct guests *guests);
 /* Have all of them write their figures into the log. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "control/keys.h"
@@ -146,6 +147,24 @@ void key_allowed(const struct key *key, char *buf, size_t size)
 	else
 		snprintf(buf, size, "a number from %llu to %llu%s", min, max,
 			 key->parse == key_amount ? ", perhaps with k, M, G or Ki, Mi, Gi" : "");
+}
+
+void key_print(const struct key *key, const void *values, char *buf, size_t size)
+{
+	const void *value = (const char *)values + key->at;
+
+	if (key->print)
+		key->print(value, buf, size);
+	else if (key->parse == key_flag)
+		snprintf(buf, size, "%s", *(const bool *)value ? "yes" : "no");
+	else if (key->parse == key_u32)
+		snprintf(buf, size, "%" PRIu32, *(const uint32_t *)value);
+	else if (key->parse == key_amount)
+		snprintf(buf, size, "%" PRIu64, *(const uint64_t *)value);
+	else if (key->parse == key_choice)
+		snprintf(buf, size, "%s", key->words[*(const unsigned int *)value]);
+	else
+		snprintf(buf, size, "%s", (const char *)value);
 }
 
 /* What SIGHUP does for it; print_help() has the words. */

@@ -23,6 +23,8 @@ struct key {
 	const char *name; /* NULL ends a table */
 	/* 0, or -errno with *ret untouched. */
 	int (*parse)(const struct key *key, const char *text, void *ret);
+	/* A value as parse() takes it; NULL: as the parser says, see key_print(). */
+	void (*print)(const void *value, char *buf, size_t size);
 	size_t at, size;          /* where its value is in the struct that the table is for */
 	uint64_t min, max;        /* of a number; of a text `max` is the size of its buffer */
 	const char *const *words; /* of a choice; NULL-terminated, the value is the index */
@@ -31,6 +33,7 @@ struct key {
 	enum key_when when;
 	/* Of a value in the file that is wrong. What holds in its place, for its default would not be safe: */
 	const char *if_wrong; /* NULL: the default */
+	bool is_limit;        /* how much a device may do */
 	bool vital;           /* nothing is safe in its place: the daemon does not start */
 	/* Of the command line; `value` is NULL for an option that only the file has. */
 	const char *value; /* what stands for its value in --help */
@@ -63,6 +66,9 @@ const struct key *keys_meant(const struct key *keys, const char *name);
 
 /* What values it takes, for somebody who wrote another: "a number from 1 to 64". */
 void key_allowed(const struct key *key, char *buf, size_t size);
+
+/* The value that it has in `values`, as parse() takes it: that of any key which a device may have. */
+void key_print(const struct key *key, const void *values, char *buf, size_t size);
 
 /* The lines of --help. */
 void keys_help(const struct key *keys, FILE *out);

@@ -23,6 +23,7 @@
 #include "blkback/medium_lock.h"
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
+#include "control/ctl_commands.h"
 #include "control/leftover.h"
 #include "core/dump.h"
 #include "core/log.h"
@@ -55,6 +56,8 @@ struct daemon {
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
 	struct registry *registry;
+	struct ctl_daemon asked; /* what the admin's socket tells of */
+	struct ctl *ctl;         /* owned; NULL when it could not be had */
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
 	bool told_to_stop;
@@ -411,6 +414,26 @@ static int start_registry(struct daemon *daemon)
 	return -EIO;
 }
 
+/* Guests are served without it, too. */
+static void start_ctl(struct daemon *daemon)
+{
+	struct ctl_setup setup = { .loop = daemon->loop,
+				   .runtime_dir = daemon->options.runtime_dir,
+				   .ask = ctl_command,
+				   .user = &daemon->asked };
+	int err;
+
+	daemon->asked = (struct ctl_daemon){ .env = &daemon->env,
+					     .registry = daemon->registry,
+					     .options = &daemon->options,
+					     .started_ns = loop_now_ns() };
+	err = ctl_new(&setup, &daemon->ctl);
+	if (err)
+		log_error("the admin's socket %s/ctl cannot be made, and pvbackctl has nobody to "
+			  "ask: %s",
+			  daemon->options.runtime_dir, strerror(-err));
+}
+
 /* Those that still serve are known: now the devices. */
 static void all_greeted(void *user)
 {
@@ -421,6 +444,7 @@ static void all_greeted(void *user)
 		loop_quit(daemon->loop);
 		return;
 	}
+	start_ctl(daemon);
 	warn_of_kernel_backends();
 	log_info("pvbackd %s serves with %u workers", PACKAGE_VERSION, count_workers(daemon));
 	sd_notify(0, "READY=1");
@@ -517,6 +541,8 @@ static int serve(struct daemon *daemon)
 		err = daemon->err;
 	if (!err && daemon->store.lost && !daemon->told_to_stop)
 		err = -ENOTCONN;
+	daemon->ctl = ctl_free(
+		daemon->ctl); /* in each case: nobody is to find a socket without a daemon */
 	daemon->leave |= err == -ENOTCONN && daemon->env.served_apart;
 	left = daemon->leave || (daemon->registry && registry_leaves_any(daemon->registry)) ||
 	       (daemon->guest && guest_lingers(daemon->guest));

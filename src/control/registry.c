@@ -686,6 +686,15 @@ void registry_retune(struct registry *registry)
 			dev->ops->changed(dev, NULL);
 }
 
+void registry_each(struct registry *registry, void (*each)(void *user, struct device *dev),
+		   void *user)
+{
+	struct device *dev;
+
+	for_each_device(registry, dev)
+		each(user, dev);
+}
+
 void registry_dump(struct registry *registry, FILE *out)
 {
 	static const char *const activity[] = { "idle", "attaching", "attached", "detaching" };

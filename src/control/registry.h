@@ -34,6 +34,9 @@ bool registry_leaves_any(struct registry *registry);
 /* What `env` says of all devices, of guests and of single ones has changed: have each one look. */
 void registry_retune(struct registry *registry);
 
+void registry_each(struct registry *registry, void (*each)(void *user, struct device *dev),
+		   void *user);
+
 /* One line per device, for SIGUSR1. */
 void registry_dump(struct registry *registry, FILE *out);
 

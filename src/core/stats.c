@@ -212,18 +212,23 @@ static const uint64_t *words_of_queue(const struct stats_view *view, uint32_t qu
 	return (const uint64_t *)(const void *)(view->mem + view->first + queue * view->stride);
 }
 
+const uint64_t *stats_view_next(const struct stats_view *view, uint32_t queue, uint32_t row,
+				const uint64_t *last)
+{
+	return row == 0 ? words_of_queue(view, queue) : last + words_of(&view->rows[row - 1]);
+}
+
 const uint64_t *stats_view_find(const struct stats_view *view, uint32_t queue, const char *name,
 				enum stat_kind kind)
 {
-	const uint64_t *words;
+	const uint64_t *words = NULL;
 
 	if (queue >= view->nr_queues)
 		return NULL;
-	words = words_of_queue(view, queue);
 	for (uint32_t i = 0; i < view->nr_rows; i++) {
+		words = stats_view_next(view, queue, i, words);
 		if (view->rows[i].kind == kind && strcmp(view->rows[i].name, name) == 0)
 			return words;
-		words += words_of(&view->rows[i]);
 	}
 	return NULL;
 }
@@ -287,11 +292,6 @@ static void print_times(const struct stat_row *row, const uint64_t *words, FILE 
 		stat_times_quantile(&times, 990) / 1000);
 }
 
-static uint64_t age(uint64_t since_ns, uint64_t now_ns)
-{
-	return since_ns && since_ns < now_ns ? now_ns - since_ns : 0;
-}
-
 /* Returns the words of the next row. */
 static const uint64_t *print_row(const struct stat_row *row, const uint64_t *words, uint64_t now_ns,
 				 FILE *out)
@@ -302,7 +302,7 @@ static const uint64_t *print_row(const struct stat_row *row, const uint64_t *wor
 		print_times(row, words, out);
 	else
 		fprintf(out, " %s=%" PRIu64, row->name,
-			row->kind == STAT_SINCE ? age(value, now_ns) : value);
+			row->kind == STAT_SINCE ? stat_age(value, now_ns) : value);
 	return words + words_of(row);
 }
 

@@ -142,6 +142,14 @@ void stats_view_close(struct stats_view *view);
 /* A figure of a queue by its name: the words of its kind, to be read by stat_get(). NULL when there is none. */
 const uint64_t *stats_view_find(const struct stats_view *view, uint32_t queue, const char *name,
 				enum stat_kind kind);
+/* The words of row `row`, 0 first; `last`: those of the row before it. */
+const uint64_t *stats_view_next(const struct stats_view *view, uint32_t queue, uint32_t row,
+				const uint64_t *last);
+/* How long ago that is; 0: there is nothing. */
+static inline uint64_t stat_age(uint64_t since_ns, uint64_t now_ns)
+{
+	return since_ns && since_ns < now_ns ? now_ns - since_ns : 0;
+}
 /* A word as it is now. */
 static inline uint64_t stat_get(const uint64_t *word)
 {

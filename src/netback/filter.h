@@ -52,6 +52,8 @@ const char *filter_verdict_name(enum filter_verdict verdict);
  * none. 0 with a combination of enum filter_want, or -EINVAL.
  */
 int filter_parse_want(const char *text, unsigned int *ret_want);
+/* The other way round; "nothing passes" when it is to be silent. */
+void filter_print_want(unsigned int want, char *buf, size_t size);
 
 /* "00:16:3e:01:02:03". 0, or -EINVAL, also for a group's address. */
 int filter_parse_mac(const char *text, uint8_t ret_mac[6]);

@@ -24,35 +24,55 @@ static const char *next_word(const char **at, char *buf, size_t size)
 	return buf;
 }
 
+static const struct {
+	const char *name;
+	unsigned int want;
+} names[] = {
+	{ "mac", FILTER_WANT_MAC },
+	{ "ip", FILTER_WANT_IP },
+	{ "dhcp", FILTER_WANT_DHCP },
+	{ "ra", FILTER_WANT_RA },
+	{ "on", FILTER_WANT_ALL },
+	{ "1", FILTER_WANT_ALL },
+	{ "off", 0 },
+	{ "0", 0 },
+};
+
+#define NR_NAMES (sizeof(names) / sizeof(names[0]))
+
 int filter_parse_want(const char *text, unsigned int *ret_want)
 {
-	static const struct {
-		const char *name;
-		unsigned int want;
-	} names[] = {
-		{ "mac", FILTER_WANT_MAC },
-		{ "ip", FILTER_WANT_IP },
-		{ "dhcp", FILTER_WANT_DHCP },
-		{ "ra", FILTER_WANT_RA },
-		{ "on", FILTER_WANT_ALL },
-		{ "1", FILTER_WANT_ALL },
-		{ "off", 0 },
-		{ "0", 0 },
-	};
 	unsigned int want = 0;
 	char word[16];
 	size_t i;
 
 	while (next_word(&text, word, sizeof(word))) {
-		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (i = 0; i < NR_NAMES; i++)
 			if (!strcmp(word, names[i].name))
 				break;
-		if (i == sizeof(names) / sizeof(names[0]))
+		if (i == NR_NAMES)
 			return -EINVAL;
 		want |= names[i].want;
 	}
 	*ret_want = want;
 	return 0;
+}
+
+void filter_print_want(unsigned int want, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	if (!want || want == FILTER_WANT_ALL || want & FILTER_WANT_SILENCE) {
+		snprintf(buf, size, "%s",
+			 !want                     ? "off"
+			 : want == FILTER_WANT_ALL ? "on"
+						   : "nothing passes");
+		return;
+	}
+	for (size_t i = 0; names[i].want != FILTER_WANT_ALL && used < size; i++)
+		if (want & names[i].want)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? "," : "",
+						 names[i].name);
 }
 
 static int hex_digit(char c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "netback/quirks.h"
@@ -18,6 +19,8 @@ static const struct {
 	{ "legacy", QUIRK_NO_CSUM | QUIRK_NO_GSO | QUIRK_SINGLE_SLOT | QUIRK_POLL },
 	{ "none", 0 },
 };
+
+#define NR_QUIRKS 4u /* the first so many of them */
 
 int quirks_parse(const char *text, unsigned int *ret)
 {
@@ -38,4 +41,15 @@ int quirks_parse(const char *text, unsigned int *ret)
 	}
 	*ret = bits;
 	return 0;
+}
+
+/* The families are what is behind them. */
+void quirks_print(unsigned int bits, char *buf, size_t size)
+{
+	size_t used = (size_t)snprintf(buf, size, "%s", bits ? "" : "none");
+
+	for (size_t i = 0; i < NR_QUIRKS && used < size; i++)
+		if (bits & names[i].bits)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? "," : "",
+						 names[i].name);
 }

@@ -6,6 +6,8 @@
 #ifndef PVB_NETBACK_QUIRKS_H
 #define PVB_NETBACK_QUIRKS_H
 
+#include <stddef.h>
+
 enum quirk {
 	QUIRK_NO_CSUM = 1 << 0,     /* every frame has its checksum, in both directions */
 	QUIRK_NO_GSO = 1 << 1,      /* large frames are cut for the guest */
@@ -20,5 +22,7 @@ enum quirk {
  * no-gso, single-slot) and "legacy" (all), or "none". 0 with the bits, or -EINVAL.
  */
 int quirks_parse(const char *text, unsigned int *ret);
+/* The other way round. */
+void quirks_print(unsigned int bits, char *buf, size_t size);
 
 #endif

@@ -20,6 +20,7 @@
 #include "netback/tap_share.h"
 #include "netback/vif.h"
 #include "control/guests.h"
+#include "control/json.h"
 #include "control/rtnl.h"
 
 #define GROUPS_KEY          "request-multicast-control"
@@ -712,6 +713,50 @@ static void vif_done(struct device *dev, bool removed)
 	}
 }
 
+/* What its own keys say is in the tuning. */
+static void vif_in_force(const struct device *dev, void *ret)
+{
+	const struct vif *vif = (const struct vif *)(const void *)dev;
+	struct vif_options *options = ret;
+
+	*options = vif->options;
+	options->rate = vif->tuning.tx_bytes;
+	options->rate_rx = vif->tuning.rx_bytes;
+	options->packet_rate = vif->tuning.tx_packets;
+	options->packet_rate_rx = vif->tuning.rx_packets;
+	options->antispoof = vif->tuning.filter.want;
+}
+
+static void add_key(const struct vif *vif, struct json_object *ret, const char *key)
+{
+	char text[STORE_VALUE_MAX];
+
+	if (store_read(vif->dev.env->store, XBT_NULL, vif->dev.be_path, key, text, sizeof(text)))
+		text[0] = '\0';
+	json_add_text(ret, key, text);
+}
+
+static void vif_describe(const struct device *dev, struct json_object *ret,
+			 struct json_object *detail)
+{
+	const struct vif *vif = (const struct vif *)(const void *)dev;
+	char name[IFNAMSIZ] = "";
+
+	if (vif->tap.open)
+		tap_name(&vif->tap, name);
+	json_add_text(ret, "tap", name);
+	add_key(vif, ret, "bridge");
+	add_key(vif, ret, "mac");
+	json_add_flag(ret, "carrier", dev->activity == DEVICE_ATTACHED && !vif->stalled);
+	if (!detail)
+		return;
+	json_add_flag(detail, "sg", vif->start.sg);
+	json_add_flag(detail, "gso_v4", vif->start.gso_v4);
+	json_add_flag(detail, "gso_v6", vif->start.gso_v6);
+	json_add_flag(detail, "control_ring", vif->start.ctrl);
+	json_add_flag(detail, "capturing", vif->pcap.now != NULL);
+}
+
 static void vif_dump(const struct device *dev, FILE *out)
 {
 	vif_steer_dump(&((const struct vif *)(const void *)dev)->steer, out);
@@ -736,6 +781,13 @@ const struct device_ops vif_device_ops = {
 	.kind = "vif",
 	.kernel_module = "xen-netback",
 	.name_key = "mac",
+	.number_prefix = "vif",
+	.keys = vif_keys,
+	.own_keys = vif_own_keys,
+	.defaults = &vif_options_default,
+	.options_size = sizeof(struct vif_options),
+	.in_force = vif_in_force,
+	.describe = vif_describe,
 	.size = sizeof(struct vif),
 	.probe = vif_probe,
 	.advertise = vif_advertise,

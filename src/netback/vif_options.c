@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/rate.h"
 #include "netback/filter.h"
 #include "netback/quirks.h"
 #include "netback/vif_options.h"
+#include "netback/vif_pcap.h"
 
 #define MAX_MS 86400000u /* a day */
 
@@ -36,16 +39,40 @@ static int parse_vif_rate(const struct key *key, const char *text, void *ret)
 	return rate_parse(text, &rate->amount, &rate->usecs);
 }
 
+static void print_antispoof(const void *value, char *buf, size_t size)
+{
+	filter_print_want(*(const unsigned int *)value, buf, size);
+}
+
+static void print_quirks(const void *value, char *buf, size_t size)
+{
+	const struct vif_quirks_choice *quirks = value;
+
+	if (quirks->given)
+		quirks_print(quirks->bits, buf, size);
+	else
+		snprintf(buf, size, "as the frontend looks");
+}
+
+static void print_vif_rate(const void *value, char *buf, size_t size)
+{
+	const struct message_rate *rate = value;
+
+	snprintf(buf, size, "%" PRIu32 ",%" PRIu32, rate->amount, rate->usecs);
+}
+
 #define AT(field_)                                                                                 \
 	.at = offsetof(struct vif_options, field_),                                                \
 	.size = sizeof(((struct vif_options *)NULL)->field_)
 #define RATE(unit_, field_)                                                                        \
-	.when = KEY_AT_ONCE, .parse = parse_vif_rate, .allowed = unit_ ",MICROSECONDS", AT(field_)
+	.when = KEY_AT_ONCE, .is_limit = true, .parse = parse_vif_rate, .print = print_vif_rate,   \
+	.allowed = unit_ ",MICROSECONDS", AT(field_)
 
 const struct key vif_keys[] = {
 	{ .name = "antispoof",
 	  .when = KEY_AT_ONCE,
 	  .parse = parse_antispoof,
+	  .print = print_antispoof,
 	  AT(antispoof),
 	  .allowed = "on, off or a list of mac, ip, dhcp, ra",
 	  .if_wrong = "on",
@@ -55,6 +82,7 @@ const struct key vif_keys[] = {
 	{ .name = "vif-quirks",
 	  .when = KEY_AT_CONNECT,
 	  .parse = parse_quirks,
+	  .print = print_quirks,
 	  AT(quirks),
 	  .allowed = "a list of " QUIRKS_NAMES,
 	  .value = "LIST",
@@ -89,8 +117,47 @@ const struct key vif_keys[] = {
 	{ 0 },
 };
 
+/* A capture is no option: vif_pcap.c has its keys. */
+static int parse_pcap(const struct key *key, const char *text, void *ret)
+{
+	struct message_capture capture;
+
+	(void)key, (void)ret;
+	return vif_pcap_parse(text, &capture);
+}
+
+static int parse_pcap_filter(const struct key *key, const char *text, void *ret)
+{
+	struct message_capture capture = { .snaplen = 1 };
+
+	(void)key, (void)ret;
+	return vif_pcap_compile(text, &capture);
+}
+
 const struct key vif_own_keys[] = {
-	{ .name = "antispoof" },   { .name = "pcap" },           { .name = "pcap-filter" },
-	{ .name = "quirks" },      { .name = "rate" },           { .name = "rate-rx" },
-	{ .name = "packet-rate" }, { .name = "packet-rate-rx" }, { 0 },
+	{ .name = "antispoof",
+	  .when = KEY_AT_ONCE,
+	  .parse = parse_antispoof,
+	  .print = print_antispoof,
+	  AT(antispoof),
+	  .allowed = "on, off or a list of mac, ip, dhcp, ra" },
+	{ .name = "pcap",
+	  .when = KEY_AT_ONCE,
+	  .parse = parse_pcap,
+	  .allowed = "on, off or a list of snaplen=BYTES, size=MIB" },
+	{ .name = "pcap-filter",
+	  .when = KEY_AT_ONCE,
+	  .parse = parse_pcap_filter,
+	  .allowed = "an expression of pcap-filter(7)" },
+	{ .name = "quirks",
+	  .when = KEY_AT_CONNECT,
+	  .parse = parse_quirks,
+	  .print = print_quirks,
+	  AT(quirks),
+	  .allowed = "a list of " QUIRKS_NAMES },
+	{ .name = "rate", RATE("BYTES", rate) },
+	{ .name = "rate-rx", RATE("BYTES", rate_rx) },
+	{ .name = "packet-rate", RATE("PACKETS", packet_rate) },
+	{ .name = "packet-rate-rx", RATE("PACKETS", packet_rate_rx) },
+	{ 0 },
 };

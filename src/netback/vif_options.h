@@ -27,7 +27,7 @@ struct vif_options {
 
 extern const struct vif_options vif_options_default;
 extern const struct key vif_keys[]; /* of struct vif_options */
-/* What an admin may write in a NIC's backend directory: the names only. */
+/* What an admin may write in a NIC's backend directory; those without a size are no options. */
 extern const struct key vif_own_keys[];
 
 #endif

@@ -37,13 +37,13 @@ tests_fuzz_replay_journal_LDADD = libpvb.a
 fuzz_fakes = tests/fuzz/fakes.c tests/fuzz/fakes.h $(fake_xen)
 tests_fuzz_replay_store_SOURCES = tests/fuzz/fuzz-store.c $(fuzz_fakes) $(fuzz_common)
 tests_fuzz_replay_store_CPPFLAGS = $(fuzz_cppflags)
-tests_fuzz_replay_store_LDADD = libhotplug.a libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
+tests_fuzz_replay_store_LDADD = libhotplug.a libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
 tests_fuzz_replay_device_SOURCES = tests/fuzz/fuzz-device.c $(fuzz_fakes) $(fake_guest) $(fuzz_common)
 tests_fuzz_replay_device_CPPFLAGS = $(fuzz_cppflags)
-tests_fuzz_replay_device_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
+tests_fuzz_replay_device_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
 tests_fuzz_replay_messages_SOURCES = tests/fuzz/fuzz-messages.c $(fuzz_fakes) $(fake_process) $(fuzz_common)
 tests_fuzz_replay_messages_CPPFLAGS = $(fuzz_cppflags)
-tests_fuzz_replay_messages_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
+tests_fuzz_replay_messages_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
 
 FUZZ_TIME = 60
 FUZZ_CC = clang
@@ -58,7 +58,7 @@ fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/control/xenbus.c $(srcdir
 # What a target or a fake has in its own way comes first, and is taken.
 fuzz_whole = -Wl,-z,muldefs $(srcdir)/tests/fuzz/fakes.c $(srcdir)/tests/fake/fake_xen.c \
 	$(addprefix $(srcdir)/,$(filter-out src/core/log.c,$(filter %.c,$(libpvb_a_SOURCES) $(libhotplug_a_SOURCES)))) \
-	$(NL_CFLAGS) $(SYSTEMD_CFLAGS) $(NL_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
+	$(NL_CFLAGS) $(SYSTEMD_CFLAGS) $(NL_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
 
 fuzz:
 	@$(MKDIR_P) tests/fuzz

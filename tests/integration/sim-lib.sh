@@ -244,6 +244,15 @@ backend() { # KIND DOMID DEVID
 	echo "/local/domain/0/backend/$1/$2/$3"
 }
 
+# ask REQUEST [POINTER...]: at the admin's socket; ask-ctl.c says what is printed.
+ask() { "$build/tests/integration/ask-ctl" "$XENSIM_DIR/run/ctl" "$@"; }
+
+# answer_is POINTER TEXT REQUEST
+answer_is() {
+	_answer=$(ask "$3" "$1" || :)
+	[ "$_answer" = "$2" ] || fail "$1 is $_answer, not $2: $(ask "$3" | cut -c1-800)"
+}
+
 # new_disk NAME MIB
 new_disk() {
 	rm -f "$XENSIM_DIR/$1"

@@ -172,8 +172,10 @@ tests_unit_test_damage_CPPFLAGS = $(sim_unit_cppflags)
 tests_unit_test_damage_LDADD = libpvb.a $(sim_unit_ldadd) $(XEN_LIBS) $(AIO_LIBS) $(NBD_LIBS) $(SECCOMP_LIBS)
 endif
 
-check_PROGRAMS += tests/integration/like-systemd tests/integration/like-unit \
+check_PROGRAMS += tests/integration/ask-ctl tests/integration/like-systemd tests/integration/like-unit \
 	tests/integration/slow-xenstored
+tests_integration_ask_ctl_SOURCES = tests/integration/ask-ctl.c
+tests_integration_ask_ctl_LDADD = libpvb.a $(JSONC_LIBS)
 tests_integration_like_systemd_SOURCES = tests/integration/like-systemd.c
 tests_integration_like_unit_SOURCES = tests/integration/like-unit.c
 tests_integration_slow_xenstored_SOURCES = tests/integration/slow-xenstored.c
@@ -204,6 +206,7 @@ sim_tests = \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-limits.sh \
 	tests/integration/sim-stats.sh \
+	tests/integration/sim-ctl.sh \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \
@@ -232,5 +235,6 @@ soak: $(sim_so) $(sim_programs) pvbackd
 EXTRA_DIST += tests/soak/sigkill.sh tests/integration/sim-faults-net.sh
 
 # The shared objects must be there before a test starts.
-$(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/like-systemd \
+$(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/ask-ctl \
+	tests/integration/like-systemd \
 	tests/integration/like-unit tests/integration/slow-xenstored tests/integration/hold-lock

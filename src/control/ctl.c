@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/ctl.h"
+#include "core/fdpass.h"
+#include "core/log.h"
+
+#define MAX_CLIENTS 16u
+#define MAX_REQUEST 65536u                  /* with the end of its line */
+#define PATIENCE_NS (10ull * 1000000000ull) /* for the rest of a request, or to read an answer */
+#define LOOK_NS     (100ull * 1000000ull)
+#define MAX_FDS     4u /* more than one is too many, and is said to be so */
+
+struct ctl_client {
+	TAILQ_ENTRY(ctl_client) link;
+	struct ctl *ctl; /* borrowed */
+	int fd;          /* owned */
+	struct loop_watch *watch;
+	char *request; /* owned: what came of it so far, and perhaps more behind it; NULL: nothing */
+	size_t used;
+	int passed;                 /* owned: a descriptor that came with it; -1: none */
+	struct json_object *answer; /* owned; NULL: none is on its way */
+	size_t sent;                /* of its text */
+	struct ctl_wait wait;       /* `look` is NULL: for nothing */
+	struct loop_timer patience, looking, next;
+	bool over; /* after the answer it is closed */
+};
+
+struct ctl {
+	struct ctl_setup setup;
+	int fd, dir; /* owned: the socket; the runtime directory */
+	struct loop_watch *watch;
+	TAILQ_HEAD(, ctl_client) clients; /* who has not been heard of for longest is the first */
+	unsigned int nr_clients;
+	struct log_limit refusals;
+};
+
+/* --- answers --- */
+
+struct json_object *ctl_result(struct json_object *result)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "ok", json_object_new_boolean(true));
+	json_object_object_add(answer, "result", result);
+	return answer;
+}
+
+struct json_object *ctl_error(const char *code, const char *fmt, ...)
+{
+	struct json_object *answer = json_object_new_object();
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_object_object_add(answer, "ok", json_object_new_boolean(false));
+	json_object_object_add(answer, "code", json_object_new_string(code));
+	json_object_object_add(answer, "error", json_object_new_string(text));
+	return answer;
+}
+
+/* --- the end of a client --- */
+
+static void drop_passed(struct ctl_client *client)
+{
+	if (client->passed >= 0)
+		close(client->passed);
+	client->passed = -1;
+}
+
+static void end_wait(struct ctl_client *client)
+{
+	struct ctl_wait wait = client->wait;
+
+	loop_timer_cancel(&client->looking);
+	client->wait = (struct ctl_wait){ 0 };
+	if (wait.forget)
+		wait.forget(wait.user);
+}
+
+static void close_client(struct ctl_client *client)
+{
+	struct ctl *ctl = client->ctl;
+
+	end_wait(client);
+	loop_timer_cancel(&client->patience);
+	loop_timer_cancel(&client->next);
+	client->watch = loop_remove(ctl->setup.loop, client->watch);
+	close(client->fd);
+	drop_passed(client);
+	json_object_put(client->answer);
+	free(client->request);
+	TAILQ_REMOVE(&ctl->clients, client, link);
+	ctl->nr_clients--;
+	free(client);
+}
+
+static void lost_patience(void *user)
+{
+	close_client(user);
+}
+
+static void expect_more(struct ctl_client *client)
+{
+	loop_timer_set(client->ctl->setup.loop, &client->patience, PATIENCE_NS, lost_patience,
+		       client);
+}
+
+/* --- a request and its answer --- */
+
+static void go_on(struct ctl_client *client);
+
+static bool has_line(const struct ctl_client *client)
+{
+	return client->used && memchr(client->request, '\n', client->used);
+}
+
+static void hear_next(void *user)
+{
+	go_on(user);
+}
+
+/* What came behind it has its turn after all others. */
+static void answered(struct ctl_client *client)
+{
+	struct loop *loop = client->ctl->setup.loop;
+
+	json_object_put(client->answer);
+	client->answer = NULL;
+	client->sent = 0;
+	loop_timer_cancel(&client->patience);
+	if (client->over) {
+		close_client(client);
+		return;
+	}
+	loop_modify(loop, client->watch, has_line(client) ? 0 : EPOLLIN);
+	if (has_line(client))
+		loop_timer_set(loop, &client->next, 0, hear_next, client);
+	else if (client->used)
+		expect_more(client);
+}
+
+/* False when the client is gone. */
+static bool send_text(struct ctl_client *client, const char *text, size_t len)
+{
+	ssize_t n = send(client->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n > 0)
+		client->sent += (size_t)n;
+	return n > 0 || errno == EAGAIN || errno == EINTR;
+}
+
+static void send_answer(struct ctl_client *client)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+		client->answer, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	bool there = client->sent < len ? send_text(client, text + client->sent, len - client->sent)
+					: true;
+
+	if (there && client->sent == len)
+		there = send_text(client, "\n", 1);
+	if (!there)
+		close_client(client);
+	else if (client->sent > len)
+		answered(client);
+	else
+		loop_modify(client->ctl->setup.loop, client->watch, EPOLLOUT);
+}
+
+static void give(struct ctl_client *client, struct json_object *answer)
+{
+	client->answer = answer;
+	expect_more(client); /* that it is read */
+	send_answer(client);
+}
+
+/* The last that is said to it. */
+static void refuse(struct ctl_client *client, struct json_object *answer)
+{
+	client->over = true;
+	client->used = 0;
+	give(client, answer);
+}
+
+static struct json_object *parse(const char *text, size_t len)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *request;
+
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	request = json_tokener_parse_ex(tokener, text, (int)len);
+	if (json_tokener_get_error(tokener) != json_tokener_success ||
+	    !json_object_is_type(request, json_type_object)) {
+		json_object_put(request);
+		request = NULL;
+	}
+	json_tokener_free(tokener);
+	return request;
+}
+
+/* The first line of what came; NULL when the answer comes later. */
+static struct json_object *ask(struct ctl_client *client, const char *line, size_t len)
+{
+	const struct ctl_setup *setup = &client->ctl->setup;
+	struct json_object *request = parse(line, len), *answer;
+
+	if (!request)
+		return ctl_error("usage", "a request is a JSON object in one line");
+	answer = setup->ask(setup->user, client, request);
+	json_object_put(request);
+	return answer;
+}
+
+static void take_request(struct ctl_client *client)
+{
+	const char *end = memchr(client->request, '\n', client->used);
+	size_t len = (size_t)(end - client->request);
+	struct json_object *answer = ask(client, client->request, len);
+
+	drop_passed(client);
+	client->used -= len + 1;
+	memmove(client->request, end + 1, client->used);
+	if (answer)
+		give(client, answer);
+	else /* only its end is heard */
+		loop_modify(client->ctl->setup.loop, client->watch, 0);
+}
+
+/* One request at most. */
+static void go_on(struct ctl_client *client)
+{
+	if (client->answer || client->wait.look || !client->used)
+		return;
+	loop_timer_cancel(&client->patience);
+	if (has_line(client))
+		take_request(client);
+	else if (client->used == MAX_REQUEST)
+		refuse(client, ctl_error("usage", "a request has at most %u bytes", MAX_REQUEST));
+	else
+		expect_more(client);
+}
+
+/* --- waiting --- */
+
+static void look(void *user)
+{
+	struct ctl_client *client = user;
+	struct json_object *answer = client->wait.look(client->wait.user);
+
+	if (!answer) {
+		loop_timer_set(client->ctl->setup.loop, &client->looking, LOOK_NS, look, client);
+		return;
+	}
+	end_wait(client);
+	give(client, answer);
+}
+
+void ctl_wait(struct ctl_client *client, const struct ctl_wait *wait)
+{
+	client->wait = *wait;
+	loop_timer_set(client->ctl->setup.loop, &client->looking, 0, look, client);
+}
+
+int ctl_take_fd(struct ctl_client *client)
+{
+	int fd = client->passed;
+
+	client->passed = -1;
+	return fd;
+}
+
+/* --- what comes --- */
+
+/* A second one is nobody's. */
+static void keep_passed(struct ctl_client *client, const int *fds, unsigned int nr_fds)
+{
+	for (unsigned int i = 0; i < nr_fds; i++)
+		if (client->passed < 0)
+			client->passed = fds[i];
+		else
+			close(fds[i]);
+}
+
+/* False when nothing can come any more. */
+static bool receive(struct ctl_client *client)
+{
+	const struct iovec iov = { client->request + client->used, MAX_REQUEST - client->used };
+	unsigned int nr_fds = MAX_FDS;
+	int fds[MAX_FDS];
+	ssize_t n = fdpass_receive(client->fd, &iov, 1, fds, &nr_fds, MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n == -EAGAIN || n == -EINTR;
+	keep_passed(client, fds, nr_fds);
+	client->used += (size_t)n;
+	return true;
+}
+
+static void client_ready(void *user, uint32_t events)
+{
+	struct ctl_client *client = user;
+	struct ctl *ctl = client->ctl;
+
+	TAILQ_REMOVE(&ctl->clients, client, link);
+	TAILQ_INSERT_TAIL(&ctl->clients, client, link);
+	if (client->answer) {
+		send_answer(client);
+		return;
+	}
+	if (!client->request)
+		client->request = malloc(MAX_REQUEST);
+	if (!client->request || client->wait.look || events & EPOLLERR ||
+	    (client->used < MAX_REQUEST && !receive(client)))
+		close_client(client);
+	else
+		go_on(client);
+}
+
+/* --- who comes --- */
+
+/* Of those who ask nothing the one that has been silent for longest makes room. */
+static bool make_room(struct ctl *ctl)
+{
+	struct ctl_client *client;
+
+	if (ctl->nr_clients < MAX_CLIENTS)
+		return true;
+	TAILQ_FOREACH(client, &ctl->clients, link)
+		if (!client->answer && !client->wait.look && !client->used) {
+			close_client(client);
+			return true;
+		}
+	return false;
+}
+
+static bool may_ask(struct ctl *ctl, int fd)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	    (peer.uid == 0 || peer.uid == geteuid()))
+		return true;
+	if (log_allow(&ctl->refusals, "ctl"))
+		log_warning("user %u has asked at the admin's socket, and is not answered",
+			    peer.uid);
+	return false;
+}
+
+static struct ctl_client *new_client(struct ctl *ctl, int fd)
+{
+	struct ctl_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->ctl = ctl;
+	client->fd = fd;
+	client->passed = -1;
+	client->watch = loop_add(ctl->setup.loop, fd, EPOLLIN, client_ready, client);
+	if (!client->watch) {
+		free(client);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&ctl->clients, client, link);
+	ctl->nr_clients++;
+	return client;
+}
+
+static void somebody_came(void *user, uint32_t events)
+{
+	struct ctl *ctl = user;
+	int fd = accept4(ctl->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ctl_client *client;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	client = may_ask(ctl, fd) && make_room(ctl) ? new_client(ctl, fd) : NULL;
+	if (!client)
+		close(fd);
+}
+
+/* --- life --- */
+
+static int listen_at(struct ctl *ctl)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	ctl->dir = open(ctl->setup.runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (ctl->dir < 0 || ctl->fd < 0)
+		return -errno;
+	/* The directory's own name may be too long for an address. */
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/ctl", ctl->dir);
+	unlinkat(ctl->dir, "ctl", 0); /* of a daemon that was killed */
+	if (fchmod(ctl->fd, 0600) < 0 ||
+	    bind(ctl->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(ctl->fd, MAX_CLIENTS) < 0)
+		return -errno;
+	ctl->watch = loop_add(ctl->setup.loop, ctl->fd, EPOLLIN, somebody_came, ctl);
+	return ctl->watch ? 0 : -errno;
+}
+
+int ctl_new(const struct ctl_setup *setup, struct ctl **ret)
+{
+	struct ctl *ctl = calloc(1, sizeof(*ctl));
+	int err;
+
+	if (!ctl)
+		return -ENOMEM;
+	ctl->setup = *setup;
+	ctl->fd = ctl->dir = -1;
+	TAILQ_INIT(&ctl->clients);
+	err = listen_at(ctl);
+	if (err)
+		ctl_free(ctl);
+	else
+		*ret = ctl;
+	return err;
+}
+
+struct ctl *ctl_free(struct ctl *ctl)
+{
+	if (!ctl)
+		return NULL;
+	while (!TAILQ_EMPTY(&ctl->clients))
+		close_client(TAILQ_FIRST(&ctl->clients));
+	if (ctl->watch)
+		unlinkat(ctl->dir, "ctl", 0);
+	ctl->watch = loop_remove(ctl->setup.loop, ctl->watch);
+	if (ctl->fd >= 0)
+		close(ctl->fd);
+	if (ctl->dir >= 0)
+		close(ctl->dir);
+	free(ctl);
+	return NULL;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ask-ctl SOCKET REQUEST [POINTER...]: ask at the admin's socket, and print the answer, or of it what the JSON pointers
+ * lead to, a line each ("-": there is nothing). A descriptor 3 that is open goes with the request. Leaves with 1 when
+ * the answer is an error, with 2 when there is none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/fdpass.h"
+
+#define PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -1 : fd;
+}
+
+static int send_line(int fd, const char *request)
+{
+	struct iovec iov[2] = { { (void *)(uintptr_t)request, strlen(request) }, { "\n", 1 } };
+	int passed = 3;
+
+	return fdpass_send(fd, iov, 2, &passed, fcntl(passed, F_GETFD) >= 0, 0);
+}
+
+static void print(struct json_object *answer, const char *pointer)
+{
+	struct json_object *value = NULL;
+
+	if (json_pointer_get(answer, pointer, &value))
+		puts("-");
+	else
+		puts(json_object_is_type(value, json_type_string)
+			     ? json_object_get_string(value)
+			     : json_object_to_json_string_ext(value, PLAIN));
+}
+
+int main(int argc, char *argv[])
+{
+	static char line[1 << 22];
+	struct json_object *answer;
+	FILE *in;
+	int fd = argc < 3 ? -1 : connect_to(argv[1]);
+
+	if (fd < 0 || send_line(fd, argv[2])) {
+		fprintf(stderr, "ask-ctl: %s\n", argc < 3 ? "SOCKET REQUEST" : strerror(errno));
+		return 2;
+	}
+	in = fdopen(fd, "r");
+	answer = fgets(line, sizeof(line), in) ? json_tokener_parse(line) : NULL;
+	if (!answer)
+		return 2;
+	for (int i = 3; i < argc; i++)
+		print(answer, argv[i]);
+	if (argc == 3)
+		fputs(line, stdout);
+	return json_object_get_boolean(json_object_object_get(answer, "ok")) ? 0 : 1;
+}
