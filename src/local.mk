@@ -3,7 +3,7 @@
 
 sbin_PROGRAMS += pvbackd
 pvbackd_SOURCES = src/control/main.c src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h \
-	src/control/ctl_commands.c src/control/ctl_commands.h
+	src/control/ctl_change.c src/control/ctl_commands.c src/control/ctl_commands.h src/control/ctl_watch.c
 pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(JSONC_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a
@@ -35,6 +35,8 @@ libpvb_a_SOURCES = \
 	src/control/ctl.c src/control/ctl.h \
 	src/control/ctl_device.c src/control/ctl_device.h \
 	src/control/device.c src/control/device.h \
+	src/control/drop_in.c src/control/drop_in.h \
+	src/control/events.c src/control/events.h \
 	src/control/front.c src/control/front.h \
 	src/control/guest_process.c src/control/guest_process.h \
 	src/control/guests.c src/control/guests.h \

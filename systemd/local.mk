@@ -6,14 +6,15 @@ EXTRA_DIST += systemd/pvbackd.service.in systemd/modprobe-pvbackd.conf systemd/s
 
 systemd/pvbackd.service: systemd/pvbackd.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) systemd && \
-	sed 's|[@]sbindir[@]|$(sbindir)|g' '$(srcdir)/systemd/pvbackd.service.in' > $@
+	sed -e 's|[@]sbindir[@]|$(sbindir)|g' -e 's|[@]sysconfdir[@]|$(sysconfdir)|g' \
+		'$(srcdir)/systemd/pvbackd.service.in' > $@
 
 install-data-hook: install-host-conf
 uninstall-hook: uninstall-host-conf
 
 # These directories' files are named after their owners: modprobe-pvbackd.conf becomes pvbackd.conf.
 install-host-conf:
-	$(MKDIR_P) "$(DESTDIR)$(modprobedir)" "$(DESTDIR)$(sysctldir)"
+	$(MKDIR_P) "$(DESTDIR)$(modprobedir)" "$(DESTDIR)$(sysctldir)" "$(DESTDIR)$(sysconfdir)/pvbackd.conf.d"
 	$(INSTALL_DATA) '$(srcdir)/systemd/modprobe-pvbackd.conf' "$(DESTDIR)$(modprobedir)/pvbackd.conf"
 	$(INSTALL_DATA) '$(srcdir)/systemd/sysctl-pvbackd.conf' "$(DESTDIR)$(sysctldir)/pvbackd.conf"
 

@@ -210,9 +210,11 @@ static void vbd_done(struct device *dev, bool removed)
 	const struct vbd_id id = vbd_id_of(vbd);
 
 	loop_timer_cancel(&vbd->patience);
-	if (removed)
-		vbd_lock_leave(vbd);
-	statefile_close(&vbd->lock_fd);
+	if (vbd->max_queues) { /* else its probe never came, and 0 is no descriptor of ours */
+		if (removed)
+			vbd_lock_leave(vbd);
+		statefile_close(&vbd->lock_fd);
+	}
 	if (vbd->xentop_pid && (removed || !dev->served_by))
 		xentop_forget(vbd->xentop_pid, dev->domid, dev->devid);
 	if (removed)
@@ -267,14 +269,15 @@ static void vbd_describe(const struct device *dev, struct json_object *ret,
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
 		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
-		.name_key = "dev", .notices = notices, .keys = disk_keys, .own_keys = disk_keys,   \
-		.defaults = &disk_options_default, .options_size = sizeof(struct disk_options),    \
-		.in_force = vbd_in_force, .describe = vbd_describe, .probe = vbd_probe,            \
-		.advertise = vbd_advertise, .plugged = vbd_plugged, .attach = vbd_attach,          \
-		.publish = vbd_publish, .detach = vbd_detach, .abandon = vbd_detach,               \
-		.halt = vbd_halt, .ask_flow = vbd_ask_flow, .changed = vbd_changed,                \
-		.known = vbd_known, .left = vbd_left, .give_up = vbd_give_up,                      \
-		.answer = vbd_answer, .lost = vbd_lost, .done = vbd_done                           \
+		.name_key = "dev", .notices = notices, .section = "disk", .holds = true,           \
+		.keys = disk_keys, .own_keys = disk_keys, .defaults = &disk_options_default,       \
+		.options_size = sizeof(struct disk_options), .in_force = vbd_in_force,             \
+		.describe = vbd_describe, .probe = vbd_probe, .advertise = vbd_advertise,          \
+		.plugged = vbd_plugged, .attach = vbd_attach, .publish = vbd_publish,              \
+		.detach = vbd_detach, .abandon = vbd_detach, .halt = vbd_halt,                     \
+		.ask_flow = vbd_ask_flow, .changed = vbd_changed, .known = vbd_known,              \
+		.left = vbd_left, .give_up = vbd_give_up, .answer = vbd_answer, .lost = vbd_lost,  \
+		.done = vbd_done                                                                   \
 	}
 
 const struct device_ops vbd_device_ops = VBD_OPS("vbd");

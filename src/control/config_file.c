@@ -17,12 +17,14 @@
 
 struct reader {
 	struct options *options;
-	struct options scratch; /* where values of sections are tried */
-	struct config_faults faults;
+	struct options scratch;       /* where values of sections are tried */
+	struct config_faults *faults; /* borrowed */
 	/* Of the file that is being read: */
 	const char *file; /* borrowed */
 	FILE *in;         /* owned */
 	int line;
+	const char *key,
+		*value; /* borrowed: what a fault is about; NULL: nothing that has a name */
 	/* The section that we are in: */
 	char section[INI_MAX_LINE];
 	unsigned int parts;         /* bits of enum options_part_nr that it may have; 0: nothing */
@@ -32,18 +34,60 @@ struct reader {
 
 /* --- faults --- */
 
+static char *copy_of(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static void list_fault(struct reader *reader, const char *text)
+{
+	struct config_faults *faults = reader->faults;
+	struct config_fault *more = realloc(faults->list, faults->nr * sizeof(more[0]));
+
+	if (!more)
+		return;
+	faults->list = more;
+	more[faults->nr_listed++] = (struct config_fault){ .file = copy_of(reader->file),
+							   .line = reader->line,
+							   .key = copy_of(reader->key),
+							   .value = copy_of(reader->value),
+							   .text = copy_of(text) };
+}
+
 static void __attribute__((format(printf, 2, 3))) fault(struct reader *reader, const char *fmt, ...)
 {
-	char where[32] = "", text[1024];
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (reader->line)
-		snprintf(where, sizeof(where), ", line %d", reader->line);
-	log_error("%s%s: %s", reader->file, where, text);
-	reader->faults.nr++;
+	reader->faults->nr++;
+	list_fault(reader, text);
+}
+
+void config_faults_log(const struct config_faults *faults)
+{
+	for (unsigned int i = 0; i < faults->nr_listed; i++) {
+		const struct config_fault *fault = &faults->list[i];
+		char where[32] = "";
+
+		if (fault->line)
+			snprintf(where, sizeof(where), ", line %d", fault->line);
+		log_error("%s%s: %s", fault->file, where, fault->text);
+	}
+}
+
+void config_faults_free(struct config_faults *faults)
+{
+	for (unsigned int i = 0; i < faults->nr_listed; i++) {
+		free(faults->list[i].file);
+		free(faults->list[i].key);
+		free(faults->list[i].value);
+		free(faults->list[i].text);
+	}
+	free(faults->list);
+	*faults = (struct config_faults){ 0 };
 }
 
 /* --- sections --- */
@@ -148,7 +192,7 @@ static const char *do_without(struct reader *reader, unsigned int part, const st
 {
 	*buf = '\0';
 	if (key->vital) {
-		reader->faults.vital = true;
+		reader->faults->vital = true;
 		snprintf(buf, size, "; pvbackd does not start without it");
 	} else if (key->if_wrong) {
 		set(reader, part, key, key->if_wrong);
@@ -206,12 +250,15 @@ static int take_setting(void *user, const char *section, const char *name, const
 	const struct key *key = find_key(name, reader->parts, false, &part);
 
 	(void)section; /* take_heading() has seen it */
+	reader->key = name;
+	reader->value = value;
 	if (!reader->parts)
 		take_stray(reader, name);
 	else if (!key)
 		say_unknown(reader, name);
 	else if (set(reader, part, key, value))
 		say_wrong(reader, part, key, value);
+	reader->key = reader->value = NULL;
 	return 1;
 }
 
@@ -287,7 +334,7 @@ static void cannot_read(struct reader *reader, int err)
 {
 	fault(reader, "it cannot be read: %s",
 	      err == EINVAL ? "it is not a plain file" : strerror(err));
-	reader->faults.vital = true;
+	reader->faults->vital = true;
 }
 
 static void read_file(struct reader *reader, const char *file, bool must_exist)
@@ -345,9 +392,10 @@ static void read_drop_ins(struct reader *reader, const char *dir)
 	free(entries);
 }
 
-struct config_faults config_read(struct options *options, const char *file, bool must_exist)
+void config_read(struct options *options, const char *file, bool must_exist,
+		 struct config_faults *ret)
 {
-	struct reader reader = { .options = options };
+	struct reader reader = { .options = options, .faults = ret };
 	char *dir;
 
 	read_file(&reader, file, must_exist);
@@ -355,5 +403,4 @@ struct config_faults config_read(struct options *options, const char *file, bool
 		read_drop_ins(&reader, dir);
 		free(dir);
 	}
-	return reader.faults;
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,57 +17,80 @@
 
 /* --- arguments --- */
 
-enum argument {
-	ARG_DEVICE = 1 << 0,
-};
-
-struct arguments {
-	unsigned int given; /* bits of enum argument */
-	const char *device;
-};
-
-/* One request, while it is answered. */
-struct asked {
-	const struct ctl_daemon *daemon;
-	struct ctl_client *client;
-	struct arguments args;
-	struct device *dev; /* that `device` names; NULL: none is named */
-};
-
-static const struct {
+static const struct argument {
 	const char *name;
-	enum argument bit;
+	enum ctl_argument bit;
 	json_type type;
-	size_t at; /* in struct arguments: a const char * */
-} argument_rows[] = {
-	{ "device", ARG_DEVICE, json_type_string, offsetof(struct arguments, device) },
+	size_t at; /* in struct ctl_asked */
+} arguments[] = {
+	{ "device", CTL_DEVICE, json_type_string, offsetof(struct ctl_asked, device) },
+	{ "guest", CTL_GUEST, json_type_string, offsetof(struct ctl_asked, guest) },
+	{ "key", CTL_KEY, json_type_string, offsetof(struct ctl_asked, key) },
+	{ "value", CTL_VALUE, json_type_string, offsetof(struct ctl_asked, value) },
+	{ "config", CTL_CONFIG, json_type_boolean, offsetof(struct ctl_asked, config) },
 };
 
-#define NR_ARGUMENTS (sizeof(argument_rows) / sizeof(argument_rows[0]))
+#define NR_ARGUMENTS (sizeof(arguments) / sizeof(arguments[0]))
 
-/* A text that goes on behind its end means something else than it says. */
-static bool is_whole(struct json_object *text)
+/* A text is one line of something: what is behind a zero, or a control character, is no part of any. */
+static bool is_plain(struct json_object *value)
 {
-	return strlen(json_object_get_string(text)) == (size_t)json_object_get_string_len(text);
-}
+	const char *text = json_object_get_string(value);
 
-static bool take_argument(struct arguments *args, size_t row, struct json_object *value)
-{
-	if (!json_object_is_type(value, argument_rows[row].type) || !is_whole(value))
-		return false;
-	*(const char **)(void *)((char *)args + argument_rows[row].at) =
-		json_object_get_string(value);
-	args->given |= argument_rows[row].bit;
+	for (int i = json_object_get_string_len(value); i > 0; i--, text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
 	return true;
 }
 
-static size_t find_argument(const char *name)
+static bool take_argument(struct ctl_asked *asked, const struct argument *argument,
+			  struct json_object *value)
 {
-	size_t row = 0;
+	void *at = (char *)asked + argument->at;
 
-	while (row < NR_ARGUMENTS && strcmp(argument_rows[row].name, name) != 0)
-		row++;
-	return row;
+	if (!json_object_is_type(value, argument->type))
+		return false;
+	if (argument->type == json_type_boolean)
+		*(bool *)at = json_object_get_boolean(value);
+	else if (is_plain(value))
+		*(const char **)at = json_object_get_string(value);
+	else
+		return false;
+	asked->given |= argument->bit;
+	return true;
+}
+
+static const struct argument *find_argument(const char *name, unsigned int allowed)
+{
+	for (size_t i = 0; i < NR_ARGUMENTS; i++)
+		if (!strcmp(arguments[i].name, name) && arguments[i].bit & allowed)
+			return &arguments[i];
+	return NULL;
+}
+
+/* NULL, or an error. */
+static struct json_object *read_arguments(const struct ctl_command *command,
+					  struct json_object *request, struct ctl_asked *asked)
+{
+	json_object_object_foreach(request, name, value)
+	{
+		const struct argument *argument =
+			find_argument(name, command->needs | command->allows);
+
+		if (!strcmp(name, "command"))
+			continue;
+		if (!argument)
+			return ctl_error("usage", "%s has no argument `%.64s`", command->name,
+					 name);
+		if (!take_argument(asked, argument, value))
+			return ctl_error("usage", "the argument `%s` of %s is not what it must be",
+					 name, command->name);
+	}
+	for (size_t i = 0; i < NR_ARGUMENTS; i++)
+		if (command->needs & ~asked->given & arguments[i].bit)
+			return ctl_error("usage", "%s needs the argument `%s`", command->name,
+					 arguments[i].name);
+	return NULL;
 }
 
 /* --- devices --- */
@@ -123,29 +147,63 @@ static struct found find_devices(const struct ctl_daemon *daemon, const char *na
 }
 
 /* NULL, or an error. */
-static struct json_object *find_device(struct asked *asked)
+static struct json_object *find_device(struct ctl_asked *asked)
 {
-	struct found found = find_devices(asked->daemon, asked->args.device);
+	struct found found = find_devices(asked->daemon, asked->device);
 	struct json_object *error = NULL;
 
 	if (!found.nr)
 		error = ctl_error("no-such-device",
 				  "there is no device `%s`; `pvbackctl list` has them all",
-				  asked->args.device);
+				  asked->device);
 	else if (found.nr > 1)
 		error = ctl_error("ambiguous",
 				  "`%s` may be %s %u/%u or %s %u/%u: name it as KIND/DOMID/NUMBER",
-				  asked->args.device, found.devices[0]->ops->kind,
+				  asked->device, found.devices[0]->ops->kind,
 				  found.devices[0]->domid, found.devices[0]->devid,
 				  found.devices[1]->ops->kind, found.devices[1]->domid,
 				  found.devices[1]->devid);
 	else
 		asked->dev = found.devices[0];
+	if (asked->dev)
+		asked->domid = asked->dev->domid;
 	free(found.devices);
 	return error;
 }
 
-static struct json_object *new_result(void)
+static bool is_guest(const struct device *dev, const char *text)
+{
+	char name[CTL_NAME_MAX], number[16];
+
+	snprintf(number, sizeof(number), "%u", dev->domid);
+	if (!strcmp(text, number))
+		return true;
+	ctl_guest_name(dev->env, dev->domid, name);
+	return !strcmp(text, name);
+}
+
+/* One that has devices. NULL, or an error. */
+static struct json_object *find_guest(struct ctl_asked *asked)
+{
+	struct found found = find_devices(asked->daemon, NULL);
+	bool is_found = false, is_one = true;
+
+	for (size_t i = 0; i < found.nr; i++) {
+		if (!is_guest(found.devices[i], asked->guest))
+			continue;
+		is_one = is_one && (!is_found || asked->domid == found.devices[i]->domid);
+		asked->domid = found.devices[i]->domid;
+		is_found = true;
+	}
+	free(found.devices);
+	if (!is_found)
+		return ctl_error("no-such-device", "there is no guest `%s` that has a device",
+				 asked->guest);
+	return is_one ? NULL
+		      : ctl_error("ambiguous", "`%s` may be more than one domain", asked->guest);
+}
+
+struct json_object *ctl_new_result(void)
 {
 	struct json_object *result = json_object_new_object();
 
@@ -153,9 +211,9 @@ static struct json_object *new_result(void)
 	return result;
 }
 
-static struct json_object *show_devices(struct asked *asked, enum ctl_depth depth)
+static struct json_object *show_devices(struct ctl_asked *asked, enum ctl_depth depth)
 {
-	struct json_object *result = new_result(), *list;
+	struct json_object *result = ctl_new_result(), *list;
 
 	json_add_u64(result, "now_ns", loop_now_ns());
 	list = json_add_list(result, "devices");
@@ -171,17 +229,17 @@ static struct json_object *show_devices(struct asked *asked, enum ctl_depth dept
 	return ctl_result(result);
 }
 
-static struct json_object *run_list(struct asked *asked)
+static struct json_object *run_list(struct ctl_asked *asked)
 {
 	return show_devices(asked, CTL_BRIEF);
 }
 
-static struct json_object *run_show(struct asked *asked)
+static struct json_object *run_show(struct ctl_asked *asked)
 {
 	return show_devices(asked, CTL_WHOLE);
 }
 
-static struct json_object *run_stats(struct asked *asked)
+static struct json_object *run_stats(struct ctl_asked *asked)
 {
 	return show_devices(asked, CTL_BUCKETS);
 }
@@ -189,7 +247,7 @@ static struct json_object *run_stats(struct asked *asked)
 /* --- who serves --- */
 
 struct processes {
-	struct asked *asked;
+	struct ctl_asked *asked;
 	struct json_object *list;
 };
 
@@ -211,10 +269,10 @@ static void add_process(void *user, const struct guests_process *process)
 	json_object_array_add(to->list, ret);
 }
 
-static struct json_object *run_version(struct asked *asked)
+static struct json_object *run_version(struct ctl_asked *asked)
 {
 	const struct ctl_daemon *daemon = asked->daemon;
-	struct json_object *result = new_result();
+	struct json_object *result = ctl_new_result();
 	struct processes processes = { .asked = asked };
 
 	json_add_text(result, "version", PACKAGE_VERSION);
@@ -229,55 +287,31 @@ static struct json_object *run_version(struct asked *asked)
 
 /* --- the commands --- */
 
-static const struct command {
-	const char *name;
-	unsigned int needs, may_have; /* bits of enum argument */
-	struct json_object *(*run)(struct asked *asked);
-} commands[] = {
+static const struct ctl_command own_commands[] = {
 	{ "list", 0, 0, run_list },
-	{ "show", 0, ARG_DEVICE, run_show },
-	{ "stats", 0, ARG_DEVICE, run_stats },
+	{ "show", 0, CTL_DEVICE, run_show },
+	{ "stats", 0, CTL_DEVICE, run_stats },
 	{ "version", 0, 0, run_version },
+	{ 0 },
 };
 
-static const struct command *find_command(const char *name)
-{
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
-	return NULL;
-}
+static const struct ctl_command *const tables[] = { own_commands, ctl_change_commands,
+						    ctl_watch_commands };
 
-/* NULL, or an error. */
-static struct json_object *read_arguments(const struct command *command,
-					  struct json_object *request, struct arguments *ret)
+static const struct ctl_command *find_command(const char *name)
 {
-	json_object_object_foreach(request, name, value)
-	{
-		size_t row = find_argument(name);
-
-		if (!strcmp(name, "command"))
-			continue;
-		if (row == NR_ARGUMENTS ||
-		    !(argument_rows[row].bit & (command->needs | command->may_have)))
-			return ctl_error("usage", "%s has no argument `%.64s`", command->name,
-					 name);
-		if (!take_argument(ret, row, value))
-			return ctl_error("usage", "the argument `%s` of %s is not of its type",
-					 name, command->name);
-	}
-	for (size_t row = 0; row < NR_ARGUMENTS; row++)
-		if (command->needs & ~ret->given & argument_rows[row].bit)
-			return ctl_error("usage", "%s needs the argument `%s`", command->name,
-					 argument_rows[row].name);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (const struct ctl_command *command = tables[i]; command->name; command++)
+			if (!strcmp(command->name, name))
+				return command;
 	return NULL;
 }
 
 struct json_object *ctl_command(void *user, struct ctl_client *client, struct json_object *request)
 {
-	struct asked asked = { .daemon = user, .client = client };
+	struct ctl_asked asked = { .daemon = user, .client = client };
 	struct json_object *name, *error;
-	const struct command *command;
+	const struct ctl_command *command;
 
 	if (!json_object_object_get_ex(request, "command", &name) ||
 	    !json_object_is_type(name, json_type_string))
@@ -286,8 +320,10 @@ struct json_object *ctl_command(void *user, struct ctl_client *client, struct js
 	if (!command)
 		return ctl_error("unknown-command", "pvbackd %s knows no command `%.64s`",
 				 PACKAGE_VERSION, json_object_get_string(name));
-	error = read_arguments(command, request, &asked.args);
-	if (!error && asked.args.device)
+	error = read_arguments(command, request, &asked);
+	if (!error && asked.device)
 		error = find_device(&asked);
+	if (!error && asked.guest)
+		error = find_guest(&asked);
 	return error ? error : command->run(&asked);
 }

@@ -56,6 +56,7 @@ struct device_ops {
 	size_t size;      /* of the kind's own struct, whose first member is struct device */
 	const char *kernel_module; /* the kernel's backend for it */
 	const char *name_key; /* of our directory: what its admin calls it, beside its number */
+	const char *section;  /* that pvbackd.conf has for one: "disk" */
 	const char *number_prefix; /* before its number, where that alone is no name: "vif"; NULL */
 	/* What an admin may choose for it: options.h has the tables of the configuration. */
 	const struct key *keys, *own_keys; /* of the configuration; of our own directory */
@@ -103,6 +104,7 @@ struct device_ops {
 	void (*ask_flow)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
 	bool (*left)(struct device *dev);
+	bool holds; /* what the medium fails may wait for an admin's `retry` */
 	/* A key of our own directory changed (rate, ...); `key` is NULL: the configuration did. May be NULL. */
 	void (*changed)(struct device *dev, const char *key);
 	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */

@@ -965,6 +965,17 @@ void guests_each(struct guests *guests,
 	}
 }
 
+pid_t guests_restart(struct guests *guests, uint32_t domid)
+{
+	struct guest_link *g = find_exact(guests, domid);
+
+	if (!g || is_thread(g) || !g->socket)
+		return -ENOENT;
+	g->ending = true;
+	send_plain(g, MESSAGE_END);
+	return g->process.pid;
+}
+
 pid_t guests_pid(const struct device *dev)
 {
 	const struct guest_link *g = dev->served_by;

@@ -57,6 +57,8 @@ struct guests_process {
 };
 void guests_each(struct guests *guests,
 		 void (*each)(void *user, const struct guests_process *process), void *user);
+/* Have that guest's process let go of its rings and end; the next takes them up. Its number, or -ENOENT. */
+pid_t guests_restart(struct guests *guests, uint32_t domid);
 /* Who serves a device's rings: ourselves, with isolation = none; 0: nobody. */
 pid_t guests_pid(const struct device *dev);
 

@@ -23,7 +23,9 @@
 #include "blkback/medium_lock.h"
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
+#include "control/config_file.h"
 #include "control/ctl_commands.h"
+#include "control/events.h"
 #include "control/leftover.h"
 #include "core/dump.h"
 #include "core/log.h"
@@ -121,12 +123,15 @@ static void apply_options(const struct options *options)
 	trace_set(&options->trace);
 }
 
-static void reload(struct daemon *daemon)
+static int reload(void *user, struct config_faults *ret_faults)
 {
-	if (options_reload(daemon->argc, daemon->argv, &daemon->options)) {
+	struct daemon *daemon = user;
+
+	if (options_reload(daemon->argc, daemon->argv, &daemon->options, ret_faults)) {
+		config_faults_log(ret_faults);
 		log_error("the configuration is not taken over, and what was in force stays; when "
 			  "it is put right: systemctl reload pvbackd");
-		return;
+		return -EINVAL;
 	}
 	apply_options(&daemon->options);
 	if (daemon->guests)
@@ -134,6 +139,14 @@ static void reload(struct daemon *daemon)
 	if (daemon->registry)
 		registry_retune(daemon->registry);
 	log_info("the configuration has been read again");
+	return 0;
+}
+
+static int check(void *user, struct config_faults *ret_faults)
+{
+	struct daemon *daemon = user;
+
+	return options_check(daemon->argc, daemon->argv, ret_faults);
 }
 
 /* --- signals --- */
@@ -142,6 +155,7 @@ static void signal_came(void *user, uint32_t events)
 {
 	struct daemon *daemon = user;
 	struct signalfd_siginfo info;
+	struct config_faults faults;
 
 	(void)events;
 	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
@@ -151,7 +165,8 @@ static void signal_came(void *user, uint32_t events)
 		dump_all(daemon);
 		return;
 	case SIGHUP:
-		reload(daemon);
+		reload(daemon, &faults);
+		config_faults_free(&faults);
 		return;
 	case SIGUSR2:
 		return;
@@ -426,7 +441,10 @@ static void start_ctl(struct daemon *daemon)
 	daemon->asked = (struct ctl_daemon){ .env = &daemon->env,
 					     .registry = daemon->registry,
 					     .options = &daemon->options,
-					     .started_ns = loop_now_ns() };
+					     .started_ns = loop_now_ns(),
+					     .check = check,
+					     .reload = reload,
+					     .user = daemon };
 	err = ctl_new(&setup, &daemon->ctl);
 	if (err)
 		log_error("the admin's socket %s/ctl cannot be made, and pvbackctl has nobody to "
@@ -573,6 +591,7 @@ int main(int argc, char **argv)
 		return opener_serve(openings);
 	if (log_journal_is_stderr())
 		log_set_sink(log_journal_send);
+	log_set_listener(events_hear);
 	if (guest_main_is_meant(argc, argv))
 		return guest_main(argc, argv, planes, guest_kinds);
 	switch (options_parse(argc, argv, &daemon.options)) {

@@ -271,8 +271,8 @@ static enum options_result load(int argc, char *const *argv, struct options *opt
 	result = scan_early(argc, argv, &args, early);
 	if (result != OPTIONS_RUN)
 		return result;
-	*faults = config_read(options, early->config ? early->config : DEFAULT_CONFIG_FILE,
-			      early->config != NULL);
+	options->config = early->config ? early->config : DEFAULT_CONFIG_FILE;
+	config_read(options, options->config, early->config != NULL, faults);
 	result = apply_argv(argc, argv, &args, options);
 	if (!*options->vif.pcap_dir)
 		memcpy(options->vif.pcap_dir, options->runtime_dir, sizeof(options->runtime_dir));
@@ -287,6 +287,7 @@ enum options_result options_parse(int argc, char *const *argv, struct options *r
 	struct options options;
 	enum options_result result = load(argc, argv, &options, &early, &faults);
 
+	config_faults_log(&faults);
 	if (result == OPTIONS_RUN && (early.check ? faults.nr > 0 : faults.vital))
 		result = OPTIONS_WRONG;
 	if (result == OPTIONS_RUN && early.check) {
@@ -295,12 +296,14 @@ enum options_result options_parse(int argc, char *const *argv, struct options *r
 	}
 	if (result != OPTIONS_RUN) {
 		options_free(&options);
+		config_faults_free(&faults);
 		return result;
 	}
 	if (faults.nr)
 		log_error("the configuration has %u fault%s, and what is wrong in it is left out. "
 			  "When that is put right: systemctl reload pvbackd",
 			  faults.nr, faults.nr == 1 ? "" : "s");
+	config_faults_free(&faults);
 	*ret_options = options;
 	return OPTIONS_RUN;
 }
@@ -334,17 +337,37 @@ static void take_changes(const struct options_part *part, const struct options *
 	}
 }
 
-int options_reload(int argc, char *const *argv, struct options *options)
+/* 0 with *ret, which is the caller's; -EINVAL when something is wrong. */
+static int load_again(int argc, char *const *argv, struct options *ret,
+		      struct config_faults *ret_faults)
 {
 	struct early early = { 0 };
-	struct config_faults faults = { 0 };
+
+	*ret_faults = (struct config_faults){ 0 };
+	if (load(argc, argv, ret, &early, ret_faults) == OPTIONS_RUN && !ret_faults->nr)
+		return 0;
+	options_free(ret);
+	return -EINVAL;
+}
+
+int options_check(int argc, char *const *argv, struct config_faults *ret_faults)
+{
+	struct options options;
+	int err = load_again(argc, argv, &options, ret_faults);
+
+	if (!err)
+		options_free(&options);
+	return err;
+}
+
+int options_reload(int argc, char *const *argv, struct options *options,
+		   struct config_faults *ret_faults)
+{
 	struct options fresh;
 	char dir[PATH_MAX];
 
-	if (load(argc, argv, &fresh, &early, &faults) != OPTIONS_RUN || faults.nr) {
-		options_free(&fresh);
+	if (load_again(argc, argv, &fresh, ret_faults))
 		return -EINVAL;
-	}
 	if (realpath(fresh.runtime_dir, dir)) /* as the daemon knows it */
 		strncpy(fresh.runtime_dir, dir, sizeof(fresh.runtime_dir));
 	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)

@@ -24,6 +24,8 @@
 /* Bits of `serve`: the kinds of devices, in the order of main.c's table. */
 enum { SERVE_VBD = 1, SERVE_VBD3 = 2, SERVE_VIF = 4, SERVE_ALL = 7 };
 
+struct config_faults;
+
 struct options {
 	uint32_t nr_workers; /* 0: one per CPU, at most four */
 	enum log_level log_level;
@@ -33,6 +35,7 @@ struct options {
 	uint32_t guest_uid; /* of guests' processes: this + domid; 0: our own */
 	bool confine;       /* these */
 	char runtime_dir[PATH_MAX];
+	const char *config;       /* borrowed: the file; what is in CONFIG.d counts, too */
 	struct disk_options disk; /* for disks and NICs that say nothing else */
 	struct vif_options vif;
 	struct settings settings; /* of single guests and devices; owned */
@@ -64,9 +67,12 @@ enum options_result options_parse(int argc, char *const *argv, struct options *r
 
 /*
  * Read the configuration again, under the same argv, and take over what needs no restart; the rest is named in the log.
- * -EINVAL, with nothing changed, when anything in it is wrong: the log says what.
+ * -EINVAL, with nothing changed, when anything in it is wrong: `ret_faults` (config_file.h), the caller's, has what.
  */
-int options_reload(int argc, char *const *argv, struct options *options);
+int options_reload(int argc, char *const *argv, struct options *options,
+		   struct config_faults *ret_faults);
+/* The same, and nothing is taken over. */
+int options_check(int argc, char *const *argv, struct config_faults *ret_faults);
 
 void options_free(struct options *options); /* idempotent */
 

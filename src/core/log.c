@@ -30,6 +30,7 @@ struct line {
 
 static _Atomic enum log_level log_level = LOG_LEVEL_INFO;
 static log_sink_fn sink; /* NULL: standard error */
+static log_sink_fn listener;
 
 /* Between those who have something to say and the thread that writes it. */
 static struct {
@@ -55,6 +56,11 @@ void log_set_level(enum log_level level)
 void log_set_sink(log_sink_fn fn)
 {
 	sink = fn;
+}
+
+void log_set_listener(log_sink_fn fn)
+{
+	listener = fn;
 }
 
 bool log_enabled(enum log_level level)
@@ -270,6 +276,8 @@ static void say(struct line *line)
 	int saved = errno;
 
 	pthread_mutex_lock(&waiting.lock);
+	if (listener && !line->raw && line->level < LOG_LEVEL_DEBUG)
+		listener(line->level, line->text, line->who_len, line->notice);
 	if (waiting.mode == HAND_OVER) {
 		bool raw = line->raw;
 

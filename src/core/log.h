@@ -39,6 +39,12 @@ typedef void (*log_sink_fn)(enum log_level level, const char *text, size_t who_l
 			    const char *notice);
 void log_set_sink(log_sink_fn fn);
 
+/*
+ * Hear of each line but traces and debug, as a sink does, from any thread: `fn` must not wait, and says nothing itself.
+ * Call once, before any thread exists.
+ */
+void log_set_listener(log_sink_fn fn);
+
 /* Start the thread; before it lines are written by their callers. 0 or -errno. */
 int log_start(void);
 /* The last words: wait until all is written, but a second at most. Idempotent. */

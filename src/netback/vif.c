@@ -781,6 +781,7 @@ const struct device_ops vif_device_ops = {
 	.kind = "vif",
 	.kernel_module = "xen-netback",
 	.name_key = "mac",
+	.section = "vif",
 	.number_prefix = "vif",
 	.keys = vif_keys,
 	.own_keys = vif_own_keys,

@@ -140,10 +140,130 @@ nonsense() {
 	stop_daemon
 }
 
+# set_key KEY VALUE [,"config":true]
+set_key() { echo "{\"command\":\"set\",\"device\":\"$dom/xvda\",\"key\":\"$1\",\"value\":\"$2\"${3-}}"; }
+unset_key() { echo "{\"command\":\"unset\",\"device\":\"$dom/xvda\",\"key\":\"$1\"${2-}}"; }
+key_is() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/$1" 2>/dev/null || echo none)" = "$2" ]; }
+
+setting() {
+	start_daemon
+	connected_guest
+	answer_is /ok true "$(set_key iops 5k)"
+	key_is iops 5k || fail "it is not in xenstore"
+	setting_is iops 5000 xenstore
+	answer_is /code bad-value "$(set_key iops many)"
+	ask "$(set_key iops many)" /error | grep -q "it takes a number from 0 to" || fail "$(ask "$(set_key iops many)")"
+	ask "$(set_key iosp 5)" /error | grep -q "is it .iops.?" || fail "$(ask "$(set_key iosp 5)")"
+	setting_is iops 5000 xenstore
+	answer_is /result/note "this holds when the device connects the next time" "$(set_key cache-mode writeback)"
+	answer_is /ok true "$(unset_key iops)"
+	key_is iops none || fail "it is in xenstore still"
+	setting_is iops 0 default
+	answer_is /result/note "it was not set" "$(unset_key iops)"
+	answer_is /code usage '{"command":"set","device":"'"$dom"'/xvda","key":"iops"}'
+	answer_is /code usage "$(set_key iops '5\\n')"
+	end_guest
+	stop_daemon
+}
+
+# In a file of its own beside the others, over a reboot; with a slip in any of them nothing is changed.
+lasting() {
+	_drop_in=$XENSIM_DIR/conf.d/90-pvbackctl.conf
+	configure "iops = 900" "[disk guest/xvdb]" "iops = 7"
+	start_daemon --config="$XENSIM_DIR/conf"
+	connected_guest
+	setting_is iops 900 configuration
+	answer_is /result/file "$_drop_in" "$(set_key iops 5000 ',"config":true')"
+	answer_is /ok true "$(set_key bps 1G ',"config":true')"
+	answer_is /ok true "$(set_key iops 6000 ',"config":true')"
+	printf '%s\n' "iops = 6000" "bps = 1G" >"$XENSIM_DIR/wanted"
+	sed '1,/^\[disk guest\/xvda\]$/d' "$_drop_in" | cmp - "$XENSIM_DIR/wanted" || fail "$(cat "$_drop_in")"
+	end_guest
+	connected_guest
+	setting_is iops 6000 configuration
+	echo "bps = much" >>"$XENSIM_DIR/conf"
+	answer_is /code failed "$(set_key iops 7000 ',"config":true')"
+	grep -q 6000 "$_drop_in" || fail "$(cat "$_drop_in")"
+	setting_is iops 6000 configuration
+	configure "iops = 900"
+	answer_is /code bad-value "$(set_key iops -1 ',"config":true')"
+	answer_is /ok true "$(unset_key iops ',"config":true')"
+	! grep -q iops "$_drop_in" || fail "$(cat "$_drop_in")"
+	setting_is iops 900 configuration
+	end_guest
+	stop_daemon
+	rm -r "$XENSIM_DIR/conf.d"
+}
+
+a_wrong_file() {
+	configure "iops = 900"
+	start_daemon --config="$XENSIM_DIR/conf"
+	answer_is /result/errors '[]' '{"command":"check"}'
+	configure "iops = 800" "bps = much"
+	ask '{"command":"check"}' /result/errors/0/file /result/errors/0/line /result/errors/0/key /result/errors/0/value |
+		xargs >"$XENSIM_DIR/fault"
+	[ "$(cat "$XENSIM_DIR/fault")" = "$XENSIM_DIR/conf 2 bps much" ] || fail "$(cat "$XENSIM_DIR/fault")"
+	answer_is /result/reloaded false '{"command":"reload"}'
+	connected_guest
+	setting_is iops 900 configuration
+	configure "iops = 800"
+	answer_is /result/reloaded true '{"command":"reload"}'
+	setting_is iops 800 configuration
+	end_guest
+	stop_daemon
+}
+
+# The next process goes on with the figures at 0; the guest has noticed nothing.
+restarting() {
+	start_daemon
+	connected_guest
+	if is_isolated; then
+		_was=$(pvb_guest_pid "$dom")
+		answer_is /code no-such-device '{"command":"restart","guest":"nobody"}'
+		ask '{"command":"restart","guest":"guest"}' /ok /result/was /result/pid | xargs >"$XENSIM_DIR/restarted"
+		[ "$(cat "$XENSIM_DIR/restarted")" = "true $_was $(pvb_guest_pid "$dom")" ] || fail "$(cat "$XENSIM_DIR/restarted")"
+		[ "$_was" != "$(pvb_guest_pid "$dom")" ] || fail "it is the same"
+		answer_is "$first/attached" true "$(about show "$dom/xvda")"
+	else
+		answer_is /code unsupported '{"command":"restart","guest":"guest"}'
+	fi
+	end_guest
+	stop_daemon
+}
+
+draining() {
+	start_daemon
+	connected_guest
+	answer_is /ok true '{"command":"drain","guest":"guest"}'
+	answer_is /ok true "$(about drain "$dom/xvda")"
+	answer_is /code usage '{"command":"drain"}'
+	end_guest
+	stop_daemon
+}
+
+what_changed() {
+	start_daemon
+	connected_guest
+	ask "$(set_key iops 500)" >/dev/null
+	ask '{"command":"events"}' /result/events | tr '{' '\n' >"$XENSIM_DIR/events"
+	grep -q '"device":"guest/xvda","level":"info","text":"connected"' "$XENSIM_DIR/events" || fail "$(cat "$XENSIM_DIR/events")"
+	grep -q '"text":"an admin sets .iops. to 500"' "$XENSIM_DIR/events" || fail "$(cat "$XENSIM_DIR/events")"
+	end_guest
+	ask '{"command":"events"}' /result/events | grep -q "\"device\":\"vbd $dom/51712\",\"level\":\"info\",\"text\":\"removed\"" ||
+		fail "$(ask '{"command":"events"}')"
+	stop_daemon
+}
+
 test_case "the socket is for root alone" is_for_root_alone
 test_case "a device goes by its guest's name, its own, and its numbers" all_names
 test_case "what is set is shown, and where it comes from" settings_and_limits
 test_case "the figures are those of whoever serves it" its_figures
 test_case "who serves whom, of which version" who_serves
 test_case "what is no request is answered in words" nonsense
+test_case "a key is set and unset at once, and a bad value is refused with what is allowed" setting
+test_case "what is set lastingly is in a file, and holds when the guest comes again" lasting
+test_case "a wrong configuration is told fault by fault, and changes nothing" a_wrong_file
+test_case "a guest's process is replaced, and the guest is served on" restarting
+test_case "drained is what the medium has given back" draining
+test_case "what changed of late is told, with the device" what_changed
 exit "$failed"

@@ -40,6 +40,11 @@ prerm_says 0 upgrade 0.2
 PVBACKD_REMOVE=anyway prerm_says 0 remove
 rm -rf "$PVBACKD_RUNTIME_DIR"
 
+# What pvbackctl sets lastingly can be written, and nothing else in /etc.
+grep -qx "ReadWritePaths=-/.*/pvbackd.conf.d" "$unit" || {
+	echo "pvbackd.service keeps pvbackd.conf.d read-only"; status=1
+}
+
 # A reload is checked first, and so is the configuration that an upgrade restarts into.
 grep "^ExecReload=" "$unit" | tr '\n' ' ' | grep -q "^ExecReload=[^ ]*/pvbackd --check-config ExecReload=/bin/kill -HUP .MAINPID " || {
 	echo "pvbackd.service does not check before it reloads"; status=1

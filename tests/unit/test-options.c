@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/config_file.h"
 #include "control/options.h"
 #include "netback/filter.h"
 #include "netback/quirks.h"
@@ -274,9 +275,32 @@ static void a_section_holds_for_its_guest_or_device(void **state)
 static int reload_text(struct options *options, const char *text)
 {
 	char *argv[] = { (char *)"pvbackd", config_arg, (char *)"--rx-drain-timeout=7", NULL };
+	struct config_faults faults;
+	int err;
 
 	write_file("conf", text);
-	return options_reload(3, argv, options);
+	err = options_reload(3, argv, options, &faults);
+	config_faults_log(&faults);
+	config_faults_free(&faults);
+	return err;
+}
+
+static void a_fault_is_told_in_its_parts(void **state)
+{
+	char *argv[] = { (char *)"pvbackd", config_arg, NULL };
+	struct config_faults faults;
+
+	(void)state;
+	write_file("conf", "iops = 5\nbps = many\n[disk web]\n");
+	CHECK(options_check(2, argv, &faults) == -EINVAL && faults.nr == 2 && !faults.vital);
+	CHECK(!strcmp(faults.list[0].file, strchr(config_arg, '=') + 1));
+	CHECK(faults.list[0].line == 2 && faults.list[1].line == 3);
+	CHECK(!strcmp(faults.list[0].key, "bps") && !strcmp(faults.list[0].value, "many"));
+	CHECK(strstr(faults.list[0].text, "a number from") && !faults.list[1].key);
+	config_faults_free(&faults);
+	config_faults_free(&faults);
+	write_file("conf", "iops = 5\n");
+	CHECK(options_check(2, argv, &faults) == 0 && faults.nr == 0);
 }
 
 static void it_is_read_again_as_a_whole_or_not_at_all(void **state)
@@ -422,6 +446,7 @@ int main(void)
 		with_dir(what_has_no_safe_default_is_not_served_without),
 		with_dir(drop_ins_come_after_the_file_by_their_names),
 		with_dir(a_section_holds_for_its_guest_or_device),
+		with_dir(a_fault_is_told_in_its_parts),
 		with_dir(it_is_read_again_as_a_whole_or_not_at_all),
 		with_dir(only_a_plain_file_is_a_configuration),
 		with_dir(a_line_that_is_too_long_is_left_out),

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The part of the configuration that pvbackctl writes: CONFIG.d/90-pvbackctl.conf. An admin may edit it, too: what is
+ * not changed stays as it is.
+ */
+#ifndef PVB_DROP_IN_H
+#define PVB_DROP_IN_H
+
+#include <stddef.h>
+
+/* "CONFIG.d/90-pvbackctl.conf" */
+void drop_in_path(const char *config, char *buf, size_t size);
+
+/*
+ * Set KEY in [SECTION] of the file, or take it away (VALUE is NULL); the file is replaced as a whole. 0; -ENOENT when
+ * there was nothing to be taken away; or -errno with the file as it was.
+ */
+int drop_in_set(const char *path, const char *section, const char *key, const char *value);
+
+#endif
