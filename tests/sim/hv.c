@@ -67,7 +67,9 @@ static int client_hello(struct hv_client *c, uint32_t domid, bool is_vcpu)
 	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++) {
 		if (shm->client[i].used)
 			continue;
-		c->id = ++c->hv->next_generation % 0x3fffff * SIM_MAX_CLIENTS + i;
+		c->id = ++c->hv->next_generation % (UINT32_MAX / SIM_MAX_CLIENTS) *
+				SIM_MAX_CLIENTS +
+			i;
 		shm->client[i] = (struct sim_client){
 			.domid = domid, .used = true, .pid = c->pid, .id = c->id
 		};
@@ -254,17 +256,21 @@ static int client_events(struct hv_client *c)
 	return pair[1];
 }
 
-static struct sim_dom *slot_free(struct sim_shm *shm)
+/* Where sim_dom_find() looks first, if it can be. */
+static struct sim_dom *slot_free(struct sim_shm *shm, uint32_t domid)
 {
-	for (uint32_t i = 1; i < SIM_MAX_DOMS; i++)
-		if (shm->dom[i].state == SIM_DOM_FREE)
-			return &shm->dom[i];
+	for (uint32_t i = 0; i < SIM_MAX_DOMS; i++) {
+		struct sim_dom *d = &shm->dom[(domid + i) % SIM_MAX_DOMS];
+
+		if (d->state == SIM_DOM_FREE)
+			return d;
+	}
 	return NULL;
 }
 
 static int dom_create(struct hv *hv, uint32_t nr_pages, bool hvm, uint32_t *ret_domid)
 {
-	struct sim_dom *d = slot_free(hv->shm);
+	struct sim_dom *d = slot_free(hv->shm, hv->next_domid + 1);
 	uint64_t at;
 
 	if (!nr_pages || nr_pages > SIM_MAX_PAGES)

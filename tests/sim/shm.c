@@ -74,13 +74,18 @@ void sim_shm_detach(struct sim_shm *shm)
 		munmap(shm, SIM_MEM_BYTES);
 }
 
+static bool is_slot_of(const struct sim_dom *d, uint32_t domid)
+{
+	return __atomic_load_n(&d->state, __ATOMIC_ACQUIRE) != SIM_DOM_FREE && d->domid == domid;
+}
+
+/* A domain has the slot of its number, unless another one has it. */
 struct sim_dom *sim_dom_find(struct sim_shm *shm, uint32_t domid)
 {
 	for (uint32_t i = 0; i < SIM_MAX_DOMS; i++) {
-		struct sim_dom *d = &shm->dom[i];
+		struct sim_dom *d = &shm->dom[(domid + i) % SIM_MAX_DOMS];
 
-		if (__atomic_load_n(&d->state, __ATOMIC_ACQUIRE) != SIM_DOM_FREE &&
-		    d->domid == domid)
+		if (is_slot_of(d, domid))
 			return d;
 	}
 	return NULL;
@@ -148,6 +153,7 @@ int sim_grant_pin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, uint32
 	e = &sim_dom_grants(shm, dom)[ref];
 	status = entry_claim(e, user, write, dom->pins[ref] != 0);
 	if (status == GNTST_okay) {
+		dom->nr_pins++;
 		dom->pins[ref]++;
 		dom->write_pins[ref] += write;
 	}
@@ -179,14 +185,14 @@ void sim_grant_unpin(struct sim_shm *shm, struct sim_dom *dom, uint32_t ref, boo
 	dom->pins[ref]--;
 	dom->write_pins[ref] -= write;
 	drop_unused(dom, &sim_dom_grants(shm, dom)[ref], ref);
+	dom->nr_pins--;
 }
 
-void sim_grants_recount(struct sim_shm *shm, struct sim_dom *dom)
+static void recount(struct sim_shm *shm, struct sim_dom *dom)
 {
 	grant_entry_v1_t *grants = sim_dom_grants(shm, dom);
 	uint32_t slot = sim_dom_slot(shm, dom);
 
-	sim_lock(&dom->lock);
 	memset(dom->pins, 0, sizeof(dom->pins));
 	memset(dom->write_pins, 0, sizeof(dom->write_pins));
 	for (uint32_t i = 1; i < SIM_MAX_MAPS; i++) {
@@ -199,5 +205,13 @@ void sim_grants_recount(struct sim_shm *shm, struct sim_dom *dom)
 	}
 	for (uint32_t ref = 0; ref < SIM_NR_GRANTS; ref++)
 		drop_unused(dom, &grants[ref], ref);
+	dom->nr_pins = dom->nr_maps;
+}
+
+void sim_grants_recount(struct sim_shm *shm, struct sim_dom *dom)
+{
+	sim_lock(&dom->lock);
+	if (dom->nr_pins != dom->nr_maps)
+		recount(shm, dom);
 	sim_unlock(&dom->lock);
 }

@@ -20,14 +20,14 @@
 #include <xen/grant_table.h>
 
 #define SIM_PAGE_SIZE   4096u
-#define SIM_MAX_DOMS    32u
+#define SIM_MAX_DOMS    320u
 #define SIM_MAX_PORTS   1024u
 #define SIM_NR_GRANTS   32768u /* 64 frames of 512, Xen's default limit */
 #define SIM_MAX_PAGES   32768u /* 128 MiB a domain */
 #define SIM_MAX_MAPS    65536u
-#define SIM_MAX_CLIENTS 1024u
+#define SIM_MAX_CLIENTS 4096u
 #define SIM_DOM_BYTES   (SIM_NR_GRANTS * 8ul + (unsigned long)SIM_MAX_PAGES * SIM_PAGE_SIZE)
-#define SIM_HDR_BYTES   (16ul << 20)
+#define SIM_HDR_BYTES   (160ul << 20)
 #define SIM_MEM_BYTES   (SIM_HDR_BYTES + SIM_MAX_DOMS * SIM_DOM_BYTES)
 #define SIM_MAGIC       0x78656e73696d3031ull
 
@@ -60,6 +60,7 @@ struct sim_dom {
 	uint32_t shutdown_reason; /* SHUTDOWN_* of xen/sched.h */
 	uint32_t nr_pages;
 	uint32_t nr_maps; /* grants of this domain mapped by others now */
+	uint32_t nr_pins; /* the same, unless a copy is under way or was never ended */
 	uint8_t handle[16];
 	struct sim_port port[SIM_MAX_PORTS];
 	uint32_t pins[SIM_NR_GRANTS];         /* mappings and copies now */
