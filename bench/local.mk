@@ -7,7 +7,9 @@ bench_programs = \
 	bench/xen/domcpu \
 	bench/xen/tcprr
 EXTRA_PROGRAMS = $(bench_programs)
-CLEANFILES += $(bench_programs)
+CLEANFILES += $(bench_programs) bench/lib/callgrind.so
+bench/lib/callgrind.so: bench/lib/callgrind.c src/guest/main.h
+	$(AM_V_CCLD)$(MKDIR_P) bench/lib && $(sim_so_link) -I$(srcdir)/src -o $@ $(srcdir)/bench/lib/callgrind.c -ldl
 bench_net_framegen_SOURCES = bench/net/framegen.c
 bench_net_tapjoin_SOURCES = bench/net/tapjoin.c
 bench_xen_domcpu_SOURCES = bench/xen/domcpu.c
@@ -22,6 +24,7 @@ EXTRA_DIST += \
 	bench/host-net \
 	bench/scale-vifs \
 	bench/lib/callgrind-objects \
+	bench/lib/callgrind.c \
 	bench/lib/common.sh \
 	bench/lib/report \
 	bench/lib/sim.sh \
@@ -37,7 +40,7 @@ EXTRA_DIST += \
 	bench/xen/xen-net.sh
 
 .PHONY: bench bench-xen bench-programs
-bench-programs: $(bench_programs)
+bench-programs: $(bench_programs) bench/lib/callgrind.so
 bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)

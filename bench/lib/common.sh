@@ -22,7 +22,7 @@ need_programs() {
 bench_usage() {
 	cat <<-END
 		usage: bench/$NAME [OPTION...]
-		${usage_more:-}
+		${usage_more:-}${sim_usage:-}
 		  --build DIR     the build folder (default: the current one)
 		  --destdir DIR   measure the installed program in DIR (default: the built one)
 		  --rounds N      alternations of each case (default $rounds)
@@ -45,7 +45,11 @@ bench_options() {
 		--only) only=$2 ;;
 		--out) out=$2 ;;
 		--help) bench_usage; exit 0 ;;
-		*) taken=0; own_option "$@" || taken=$? ;;
+		*)
+			taken=0
+			own_option "$@" || taken=$?
+			[ "$taken" -gt 0 ] || sim_option "$@" || taken=$?
+			;;
 		esac
 		if [ "$taken" -eq 0 ] || [ $# -lt "$taken" ]; then
 			bench_usage >&2
@@ -60,6 +64,7 @@ bench_options() {
 	samples=$out/$NAME.txt
 }
 [ "$(type -t own_option)" = function ] || own_option() { return 0; }
+sim_option() { return 0; }
 
 # wanted CASE: --only names it
 # shellcheck disable=SC2053

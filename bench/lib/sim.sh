@@ -3,7 +3,18 @@
 #
 # The daemon on the simulated machine, for the benchmarks that need no Xen.
 
-daemon_options=(--isolation=none) # what it costs is counted of one process; and more of them
+daemon_options=() # of every daemon
+isolation=guest   # whose rings a process serves; see pvbackd(8)
+against=''        # the build folder of another pvbackd, which takes turns with this one
+sim_usage='
+  --isolation=guest|none  a process for each guest (default), or one for all'
+
+# sim_option OPTION...: those that all of them have
+sim_option() {
+	case $1 in
+	--isolation=guest | --isolation=none) isolation=${1#*=}; return 1 ;;
+	esac
+}
 
 # sim_enter ARG...: runs the benchmark again inside a fresh machine; returns there
 sim_enter() {
@@ -16,12 +27,20 @@ sim_enter() {
 	hv=$XENSIM_HV
 }
 
+# daemon_of WHO: whose daemon is started from now on: "pvbackd", or "before", which is the other build's and need not
+# know --isolation
+daemon_of() {
+	program=$daemon_program program_options=(--isolation="$isolation")
+	[ "$1" = pvbackd ] || program=$against/pvbackd program_options=()
+}
+
 # daemon_start [COMMAND...]: as $daemon, under the command when there is one
 daemon_start() {
 	local log=$XENSIM_DIR/daemon.log
+	[ -n "${program:-}" ] || daemon_of pvbackd
 	mkdir -p "$XENSIM_DIR/run"
 	: >"$log"
-	"$@" "$daemon_program" --runtime-dir="$XENSIM_DIR/run" "${daemon_options[@]}" >>"$log" 2>&1 &
+	"$@" "$program" --runtime-dir="$XENSIM_DIR/run" "${program_options[@]}" "${daemon_options[@]}" >>"$log" 2>&1 &
 	daemon=$!
 	until grep -q ' serves with ' "$log"; do
 		kill -0 "$daemon" 2>/dev/null || die "the daemon does not start: $(tail -n 1 "$log")"
@@ -29,23 +48,73 @@ daemon_start() {
 	done
 }
 
-daemon_stop() {
-	kill "$daemon"
-	wait "$daemon" || say "the daemon ended with status $?"
+# daemon_under_callgrind FILE: and what serves a guest's rings writes there what it executes
+daemon_under_callgrind() {
+	if [ "$program" != "$daemon_program" ] || [ "$isolation" = none ]; then
+		daemon_start valgrind -q --tool=callgrind --callgrind-out-file="$1"
+		return
+	fi
+	[ -e "$build/bench/lib/callgrind.so" ] || die "its programs are not built there: make bench-programs"
+	program_options+=(--confine=no)
+	daemon_start env BENCH_CALLGRIND="$1" LD_PRELOAD="$build/bench/lib/callgrind.so"
 }
 
-# cpu_ns PID: what all its threads have used
-cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ n += $1 } END { print n }'; }
+daemon_stop() {
+	local pid pids
+	pids=$(guest_pids)
+	kill -INT "$daemon" # the guests' processes end, too
+	wait "$daemon" || say "the daemon ended with status $?"
+	for pid in $pids; do # which may take longer
+		while [ -e "/proc/$pid" ]; do sleep 0.02; done
+	done
+}
 
-# wait_ns PID: what its threads have waited for a processor while they could run
-wait_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ n += $2 } END { print n }'; }
+# hold_process GUEST: a disk that it leaves alone, so that one process serves it all the time
+hold_process() {
+	truncate -s 1M "$XENSIM_DIR/idle"
+	xensim-xl block-attach "$1" "$XENSIM_DIR/idle" xvdp
+	[ -p "$XENSIM_DIR/stay" ] || mkfifo "$XENSIM_DIR/stay"
+	simidle "$1" $((51712 + 16 * 15)) 1 <>"$XENSIM_DIR/stay" >"$XENSIM_DIR/holder.log" 2>&1 &
+	holder=$!
+	until grep -qs idle "$XENSIM_DIR/holder.log"; do sleep 0.02; done
+}
 
-# count_syscalls PID FILE COMMAND...: runs the command; leaves the number of the process's system calls in
+# guest_ends GUEST: which had its process held
+guest_ends() {
+	kill "$holder"
+	xensim-xl destroy "$1"
+}
+
+# guest_pids: the processes that the daemon has started
+guest_pids() { pgrep -P "$daemon" -x pvbackd-guest || :; }
+
+# daemon_pids: its own, and theirs
+daemon_pids() { echo "$daemon" && guest_pids; }
+
+# cpu_ns PID...: what all their threads have used, those that have ended too (CPUCLOCK_SCHED of a process)
+cpu_ns() {
+	python3 -c 'import sys, time; print(sum(time.clock_gettime_ns(~int(pid) << 3 | 2) for pid in sys.argv[1:]))' "$@"
+}
+
+# wait_ns PID...: what their threads have waited for a processor while they could run
+wait_ns() {
+	local pid
+	for pid; do cat "/proc/$pid"/task/*/schedstat; done | awk '{ n += $2 } END { print n }'
+}
+
+# private_kib PID...: memory that each has for itself
+private_kib() {
+	local pid
+	for pid; do cat "/proc/$pid/smaps_rollup"; done | awk '/^Private_/ { n += $2 } END { print n }'
+}
+
+# count_syscalls FILE COMMAND...: runs the command; leaves the number of the daemon's system calls in
 # FILE, or nothing where perf may not look
 count_syscalls() {
-	local pid=$1 file=$2 perf status=0
-	shift 2
-	perf stat -x, -e raw_syscalls:sys_enter -p "$pid" -o "$file.perf" 2>/dev/null &
+	local file=$1 pids perf status=0
+	shift
+	pids=$(daemon_pids | paste -sd ,)
+	perf stat -x, -e raw_syscalls:sys_enter -p "$pids" -o "$file.perf" 2>/dev/null &
 	perf=$!
 	sleep 0.3
 	"$@" || status=$?
