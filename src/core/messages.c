@@ -49,7 +49,6 @@ static const struct shape shapes[MESSAGE_NR_TYPES] = {
 	[MESSAGE_CARRIER] = { "carrier", BODY(carrier), 0, A_NIC, false, true },
 	[MESSAGE_HASH] = { "hash", BODY(hash), 0, A_NIC, false, true },
 	[MESSAGE_NBD_CONNECT] = { "nbd-connect", 0, 0, A_DISK, false, true },
-	[MESSAGE_LOG] = { "log", BODY(log), 0, NOBODY, false, true },
 	[MESSAGE_PONG] = { "pong", 0, 0, NOBODY, false, true },
 };
 
@@ -125,9 +124,6 @@ static void end_texts(struct message *message)
 		break;
 	case MESSAGE_NBD_CONNECTED:
 		END_TEXT(message->connected.why);
-		break;
-	case MESSAGE_LOG:
-		END_TEXT(message->log.text);
 		break;
 	}
 }

@@ -22,7 +22,6 @@
 #define MESSAGE_WHY_MAX    160u
 #define MESSAGE_MAX_FDS    24u
 #define MESSAGE_NAME_MAX   512u
-#define MESSAGE_MAX_TEXT   1024u
 #define MESSAGE_DISK_RINGS 4u
 #define MESSAGE_RING_PAGES 16u
 #define MESSAGE_NIC_QUEUES 8u
@@ -62,7 +61,6 @@ enum message_type {
 	MESSAGE_CARRIER,      /* a NIC's guest takes no frames, or takes them again */
 	MESSAGE_HASH,         /* a NIC's guest has changed its hash */
 	MESSAGE_NBD_CONNECT,  /* please connect */
-	MESSAGE_LOG,
 	MESSAGE_PONG,
 	MESSAGE_NR_TYPES
 };
@@ -270,12 +268,6 @@ struct message_log_level {
 	uint32_t level; /* enum log_level */
 };
 
-struct message_log {
-	uint32_t level;   /* enum log_level */
-	uint32_t who_len; /* of the text: the device */
-	char text[MESSAGE_MAX_TEXT];
-};
-
 struct message {
 	uint32_t type; /* enum message_type */
 	uint32_t
@@ -300,7 +292,6 @@ struct message {
 		struct message_hash hash;
 		struct message_connected connected;
 		struct message_log_level log_level;
-		struct message_log log;
 	};
 };
 

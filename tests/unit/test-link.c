@@ -27,7 +27,6 @@ static uint32_t kind_for(uint32_t type)
 	case MESSAGE_LOG_LEVEL:
 	case MESSAGE_PING:
 	case MESSAGE_END:
-	case MESSAGE_LOG:
 	case MESSAGE_PONG:
 		return MESSAGE_NO_KIND;
 	case MESSAGE_START_NIC:
