@@ -218,7 +218,7 @@ static void vbd_done(struct device *dev, bool removed)
 	if (vbd->xentop_pid && (removed || !dev->served_by))
 		xentop_forget(vbd->xentop_pid, dev->domid, dev->devid);
 	if (removed)
-		vbd_file_forget_journals(&id);
+		vbd_file_forget(&id);
 }
 
 static const struct notice_rule notices[] = {

@@ -109,6 +109,8 @@ void vbd_read_options(struct vbd *vbd);
 struct message_disk_tuning vbd_tuning(const struct vbd *vbd);
 /* Have whoever serves the rings know that; `retry`, `again`: as in struct message_disk_tuning. */
 void vbd_tune(struct vbd *vbd, bool retry, bool again);
+/* Have it try again what it holds, if the admin says so: vbd_tune() then. False: he does not. */
+bool vbd_retry(struct vbd *vbd, bool again);
 /* Requests are held after `err`; nothing is held any more; all but reads fail after `err`. */
 void vbd_note_stalled(struct vbd *vbd, int err);
 void vbd_unstall(struct vbd *vbd);

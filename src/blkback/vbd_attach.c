@@ -29,8 +29,7 @@ static void attach_failed(struct vbd *vbd, int err, const char *why)
 		start(vbd);
 		return;
 	}
-	vbd_file_forget_journals(&id);
-	vbd_file_forget_unflushed(&id);
+	vbd_file_forget(&id);
 	vbd_lock_forget(vbd);
 	device_reason(&vbd->dev, err, "%s", why);
 	vbd_close_image(vbd);
@@ -257,7 +256,8 @@ static void adopt(struct vbd *vbd)
 		vbd_unstall(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "is served still");
 	attached(vbd);
-	vbd_tune(vbd, false, true);
+	if (!vbd_retry(vbd, true)) /* while there was no control */
+		vbd_tune(vbd, false, true);
 	if (served.broke.err)
 		device_broken(&vbd->dev, served.broke.err, served.broke.why);
 }
@@ -276,7 +276,7 @@ int vbd_attach(struct device *dev, bool resume)
 	}
 	if (!resume) { /* else the probe has just read them */
 		vbd_read_options(vbd);
-		vbd_file_forget_journals(&id);
+		vbd_file_forget(&id);
 	}
 	vbd_unstall(vbd);
 	vbd_find_flush_failed(vbd);
@@ -363,10 +363,8 @@ static void stopped(struct vbd *vbd)
 	guests_forget(&vbd->dev);
 	vbd_hang_up(vbd);
 	vbd_image_answered(vbd);
-	if (!vbd->dev.suspending) {
-		vbd_file_forget_journals(&id);
-		vbd_file_forget_unflushed(&id);
-	}
+	if (!vbd->dev.suspending)
+		vbd_file_forget(&id);
 	vbd_lock_forget(vbd);
 	device_detached(&vbd->dev);
 }

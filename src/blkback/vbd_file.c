@@ -70,12 +70,6 @@ bool vbd_file_flush_failed(const struct vbd_id *id)
 	return failed;
 }
 
-void vbd_file_forget_journals(const struct vbd_id *id)
-{
-	for (uint32_t queue = 0; queue < VBD_MAX_QUEUES; queue++)
-		statefile_remove(id->dir, journal_name(id, queue).text);
-}
-
 int vbd_file_unflushed(const struct vbd_id *id, bool resume, int *ret_fd, bool *ret_lost)
 {
 	const struct name name = unflushed_name(id);
@@ -89,7 +83,9 @@ int vbd_file_unflushed(const struct vbd_id *id, bool resume, int *ret_fd, bool *
 	return err;
 }
 
-void vbd_file_forget_unflushed(const struct vbd_id *id)
+void vbd_file_forget(const struct vbd_id *id)
 {
+	for (uint32_t queue = 0; queue < VBD_MAX_QUEUES; queue++)
+		statefile_remove(id->dir, journal_name(id, queue).text);
 	statefile_remove(id->dir, unflushed_name(id).text);
 }

@@ -28,13 +28,13 @@ int vbd_file_journal(const struct vbd_id *id, uint32_t queue, uint32_t nr_slots,
 bool vbd_file_has_journal(const struct vbd_id *id);
 /* Whether one of those that are there tells of a failed flush. */
 bool vbd_file_flush_failed(const struct vbd_id *id);
-void vbd_file_forget_journals(const struct vbd_id *id);
 
 /*
  * The unflushed writes, likewise. One that cannot be used gives way to a new one, and *ret_lost tells so.
  */
 int vbd_file_unflushed(const struct vbd_id *id, bool resume, int *ret_fd, bool *ret_lost);
-void vbd_file_forget_unflushed(const struct vbd_id *id);
+/* Nobody takes up what was served: both go. */
+void vbd_file_forget(const struct vbd_id *id);
 
 /* All of them, for a daemon that starts. */
 extern const struct leftover vbd_leftovers[];

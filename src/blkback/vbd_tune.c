@@ -167,19 +167,21 @@ static void forgive_flush(struct vbd *vbd)
 
 /* --- the admin says go --- */
 
-static void retry(struct vbd *vbd)
+/* The word goes last: a control that comes after us finds it, if we do not get so far. */
+bool vbd_retry(struct vbd *vbd, bool again)
 {
 	struct store *store = vbd->dev.env->store;
 
 	if (!store_exists(store, XBT_NULL, vbd->dev.be_path, "retry"))
-		return; /* the echo of what follows */
-	store_remove(store, XBT_NULL, vbd->dev.be_path, "retry");
-	vbd_unstall(vbd);
+		return false; /* or the echo of what follows */
 	forgive_flush(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "what was held is tried again");
-	vbd_tune(vbd, true, false);
+	vbd_tune(vbd, true, again);
+	vbd_unstall(vbd);
+	store_remove(store, XBT_NULL, vbd->dev.be_path, "retry");
 	if (vbd->awaited)
 		vbd->dev.env->ready(&vbd->dev);
+	return true;
 }
 
 /* --- the watch --- */
@@ -191,14 +193,14 @@ void vbd_changed(struct device *dev, const char *key)
 
 	vbd->changed_late |= dev->activity == DEVICE_ATTACHING;
 	if (dev->activity == DEVICE_IDLE && key && !strcmp(key, "retry"))
-		retry(vbd);
+		vbd_retry(vbd, false);
 	if (dev->activity != DEVICE_ATTACHED)
 		return;
 	if (!key || !strcmp(key, "online") || keys_find(disk_keys, key)) {
 		vbd_read_options(vbd);
 		vbd_tune(vbd, false, false);
 	} else if (!strcmp(key, "retry")) {
-		retry(vbd);
+		vbd_retry(vbd, false);
 	} else {
 		device_say_slip(dev, disk_keys, key);
 	}

@@ -364,7 +364,7 @@ static void a_failed_flush_is_remembered_until_it_is_forgiven(void **state)
 	journal_flush_failed(&journal, false);
 	CHECK(!vbd_file_flush_failed(&disk));
 	journal_close(&journal);
-	vbd_file_forget_journals(&disk);
+	vbd_file_forget(&disk);
 	CHECK(!vbd_file_flush_failed(&disk));
 }
 

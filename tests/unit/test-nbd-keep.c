@@ -30,7 +30,7 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
 	(void)state;
-	vbd_file_forget_unflushed(&disk);
+	vbd_file_forget(&disk);
 	return rmdir(dir);
 }
 
@@ -151,7 +151,7 @@ static void the_next_life_finds_it(void **state)
 	uint64_t pos;
 
 	(void)state;
-	vbd_file_forget_unflushed(&disk);
+	vbd_file_forget(&disk);
 	CHECK(open_keep(&keep, "image", true) == 0); /* none there: an empty one */
 	append(&keep, 4096, 'x', 512);
 	nbd_keep_close(&keep);
