@@ -112,7 +112,7 @@ pvb_control_pid() {
 pvb_guest_pids() {
 	is_isolated || return 0
 	xensim-xl handles | sed 's/.* pid=\([0-9]*\) .*/\1/' | sort -un | while read -r _pid; do
-		! tr '\0' ' ' <"/proc/$_pid/cmdline" 2>/dev/null | grep -q -e " --internal-guest ${1:+$1 }" || echo "$_pid"
+		! tr '\0' ' ' 2>/dev/null <"/proc/$_pid/cmdline" | grep -q -e " --internal-guest ${1:+$1 }" || echo "$_pid"
 	done
 }
 

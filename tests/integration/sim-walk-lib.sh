@@ -12,6 +12,10 @@ from=${SIM_WALK_FROM:-1}
 moment=$XENSIM_BUILD/lib/moment.so
 only=     # moments whose names contain this
 role=     # of the process that dies (tests/sim/role.h); walk_case sets it
+options=  # of the daemon
+preload=  # what else it loads
+part=1    # a process that serves no ring has so many times fewer moments
+server=$(is_isolated && echo guest || echo control)
 daemon=$$ # test_case only looks whether this one lives
 
 [ "$(uname -m)" = x86_64 ] || skip "stores to shared memory are caught on x86-64 only"
@@ -22,22 +26,25 @@ fi
 # life [VARIABLE=VALUE...]: one daemon; says its number first. 137 when its control was killed.
 life() {
 	# shellcheck disable=SC2086 # perhaps none
-	sh -c 'echo "life $$"; exec env "$@"' sh "$@" "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation --workers=1
+	sh -c 'echo "life $$"; exec env "$@"' sh "$@" "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation \
+		--confine=no --workers=1 $options # what is loaded looks at files
 }
 
 # lives MOMENT...: one daemon after the other, each dies at its moment; the last one lives on. Where it is
-# another process that dies, one daemon replaces it each time.
+# another process that dies, one daemon replaces it each time, unless the test kills that daemon.
 lives() {
+	_status=0
 	if [ "$role" != control ]; then
-		life XENSIM_DIE_ROLE="$role" XENSIM_DIE_AT="$(echo "$*" | tr ' ' ',')${only:+:$only}" LD_PRELOAD="$moment"
-		return
+		life XENSIM_DIE_ROLE="$role" XENSIM_DIE_AT="$(echo "$*" | tr ' ' ',')${only:+:$only}" LD_PRELOAD="$moment $preload" ||
+			_status=$?
+		[ "$_status" = 137 ] || return "$_status"
 	fi
-	for _at in "$@"; do
+	for _at in $([ "$role" != control ] || echo "$@"); do
 		_status=0
-		life XENSIM_DIE_AT="$_at${only:+:$only}" LD_PRELOAD="$moment" || _status=$?
+		life XENSIM_DIE_AT="$_at${only:+:$only}" LD_PRELOAD="$moment $preload" || _status=$?
 		[ "$_status" = 137 ] || return "$_status"
 	done
-	life
+	life LD_PRELOAD="$preload"
 }
 
 # The number of the last daemon, once it has come as far as serving.
@@ -46,16 +53,17 @@ settled() {
 }
 
 # It may die even of being stopped.
-all_ended() {
+all_ended_by() { # SIGNAL
 	kill -0 "$_lives" 2>/dev/null || return 0
-	! _pid=$(settled) || kill -TERM "$_pid" 2>/dev/null || :
+	! _pid=$(settled) || kill -"$1" "$_pid" 2>/dev/null || :
 	return 1
 }
 
 died() { grep -c "dies at moment" "$log" || :; }
 
-# The process whose turn it is dies now, if it has not done so yet. Only with a guest as $dom.
+# The process whose turn it is dies now, if it has not done so yet, and none of its successors. Only with a guest as $dom.
 dies_now() {
+	printf '\377\377\377\177' | dd of="$XENSIM_DIR/moments" conv=notrunc status=none # who counts on is past it
 	[ "$(died)" = 0 ] || return 0
 	_victim=$(settled)
 	[ "$role" = control ] || _victim=$(pvb_guest_pid "$dom")
@@ -66,7 +74,7 @@ dies_now() {
 # Since the last death a device has been taken up again.
 taken_up() {
 	settled >/dev/null && awk '/^life |dies at moment|^killed by the test/ { ok = 0 }
-		/: (resumed|connected|is served still)$/ { ok = 1 } END { exit !ok }' "$log"
+		/: (resumed|resumed, replayed=[0-9]+|connected|is served still)$/ { ok = 1 } END { exit !ok }' "$log"
 }
 
 begin_lives() {
@@ -79,7 +87,7 @@ begin_lives() {
 
 # Nothing is left of them, either.
 end_lives() {
-	until_true 10000 all_ended || fail "moments $deaths: the daemon does not end"
+	until_true 10000 all_ended_by TERM || fail "moments $deaths: the daemon does not end"
 	wait "$_lives" || fail "moments $deaths: the last daemon left with status $?"
 	_left=$(find "$XENSIM_DIR/run" -name 'v*-*')
 	[ -z "$_left" ] || fail "moments $deaths: $_left is left"
@@ -103,15 +111,26 @@ walk() {
 	[ "$_walked" -gt 3 ] || [ "$from" -gt 1 ] || fail "a life of $_at moments?"
 }
 
-# walk_case SENTENCE FUNCTION: test_case for each role, and how far it walked
+# What a case that failed has left is none of the next one's.
+kill_what_is_left() {
+	until [ -z "$(pvb_control_pid)" ]; do
+		pvb_control_pid | xargs -r kill -9 2>/dev/null || :
+		sleep 0.02
+	done
+	pvb_kill_guests
+}
+
+# walk_case SENTENCE FUNCTION [ROLE]: test_case for that role or for each, and how far it walked
 walk_case() {
 	[ "${SIM_WALK_CASE:-$2}" = "$2" ] || return 0
 	_step=$step
-	! is_isolated || step=$(((step + 7) / 8)) # a control that serves no ring has fewer moments
-	for role in control $(! is_isolated || echo guest); do
+	for role in ${3:-$(echo control "$server" | tr ' ' '\n' | uniq)}; do
+		[ "$role" = "$server" ] || part=8
+		step=$(((_step + part - 1) / part))
 		: >"$XENSIM_DIR/walked"
 		test_case "$1 ($role)" "$2"
+		[ "$status" = 0 ] || kill_what_is_left
 		cat "$XENSIM_DIR/walked"
-		step=$_step
+		step=$_step part=1
 	done
 }

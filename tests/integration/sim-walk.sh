@@ -32,13 +32,13 @@ publishing() {
 	step=1
 	for only in ring+0x8 journal+0x28; do walk "" --ops=wrWRfbd --segs=32 --requests=14 --depth=7; done
 }
-again() { twice 450; }
-once_more() { twice "600 90"; }
+again() { twice $((450 / part)); }
+once_more() { twice "$((400 / part)) $((90 / part))"; }
 
 walk_case "each operation by itself, killed at each moment of it" one_by_one
 walk_case "batches of all operations, killed at each moment" together
 walk_case "the 32-bit layout and odd segments, killed at each moment" narrow
-walk_case "killed right before and right after each batch of responses is public" publishing
+walk_case "killed right before and right after each batch of responses is public" publishing "$server"
 walk_case "killed again at each moment of coming back" again
 walk_case "and a third time" once_more
 exit "$failed"

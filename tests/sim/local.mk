@@ -135,8 +135,9 @@ sim_faults_src = tests/sim/faults.c tests/sim/fail.c
 tests/sim/lib/xensim-faults.so: $(sim_faults_src) $(sim_so_headers)
 	$(AM_V_CCLD)$(sim_so_link) -o $@ $(sim_faults_src:%=$(srcdir)/%)
 EXTRA_DIST += tests/sim/faults.c
-tests/sim/lib/moment.so: tests/sim/moment.c tests/sim/role.h
-	$(AM_V_CCLD)$(sim_so_link) -o $@ $(srcdir)/tests/sim/moment.c -ldl
+sim_moment_src = tests/sim/moment.c src/core/messages.c
+tests/sim/lib/moment.so: $(sim_moment_src) tests/sim/role.h src/core/messages.h
+	$(AM_V_CCLD)$(sim_so_link) -I$(srcdir)/src -o $@ $(sim_moment_src:%=$(srcdir)/%) -ldl
 
 EXTRA_DIST += tests/sim/takeover.c
 sim_takeover_src = tests/sim/takeover.c src/core/messages.c
@@ -186,6 +187,7 @@ sim_tests = \
 	tests/integration/sim-restart.sh \
 	tests/integration/sim-walk.sh \
 	tests/integration/sim-walk-net.sh \
+	tests/integration/sim-walk-messages.sh \
 	tests/integration/sim-antispoof.sh \
 	tests/integration/sim-meanwhile-net.sh \
 	tests/integration/sim-faults.sh \
@@ -223,6 +225,8 @@ EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
 walks = \
 	sim-walk.one_by_one sim-walk.together sim-walk.narrow sim-walk.again sim-walk.once_more \
 	sim-walk-net.small sim-walk-net.large sim-walk-net.control sim-walk-net.again \
+	sim-walk-messages.disk_everywhere sim-walk-messages.full_everywhere sim-walk-messages.nbd_everywhere \
+	sim-walk-messages.nic_everywhere sim-walk-messages.disk_twice sim-walk-messages.nic_twice \
 	sim-faults.all sim-faults-net.all
 walk: $(walks)
 $(walks): $(sim_so) $(sim_programs) pvbackd

@@ -3,9 +3,10 @@
  * moment.c - preloaded into a backend, it kills it at a chosen moment of its life.
  *
  * A moment is whatever somebody else can notice: a call of a Xen library (fail.c tells of
- * those), a request to xenstore that changes something, a system call with an effect, and each
- * store to memory that outlives the process: mapped rings and small shared file mappings, but no counters. What another process can see does not change
- * between two moments, so dying right before each of them in turn is dying everywhere.
+ * those), a request to xenstore that changes something, a message between control and a guest's process (before it is
+ * sent, and once it is taken), a system call with an effect, and each store to memory that outlives the process: mapped
+ * rings and small shared file mappings, but no counters. What another process can see does not change between two
+ * moments, so dying right before each of them in turn is dying everywhere.
  *
  * XENSIM_DIE_AT=N       SIGKILL right before moment N, and say on stderr which one it was
  * XENSIM_DIE_AT=N,M     another one M moments after that, and so on
@@ -39,6 +40,7 @@
 #include <unistd.h>
 #include <xen/io/xs_wire.h>
 
+#include "core/messages.h"
 #include "role.h"
 
 #define MAX_REGIONS 256
@@ -330,14 +332,48 @@ int ioctl(int fd, unsigned long request, ...)
 	return REAL(ioctl)(fd, request, arg);
 }
 
-/* Netlink only: the other messages are xensim's own. */
+/* NULL: no message of the protocol. xensim's own socket is of the same kind, but waits. */
+static const char *protocol_message(int fd, const struct msghdr *msg, size_t size, int flags)
+{
+	const uint32_t *type = msg->msg_iov->iov_base;
+	socklen_t len = sizeof(int);
+	int kind = 0;
+
+	if (!counts || !(flags & MSG_DONTWAIT) || size < sizeof(*type) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &len) < 0 || kind != SOCK_SEQPACKET ||
+	    message_bytes(*type) != size)
+		return NULL;
+	return message_name(*type);
+}
+
+static void moment_of_message(const char *name, const char *what)
+{
+	char text[64];
+
+	if (!name)
+		return;
+	snprintf(text, sizeof(text), "message %s %s", name, what);
+	sim_moment(text);
+}
+
+/* Of netlink and of the protocol: the others are xensim's own. */
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	const struct sockaddr_nl *to = msg->msg_name;
 
 	if (to && to->nl_family == AF_NETLINK)
 		sim_moment("netlink");
+	moment_of_message(protocol_message(fd, msg, msg->msg_iov->iov_len, flags), "to be sent");
 	return REAL(sendmsg)(fd, msg, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = REAL(recvmsg)(fd, msg, flags);
+
+	if (n > 0)
+		moment_of_message(protocol_message(fd, msg, (size_t)n, flags), "taken");
+	return n;
 }
 
 /* Not by way of our own open() and mmap(). */
