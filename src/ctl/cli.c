@@ -16,12 +16,13 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-#define MAX_OPTIONS   16u
+#define MAX_OPTIONS   32u
 #define COMPLETE      MAX_OPTIONS /* --complete: the rest is for cli_complete() */
 #define PLAIN_WIDTH   80u
 #define MAX_WIDTH     100u
 #define MAX_SECONDS   86400u
 #define MAX_SNAPLEN   262144u
+#define MAX_SIZE_MIB  1048576u
 #define LEAST_SECONDS 0.1
 
 static int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -71,6 +72,8 @@ static int take_option(struct cli *cli, const struct cli_option_row *row, const 
 		return CLI_OK;
 	case CLI_SNAPLEN:
 		return take_number(row->name, value, MAX_SNAPLEN, &cli->snaplen);
+	case CLI_SIZE:
+		return take_number(row->name, value, MAX_SIZE_MIB, &cli->size_mib);
 	case CLI_SECONDS:
 		return take_number(row->name, value, MAX_SECONDS, &cli->seconds);
 	default:
@@ -189,6 +192,7 @@ int cli_main(int argc, char **argv, FILE *out)
 			   .interval = 1,
 			   .out = out,
 			   .width = width_of(out),
+			   .is_terminal = isatty(fileno(out)),
 			   .colours = may_have_colours(out),
 			   .conn = { .fd = -1 } };
 	int status = run(&cli, argc, argv);
@@ -242,8 +246,9 @@ struct json_object *cli_request(const struct cli *cli)
 	if (cli->given & CLI_FILTER)
 		add(request, "filter", cli->filter);
 	if (cli->given & CLI_SNAPLEN)
-		json_object_object_add(request, "snaplen",
-				       json_object_new_int64((int64_t)cli->snaplen));
+		json_object_object_add(request, "snaplen", json_object_new_int64(cli->snaplen));
+	if (cli->given & CLI_SIZE)
+		json_object_object_add(request, "size_mib", json_object_new_int64(cli->size_mib));
 	return request;
 }
 
@@ -329,4 +334,20 @@ void cli_print_json(const struct cli *cli, struct json_object *result)
 	fprintf(cli->out, "%s\n",
 		json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
 							       JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+int cli_answer(struct cli *cli, struct json_object *request, unsigned int seconds,
+	       cli_print_fn print)
+{
+	struct json_object *result;
+	int status = cli_ask_with(cli, request, -1, seconds, &result);
+
+	if (status)
+		return status;
+	if (cli->given & CLI_JSON)
+		cli_print_json(cli, result);
+	else
+		print(cli, result);
+	json_object_put(result);
+	return CLI_OK;
 }

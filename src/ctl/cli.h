@@ -36,6 +36,8 @@ enum cli_option {
 	CLI_FILTER = 1 << 8,
 	CLI_SNAPLEN = 1 << 9,
 	CLI_SECONDS = 1 << 10,
+	CLI_SIZE = 1 << 11,
+	CLI_OFF = 1 << 12,
 };
 
 struct cli {
@@ -46,8 +48,9 @@ struct cli {
 	const char *runtime_dir;
 	double interval; /* seconds */
 	const char *filter;
-	uint32_t snaplen;
+	uint32_t snaplen, size_mib;
 	uint32_t seconds; /* 0: until it is stopped */
+	bool is_terminal; /* reads what is printed */
 	bool colours;
 	unsigned int width; /* of the terminal */
 	FILE *out;
@@ -58,7 +61,7 @@ struct cli_command {
 	const char *name;
 	/*
 	 * The words that follow: GUEST, DEVICE, WHO (one of both), KEY, VALUE, FILE; in brackets those that may be left
-	 * out. But for FILE each becomes a member of the request.
+	 * out. But for FILE each becomes a member of the request, WHO as the one that it is.
 	 */
 	const char *args;
 	unsigned int options; /* enum cli_option, beyond CLI_ALWAYS */
@@ -98,15 +101,27 @@ struct json_object *cli_request(const struct cli *cli);
 int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned int seconds,
 		 struct json_object **ret);
 int cli_ask(struct cli *cli, struct json_object *request, struct json_object **ret);
-/* Print an answer as it came. */
+/* Ask, and print what is answered: by `print`, or as JSON where that was asked for. */
+typedef void (*cli_print_fn)(const struct cli *cli, struct json_object *result);
+int cli_answer(struct cli *cli, struct json_object *request, unsigned int seconds,
+	       cli_print_fn print);
+/* Print as JSON. */
 void cli_print_json(const struct cli *cli, struct json_object *result);
 
+int cli_capture(struct cli *cli);
 int cli_check(struct cli *cli);
+int cli_drain(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_list(struct cli *cli);
+int cli_metrics(struct cli *cli);
+int cli_reload(struct cli *cli);
+int cli_restart(struct cli *cli);
+int cli_retry(struct cli *cli);
+int cli_set(struct cli *cli);
 int cli_show(struct cli *cli);
 int cli_stats(struct cli *cli);
 int cli_top(struct cli *cli);
+int cli_trace(struct cli *cli);
 int cli_version(struct cli *cli);
 int cli_why(struct cli *cli);
 

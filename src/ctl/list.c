@@ -84,19 +84,8 @@ static void print_names(const struct cli *cli, struct json_object *list)
 
 int cli_list(struct cli *cli)
 {
-	struct json_object *list;
-	int status = cli_ask(cli, cli_request(cli), &list);
-
-	if (status)
-		return status;
-	if (cli->given & CLI_JSON)
-		cli_print_json(cli, list);
-	else if (cli->given & CLI_NAMES)
-		print_names(cli, list);
-	else
-		print_list(cli, list);
-	json_object_put(list);
-	return CLI_OK;
+	return cli_answer(cli, cli_request(cli), CLI_PATIENCE_S,
+			  cli->given & CLI_NAMES ? print_names : print_list);
 }
 
 /* --- processes --- */
@@ -133,15 +122,5 @@ static void print_version(const struct cli *cli, struct json_object *version)
 
 int cli_version(struct cli *cli)
 {
-	struct json_object *version;
-	int status = cli_ask(cli, cli_request(cli), &version);
-
-	if (status)
-		return status;
-	if (cli->given & CLI_JSON)
-		cli_print_json(cli, version);
-	else
-		print_version(cli, version);
-	json_object_put(version);
-	return CLI_OK;
+	return cli_answer(cli, cli_request(cli), CLI_PATIENCE_S, print_version);
 }

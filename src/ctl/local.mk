@@ -11,6 +11,7 @@ dist_bashcompletion_DATA = completion/pvbackctl
 noinst_LIBRARIES += libctl.a
 libctl_a_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
 libctl_a_SOURCES = \
+	src/ctl/act.c \
 	src/ctl/commands.c \
 	src/ctl/complete.c \
 	src/ctl/conn.c src/ctl/conn.h \
@@ -18,6 +19,7 @@ libctl_a_SOURCES = \
 	src/ctl/cli.c src/ctl/cli.h \
 	src/ctl/device.c src/ctl/device.h \
 	src/ctl/diagnosis.c src/ctl/diagnosis.h \
+	src/ctl/events.c \
 	src/ctl/explain.c \
 	src/ctl/help.c \
 	src/ctl/json.c src/ctl/json.h \
@@ -28,6 +30,7 @@ libctl_a_SOURCES = \
 	src/ctl/text.c src/ctl/text.h \
 	src/ctl/top.c src/ctl/top.h \
 	src/ctl/top_screen.c \
+	src/ctl/watch.c \
 	src/ctl/why.c
 
 if HAVE_CMOCKA

@@ -171,36 +171,32 @@ static void print_title(const struct cli *cli, struct json_object *device, size_
 	table_free(&table);
 }
 
-static int show(struct cli *cli, void (*print)(const struct cli *, struct json_object *))
+static void print_show(const struct cli *cli, struct json_object *answer)
 {
-	struct json_object *answer;
-	int status = cli_ask(cli, cli_request(cli), &answer);
+	for (size_t i = 0; i < json_length(answer, "devices"); i++) {
+		struct json_object *device = json_item(answer, "devices", i);
 
-	if (status)
-		return status;
-	if (cli->given & CLI_JSON)
-		cli_print_json(cli, answer);
-	for (size_t i = 0; !(cli->given & CLI_JSON) && i < json_length(answer, "devices"); i++) {
-		print_title(cli, json_item(answer, "devices", i), i);
-		print(cli, json_item(answer, "devices", i));
+		print_title(cli, device, i);
+		print_facts(cli, device);
+		print_settings(cli, device);
+		print_figures(cli, device);
 	}
-	json_object_put(answer);
-	return CLI_OK;
 }
 
-static void print_all(const struct cli *cli, struct json_object *device)
+static void print_stats(const struct cli *cli, struct json_object *answer)
 {
-	print_facts(cli, device);
-	print_settings(cli, device);
-	print_figures(cli, device);
+	for (size_t i = 0; i < json_length(answer, "devices"); i++) {
+		print_title(cli, json_item(answer, "devices", i), i);
+		print_figures(cli, json_item(answer, "devices", i));
+	}
 }
 
 int cli_show(struct cli *cli)
 {
-	return show(cli, print_all);
+	return cli_answer(cli, cli_request(cli), CLI_PATIENCE_S, print_show);
 }
 
 int cli_stats(struct cli *cli)
 {
-	return show(cli, print_figures);
+	return cli_answer(cli, cli_request(cli), CLI_PATIENCE_S, print_stats);
 }

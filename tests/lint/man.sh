@@ -25,7 +25,7 @@ written=$(man -l man/pvbackd.8 | col -b | sed -n '/^OPTIONS/,/^SIGNALS/p' | grep
 pvbackctl=${binary%/*}/pvbackctl
 page=$(man -l man/pvbackctl.8 | col -bx)
 commands=$("$pvbackctl" --help | sed -n '/^  [a-z]/s/^  \([a-z][^ ]*\( [^ ]*[A-Z][^ ]*\)*\)  .*/\1/p')
-written=$(echo "$page" | sed -n '/^COMMANDS/,/^OPTIONS/s/^ \{7\}\([a-z]\)/\1/p' | sed 's/  .*//')
+written=$(echo "$page" | sed -n '/^COMMANDS/,/^OPTIONS/s/^ \{7\}\([a-z]\)/\1/p' | sed 's/ *[A-Z][a-z].*//')
 [ "$commands" = "$written" ] || {
 	printf 'pvbackctl --help has:\n%s\npvbackctl(8) has:\n%s\n' "$commands" "$written"
 	status=1

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,11 @@ static struct {
 	const char *answers[MAX_ANSWERS]; /* one after the other; "" closes the connection */
 	unsigned int nr_asked;
 	char asked[MAX_ANSWERS][512];
-	int fd; /* came with the last request; -1 */
+	int fd;                      /* came with the last request; -1 */
+	unsigned int hangs_up_after; /* so many; 0: never */
 } server;
 
+/* It is not sent twice. */
 static void put_fd(const struct msghdr *msg)
 {
 	const struct cmsghdr *header = CMSG_FIRSTHDR(msg);
@@ -75,7 +78,7 @@ static void serve(int fd)
 		/* In two pieces, for a line may come so. */
 		if (write(fd, server.answers[nr], 1) != 1 ||
 		    write(fd, server.answers[nr] + 1, strlen(server.answers[nr] + 1)) < 0 ||
-		    write(fd, "\n", 1) != 1)
+		    write(fd, "\n", 1) != 1 || nr + 1 == server.hangs_up_after)
 			return;
 	}
 }
@@ -139,19 +142,17 @@ static void answers(const char *first, const char *second)
 }
 
 /* What goes to stderr meanwhile comes into `complaints`. */
-static int run_words(char **words, unsigned int nr)
+static int run_words(FILE *to, char **words, unsigned int nr)
 {
-	FILE *to = fmemopen(out, sizeof(out), "w"), *said = tmpfile();
+	FILE *said = tmpfile();
 	int stderr_was = dup(2), status;
 	size_t len;
 
 	CHECK(to && said);
-	memset(out, 0, sizeof(out));
 	dup2(fileno(said), 2);
 	status = cli_main((int)nr, words, to);
 	dup2(stderr_was, 2);
 	close(stderr_was);
-	fclose(to);
 	rewind(said);
 	len = fread(complaints, 1, sizeof(complaints) - 1, said);
 	complaints[len] = '\0';
@@ -160,17 +161,29 @@ static int run_words(char **words, unsigned int nr)
 }
 
 /* "list --names", in the server's directory */
-static int run(const char *line)
+static int run_into(FILE *to, const char *line)
 {
-	char copy[512], option[64], *rest = copy,
-				    *words[17] = { (char *)(uintptr_t) "pvbackctl", option };
+	char copy[512], option[64], *rest = copy;
+	char *words[17] = { (char *)(uintptr_t) "pvbackctl", option };
 	unsigned int nr = 2;
 
 	snprintf(copy, sizeof(copy), "%s", line);
 	snprintf(option, sizeof(option), "--runtime-dir=%s", dir);
 	while (rest && *rest && nr < 16)
 		words[nr++] = strsep(&rest, " ");
-	return run_words(words, nr);
+	return run_words(to, words, nr);
+}
+
+/* The same, and what it prints comes into `out`. */
+static int run(const char *line)
+{
+	FILE *to = fmemopen(out, sizeof(out), "w");
+	int status;
+
+	memset(out, 0, sizeof(out));
+	status = run_into(to, line);
+	fclose(to);
+	return status;
 }
 
 #define HAS_SAID(text)  assert_string_equal(out, text)
@@ -351,6 +364,150 @@ static void top_has_a_row_for_each_device(void **state)
 	assert_non_null(strstr(out, "\"device\":\"web/xvda\",\n      \"per_s\":100.0,\n"));
 }
 
+/* --- what it tells the daemon --- */
+
+static void what_is_to_be_done_is_asked_for_and_nothing_said_to_a_script(void **state)
+{
+	static const struct {
+		const char *line, *request;
+	} cases[] = {
+		{ "set web/xvda iops 500", "{\"command\":\"set\",\"device\":\"web\\/"
+					   "xvda\",\"key\":\"iops\",\"value\":\"500\"}" },
+		{ "set web/xvda iops 500 --config",
+		  "{\"command\":\"set\",\"device\":\"web\\/"
+		  "xvda\",\"key\":\"iops\",\"value\":\"500\",\"config\":true}" },
+		{ "unset web/xvda iops",
+		  "{\"command\":\"unset\",\"device\":\"web\\/xvda\",\"key\":\"iops\"}" },
+		{ "retry web/xvda", "{\"command\":\"retry\",\"device\":\"web\\/xvda\"}" },
+		{ "drain web/xvda", "{\"command\":\"drain\",\"device\":\"web\\/xvda\"}" },
+		{ "drain web", "{\"command\":\"drain\",\"guest\":\"web\"}" },
+		{ "restart web", "{\"command\":\"restart\",\"guest\":\"web\"}" },
+		{ "check", "{\"command\":\"check\"}" },
+		{ "reload", "{\"command\":\"reload\"}" },
+		{ "trace --off", "{\"command\":\"trace\",\"on\":false}" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		answers(OK("{\"value\":\"500\",\"note\":\"now\",\"errors\":[]}"), NULL);
+		assert_int_equal(run(cases[i].line), CLI_OK);
+		assert_string_equal(server.asked[0], cases[i].request);
+		HAS_SAID("");
+		assert_string_equal(complaints, "");
+	}
+}
+
+/* Two lines of what a terminal gets for it. */
+static void an_admin_at_a_terminal_is_told_what_was_done(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	char text[512];
+	ssize_t len;
+	FILE *to;
+
+	(void)state;
+	CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	to = fopen(ptsname(master), "r+e");
+	CHECK(to);
+	answers(OK("{\"value\":\"500\",\"note\":\"It holds when web connects "
+		   "again.\",\"file\":\"/etc/f\"}"),
+		NULL);
+	assert_int_equal(run_into(to, "set web/xvda iops 500"), CLI_OK);
+	len = read(master, text, sizeof(text) - 1);
+	CHECK(len > 0);
+	text[len] = '\0';
+	assert_string_equal(text, "web/xvda: iops is 500\r\nIt lasts: /etc/f has it.\r\n"
+				  "It holds when web connects again.\r\n");
+	fclose(to);
+	close(master);
+}
+
+static void faults_of_the_configuration_are_lines_and_a_status(void **state)
+{
+	static const char faults[] =
+		OK("{\"file\":\"/etc/pvbackd.conf\",\"errors\":[{\"file\":\"/etc/"
+		   "pvbackd.conf\",\"line\":7,"
+		   "\"key\":\"iops\",\"value\":\"lots\",\"error\":\"iops cannot be `lots`\"}]}");
+
+	(void)state;
+	answers(faults, NULL);
+	assert_int_equal(run("check"), CLI_FAILED);
+	HAS_SAID("/etc/pvbackd.conf, line 7: iops cannot be `lots`\n");
+	answers(faults, NULL);
+	assert_int_equal(run("reload"), CLI_FAILED);
+	HAS_SAID("/etc/pvbackd.conf, line 7: iops cannot be `lots`\n");
+}
+
+#define EVENTS                                                                                     \
+	OK("{\"events\":[{\"time_s\":0,\"device\":\"web/"                                          \
+	   "xvda\",\"level\":\"info\",\"text\":\"connected\"},"                                    \
+	   "{\"time_s\":86400,\"device\":\"web2/xvda\",\"level\":\"error\",\"text\":\"broke\"},"   \
+	   "{\"time_s\":86401,\"device\":null,\"level\":\"info\",\"text\":\"read again\"}]}")
+
+static void events_are_of_all_or_of_a_guest_or_of_a_device(void **state)
+{
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	answers(EVENTS, NULL);
+	assert_int_equal(run("events"), CLI_OK);
+	HAS_SAID("TIME                 DEVICE     WHAT\n"
+		 "1970-01-01 00:00:00  web/xvda   connected\n"
+		 "1970-01-02 00:00:00  web2/xvda  broke\n"
+		 "1970-01-02 00:00:01  -          read again\n");
+	answers(EVENTS, NULL);
+	assert_int_equal(run("events web"), CLI_OK);
+	HAS_SAID("TIME                 DEVICE    WHAT\n1970-01-01 00:00:00  web/xvda  connected\n");
+	assert_string_equal(server.asked[0], "{\"command\":\"events\"}");
+}
+
+static void metrics_are_as_the_daemon_writes_them(void **state)
+{
+	(void)state;
+	answers(OK("{\"text\":\"# EOF\\n\"}"), NULL);
+	assert_int_equal(run("metrics"), CLI_OK);
+	HAS_SAID("# EOF\n");
+}
+
+/* --- what lasts --- */
+
+static void a_capture_goes_to_the_file_that_was_opened_here(void **state)
+{
+	char line[128], path[64];
+	struct stat opened, named;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/capture", dir);
+	snprintf(line, sizeof(line), "capture web/vif0 %s --seconds=1 --snaplen=96", path);
+	answers(OK("{\"device\":\"web/vif0\"}"), OK("{}"));
+	assert_int_equal(run(line), CLI_OK);
+	assert_string_equal(
+		server.asked[0],
+		"{\"command\":\"capture\",\"device\":\"web\\/vif0\",\"snaplen\":96,\"on\":true}");
+	assert_string_equal(server.asked[1],
+			    "{\"command\":\"capture\",\"device\":\"web\\/vif0\",\"on\":false}");
+	CHECK(fstat(server.fd, &opened) == 0 && stat(path, &named) == 0);
+	CHECK(opened.st_ino == named.st_ino && (named.st_mode & 0777) == 0600);
+	CHECK((fcntl(server.fd, F_GETFL) & O_ACCMODE) == O_WRONLY);
+	close(server.fd);
+	unlink(path);
+}
+
+static void a_capture_that_the_daemon_ends_is_a_failure(void **state)
+{
+	(void)state;
+	answers(OK("{}"), NULL);
+	server.hangs_up_after = 1;
+	assert_int_equal(run("capture web/vif0 /dev/null"), CLI_FAILED);
+	COMPLAINS("the daemon has ended it");
+	close(server.fd);
+	answers("{\"ok\":false,\"error\":\"no such filter\"}", NULL);
+	assert_int_equal(run("capture web/vif0 /dev/null --filter=nonsense"), CLI_FAILED);
+	COMPLAINS("no such filter");
+	close(server.fd);
+	assert_int_equal(run("capture web/vif0 /nonexistent/file"), CLI_FAILED);
+	COMPLAINS("/nonexistent/file: No such file");
+}
+
 /* --- how it ends --- */
 
 static void what_the_daemon_refuses_ends_with_1(void **state)
@@ -399,7 +556,7 @@ static void no_daemon_ends_with_3_and_says_what_to_do(void **state)
 			  (char *)(uintptr_t) "--runtime-dir=/nonexistent" };
 
 	(void)state;
-	assert_int_equal(run_words(words, 3), CLI_NO_DAEMON);
+	assert_int_equal(run_words(stdout, words, 3), CLI_NO_DAEMON);
 	COMPLAINS("no daemon answers at /nonexistent/ctl: start it (systemctl start pvbackd)");
 }
 
@@ -478,6 +635,13 @@ int main(void)
 		cmocka_unit_test(what_is_missing_or_of_another_type_counts_as_nothing),
 		cmocka_unit_test(why_says_what_the_time_between_two_looks_went_into),
 		cmocka_unit_test(top_has_a_row_for_each_device),
+		cmocka_unit_test(what_is_to_be_done_is_asked_for_and_nothing_said_to_a_script),
+		cmocka_unit_test(an_admin_at_a_terminal_is_told_what_was_done),
+		cmocka_unit_test(faults_of_the_configuration_are_lines_and_a_status),
+		cmocka_unit_test(events_are_of_all_or_of_a_guest_or_of_a_device),
+		cmocka_unit_test(metrics_are_as_the_daemon_writes_them),
+		cmocka_unit_test(a_capture_goes_to_the_file_that_was_opened_here),
+		cmocka_unit_test(a_capture_that_the_daemon_ends_is_a_failure),
 		cmocka_unit_test(what_the_daemon_refuses_ends_with_1),
 		cmocka_unit_test(a_daemon_that_says_nothing_or_nonsense_ends_with_1),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_not_waited_for),

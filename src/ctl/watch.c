@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Captures and traces: they last as long as the command does. */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/cli.h"
+#include "ctl/json.h"
+
+#define NONE (-1)
+
+/* From now on they are read from the descriptor that is returned. */
+static int hear_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/*
+ * Until a signal, the end of the time, or that nobody reads `to` (a descriptor or NONE) any more. CLI_FAILED when the
+ * daemon ends it.
+ */
+static int wait_for_end(struct cli *cli, int signals, int to)
+{
+	struct pollfd pfds[] = { { .fd = cli->conn.fd, .events = POLLIN },
+				 { .fd = signals, .events = POLLIN },
+				 { .fd = to } };
+	int nr = poll(pfds, 3, cli->seconds ? (int)cli->seconds * 1000 : -1);
+
+	if (nr < 0)
+		warn("poll");
+	else if (pfds[0].revents)
+		warnx("the daemon has ended it (pvbackctl events; journalctl -u pvbackd)");
+	return nr < 0 || pfds[0].revents ? CLI_FAILED : CLI_OK;
+}
+
+/* Like the command line's, but for the way. */
+static int turn(struct cli *cli, bool on, int fd, struct json_object **ret)
+{
+	struct json_object *request = cli_request(cli);
+
+	json_object_object_add(request, "on", json_object_new_boolean(on));
+	if (!on) {
+		json_object_object_del(request, "filter");
+		json_object_object_del(request, "snaplen");
+		json_object_object_del(request, "size_mib");
+	}
+	return cli_ask_with(cli, request, fd, CLI_PATIENCE_S, ret);
+}
+
+static int turn_off(struct cli *cli)
+{
+	struct json_object *result;
+	int status = turn(cli, false, NONE, &result);
+
+	if (!status)
+		json_object_put(result);
+	return status;
+}
+
+/* On, until it is to end, and off. */
+static int watch(struct cli *cli, int fd, const char *notice)
+{
+	int signals = hear_signals(), status;
+	struct json_object *result;
+
+	status = turn(cli, true, fd, &result);
+	if (!status) {
+		json_object_put(result);
+		if (isatty(STDERR_FILENO))
+			warnx("%s", notice);
+		status = wait_for_end(cli, signals, fd);
+		if (!status)
+			status = turn_off(cli);
+	}
+	close(signals);
+	return status;
+}
+
+/* --- captures --- */
+
+/* What the admin's path leads to may hang; the daemon must not, so it is opened here. */
+static int open_capture(const struct cli *cli, int *ret)
+{
+	const char *path = cli->nr_words > 1 ? cli->words[1] : "-";
+
+	*ret = STDOUT_FILENO;
+	if (strcmp(path, "-")) {
+		*ret = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (*ret < 0)
+			warn("%s", path);
+		return *ret < 0 ? CLI_FAILED : CLI_OK;
+	}
+	if (!isatty(STDOUT_FILENO))
+		return CLI_OK;
+	warnx("a capture is nothing for a terminal: name a file, or let a program read it: "
+	      "pvbackctl "
+	      "capture %s | tshark -i -",
+	      cli->words[0]);
+	return CLI_USAGE;
+}
+
+int cli_capture(struct cli *cli)
+{
+	int fd, status = open_capture(cli, &fd);
+
+	if (status)
+		return status;
+	status = watch(cli, fd, "capturing; Ctrl-C ends it");
+	if (fd != STDOUT_FILENO)
+		close(fd);
+	return status;
+}
+
+/* --- traces --- */
+
+int cli_trace(struct cli *cli)
+{
+	if (cli->given & CLI_OFF)
+		return turn_off(cli);
+	return watch(cli, NONE,
+		     "tracing into the daemon's log (journalctl -fu pvbackd); Ctrl-C ends it");
+}
