@@ -453,11 +453,10 @@ static bool is_settled(const struct guest_link *g)
 	return true;
 }
 
-/* The last control may have been of another version, or may have had processes where a thread is to serve now. */
+/* An earlier control may have been of another version, or have had processes where a thread is to serve now. */
 static void compare(struct guest_link *g, const struct message_hello *hello)
 {
-	if (is_thread(g))
-		return;
+	g->ending = hello->ending;
 	g->foreign = hello->protocol != MESSAGE_PROTOCOL ||
 		     g->guests->setup.isolation != ISOLATION_GUEST;
 	g->outdated = g->foreign || strcmp(hello->version, PACKAGE_VERSION) != 0;
@@ -473,8 +472,8 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 	g->greeted = true;
 	g->protocol = hello->protocol;
 	memcpy(g->version, hello->version, sizeof(g->version));
-	g->ending = hello->ending;
-	compare(g, hello);
+	if (g->greeting)
+		compare(g, hello);
 	if (g->foreign) {
 		link_rest(g->socket, true);
 		return;

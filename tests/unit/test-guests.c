@@ -212,6 +212,23 @@ static void one_that_was_just_started_has_nothing_to_be_adopted(void **state)
 	CHECK(toy.nr_lost == 1);
 }
 
+static void one_that_was_just_started_is_of_our_version_whatever_it_says(void **state)
+{
+	struct message message = { .type = MESSAGE_HELLO };
+	struct toy toy = toy_of(BAD);
+
+	(void)state;
+	start(&toy);
+	message.hello.protocol = MESSAGE_PROTOCOL + 1;
+	message.hello.ending = true;
+	CHECK(says(BAD, &message));
+	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
+	CHECK(says(BAD, &message));
+	turn();
+	CHECK(toy.nr_answers == 1 && guests_may_start(&toy.dev));
+	guests_forget(&toy.dev);
+}
+
 static void nobody_tells_of_more_devices_than_there_can_be(void **state)
 {
 	(void)state;
@@ -533,6 +550,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(one_that_has_told_of_a_device_and_then_talks_nonsense_harms_itself_alone),
 		CASE(one_that_was_just_started_has_nothing_to_be_adopted),
+		CASE(one_that_was_just_started_is_of_our_version_whatever_it_says),
 		CASE(nobody_tells_of_more_devices_than_there_can_be),
 		CASE(another_guests_device_is_not_to_be_had),
 		CASE(what_it_says_of_others_or_of_an_earlier_life_is_passed_over),
