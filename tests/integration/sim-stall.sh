@@ -605,6 +605,7 @@ taken() {
 }
 took_all_they_can() { _was=$(taken); sleep 0.1; [ "$_was" = "$(taken)" ]; }
 never_answers() {
+	: >"$log"
 	start_daemon --workers=1
 	dead='' dead_loads='' _memory=28000 # pages
 	swallowed 1 --plain=8
@@ -618,6 +619,9 @@ never_answers() {
 	pvb_kill_all
 	rm "$XENSIM_FAULTS"/*
 	start_daemon
+	for _dead in $dead; do # before that, a frontend that dies takes its grants with it
+		wait_line "$log" "vbd $_dead/51712: resumed, replayed=[1-9]"
+	done
 	# shellcheck disable=SC2086 # several
 	kill -9 $dead_loads
 	for _dead in $dead "$dom"; do
