@@ -212,13 +212,14 @@ sim_tests = \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \
+	tests/integration/sim-systemd.sh \
 	tests/integration/sim-takeover.sh \
 	tests/integration/sim-upgrade.sh \
 	tests/integration/sim-driver-domain.sh \
 	tests/integration/sim-pcap.sh \
 	tests/integration/sim-trace.sh
 EXTRA_DIST += tests/soak/net-order.sh
-EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh \
+EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh tests/integration/systemd-box.sh \
 	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
 # Longer ones of the same kind: every moment of a device's life, every use of a call in it, and a thousand
 # kills at random.

@@ -1,0 +1,190 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The unit under a real systemd, in a container: what start, kill, reload, restart, upgrade, stop and the host's
+# shutdown do to the daemon and to the processes of its guests, while a guest works on its disk.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+PVB_ISOLATION=guest # as in the unit
+export PVB_ISOLATION
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "a container of systemd is root's"
+[ -x /lib/systemd/systemd ] || skip "no systemd here"
+cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+cgroup=$cgroups$(sed -n 's/^0:://p' /proc/self/cgroup)/box-$$
+[ -n "$cgroups" ] || skip "no cgroups of version 2 here"
+mkdir "$cgroup" 2>/dev/null || skip "no cgroup can be made in $cgroups"
+daemon=$$ # test_case only looks whether this one lives
+box=$XENSIM_DIR/box
+
+# --- the container ---
+
+make_units() {
+	cp "$build/systemd/pvbackd.service" "$box/units/"
+	for _unit in sysinit basic multi-user network remote-fs box; do
+		printf '[Unit]\nDefaultDependencies=no\n' >"$box/units/$_unit.target"
+	done
+	for _unit in shutdown.target umount.target final.target poweroff.target systemd-poweroff.service; do
+		cp "/lib/systemd/system/$_unit" "$box/units/"
+	done
+	cat >"$box/units/xendomains.service" <<-end
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/true
+		ExecStop=/bin/sh -c 'systemctl is-active pvbackd >$box/at-shutdown; touch $XENSIM_DIR/enough'
+		ExecStop=/bin/sh -c 'until [ -e $box/load-ended ]; do sleep 0.05; done'
+	end
+	mkdir "$box/units/pvbackd.service.d"
+	cat >"$box/units/pvbackd.service.d/xensim.conf" <<-end
+		[Unit]
+		ConditionPathExists=
+		[Service]
+		Environment=XENSIM_DIR=$XENSIM_DIR XENSTORED_PATH=$XENSTORED_PATH LD_LIBRARY_PATH=$LD_LIBRARY_PATH
+		StandardOutput=append:$log
+		StandardError=append:$log
+	end
+}
+
+boot() {
+	mkdir -p "$box/units" "$box/etc" "$box/etc.work" "$box/sbin"
+	make_units
+	cp "$PVBACKD" "$box/sbin/pvbackd"
+	unshare --mount --pid --ipc --uts --fork --kill-child sh "$source/tests/integration/systemd-box.sh" "$cgroup" "$box" \
+		>"$box/console" 2>&1 &
+	booted=$!
+	trap end_box EXIT
+	until_true 20000 is_up || skip "no systemd starts in a container here: $(tail -n 3 "$box/console")"
+}
+end_box() {
+	kill -9 "$booted" 2>/dev/null || :
+	wait "$booted" || :
+	until_true 5000 cgroup_is_gone || :
+}
+cgroup_is_gone() { find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; }
+first_process() { pgrep -P "$booted"; }
+inside() { nsenter --target "$(first_process)" --all "$@"; }
+is_up() { inside systemctl is-system-running 2>/dev/null | grep -q running; }
+is_down() { ! kill -0 "$booted" 2>/dev/null; }
+
+property() { inside systemctl show --value --property "$1" pvbackd; }
+control() { pgrep -P "$(first_process)" -x pvbackd; }
+is_active() { [ "$(property ActiveState)" = active ]; }
+restarted() { [ "$(property NRestarts)" = "$1" ] && is_active; }
+
+# --- the guest ---
+
+begin_load() {
+	new_disk disk 8
+	dom=$(xensim-xl create web1)
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	begin "$XENSIM_DIR/load" simblk --span=8192 --depth=4 --verify-all --requests=400000000 --until="$XENSIM_DIR/enough" \
+		"$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+}
+goes_on() { # PID: this process serves the guest still, which is content
+	[ "$(pvb_guest_pid "$dom")" = "$1" ] || fail "process $1 served, and now $(pvb_guest_pid "$dom")"
+	_before=$(answers)
+	until_true 10000 answers_since "$_before" || fail "the guest waits"
+}
+answers() { xensim-xl stat | sed 's/.* notifies=\([0-9]*\) .*/\1/'; }
+answers_since() { [ "$(answers)" -gt $(($1 + 100)) ]; }
+
+# --- what the unit does ---
+
+starts() {
+	inside systemctl start pvbackd || fail "$(inside systemctl status pvbackd)"
+	is_active || fail "not active"
+}
+
+shows_guests() {
+	inside systemctl status --no-pager --lines=0 pvbackd >"$box/status"
+	grep -q "pvbackd: guest web1" "$box/status" || fail "$(cat "$box/status")"
+	inside systemd-cgls --no-pager /system.slice/pvbackd.service | grep -q "pvbackd: guest web1" || fail "not in systemd-cgls"
+}
+
+# What the unit takes from the daemon must not be what the daemon takes from its guests' processes by.
+filters() { sed -n 's/^Seccomp_filters:\t//p' "/proc/$1/status"; }
+confines() {
+	_serves=$(pvb_guest_pid "$dom")
+	grep -q "^CapPrm:.0*$" "/proc/$_serves/status" || fail "it has capabilities"
+	grep -q "^Uid:.1900000001" "/proc/$_serves/status" || fail "it is no user of its own"
+	[ "$(filters "$_serves")" -gt "$(filters "$(control)")" ] || fail "its system calls are not filtered"
+	! grep "sees the host's files" "$log" || fail "it sees the host's files"
+}
+
+comes_back() {
+	_serves=$(pvb_guest_pid "$dom")
+	inside kill -9 "$(property MainPID)"
+	until_true 20000 restarted 1 || fail "not restarted: $(inside systemctl status pvbackd)"
+	wait_line "$log" "is served still"
+	goes_on "$_serves"
+}
+
+restarts() {
+	_serves=$(pvb_guest_pid "$dom")
+	inside systemctl restart pvbackd || fail "$(inside systemctl status pvbackd)"
+	goes_on "$_serves"
+}
+
+reloads() {
+	_serves=$(pvb_guest_pid "$dom")
+	inside sh -c 'echo "log-level = debug" >/etc/pvbackd.conf'
+	inside systemctl reload pvbackd || fail "$(tail -n 3 "$log")"
+	wait_line "$log" "has been read again"
+	inside sh -c 'echo "log-level = loud" >/etc/pvbackd.conf'
+	! inside systemctl reload pvbackd 2>/dev/null || fail "a wrong configuration is taken"
+	inside rm /etc/pvbackd.conf
+	is_active || fail "not active"
+	goes_on "$_serves"
+}
+
+stops() {
+	_serves=$(pvb_guest_pid "$dom")
+	inside systemctl stop pvbackd
+	[ "$(property ActiveState)" = inactive ] || fail "$(inside systemctl status pvbackd)"
+	[ "$(property Result)" = success ] || fail "$(property Result)"
+	goes_on "$_serves"
+	inside systemctl start pvbackd
+	goes_on "$_serves"
+}
+
+# Another version, as a package leaves it (tests/sim/version.c makes it one).
+upgrades() {
+	_serves=$(pvb_guest_pid "$dom")
+	printf '[Service]\nEnvironment=LD_PRELOAD=%s XENSIM_VERSION=next\n' "$XENSIM_BUILD/lib/version.so" >"$box/next"
+	inside install "$box/next" /etc/systemd/system/pvbackd.service.d/next.conf -D
+	inside systemctl daemon-reload
+	inside systemctl restart pvbackd || fail "$(inside systemctl status pvbackd)"
+	wait_line "$log" "its process .* is of another version, and is replaced"
+	until_true 20000 pvb_guest_is_replaced "$dom" "$_serves" || fail "an old process serves"
+	goes_on "$(pvb_guest_pid "$dom")"
+}
+
+load_ended() { ! kill -0 "$load" 2>/dev/null; }
+# The guests are shut down first, and served until then; then nothing is left.
+shuts_down() {
+	inside systemctl start xendomains
+	inside systemctl poweroff
+	until_true 20000 load_ended || fail "the guest says: $(cat "$XENSIM_DIR/load")"
+	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
+	touch "$box/load-ended"
+	until_true 60000 is_down || fail "$(tail -n 5 "$box/console")"
+	[ "$(cat "$box/at-shutdown")" = active ] || fail "the daemon was gone before the guests: $(cat "$box/at-shutdown")"
+	stat_is 0 0 || fail "somebody serves yet: $(xensim-xl handles)"
+}
+
+boot
+test_case "systemctl start returns when it serves" starts
+begin_load || { tail -n 20 "$log" "$box/console"; exit 1; }
+test_case "systemctl status and systemd-cgls show the guest's process by its name" shows_guests
+test_case "it is confined under the unit's rules, too" confines
+test_case "control is killed: another one is started, and the guest is served by the same process" comes_back
+test_case "systemctl restart leaves the guest's process serving" restarts
+test_case "systemctl reload takes a configuration that is right, and fails with one that is wrong" reloads
+test_case "systemctl stop leaves the guest's process serving, for the next start" stops
+test_case "an upgrade replaces the guest's process under its load" upgrades
+test_case "a shutdown of the host ends the guests first, and leaves nothing" shuts_down
+exit "$failed"
