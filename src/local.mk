@@ -44,6 +44,10 @@ libpvb_a_SOURCES = \
 	src/control/keys.c src/control/keys.h \
 	src/control/leftover.c src/control/leftover.h \
 	src/control/medium_id.c src/control/medium_id.h \
+	src/control/listener.c src/control/listener.h \
+	src/control/metrics.c src/control/metrics.h \
+	src/control/metrics_all.c src/control/metrics_all.h \
+	src/control/metrics_socket.c src/control/metrics_socket.h \
 	src/control/notice.c src/control/notice.h \
 	src/control/opener.c src/control/opener.h \
 	src/control/owner.c src/control/owner.h \

@@ -29,6 +29,8 @@ unit_tests = \
 	tests/unit/test-nbd-name \
 	tests/unit/test-opener \
 	tests/unit/test-parse \
+	tests/unit/test-metrics \
+	tests/unit/test-metrics-socket \
 	tests/unit/test-notice \
 	tests/unit/test-pass-clock \
 	tests/unit/test-stats \
@@ -109,6 +111,14 @@ tests_unit_test_nbd_keep_LDADD = $(UNIT_LIBS)
 tests_unit_test_nbd_name_SOURCES = tests/unit/test-nbd-name.c tests/unit/unit.h
 tests_unit_test_nbd_name_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nbd_name_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_metrics_SOURCES = tests/unit/test-metrics.c tests/unit/unit.h
+tests_unit_test_metrics_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_metrics_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_metrics_socket_SOURCES = tests/unit/test-metrics-socket.c tests/unit/unit.h
+tests_unit_test_metrics_socket_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_metrics_socket_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_notice_SOURCES = tests/unit/test-notice.c tests/unit/unit.h
 tests_unit_test_notice_CFLAGS = $(UNIT_CFLAGS)

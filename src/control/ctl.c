@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +7,10 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "control/ctl.h"
+#include "control/listener.h"
 #include "core/fdpass.h"
 #include "core/log.h"
 
@@ -39,11 +37,9 @@ struct ctl_client {
 
 struct ctl {
 	struct ctl_setup setup;
-	int fd, dir; /* owned: the socket; the runtime directory */
-	struct loop_watch *watch;
+	struct listener listener;
 	TAILQ_HEAD(, ctl_client) clients; /* who has not been heard of for longest is the first */
 	unsigned int nr_clients;
-	struct log_limit refusals;
 };
 
 /* --- answers --- */
@@ -347,20 +343,6 @@ static bool make_room(struct ctl *ctl)
 	return false;
 }
 
-static bool may_ask(struct ctl *ctl, int fd)
-{
-	struct ucred peer = { .uid = (uid_t)-1 };
-	socklen_t size = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-	    (peer.uid == 0 || peer.uid == geteuid()))
-		return true;
-	if (log_allow(&ctl->refusals, "ctl"))
-		log_warning("user %u has asked at the admin's socket, and is not answered",
-			    peer.uid);
-	return false;
-}
-
 static struct ctl_client *new_client(struct ctl *ctl, int fd)
 {
 	struct ctl_client *client = calloc(1, sizeof(*client));
@@ -380,40 +362,15 @@ static struct ctl_client *new_client(struct ctl *ctl, int fd)
 	return client;
 }
 
-static void somebody_came(void *user, uint32_t events)
+static void somebody_came(void *user, int fd)
 {
 	struct ctl *ctl = user;
-	int fd = accept4(ctl->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ctl_client *client;
 
-	(void)events;
-	if (fd < 0)
-		return;
-	client = may_ask(ctl, fd) && make_room(ctl) ? new_client(ctl, fd) : NULL;
-	if (!client)
+	if (!make_room(ctl) || !new_client(ctl, fd))
 		close(fd);
 }
 
 /* --- life --- */
-
-static int listen_at(struct ctl *ctl)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	ctl->dir = open(ctl->setup.runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (ctl->dir < 0 || ctl->fd < 0)
-		return -errno;
-	/* The directory's own name may be too long for an address. */
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/ctl", ctl->dir);
-	unlinkat(ctl->dir, "ctl", 0); /* of a daemon that was killed */
-	if (fchmod(ctl->fd, 0600) < 0 ||
-	    bind(ctl->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(ctl->fd, MAX_CLIENTS) < 0)
-		return -errno;
-	ctl->watch = loop_add(ctl->setup.loop, ctl->fd, EPOLLIN, somebody_came, ctl);
-	return ctl->watch ? 0 : -errno;
-}
 
 int ctl_new(const struct ctl_setup *setup, struct ctl **ret)
 {
@@ -423,9 +380,9 @@ int ctl_new(const struct ctl_setup *setup, struct ctl **ret)
 	if (!ctl)
 		return -ENOMEM;
 	ctl->setup = *setup;
-	ctl->fd = ctl->dir = -1;
 	TAILQ_INIT(&ctl->clients);
-	err = listen_at(ctl);
+	err = listener_open(&ctl->listener, setup->loop, setup->runtime_dir, "ctl", somebody_came,
+			    ctl);
 	if (err)
 		ctl_free(ctl);
 	else
@@ -439,13 +396,7 @@ struct ctl *ctl_free(struct ctl *ctl)
 		return NULL;
 	while (!TAILQ_EMPTY(&ctl->clients))
 		close_client(TAILQ_FIRST(&ctl->clients));
-	if (ctl->watch)
-		unlinkat(ctl->dir, "ctl", 0);
-	ctl->watch = loop_remove(ctl->setup.loop, ctl->watch);
-	if (ctl->fd >= 0)
-		close(ctl->fd);
-	if (ctl->dir >= 0)
-		close(ctl->dir);
+	listener_close(&ctl->listener);
 	free(ctl);
 	return NULL;
 }

@@ -11,6 +11,7 @@
 #include "control/ctl_device.h"
 #include "control/guests.h"
 #include "control/json.h"
+#include "control/metrics_all.h"
 
 #define SCHEMA   1u
 #define NS_PER_S 1000000000ull
@@ -285,6 +286,26 @@ static struct json_object *run_version(struct ctl_asked *asked)
 	return ctl_result(result);
 }
 
+/* --- metrics --- */
+
+/* For a file that another program reads: in the format that all know. */
+static struct json_object *run_metrics(struct ctl_asked *asked)
+{
+	struct metrics_daemon daemon = { asked->daemon->env, asked->daemon->registry };
+	struct json_object *result = ctl_new_result();
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out) {
+		metrics_write_all(&daemon, &(struct metrics){ out, METRICS_TEXT });
+		fclose(out);
+	}
+	json_add_text(result, "text", text ? text : "");
+	free(text);
+	return ctl_result(result);
+}
+
 /* --- the commands --- */
 
 static const struct ctl_command own_commands[] = {
@@ -292,6 +313,7 @@ static const struct ctl_command own_commands[] = {
 	{ "show", 0, CTL_DEVICE, run_show },
 	{ "stats", 0, CTL_DEVICE, run_stats },
 	{ "version", 0, 0, run_version },
+	{ "metrics", 0, 0, run_metrics },
 	{ 0 },
 };
 

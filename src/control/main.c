@@ -27,6 +27,8 @@
 #include "control/ctl_commands.h"
 #include "control/events.h"
 #include "control/leftover.h"
+#include "control/metrics_all.h"
+#include "control/metrics_socket.h"
 #include "core/dump.h"
 #include "core/log.h"
 #include "core/log_journal.h"
@@ -58,8 +60,10 @@ struct daemon {
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
 	struct registry *registry;
-	struct ctl_daemon asked; /* what the admin's socket tells of */
-	struct ctl *ctl;         /* owned; NULL when it could not be had */
+	struct ctl_daemon asked;        /* what the admin's socket tells of */
+	struct ctl *ctl;                /* owned; NULL when it could not be had */
+	struct metrics_daemon measured; /* likewise */
+	struct metrics_socket *metrics;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
 	bool told_to_stop;
@@ -452,6 +456,21 @@ static void start_ctl(struct daemon *daemon)
 			  daemon->options.runtime_dir, strerror(-err));
 }
 
+static void start_metrics(struct daemon *daemon)
+{
+	struct metrics_socket_setup setup = { .loop = daemon->loop,
+					      .runtime_dir = daemon->options.runtime_dir,
+					      .write = metrics_write_all,
+					      .user = &daemon->measured };
+	int err;
+
+	daemon->measured = (struct metrics_daemon){ &daemon->env, daemon->registry };
+	err = metrics_socket_new(&setup, &daemon->metrics);
+	if (err)
+		log_error("the socket %s/metrics cannot be made, so nobody can ask for metrics: %s",
+			  daemon->options.runtime_dir, strerror(-err));
+}
+
 /* Those that still serve are known: now the devices. */
 static void all_greeted(void *user)
 {
@@ -463,6 +482,7 @@ static void all_greeted(void *user)
 		return;
 	}
 	start_ctl(daemon);
+	start_metrics(daemon);
 	warn_of_kernel_backends();
 	log_info("pvbackd %s serves with %u workers", PACKAGE_VERSION, count_workers(daemon));
 	sd_notify(0, "READY=1");
@@ -559,8 +579,9 @@ static int serve(struct daemon *daemon)
 		err = daemon->err;
 	if (!err && daemon->store.lost && !daemon->told_to_stop)
 		err = -ENOTCONN;
-	daemon->ctl = ctl_free(
-		daemon->ctl); /* in each case: nobody is to find a socket without a daemon */
+	/* In each case: nobody is to find a socket without a daemon. */
+	daemon->ctl = ctl_free(daemon->ctl);
+	daemon->metrics = metrics_socket_free(daemon->metrics);
 	daemon->leave |= err == -ENOTCONN && daemon->env.served_apart;
 	left = daemon->leave || (daemon->registry && registry_leaves_any(daemon->registry)) ||
 	       (daemon->guest && guest_lingers(daemon->guest));

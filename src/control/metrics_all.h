@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The metrics of the whole daemon: itself, who serves, and all devices. Control thread only. */
+#ifndef PVB_METRICS_ALL_H
+#define PVB_METRICS_ALL_H
+
+#include "control/metrics.h"
+#include "control/registry.h"
+
+/* All borrowed. */
+struct metrics_daemon {
+	const struct device_env *env;
+	struct registry *registry;
+};
+
+/* As struct metrics_socket_setup wants it; `user` is a struct metrics_daemon. */
+void metrics_write_all(void *user, const struct metrics *metrics);
+
+#endif
