@@ -166,6 +166,8 @@ static void tune(struct disk *disk, const struct message_disk_tuning *tuning)
 		atomic_store(&disk->refuses, true);
 	else if (tuning->retry)
 		atomic_store(&disk->refuses, false);
+	for (unsigned int i = 0; i < MESSAGE_DISK_RINGS; i++)
+		disk->queues[i].trace = tuning->trace;
 	rate_set(&disk->rates.packets, tuning->requests, tuning->requests_usecs);
 	rate_set(&disk->rates.bytes, tuning->bytes, tuning->bytes_usecs);
 	if (tuning->retry || !tuning->stall)
@@ -386,7 +388,6 @@ static int add_ring(struct disk *disk, unsigned int index)
 	q->stats = stats_block_queue(&disk->device.stats, index);
 	q->shared = &disk->start->rings[index];
 	q->abi = (enum blkif_abi)disk->start->abi;
-	q->trace = disk->start->trace;
 	q->id = (struct trace_id){ .kind = message_kind_name(device->kind),
 				   .domid = device->domid,
 				   .devid = device->devid,

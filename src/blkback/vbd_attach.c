@@ -64,7 +64,6 @@ static void describe(struct vbd *vbd, const struct vbd_front *front,
 		.discard = vbd->discard,
 		.nbd = vbd->nbd,
 		.nbd_timeout_s = vbd->options.nbd_timeout_s,
-		.trace = vbd->dev.trace,
 		.image = vbd->image,
 		.tuning = vbd_tuning(vbd),
 	};

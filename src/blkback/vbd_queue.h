@@ -6,6 +6,7 @@
 #ifndef PVB_VBD_QUEUE_H
 #define PVB_VBD_QUEUE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -107,7 +108,7 @@ struct vbd_queue {
 	struct vbd_stats *stats;                /* borrowed; only the worker writes in it */
 	const struct message_disk_ring *shared; /* borrowed: what the frontend says of it */
 	struct trace_id id;
-	unsigned int trace;
+	atomic_uint trace; /* the guest's loop changes it */
 	enum blkif_abi abi;
 	int journal_fd; /* owned, until it is mapped */
 	bool lingers;   /* at home: the ring is let go of, and disk_ring_gone() follows */

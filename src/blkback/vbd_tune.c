@@ -62,6 +62,7 @@ struct message_disk_tuning vbd_tuning(const struct vbd *vbd)
 	const struct disk_options *options = &vbd->options;
 	struct message_disk_tuning tuning = { .stall = options->errors == DISK_ERRORS_STALL,
 					      .leaving = vbd->leaving,
+					      .trace = vbd->dev.trace,
 					      .flush_failed = vbd->flush_failed,
 					      .poll_ns = options->poll_us * 1000ull };
 

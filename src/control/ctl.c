@@ -31,6 +31,7 @@ struct ctl_client {
 	struct json_object *answer; /* owned; NULL: none is on its way */
 	size_t sent;                /* of its text */
 	struct ctl_wait wait;       /* `look` is NULL: for nothing */
+	struct ctl_hold hold;       /* `lives` is NULL: nothing */
 	struct loop_timer patience, looking, next;
 	bool over; /* after the answer it is closed */
 };
@@ -40,6 +41,7 @@ struct ctl {
 	struct listener listener;
 	TAILQ_HEAD(, ctl_client) clients; /* who has not been heard of for longest is the first */
 	unsigned int nr_clients;
+	struct loop_tick tick;
 };
 
 /* --- answers --- */
@@ -87,11 +89,21 @@ static void end_wait(struct ctl_client *client)
 		wait.forget(wait.user);
 }
 
+void ctl_release(struct ctl_client *client)
+{
+	struct ctl_hold hold = client->hold;
+
+	client->hold = (struct ctl_hold){ 0 };
+	if (hold.lives)
+		hold.forget(hold.user);
+}
+
 static void close_client(struct ctl_client *client)
 {
 	struct ctl *ctl = client->ctl;
 
 	end_wait(client);
+	ctl_release(client);
 	loop_timer_cancel(&client->patience);
 	loop_timer_cancel(&client->next);
 	client->watch = loop_remove(ctl->setup.loop, client->watch);
@@ -271,6 +283,24 @@ void ctl_wait(struct ctl_client *client, const struct ctl_wait *wait)
 	loop_timer_set(client->ctl->setup.loop, &client->looking, 0, look, client);
 }
 
+void ctl_hold(struct ctl_client *client, const struct ctl_hold *hold)
+{
+	ctl_release(client);
+	client->hold = *hold;
+}
+
+static void look_at_holds(void *user)
+{
+	struct ctl *ctl = user;
+	struct ctl_client *client, *next;
+
+	for (client = TAILQ_FIRST(&ctl->clients); client; client = next) {
+		next = TAILQ_NEXT(client, link);
+		if (client->hold.lives && !client->hold.lives(client->hold.user))
+			close_client(client);
+	}
+}
+
 int ctl_take_fd(struct ctl_client *client)
 {
 	int fd = client->passed;
@@ -336,7 +366,7 @@ static bool make_room(struct ctl *ctl)
 	if (ctl->nr_clients < MAX_CLIENTS)
 		return true;
 	TAILQ_FOREACH(client, &ctl->clients, link)
-		if (!client->answer && !client->wait.look && !client->used) {
+		if (!client->answer && !client->wait.look && !client->hold.lives && !client->used) {
 			close_client(client);
 			return true;
 		}
@@ -381,6 +411,7 @@ int ctl_new(const struct ctl_setup *setup, struct ctl **ret)
 		return -ENOMEM;
 	ctl->setup = *setup;
 	TAILQ_INIT(&ctl->clients);
+	loop_tick_add(setup->loop, &ctl->tick, look_at_holds, ctl);
 	err = listener_open(&ctl->listener, setup->loop, setup->runtime_dir, "ctl", somebody_came,
 			    ctl);
 	if (err)
@@ -394,6 +425,7 @@ struct ctl *ctl_free(struct ctl *ctl)
 {
 	if (!ctl)
 		return NULL;
+	loop_tick_remove(&ctl->tick);
 	while (!TAILQ_EMPTY(&ctl->clients))
 		close_client(TAILQ_FIRST(&ctl->clients));
 	listener_close(&ctl->listener);

@@ -54,4 +54,17 @@ struct ctl_wait {
 /* The answer comes later; nothing else of this client is heard until then. For use in ask(). */
 void ctl_wait(struct ctl_client *client, const struct ctl_wait *wait);
 
+/*
+ * Something that a request has begun, and that goes on while the client stays connected: once a second it is asked
+ * whether it still goes on, and the connection is closed when it does not. One for each client: the one before ends.
+ */
+struct ctl_hold {
+	bool (*lives)(void *user);
+	void (*forget)(void *user);
+	void *user;
+};
+void ctl_hold(struct ctl_client *client, const struct ctl_hold *hold);
+/* End it. Idempotent. */
+void ctl_release(struct ctl_client *client);
+
 #endif

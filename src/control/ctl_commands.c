@@ -29,6 +29,10 @@ static const struct argument {
 	{ "key", CTL_KEY, json_type_string, offsetof(struct ctl_asked, key) },
 	{ "value", CTL_VALUE, json_type_string, offsetof(struct ctl_asked, value) },
 	{ "config", CTL_CONFIG, json_type_boolean, offsetof(struct ctl_asked, config) },
+	{ "on", CTL_ON, json_type_boolean, offsetof(struct ctl_asked, on) },
+	{ "filter", CTL_FILTER, json_type_string, offsetof(struct ctl_asked, filter) },
+	{ "snaplen", CTL_SNAPLEN, json_type_int, offsetof(struct ctl_asked, snaplen) },
+	{ "size_mib", CTL_SIZE, json_type_int, offsetof(struct ctl_asked, size_mib) },
 };
 
 #define NR_ARGUMENTS (sizeof(arguments) / sizeof(arguments[0]))
@@ -44,6 +48,14 @@ static bool is_plain(struct json_object *value)
 	return true;
 }
 
+/* What is out of range is no number that means anything: 0 is none of them either. */
+static uint32_t number_of(struct json_object *value)
+{
+	int64_t number = json_object_get_int64(value);
+
+	return number < 0 || number > UINT32_MAX ? 0 : (uint32_t)number;
+}
+
 static bool take_argument(struct ctl_asked *asked, const struct argument *argument,
 			  struct json_object *value)
 {
@@ -53,6 +65,8 @@ static bool take_argument(struct ctl_asked *asked, const struct argument *argume
 		return false;
 	if (argument->type == json_type_boolean)
 		*(bool *)at = json_object_get_boolean(value);
+	else if (argument->type == json_type_int)
+		*(uint32_t *)at = number_of(value);
 	else if (is_plain(value))
 		*(const char **)at = json_object_get_string(value);
 	else

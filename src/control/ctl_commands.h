@@ -32,6 +32,10 @@ enum ctl_argument {
 	CTL_KEY = 1 << 2,
 	CTL_VALUE = 1 << 3,
 	CTL_CONFIG = 1 << 4,
+	CTL_ON = 1 << 5,
+	CTL_FILTER = 1 << 6,
+	CTL_SNAPLEN = 1 << 7,
+	CTL_SIZE = 1 << 8,
 };
 
 /* One request, while it is answered. */
@@ -39,10 +43,11 @@ struct ctl_asked {
 	const struct ctl_daemon *daemon;
 	struct ctl_client *client;
 	unsigned int given; /* bits of enum ctl_argument */
-	const char *device, *guest, *key, *value;
-	bool config;
-	struct device *dev; /* NULL: none is named */
-	uint32_t domid;     /* of it, or of the guest */
+	const char *device, *guest, *key, *value, *filter;
+	bool config, on;
+	uint32_t snaplen, size_mib; /* 0: not given */
+	struct device *dev;         /* NULL: none is named */
+	uint32_t domid;             /* of it, or of the guest */
 };
 
 struct ctl_command {

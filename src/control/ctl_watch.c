@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands of the admin's socket that show what goes on. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "control/ctl_commands.h"
 #include "control/ctl_device.h"
@@ -59,7 +63,164 @@ static struct json_object *run_events(struct ctl_asked *asked)
 	return ctl_result(result);
 }
 
+/* --- captures --- */
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+#define MAX_SNAPLEN      65536u
+#define DEFAULT_SIZE_MIB 1024u
+
+/* One that a client has begun. It outlives its device, and then does nothing. */
+struct capturing {
+	const struct ctl_daemon *daemon;
+	const struct device_ops *ops;
+	uint32_t domid, devid;
+	struct device *dev; /* while it is looked for */
+};
+
+static void find_captured(void *user, struct device *dev)
+{
+	struct capturing *c = user;
+
+	if (dev->ops == c->ops && dev->domid == c->domid && dev->devid == c->devid &&
+	    device_is_probed(dev) && dev->ops->captures(dev, c))
+		c->dev = dev;
+}
+
+static bool still_captures(void *user)
+{
+	struct capturing *c = user;
+
+	c->dev = NULL;
+	registry_each(c->daemon->registry, find_captured, c);
+	return c->dev != NULL;
+}
+
+static void end_capture(void *user)
+{
+	struct capturing *c = user;
+
+	if (still_captures(c))
+		c->ops->capture(c->dev, &(struct device_capture){ .owner = c, .fd = -1 });
+	free(c);
+}
+
+/*
+ * Somebody whom a guest may have taken over is going to write there: so it is to be no terminal and no device, and
+ * nothing that can be read through it.
+ */
+static bool may_be_captured_into(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	return flags >= 0 && (flags & O_ACCMODE) == O_WRONLY && fstat(fd, &st) == 0 &&
+	       (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
+}
+
+static struct json_object *capture_problem(const struct ctl_asked *asked, int err)
+{
+	if (err == -EINVAL)
+		return ctl_error("bad-value",
+				 "the filter is not understood: it takes an expression "
+				 "of pcap-filter(7)");
+	if (err == -E2BIG)
+		return ctl_error("bad-value", "the filter is too long: make it shorter");
+	if (err == -EOPNOTSUPP)
+		return ctl_error("unsupported", "this pvbackd was built without libpcap, so there "
+						"are no filters");
+	return ctl_error("failed", "no capture of %s: %s", asked->device, strerror(-err));
+}
+
+/* Takes the descriptor. */
+static struct json_object *begin_capture(struct ctl_asked *asked, int fd)
+{
+	uint64_t size_mib = asked->size_mib ? asked->size_mib : DEFAULT_SIZE_MIB;
+	struct capturing *c = calloc(1, sizeof(*c));
+	struct device_capture what = {
+		.owner = c,
+		.fd = fd,
+		.filter = asked->filter ? asked->filter : "",
+		.snaplen = asked->given & CTL_SNAPLEN ? asked->snaplen : MAX_SNAPLEN,
+		.max_bytes = lseek(fd, 0, SEEK_CUR) < 0 ? UINT64_MAX : size_mib << 20
+	};
+	int err = c ? asked->dev->ops->capture(asked->dev, &what) : -ENOMEM;
+
+	if (err) {
+		close(fd);
+		free(c);
+		return capture_problem(asked, err);
+	}
+	*c = (struct capturing){ .daemon = asked->daemon,
+				 .ops = asked->dev->ops,
+				 .domid = asked->dev->domid,
+				 .devid = asked->dev->devid };
+	ctl_hold(asked->client, &(struct ctl_hold){ still_captures, end_capture, c });
+	device_log(asked->dev, LOG_LEVEL_INFO, "an admin captures what it moves");
+	return ctl_result(ctl_new_result());
+}
+
+static struct json_object *run_capture(struct ctl_asked *asked)
+{
+	int fd = ctl_take_fd(asked->client);
+
+	if (!asked->dev->ops->capture || !device_is_probed(asked->dev)) {
+		close_if_open(fd);
+		return ctl_error("unsupported", "only network cards are captured");
+	}
+	if (!asked->on) {
+		close_if_open(fd);
+		ctl_release(asked->client);
+		return ctl_result(ctl_new_result());
+	}
+	if (fd < 0 || !may_be_captured_into(fd) ||
+	    (asked->given & CTL_SNAPLEN && (!asked->snaplen || asked->snaplen > MAX_SNAPLEN))) {
+		close_if_open(fd);
+		return ctl_error("usage",
+				 "capture needs a descriptor of a pipe or a file, open for "
+				 "writing only, and a snaplen of 1 to %u",
+				 MAX_SNAPLEN);
+	}
+	return begin_capture(asked, fd);
+}
+
+/* --- traces --- */
+
+static struct json_object *run_trace(struct ctl_asked *asked)
+{
+	struct trace_filter filter = { 0 };
+	struct json_object *result;
+	int fd = ctl_take_fd(asked->client);
+
+	close_if_open(fd);
+	if (fd >= 0)
+		return ctl_error("unsupported", "the lines of a trace are in the daemon's log");
+	if (asked->on && trace_parse(asked->filter, &filter))
+		return ctl_error("bad-value",
+				 "`%.64s` is no filter of traces: it takes a list of ring, "
+				 "net, blk, bus, grant",
+				 asked->filter);
+	if (asked->dev && (filter.one_domain || !asked->on))
+		return ctl_error("usage", "a device is named in one way, and traces end for all");
+	if (asked->dev) {
+		filter.one_domain = filter.one_device = true;
+		filter.domid = asked->dev->domid;
+		filter.devid = asked->dev->devid;
+	}
+	trace_set(&filter);
+	registry_retune(asked->daemon->registry);
+	log_info("an admin turns traces %s", asked->on ? "on" : "off");
+	result = ctl_new_result();
+	return ctl_result(result);
+}
+
 const struct ctl_command ctl_watch_commands[] = {
 	{ "events", 0, 0, run_events },
+	{ "capture", CTL_DEVICE | CTL_ON, CTL_FILTER | CTL_SNAPLEN | CTL_SIZE, run_capture },
+	{ "trace", CTL_ON, CTL_DEVICE | CTL_FILTER, run_trace },
 	{ 0 },
 };

@@ -51,6 +51,14 @@ struct device_env {
 	void (*looked)(const struct device_env *env);
 };
 
+struct device_capture {
+	const void *owner;  /* borrowed: tells captures apart */
+	int fd;             /* -1: end it */
+	const char *filter; /* "": all */
+	uint32_t snaplen;
+	uint64_t max_bytes; /* of the whole file */
+};
+
 struct device_ops {
 	const char *kind; /* "vbd", "vif": the folder under backend/ */
 	size_t size;      /* of the kind's own struct, whose first member is struct device */
@@ -105,6 +113,14 @@ struct device_ops {
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
 	bool (*left)(struct device *dev);
 	bool holds; /* what the medium fails may wait for an admin's `retry` */
+	/*
+	 * Put what it moves into a file, from now on, in place of any other capture; or end that, when it is still that of
+	 * `what->owner`. 0 with what->fd its own; or -errno: -EINVAL for a filter that means nothing, -E2BIG for one that is
+	 * too long, -EOPNOTSUPP for any where there is no libpcap. NULL: there is nothing to be captured of it.
+	 */
+	int (*capture)(struct device *dev, const struct device_capture *what);
+	/* Whether one is under way that this owner has begun. With capture(). */
+	bool (*captures)(const struct device *dev, const void *owner);
 	/* A key of our own directory changed (rate, ...); `key` is NULL: the configuration did. May be NULL. */
 	void (*changed)(struct device *dev, const char *key);
 	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */

@@ -63,7 +63,7 @@ static const struct key daemon_keys[] = {
 	  .value = "N",
 	  .help = "use N data threads (default: one per CPU, at most 4)" },
 	{ .name = "trace-rings",
-	  .when = KEY_AT_CONNECT,
+	  .when = KEY_AT_ONCE,
 	  .parse = parse_trace,
 	  AT(trace),
 	  .allowed = "a list of ring, net, blk, bus, grant, then @DOMID or @DOMID/DEVID",

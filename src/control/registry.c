@@ -681,9 +681,11 @@ void registry_retune(struct registry *registry)
 {
 	struct device *dev;
 
-	for_each_device(registry, dev)
+	for_each_device(registry, dev) {
+		dev->trace = trace_mask(dev->domid, dev->devid);
 		if (device_is_probed(dev) && dev->ops->changed)
 			dev->ops->changed(dev, NULL);
+	}
 }
 
 void registry_each(struct registry *registry, void (*each)(void *user, struct device *dev),

@@ -95,6 +95,7 @@ struct message_disk_tuning {
 	message_bool retry;        /* an admin says go */
 	message_bool flush_failed; /* all but reads fail */
 	message_bool again;        /* control is a new one: tell it again what it may have missed */
+	uint32_t trace;            /* trace_mask() */
 	uint64_t poll_ns;
 	/* as rate_set() takes them */
 	uint32_t requests, requests_usecs;
@@ -124,7 +125,6 @@ struct message_start_disk {
 	message_bool lock;      /* other processes may write to the medium: see medium_lock.h */
 	message_bool keep_lost; /* what an earlier life kept unflushed cannot be read */
 	uint32_t nbd_timeout_s;
-	uint32_t trace;              /* trace_mask() */
 	struct message_image image;  /* of an NBD export only read_only */
 	char name[MESSAGE_NAME_MAX]; /* of the image, for the log */
 	struct message_disk_tuning tuning;
@@ -152,6 +152,7 @@ struct message_rate {
 };
 
 struct message_nic_tuning {
+	uint32_t trace; /* trace_mask() */
 	uint16_t headroom;
 	message_bool filters_groups; /* the guest says which multicast it wants */
 	struct message_rate tx_bytes, tx_packets, rx_bytes, rx_packets;
@@ -176,7 +177,6 @@ struct message_start_nic {
 	message_bool rx_notify, finish_csum;
 	message_bool sg, csum_v4, csum_v6, gso_v4, gso_v6; /* that the frontend takes */
 	uint64_t drain_ns, stall_ns;
-	uint32_t trace;
 	struct message_nic_tuning tuning;
 };
 

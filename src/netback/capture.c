@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -107,12 +108,20 @@ static uint64_t wall_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* In a pipe whose reader likes it not to block. */
+static bool wait_for_room(int fd)
+{
+	struct pollfd pipe = { .fd = fd, .events = POLLOUT };
+
+	return poll(&pipe, 1, -1) == 1;
+}
+
 static int write_all(int fd, const uint8_t *data, uint32_t len)
 {
 	while (len) {
 		ssize_t n = write(fd, data, len);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(fd))))
 			continue;
 		if (n < 0)
 			return -errno;
@@ -165,7 +174,9 @@ static int write_frames(struct capture *c)
 
 static void report(const struct capture *c, int err)
 {
-	if (err)
+	if (err == -EPIPE)
+		log_about(LOG_LEVEL_INFO, c->name, "the reader of its capture has gone");
+	else if (err)
 		log_about(LOG_LEVEL_WARNING, c->name, "the capture in %s ends: %s", c->path,
 			  strerror(-err));
 	else

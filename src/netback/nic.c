@@ -143,7 +143,6 @@ static int add_queue(struct nic *nic, int *tap_fd, int undo_fd)
 				       .domid = nic->device.domid,
 				       .devid = nic->device.devid,
 				       .queue = index };
-	queue->trace = start->trace;
 	queue->resume = start->resume;
 	queue->rx_notify = start->rx_notify;
 	queue->accept = (struct offload_accept){ .sg = start->sg,
@@ -175,11 +174,19 @@ static int add_ctrl(struct nic *nic, int undo_fd)
 		return err;
 	ctrl->shared = &nic->shared;
 	ctrl->id = nic->queues[0].id;
-	ctrl->trace = start->trace;
 	ctrl->ref = start->ctrl_ref;
 	ctrl->remote_port = start->ctrl_port;
 	ctrl->nr_queues = start->nr_queues;
 	return add_part(nic, &ctrl->part, &vif_ctrl_ops, 0);
+}
+
+static void tune_all(struct nic *nic, const struct message_nic_tuning *tuning)
+{
+	for (unsigned int i = 0; i < nic->nr_queues; i++)
+		nic->queues[i].trace = tuning->trace;
+	if (nic->ctrl)
+		nic->ctrl->trace = tuning->trace;
+	vif_shared_tune(&nic->shared, tuning);
 }
 
 /* Descriptors: see struct message_start_nic. */
@@ -227,7 +234,7 @@ static int nic_begin(struct guest_device *device, int *fds, unsigned int nr_fds,
 		snprintf(why, MESSAGE_WHY_MAX, "its queues cannot be made");
 		return err;
 	}
-	vif_shared_tune(&nic->shared, &start->tuning);
+	tune_all(nic, &start->tuning);
 	ringset_start(&nic->set);
 	return 0;
 }
@@ -243,7 +250,7 @@ static void tune(struct nic *nic, const struct message_nic_tuning *tuning)
 {
 	if (!nic->device.started || tuning->filter.nr_addrs > MESSAGE_ADDRS)
 		return;
-	vif_shared_tune(&nic->shared, tuning);
+	tune_all(nic, tuning);
 	nic->nr_tunes++;
 	ringset_sync(&nic->set);
 }

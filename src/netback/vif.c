@@ -241,6 +241,7 @@ static void tune(struct vif *vif)
 {
 	struct message message = { .type = MESSAGE_TUNE_NIC };
 
+	vif->tuning.trace = vif->dev.trace;
 	if (vif->dev.activity != DEVICE_ATTACHED ||
 	    !memcmp(&vif->start.tuning, &vif->tuning, sizeof(vif->tuning)))
 		return;
@@ -384,7 +385,6 @@ static void fill_start(struct vif *vif, const struct vif_front *front, bool resu
 		.gso_v6 = front->accept.gso_v6,
 		.drain_ns = vif->options.rx_drain_ms * UINT64_C(1000000),
 		.stall_ns = vif->options.rx_stall_ms * UINT64_C(1000000),
-		.trace = dev->trace,
 	};
 	memcpy(vif->start.queues, front->queues, sizeof(vif->start.queues));
 	vif->tuning.headroom = front->headroom;
@@ -412,6 +412,7 @@ static int start_serving(struct vif *vif, const struct vif_state *state)
 	int fds[MESSAGE_MAX_FDS], err;
 
 	follow_groups(vif, state->left_err);
+	vif->tuning.trace = vif->dev.trace;
 	vif_steer_start(&vif->steer, vif->dev.env->loop, &vif->tap, nr_queues, &state->hash);
 	memcpy(&vif->start.tuning, &vif->tuning, sizeof(vif->tuning));
 	message.nic = vif->start;
@@ -713,6 +714,29 @@ static void vif_done(struct device *dev, bool removed)
 	}
 }
 
+static int vif_capture(struct device *dev, const struct device_capture *what)
+{
+	struct vif *vif = vif_of(dev);
+	char name[IFNAMSIZ] = "";
+	int err;
+
+	if (vif->tap.open)
+		tap_name(&vif->tap, name);
+	err = vif_pcap_direct(&vif->pcap, what, name);
+	if (err)
+		return err;
+	if (what->fd < 0)
+		read_capture(vif);
+	if (dev->activity == DEVICE_ATTACHED)
+		vif_pcap_send(&vif->pcap, dev);
+	return 0;
+}
+
+static bool vif_captures(const struct device *dev, const void *owner)
+{
+	return ((const struct vif *)(const void *)dev)->pcap.owner == owner;
+}
+
 /* What its own keys say is in the tuning. */
 static void vif_in_force(const struct device *dev, void *ret)
 {
@@ -787,6 +811,8 @@ const struct device_ops vif_device_ops = {
 	.own_keys = vif_own_keys,
 	.defaults = &vif_options_default,
 	.options_size = sizeof(struct vif_options),
+	.capture = vif_capture,
+	.captures = vif_captures,
 	.in_force = vif_in_force,
 	.describe = vif_describe,
 	.size = sizeof(struct vif),

@@ -34,7 +34,7 @@ struct vif_ctrl {
 	struct ring_part part;     /* first */
 	struct vif_shared *shared; /* borrowed */
 	struct trace_id id;
-	unsigned int trace;
+	atomic_uint trace; /* the guest's loop changes it */
 	uint32_t ref;
 	uint32_t remote_port;
 	uint32_t nr_queues;

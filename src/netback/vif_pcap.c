@@ -121,6 +121,7 @@ static void stop(struct vif_pcap *pcap)
 	close(pcap->fd);
 	free(pcap->now);
 	pcap->now = NULL;
+	pcap->owner = NULL;
 }
 
 static void complain(struct device *dev, int err, const char *path)
@@ -214,6 +215,47 @@ bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname
 	else if (wanted.capture.on)
 		start_or_complain(pcap, dev, &wanted, filter, dir);
 	return true;
+}
+
+/* What the keys said before is news again. */
+static int end_direct(struct vif_pcap *pcap, const void *owner)
+{
+	if (!pcap->owner || pcap->owner != owner)
+		return -ENOENT;
+	stop(pcap);
+	free(pcap->keys);
+	pcap->keys = NULL;
+	pcap->told = false;
+	return 0;
+}
+
+int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname)
+{
+	struct message *wanted;
+	int err;
+
+	if (what->fd < 0)
+		return end_direct(pcap, what->owner);
+	wanted = calloc(1, sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	wanted->type = MESSAGE_CAPTURE;
+	wanted->capture.on = true;
+	wanted->capture.snaplen = what->snaplen;
+	wanted->capture.max_bytes = what->max_bytes;
+	snprintf(wanted->capture.ifname, sizeof(wanted->capture.ifname), "%s", ifname);
+	snprintf(wanted->capture.name, sizeof(wanted->capture.name), "an admin's file or pipe");
+	err = vif_pcap_compile(what->filter, &wanted->capture);
+	if (err) {
+		free(wanted);
+		return err;
+	}
+	stop(pcap);
+	pcap->now = wanted;
+	pcap->fd = what->fd;
+	pcap->owner = what->owner;
+	pcap->told = false;
+	return 0;
 }
 
 bool vif_pcap_reads(const char *key)

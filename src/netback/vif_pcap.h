@@ -15,6 +15,7 @@ struct vif_pcap {
 	struct message *now; /* owned; NULL: off */
 	int fd;              /* owned while there is `now` */
 	bool told;           /* whoever serves the rings knows of it */
+	const void *owner;   /* of one that is not by a key; NULL */
 };
 
 /*
@@ -22,6 +23,8 @@ struct vif_pcap {
  * wrong is logged, and there is no capture. True when there are news for vif_pcap_send().
  */
 bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname, const char *dir);
+/* As capture() of struct device_ops: 0 with news for vif_pcap_send(), or -errno. When it ends the keys hold again. */
+int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname);
 /* Does a change of this key concern us? */
 bool vif_pcap_reads(const char *key);
 /* To whoever serves the rings, unless that knows. */

@@ -132,7 +132,7 @@ struct vif_queue {
 	struct vif_shared *shared; /* borrowed */
 	struct vif_stats *stats;   /* borrowed; only the worker writes in it */
 	struct trace_id id;
-	unsigned int trace;
+	atomic_uint trace; /* the guest's loop changes it */
 	bool resume;
 	bool rx_notify;
 	bool finish_csum;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ask-ctl SOCKET REQUEST [POINTER...]: ask at the admin's socket, and print the answer, or of it what the JSON pointers
- * lead to, a line each ("-": there is nothing). A descriptor 3 that is open goes with the request. Leaves with 1 when
- * the answer is an error, with 2 when there is none.
+ * ask-ctl [--with-3] SOCKET REQUEST [POINTER...]: ask at the admin's socket, and print the answer, or of it what the JSON pointers
+ * lead to, a line each ("-": there is nothing). With --with-3 the descriptor 3 goes with the request, and after "ok"
+ * the connection is kept until the other end closes it. Leaves with 1 when the answer is an error, with 2 when there is
+ * none.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,12 +27,12 @@ static int connect_to(const char *path)
 	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -1 : fd;
 }
 
-static int send_line(int fd, const char *request)
+static int send_line(int fd, const char *request, bool with_3)
 {
 	struct iovec iov[2] = { { (void *)(uintptr_t)request, strlen(request) }, { "\n", 1 } };
 	int passed = 3;
 
-	return fdpass_send(fd, iov, 2, &passed, fcntl(passed, F_GETFD) >= 0, 0);
+	return fdpass_send(fd, iov, 2, &passed, with_3, 0);
 }
 
 static void print(struct json_object *answer, const char *pointer)
@@ -49,11 +50,15 @@ static void print(struct json_object *answer, const char *pointer)
 int main(int argc, char *argv[])
 {
 	static char line[1 << 22];
+	bool with_3 = argc > 1 && !strcmp(argv[1], "--with-3");
 	struct json_object *answer;
 	FILE *in;
-	int fd = argc < 3 ? -1 : connect_to(argv[1]);
+	int fd;
 
-	if (fd < 0 || send_line(fd, argv[2])) {
+	argc -= with_3;
+	argv += with_3;
+	fd = argc < 3 ? -1 : connect_to(argv[1]);
+	if (fd < 0 || send_line(fd, argv[2], with_3)) {
 		fprintf(stderr, "ask-ctl: %s\n", argc < 3 ? "SOCKET REQUEST" : strerror(errno));
 		return 2;
 	}
@@ -65,5 +70,12 @@ int main(int argc, char *argv[])
 		print(answer, argv[i]);
 	if (argc == 3)
 		fputs(line, stdout);
-	return json_object_get_boolean(json_object_object_get(answer, "ok")) ? 0 : 1;
+	if (!json_object_get_boolean(json_object_object_get(answer, "ok")))
+		return 1;
+	if (with_3) {
+		close(3);
+		fflush(stdout);
+		getc(in);
+	}
+	return 0;
 }

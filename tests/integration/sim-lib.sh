@@ -247,6 +247,9 @@ backend() { # KIND DOMID DEVID
 # ask REQUEST [POINTER...]: at the admin's socket; ask-ctl.c says what is printed.
 ask() { "$build/tests/integration/ask-ctl" "$XENSIM_DIR/run/ctl" "$@"; }
 
+# The same, and descriptor 3 goes along. Answered with "ok" it goes on until the daemon ends the connection.
+ask_with_3() { "$build/tests/integration/ask-ctl" --with-3 "$XENSIM_DIR/run/ctl" "$@"; }
+
 # answer_is POINTER TEXT REQUEST
 answer_is() {
 	_answer=$(ask "$3" "$1" || :)

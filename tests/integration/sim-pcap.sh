@@ -135,8 +135,88 @@ a_stopped_daemon_leaves_a_whole_file() {
 	destroy
 }
 
+# capture_into FILE [MEMBER...]: by an admin's descriptor, as long as $capture lives
+capture_into() {
+	_into=$1
+	shift
+	begin "$XENSIM_DIR/asked" "$build/tests/integration/ask-ctl" --with-3 "$XENSIM_DIR/run/ctl" "{\"command\":\"capture\",\"device\":\"$dom/vif0\",\"on\":true$*}" 3>"$_into"
+	capture=$!
+	wait_line "$XENSIM_DIR/asked" '"ok":'
+	grep -q '"ok":true' "$XENSIM_DIR/asked" || fail "$(cat "$XENSIM_DIR/asked")"
+}
+end_capture() {
+	kill "$capture"
+	wait "$capture" || :
+}
+
+read_pipe() { exec tcpdump -Z root -lnr - udp port 7777 <"$XENSIM_DIR/pipe"; }
+
+# Whoever reads it sees the frames while they come, and an end when the admin has enough.
+an_admins_pipe() {
+	guest_with_nic
+	rm -f "$XENSIM_DIR/pipe"
+	mkfifo "$XENSIM_DIR/pipe"
+	begin "$XENSIM_DIR/piped" read_pipe
+	reader=$!
+	capture_into "$XENSIM_DIR/pipe" ',"filter":"udp","snaplen":100'
+	blind 100
+	until_true 10000 piped 200 || fail "$(wc -l <"$XENSIM_DIR/piped") lines"
+	end_capture
+	wait "$reader" || fail "the reader saw no end: $(tail -n 2 "$XENSIM_DIR/piped")"
+	until_true 10000 not_capturing || fail "it still captures"
+	destroy
+}
+piped() { [ "$(grep -c "UDP" "$XENSIM_DIR/piped")" -ge "$1" ]; }
+not_capturing() {
+	[ "$(ask "{\"command\":\"show\",\"device\":\"$dom/vif0\"}" /result/devices/0/detail/capturing)" = false ]
+}
+
+# Nobody waits for it: the guest's frames go, the others are answered, and the process ends when it is to.
+a_reader_that_does_not_read() {
+	guest_with_nic
+	rm -f "$XENSIM_DIR/pipe"
+	mkfifo "$XENSIM_DIR/pipe"
+	sleep 1000 <>"$XENSIM_DIR/pipe" &
+	reader=$!
+	capture_into "$XENSIM_DIR/pipe"
+	blind 400 --kinds=gso4 --slots=18
+	until_true 20000 echoed 400 || fail "$(counter rx_packets) came back"
+	answer_is /result/devices/0/carrier true "{\"command\":\"show\",\"device\":\"$dom/vif0\"}"
+	destroy
+	until_true 10000 is_over || fail "the admin is not told that the card is gone"
+	kill "$reader"
+	wait "$reader" || :
+}
+is_over() { ! kill -0 "$capture" 2>/dev/null; }
+
+refused_with() { # CODE REQUEST, and the descriptor 3
+	_code=$(ask_with_3 "$2" /code || :)
+	[ "$_code" = "$1" ] || fail "$2: $_code, not $1"
+}
+an_admins_file() {
+	guest_with_nic
+	file=$XENSIM_DIR/mine
+	capture_into "$file"
+	blind 100
+	until_true 10000 echoed 100 || fail "$(counter rx_packets) came back"
+	end_capture
+	until_true 10000 not_capturing || fail "it still captures"
+	wait_line "$log" "vif $dom/0: capture in .*: frames="
+	holds 100 src 10.99.0.1 and ether "src 00:16:3e:00:0$dom:00"
+	_request="{\"command\":\"capture\",\"device\":\"$dom/0\",\"on\":true"
+	answer_is /code usage "$_request}"
+	refused_with usage "$_request}" 3<"$file"
+	refused_with usage "$_request}" 3<>"$file"
+	refused_with usage "$_request}" 3>/dev/null
+	refused_with usage "$_request,\"snaplen\":0}" 3>"$file"
+	refused_with usage "$_request,\"snaplen\":70000}" 3>"$file"
+	refused_with bad-value "$_request,\"filter\":\"no such thing\"}" 3>"$file"
+	destroy
+}
+
 start_daemon
 count_fds
+test_case "an admin's file is captured into, and nothing but a file or a pipe" an_admins_file
 test_case "a capture has what passed, both ways" both_directions_are_there
 test_case "large TCP frames are there as they passed" large_frames_are_whole
 test_case "a dropped frame says why" dropped_frames_say_why
@@ -146,4 +226,6 @@ test_case "a capture begins and ends under a running guest" switched_while_the_g
 # In this shell: it stops and starts the daemon.
 a_stopped_daemon_leaves_a_whole_file
 echo "ok: a daemon that stops leaves a whole file"
+test_case "an admin's pipe gets the frames as they come" an_admins_pipe
+test_case "a reader that does not read holds up nobody" a_reader_that_does_not_read
 finish

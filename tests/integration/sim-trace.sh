@@ -61,6 +61,33 @@ nothing_is_traced_for_others() {
 	! grep -q '^trace' "$log" || fail "$(grep '^trace' "$log" | head -n 3)"
 }
 
+# Live, without a restart; and off again.
+trace_is() { answer_is /ok true "{\"command\":\"trace\",\"on\":$1${2-}}"; }
+traces_are() { grep -q "^trace vbd $dom/51712/0 $1 " "$log"; }
+nothing_comes() {
+	_lines=$(grep -c '^trace' "$log")
+	sleep 0.2
+	[ "$(grep -c '^trace' "$log")" = "$_lines" ]
+}
+switched_while_it_runs() {
+	guest_with_disk 32
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simblk --requests=4000000 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	trace_is true ",\"device\":\"$dom/xvda\",\"filter\":\"blk\""
+	until_true 10000 traces_are take || fail "nothing is traced"
+	! traces_are publish || fail "more than was asked for"
+	trace_is true ',"filter":"ring"'
+	until_true 10000 traces_are publish || fail "nothing else is traced"
+	trace_is false
+	until_true 20000 nothing_comes || fail "it is traced still"
+	answer_is /code bad-value '{"command":"trace","on":true,"filter":"disks"}'
+	[ "$(ask_with_3 '{"command":"trace","on":true}' /code 3>"$XENSIM_DIR/mine" || :)" = unsupported ] || fail "traces go to a descriptor"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+}
+
 start_daemon --trace-rings
 test_case "every trace line has a form of pvbackd(8)" a_disk_is_traced
 test_case "each request that is taken is answered once" requests_are_answered_once
@@ -69,4 +96,5 @@ stop_daemon
 : >"$log"
 start_daemon --trace-rings=blk@9999
 test_case "a filter for another domain traces nothing" nothing_is_traced_for_others
+test_case "an admin turns traces on and off under a running guest" switched_while_it_runs
 finish
