@@ -91,6 +91,11 @@ guest_pids() { pgrep -P "$daemon" -x pvbackd-guest || :; }
 # daemon_pids: its own, and theirs
 daemon_pids() { echo "$daemon" && guest_pids; }
 
+# room_for_contexts: each guest's process has its own of libaio, and the kernel's default is too small for many
+room_for_contexts() {
+	sysctl -qp "$SOURCE/systemd/sysctl-pvbackd.conf" 2>/dev/null || say "fs.aio-max-nr is $(sysctl -n fs.aio-max-nr)"
+}
+
 # cpu_ns PID...: what all their threads have used, those that have ended too (CPUCLOCK_SCHED of a process)
 cpu_ns() {
 	python3 -c 'import sys, time; print(sum(time.clock_gettime_ns(~int(pid) << 3 | 2) for pid in sys.argv[1:]))' "$@"

@@ -11,7 +11,8 @@
 #include "core/statefile.h"
 
 #define NS_PER_S   1000000000ull
-#define PATIENCE_S 5u /* until control is told that the medium does not answer */
+#define REST_S     32u /* the longest time without a look at the size of an image that nobody uses */
+#define PATIENCE_S 5u  /* until control is told that the medium does not answer */
 
 static struct disk *disk_of(struct guest_device *device)
 {
@@ -204,16 +205,8 @@ static void ask_size(struct slow_request *req)
 	disk->size_err = image_size(&disk->image, &disk->bytes);
 }
 
-static void size_came(struct slow_request *req)
+static void compare_size(struct disk *disk)
 {
-	struct disk *disk = container_of(req, struct disk, asking);
-
-	disk->asked = false;
-	answered_in_time(disk);
-	if (disk->closes) {
-		close_image(disk);
-		return;
-	}
 	if (disk->size_err || disk->bytes == disk->image.bytes)
 		return;
 	disk->image.bytes = disk->bytes;
@@ -221,7 +214,32 @@ static void size_came(struct slow_request *req)
 	change(disk);
 }
 
-/* Once a second, from the start on. */
+static void size_came(struct slow_request *req)
+{
+	struct disk *disk = container_of(req, struct disk, asking);
+
+	disk->asked = false;
+	answered_in_time(disk);
+	if (disk->closes)
+		close_image(disk);
+	else
+		compare_size(disk);
+}
+
+/* Of a disk that nobody uses: after 1, 2, 4, ... seconds, for a thread is woken to look. */
+static bool is_worth_a_look(struct disk *disk)
+{
+	uint64_t answers = 0;
+
+	for (unsigned int i = 0; i < disk->start->nr_rings; i++)
+		answers += stat_get(&disk->queues[i].stats->notify_sent) +
+			   stat_get(&disk->queues[i].stats->notify_suppressed);
+	disk->unused_s = answers == disk->answers ? disk->unused_s + 1 : 0;
+	disk->answers = answers;
+	return !(disk->unused_s & (disk->unused_s - 1)) || disk->unused_s % REST_S == 0;
+}
+
+/* Once a second, from the start on. The kernel knows a device's size and need not ask anybody. */
 static void look(void *user)
 {
 	struct disk *disk = user;
@@ -231,6 +249,13 @@ static void look(void *user)
 		send_flag(disk, MESSAGE_LATE, true);
 	}
 	if (disk->asked || disk->closes)
+		return;
+	if (disk->image.block_device) {
+		disk->size_err = image_size(&disk->image, &disk->bytes);
+		compare_size(disk);
+		return;
+	}
+	if (!is_worth_a_look(disk))
 		return;
 	disk->asking = (struct slow_request){ .home = disk->rings.home,
 					      .work = ask_size,

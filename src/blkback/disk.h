@@ -68,6 +68,8 @@ struct disk {
 	bool late;             /* and control was told */
 	uint64_t bytes;        /* the answer; or */
 	int size_err;
+	uint64_t answers;      /* at the last tick */
+	unsigned int unused_s; /* since there was a new one */
 };
 
 extern const struct guest_device_ops disk_device_ops;

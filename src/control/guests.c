@@ -18,6 +18,7 @@
 #define MAX_HEARD   128u  /* messages a second of one process: others are to be heard, too */
 #define NS_PER_S    1000000000ull
 #define GREET_NS    (2 * NS_PER_S)
+#define ASK_S       5u             /* between two questions to one that nobody waits for */
 #define SILENT_S    2u             /* without an answer: of one that nobody would miss */
 #define END_S       30u            /* to end, for one that serves nothing */
 #define LET_GO_S    3u             /* of an abandoned device: it takes no longer */
@@ -82,6 +83,7 @@ struct guests {
 	void *greeted_user;
 	struct loop_timer greet_timer;
 	struct loop_tick tick;
+	unsigned int nr_ticks;
 	LIST_HEAD(, device) waiting; /* until the last that served their guest is gone */
 	uint32_t turn;               /* counts the outdated that were told to end, */
 	unsigned int nr_returning;   /* and so many devices of the last are not served again yet */
@@ -886,11 +888,29 @@ static bool is_hung(const struct guest_link *g)
 	return g->unanswered_s >= g->guests->setup.hung_s;
 }
 
+static bool has_abandoned(const struct guest_link *g)
+{
+	const struct device *dev;
+
+	LIST_FOREACH(dev, &g->devices, served_link)
+		if (dev->abandoned_ns)
+			return true;
+	return false;
+}
+
+/* One that is idle is woken for it; not all in the same second. */
+static bool is_its_turn(const struct guest_link *g)
+{
+	return is_thread(g) || (g->guests->nr_ticks + g->domid) % ASK_S == 0 || g->ending ||
+	       serves_nothing(g) || has_abandoned(g);
+}
+
 static void ask(struct guest_link *g)
 {
 	g->unanswered_s += g->asked;
-	if (!g->asked)
-		send_plain(g, MESSAGE_PING);
+	if (g->asked || !is_its_turn(g))
+		return;
+	send_plain(g, MESSAGE_PING);
 	g->asked = true;
 }
 
@@ -929,6 +949,7 @@ static void look_after_all(void *user)
 	struct guests *guests = user;
 	struct guest_link *g;
 
+	guests->nr_ticks++;
 	for_each_link(guests, g) look_after(g);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -32,6 +33,7 @@ struct loop {
 	int mailfd;
 	int timerfd;
 	bool quit;
+	atomic_bool sleeps;
 	LIST_HEAD(, loop_watch) removed; /* freed after the batch */
 	LIST_HEAD(, loop_timer) timers;  /* soonest first */
 	uint64_t alarm_ns; /* when the kernel will tell of the first; 0: it will not */
@@ -293,8 +295,11 @@ int loop_run(struct loop *loop)
 	bool again = false;
 
 	while (!loop->quit) {
-		int n = epoll_wait(loop->epfd, batch, BATCH, again ? 0 : -1);
+		int n;
 
+		atomic_store_explicit(&loop->sleeps, !again, memory_order_relaxed);
+		n = epoll_wait(loop->epfd, batch, BATCH, again ? 0 : -1);
+		atomic_store_explicit(&loop->sleeps, false, memory_order_relaxed);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		for (int i = 0; i < n; i++) {
@@ -308,6 +313,11 @@ int loop_run(struct loop *loop)
 	}
 	loop->quit = false;
 	return 0;
+}
+
+bool loop_sleeps(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->sleeps, memory_order_relaxed);
 }
 
 void loop_quit(struct loop *loop)

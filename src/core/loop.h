@@ -4,8 +4,8 @@
  *
  * A watch may be removed inside any callback, its own included: it is only
  * flagged, and freed once the batch that epoll returned is through. A loop and
- * everything in it belongs to one thread; loop_post() alone may be called from
- * another.
+ * everything in it belongs to one thread; loop_post() and loop_sleeps() alone may be
+ * called from another.
  */
 #ifndef PVB_LOOP_H
 #define PVB_LOOP_H
@@ -65,8 +65,10 @@ void loop_timer_cancel(struct loop_timer *timer);
 void loop_tick_add(struct loop *loop, struct loop_tick *tick, loop_fn fn, void *user);
 void loop_tick_remove(struct loop_tick *tick);
 
-/* Hand a task to the loop's thread; the only call that is safe from others. */
+/* Any thread: hand a task to the loop's thread. */
 void loop_post(struct loop *loop, struct loop_task *task);
+/* Any thread: it waits for something to do, so nothing holds it up. */
+bool loop_sleeps(const struct loop *loop);
 
 /*
  * Called once per turn, after the callbacks of that turn: the place where a

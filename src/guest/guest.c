@@ -270,13 +270,18 @@ static void halt_device(struct guest_device *device, bool halted)
 		device->ops->halt(device);
 }
 
-/* --- a ping goes through all workers that run, one after the other --- */
+/* --- a ping goes through all workers that have something to do, one after the other --- */
 
 static void run_ping(struct loop_task *task);
 
+static bool is_at_rest(const struct guest *guest, unsigned int worker)
+{
+	return !guest->running[worker] || loop_sleeps(guest->workers[worker].loop);
+}
+
 static void ping_next(struct guest *guest)
 {
-	while (guest->pinged < guest->nr_workers && !guest->running[guest->pinged])
+	while (guest->pinged < guest->nr_workers && is_at_rest(guest, guest->pinged))
 		guest->pinged++;
 	if (guest->pinged < guest->nr_workers) {
 		guest->ping.run = run_ping;

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -221,6 +222,47 @@ static void a_pass_that_wants_more_is_not_kept_waiting(void **state)
 	loop_free(loop);
 }
 
+struct held {
+	struct loop_task task;
+	struct loop *loop;
+	int begun, go_on; /* eventfds */
+};
+
+static void hold(struct loop_task *task)
+{
+	struct held *h = (struct held *)(void *)task;
+	uint64_t count = 1;
+
+	CHECK(write(h->begun, &count, sizeof(count)) == sizeof(count));
+	CHECK(read(h->go_on, &count, sizeof(count)) == sizeof(count));
+}
+
+static void a_loop_sleeps_when_it_waits_and_not_when_it_is_held_up(void **state)
+{
+	struct loop *loop = loop_new();
+	struct loop_thread thread = { 0 };
+	struct held held = {
+		.loop = loop, .task.run = hold, .begun = eventfd(0, 0), .go_on = eventfd(0, 0)
+	};
+	uint64_t count = 1;
+
+	(void)state;
+	CHECK(!loop_sleeps(loop));
+	CHECK(loop_thread_start(&thread, loop) == 0);
+	while (!loop_sleeps(loop))
+		sched_yield();
+	loop_post(loop, &held.task);
+	CHECK(read(held.begun, &count, sizeof(count)) == sizeof(count));
+	CHECK(!loop_sleeps(loop));
+	CHECK(write(held.go_on, &count, sizeof(count)) == sizeof(count));
+	while (!loop_sleeps(loop))
+		sched_yield();
+	loop_thread_stop(&thread);
+	close(held.begun);
+	close(held.go_on);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +272,7 @@ int main(void)
 		cmocka_unit_test(a_tick_removed_by_another_is_not_called),
 		cmocka_unit_test(tasks_of_another_thread_run_once_and_in_order),
 		cmocka_unit_test(a_pass_that_wants_more_is_not_kept_waiting),
+		cmocka_unit_test(a_loop_sleeps_when_it_waits_and_not_when_it_is_held_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
