@@ -463,4 +463,13 @@ static int aio_open(struct worker *worker, void **ret_ctx)
 	return 0;
 }
 
-const struct plane blk_plane = { .open = aio_open, .close = aio_close, .submit = aio_submit };
+static void aio_rest(void *ctx)
+{
+	struct aio *aio = ctx;
+
+	bufpool_rest(aio->buffers);
+}
+
+const struct plane blk_plane = {
+	.open = aio_open, .close = aio_close, .submit = aio_submit, .rest = aio_rest
+};

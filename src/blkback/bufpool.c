@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "blkback/bufpool.h"
@@ -9,13 +10,14 @@
 #define PAGE_SHIFT 12u
 #define NR_ORDERS  10u /* 4 KiB .. 2 MiB */
 #define NO_PAGE    UINT32_MAX
-#define NOT_FREE   UINT8_MAX
 #define HOT_RUNS   32u
+#define MAX_RUN    (1u << (NR_ORDERS - 1)) /* pages */
+#define LARGE      4u                      /* the order from which on a buffer is large */
 
-/* One per page; kept outside the buffers, which hold guests' data. */
+/* One per page; kept outside the buffers, which hold guests' data. Zero for one that was never used. */
 struct page {
 	uint32_t next, prev;
-	uint8_t free_order; /* of the free run that begins here, or NOT_FREE */
+	uint8_t free_order; /* of the free run that begins here, and 1; 0: none does */
 };
 
 /*
@@ -31,7 +33,9 @@ struct bufpool {
 	uint8_t *arena; /* owned */
 	size_t bytes;
 	size_t used;
-	struct page *pages; /* owned */
+	uint32_t fresh, nr_pages; /* from there on nothing was ever used */
+	bool huge;                /* large buffers are in use */
+	struct page *pages;       /* owned */
 	uint32_t free[NR_ORDERS];
 	struct hot_runs hot[NR_ORDERS];
 };
@@ -42,7 +46,7 @@ static void list_add(struct bufpool *pool, unsigned int order, uint32_t index)
 
 	*page = (struct page){ .next = pool->free[order],
 			       .prev = NO_PAGE,
-			       .free_order = (uint8_t)order };
+			       .free_order = (uint8_t)(order + 1) };
 	if (page->next != NO_PAGE)
 		pool->pages[page->next].prev = index;
 	pool->free[order] = index;
@@ -58,33 +62,36 @@ static void list_remove(struct bufpool *pool, unsigned int order, uint32_t index
 		pool->free[order] = page->next;
 	if (page->next != NO_PAGE)
 		pool->pages[page->next].prev = page->prev;
-	page->free_order = NOT_FREE;
+	page->free_order = 0;
+}
+
+/* Nothing was ever used. */
+static void forget_runs(struct bufpool *pool)
+{
+	pool->fresh = 0;
+	pool->huge = false;
+	for (unsigned int i = 0; i < NR_ORDERS; i++) {
+		pool->free[i] = NO_PAGE;
+		pool->hot[i].nr = 0;
+	}
 }
 
 struct bufpool *bufpool_new(size_t bytes)
 {
 	struct bufpool *pool = calloc(1, sizeof(*pool));
-	size_t nr_pages = bytes >> PAGE_SHIFT;
 
 	if (!pool)
 		return NULL;
 	pool->bytes = bytes;
-	pool->pages = calloc(nr_pages, sizeof(pool->pages[0]));
+	pool->nr_pages = (uint32_t)(bytes >> PAGE_SHIFT);
+	pool->pages = calloc(pool->nr_pages, sizeof(pool->pages[0]));
 	pool->arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (pool->arena == MAP_FAILED)
 		pool->arena = NULL;
-	/* Only a wish: the kernel then pins and maps a large buffer in one piece, where it can. */
-	if (pool->arena)
-		madvise(pool->arena, bytes, MADV_HUGEPAGE);
 	if (!pool->pages || !pool->arena)
 		return bufpool_free(pool);
-	for (unsigned int i = 0; i < NR_ORDERS; i++)
-		pool->free[i] = NO_PAGE;
-	for (size_t i = 0; i < nr_pages; i++)
-		pool->pages[i].free_order = NOT_FREE;
-	for (size_t i = nr_pages; i > 0; i -= 1u << (NR_ORDERS - 1))
-		list_add(pool, NR_ORDERS - 1, (uint32_t)(i - (1u << (NR_ORDERS - 1))));
+	forget_runs(pool);
 	return pool;
 }
 
@@ -106,6 +113,25 @@ static unsigned int order_of(size_t bytes)
 	while (((size_t)1 << (PAGE_SHIFT + order)) < bytes)
 		order++;
 	return order;
+}
+
+/*
+ * Only a wish: the kernel then pins and maps a large buffer in one piece, where it can. A guest with small requests
+ * alone does without; what it has touched stays in small pages.
+ */
+static void wish_for_huge_pages(struct bufpool *pool)
+{
+	madvise(pool->arena, pool->bytes, MADV_HUGEPAGE);
+	pool->huge = true;
+}
+
+/* One that was never used becomes free. */
+static void add_fresh(struct bufpool *pool)
+{
+	if (pool->fresh == pool->nr_pages)
+		return;
+	list_add(pool, NR_ORDERS - 1, pool->fresh);
+	pool->fresh += MAX_RUN;
 }
 
 /* A run out of the smallest free one that is large enough; NO_PAGE when there is none. */
@@ -132,7 +158,7 @@ static void merge_run(struct bufpool *pool, uint32_t index, unsigned int order)
 	for (; order < NR_ORDERS - 1; order++) {
 		uint32_t buddy = index ^ (1u << order);
 
-		if (pool->pages[buddy].free_order != order)
+		if (pool->pages[buddy].free_order != order + 1)
 			break;
 		list_remove(pool, order, buddy);
 		index &= ~(1u << order);
@@ -148,21 +174,32 @@ static void cool_down(struct bufpool *pool)
 			merge_run(pool, pool->hot[order].index[--pool->hot[order].nr], order);
 }
 
+static uint32_t find_run(struct bufpool *pool, unsigned int order)
+{
+	uint32_t index = split_run(pool, order);
+
+	if (index != NO_PAGE)
+		return index;
+	if (pool->fresh == pool->nr_pages)
+		cool_down(pool);
+	add_fresh(pool);
+	return split_run(pool, order);
+}
+
 void *bufpool_get(struct bufpool *pool, size_t bytes)
 {
 	unsigned int order = order_of(bytes);
 	uint32_t index;
 
 	assert(bytes > 0 && bytes <= BUFPOOL_MAX_BYTES);
-	if (pool->hot[order].nr) {
-		index = pool->hot[order].index[--pool->hot[order].nr];
-	} else {
-		index = split_run(pool, order);
-		if (index == NO_PAGE) {
-			cool_down(pool);
-			index = split_run(pool, order);
-		}
+	if (order >= LARGE && !pool->huge) {
+		wish_for_huge_pages(pool);
+		add_fresh(pool);
 	}
+	if (pool->hot[order].nr)
+		index = pool->hot[order].index[--pool->hot[order].nr];
+	else
+		index = find_run(pool, order);
 	if (index == NO_PAGE)
 		return NULL;
 	pool->used += bufpool_run(bytes);
@@ -180,6 +217,16 @@ void bufpool_put(struct bufpool *pool, void *buf, size_t bytes)
 		hot->index[hot->nr++] = index;
 	else
 		merge_run(pool, index, order);
+}
+
+void bufpool_rest(struct bufpool *pool)
+{
+	if (pool->used || !pool->fresh)
+		return;
+	madvise(pool->arena, (size_t)pool->fresh << PAGE_SHIFT, MADV_DONTNEED);
+	madvise(pool->arena, pool->bytes, MADV_NOHUGEPAGE);
+	memset(pool->pages, 0, pool->fresh * sizeof(pool->pages[0]));
+	forget_runs(pool);
 }
 
 size_t bufpool_run(size_t bytes)

@@ -24,6 +24,9 @@ void *bufpool_get(struct bufpool *pool, size_t bytes);
 /* Give a run back, with the `bytes` it was asked for. */
 void bufpool_put(struct bufpool *pool, void *buf, size_t bytes);
 
+/* The system may have the memory until it is asked for again. Nothing is done while a run is out. */
+void bufpool_rest(struct bufpool *pool);
+
 /* What a run for so many bytes takes of the arena; and what is left of that, perhaps in pieces. */
 size_t bufpool_run(size_t bytes);
 size_t bufpool_left(const struct bufpool *pool);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,7 @@ int guest_main(int argc, char **argv, const struct plane *const *planes,
 	}
 	log_set_level((enum log_level)args.log_level);
 	prctl(PR_SET_NAME, "pvbackd-guest");
+	mallopt(M_ARENA_MAX, 1); /* its threads hardly ask for memory: one heap is enough */
 	ignore_signals();
 	err = serve(&args, planes, kinds);
 	if (err)

@@ -12,6 +12,7 @@
 #include "guest/worker.h"
 
 #define PORTS_PER_READ 128
+#define REST_S         5u /* without a pass */
 
 void queue_mark(struct queue *queue)
 {
@@ -242,12 +243,28 @@ static void copy_and_act(struct worker *worker)
 	} while (grant_batch_waits(&worker->copies));
 }
 
+/* The memory of what was in flight is not kept from others for a guest that does nothing. */
+static void look_whether_it_rests(void *user)
+{
+	struct worker *worker = user;
+
+	if (++worker->unused_s <= REST_S)
+		return;
+	loop_tick_remove(&worker->rest_tick);
+	for (unsigned int i = 0; i < PLANE_NR; i++)
+		if (worker->plane_ctx[i] && worker->planes[i]->rest)
+			worker->planes[i]->rest(worker->plane_ctx[i]);
+}
+
 /* Those that found no room come first, in their order, and so all have their turn in the end. */
 static void begin_pass(struct worker *worker)
 {
 	TAILQ_HEAD(, queue) fed = TAILQ_HEAD_INITIALIZER(fed);
 	struct queue *queue, *next;
 
+	worker->unused_s = 0;
+	if (!worker->rest_tick.loop)
+		loop_tick_add(worker->loop, &worker->rest_tick, look_whether_it_rests, worker);
 	for (queue = TAILQ_FIRST(&worker->dirty); queue; queue = next) {
 		next = TAILQ_NEXT(queue, dirty_link);
 		if (!queue->hungry) {
@@ -374,6 +391,7 @@ int worker_start(struct worker *worker)
 void worker_close(struct worker *worker)
 {
 	loop_thread_stop(&worker->thread);
+	loop_tick_remove(&worker->rest_tick);
 	for (unsigned int i = 0; i < PLANE_NR; i++)
 		if (worker->plane_ctx[i])
 			worker->planes[i]->close(worker->plane_ctx[i]);

@@ -78,6 +78,7 @@ struct plane {
 	int (*open)(struct worker *worker, void **ret_ctx); /* 0 or -errno */
 	void (*close)(void *ctx);
 	void (*submit)(void *ctx); /* after every act(); may be NULL */
+	void (*rest)(void *ctx);   /* there was no pass for some seconds; may be NULL */
 };
 
 struct worker_port {
@@ -108,6 +109,8 @@ struct worker {
 	uint32_t nr_fired;
 	uint32_t max_fired;
 	struct loop_watch *watch;
+	struct loop_tick rest_tick; /* from a pass on, until it rests */
+	unsigned int unused_s;
 	struct loop_thread thread;
 };
 

@@ -40,6 +40,11 @@ void vif_pool_reset(struct vif_pool *pool)
 	pool->rx_used = 0;
 }
 
+void vif_pool_rest(struct vif_pool *pool)
+{
+	madvise(pool->pages, POOL_BYTES, MADV_DONTNEED);
+}
+
 uint32_t vif_pool_share(uint32_t nr_queues)
 {
 	uint32_t share = POOL_PAGES / nr_queues;

@@ -30,6 +30,8 @@ struct vif_pool *vif_pool_free(struct vif_pool *pool);
 
 /* All pages are free again. */
 void vif_pool_reset(struct vif_pool *pool);
+/* Between two passes: the system may have their memory until they are used again. */
+void vif_pool_rest(struct vif_pool *pool);
 
 /*
  * Pages that each of `nr_queues` queues (1 or more) may use in one pass and direction, so that none takes what the

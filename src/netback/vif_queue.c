@@ -278,8 +278,14 @@ static void plane_submit(void *ctx)
 	vif_pool_reset(ctx);
 }
 
+static void plane_rest(void *ctx)
+{
+	vif_pool_rest(ctx);
+}
+
 const struct plane vif_plane = {
 	.open = plane_open,
 	.close = plane_close,
 	.submit = plane_submit,
+	.rest = plane_rest,
 };

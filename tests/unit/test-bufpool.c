@@ -96,6 +96,24 @@ static void a_long_walk_keeps_the_account(void **state)
 	bufpool_free(pool);
 }
 
+static void the_memory_of_runs_that_are_back_goes_to_the_system_at_rest(void **state)
+{
+	struct bufpool *pool = bufpool_new(2 * MOST);
+	char *small = bufpool_get(pool, 4096), *large = bufpool_get(pool, MOST);
+
+	(void)state;
+	*small = *large = 'x';
+	bufpool_put(pool, small, 4096);
+	bufpool_rest(pool);
+	CHECK(*small == 'x' && *large == 'x'); /* one is out */
+	bufpool_put(pool, large, MOST);
+	bufpool_rest(pool);
+	CHECK(*small == 0 && *large == 0);
+	CHECK(bufpool_get(pool, MOST) && bufpool_get(pool, MOST));
+	CHECK(bufpool_get(pool, 4096) == NULL);
+	bufpool_free(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +121,7 @@ int main(void)
 		cmocka_unit_test(small_ones_never_use_up_the_large_for_good),
 		cmocka_unit_test(the_last_buffer_goes_out_first),
 		cmocka_unit_test(a_long_walk_keeps_the_account),
+		cmocka_unit_test(the_memory_of_runs_that_are_back_goes_to_the_system_at_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
