@@ -22,6 +22,8 @@ EXTRA_DIST += \
 	bench/fairness \
 	bench/host-block \
 	bench/host-net \
+	bench/metrics-plot \
+	docs/metrics.svg \
 	bench/scale-vifs \
 	bench/lib/callgrind-objects \
 	bench/lib/callgrind.c \

@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/xen/lib/scenario.sh \
 	tests/xen/packages \
 	tests/xen/run \
+	tests/xen/scenarios/ctl.sh \
 	tests/xen/scenarios/destroy.sh \
 	tests/xen/scenarios/disk-features.sh \
 	tests/xen/scenarios/errors.sh \
