@@ -317,6 +317,7 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 {
 	static submit_fn next;
 	long fine = 0;
+	int err;
 
 	if (!next)
 		NEXT("io_submit");
@@ -330,7 +331,11 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 		usleep(10000);
 	while (fine < nr && is_plain(iocbs[fine]))
 		fine++;
-	return fine == 0 && nr > 0 ? verdict(iocbs[0]) : next(ctx, fine, iocbs);
+	if (fine > 0 || nr <= 0)
+		return next(ctx, fine, iocbs);
+	err = verdict(iocbs[0]);
+	return err ? err
+		   : io_submit(ctx, nr, iocbs); /* there is another fault now than a moment ago */
 }
 
 ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)
