@@ -9,14 +9,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/guest_process.h"
 #include "core/link.h"
 #include "guest/main.h"
+
+#define NS_PER_S 1000000000ull
 
 extern char **environ;
 
@@ -159,6 +163,50 @@ int guest_process_start(const struct guest_process_setup *setup, uint32_t domid,
 
 /* --- find --- */
 
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* When it was started, in nanoseconds since the host was: the 22nd field, and the second is in brackets. 0 or -errno. */
+static int started_at(pid_t pid, uint64_t *ret_ns)
+{
+	char path[32], line[512];
+	const char *field;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	field = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	for (unsigned int nr = 2; field && nr < 22; nr++)
+		field = strchr(field + 1, ' ');
+	if (!field)
+		return -EIO;
+	*ret_ns = strtoull(field, NULL, 10) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+	return 0;
+}
+
+/*
+ * Whether our file was put in place after it was started. Two builds may call themselves the same version, one with a
+ * fault that a guest has used to take its process over; so what the process says of itself is not all that counts.
+ */
+static bool is_older_than_us(pid_t pid)
+{
+	uint64_t boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME), started_ns = 0;
+	struct stat us;
+
+	if (started_at(pid, &started_ns) || stat("/proc/self/exe", &us) < 0)
+		return false;
+	return boot_ns + started_ns <
+	       (uint64_t)us.st_ctim.tv_sec * NS_PER_S + (uint64_t)us.st_ctim.tv_nsec;
+}
+
 static int connect_to(const struct guest_process_setup *setup, uint32_t domid, int *ret_fd)
 {
 	struct sockaddr_un address;
@@ -198,6 +246,7 @@ int guest_process_find(const struct guest_process_setup *setup, uint32_t domid,
 		close(fd);
 		return err;
 	}
+	process.older = is_older_than_us(process.pid);
 	*ret = process;
 	*ret_fd = fd;
 	return 0;

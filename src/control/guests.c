@@ -461,7 +461,8 @@ static void compare(struct guest_link *g, const struct message_hello *hello)
 	g->ending = hello->ending;
 	g->foreign = hello->protocol != MESSAGE_PROTOCOL ||
 		     g->guests->setup.isolation != ISOLATION_GUEST;
-	g->outdated = g->foreign || strcmp(hello->version, PACKAGE_VERSION) != 0;
+	g->outdated =
+		g->foreign || g->process.older || strcmp(hello->version, PACKAGE_VERSION) != 0;
 }
 
 static void hello(struct guest_link *g, const struct message_hello *hello)

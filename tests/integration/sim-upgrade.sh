@@ -101,6 +101,27 @@ upgrade_and_back() {
 version() { upgrade_and_back XENSIM_VERSION=99; }
 protocol() { upgrade_and_back XENSIM_PROTOCOL=999; }
 
+# Another build of the same version, as a distribution makes one to close a hole.
+build() {
+	cp "$PVBACKD" "$XENSIM_DIR/pvbackd"
+	PVBACKD=$XENSIM_DIR/pvbackd
+	: >"$log"
+	start_daemon --workers=1
+	guests_are_busy
+	for _how in stop_daemon kill_daemon; do
+		"$_how"
+		start_daemon --workers=1
+		[ "$(nr_turns end)" = 0 ] || fail "replaced by the same build"
+		"$_how"
+		cp "$PVBACKD" "$PVBACKD.new"
+		mv "$PVBACKD.new" "$PVBACKD"
+		start_daemon --workers=1
+		one_after_the_other
+	done
+	guests_are_well
+	stop_daemon
+}
+
 # The first one's medium hangs, so that the others wait for their turn.
 has_begun() { [ "$(nr_turns end)" -ge 1 ]; }
 while_one_hangs() {
@@ -130,6 +151,7 @@ protocol_hangs() { while_one_hangs XENSIM_PROTOCOL=999; }
 
 test_case "processes of another version are replaced one after the other, and nothing is lost" version
 test_case "processes that speak another protocol, too" protocol
+test_case "processes of another build of the same version, too" build
 test_case "a guest is destroyed before its process of another version has its turn" version_hangs
 test_case "and one whose process speaks another protocol" protocol_hangs
 exit "$failed"
