@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/cgroup.h"
 #include "control/guest_process.h"
 #include "core/link.h"
 #include "guest/main.h"
@@ -156,6 +157,7 @@ int guest_process_start(const struct guest_process_setup *setup, uint32_t domid,
 		close(pair[0]);
 		return err;
 	}
+	cgroup_enter(setup->cgroups, process.pid, name);
 	*ret = process;
 	*ret_fd = pair[0];
 	return 0;
@@ -309,6 +311,8 @@ void guest_process_close(struct guest_process *process, const struct guest_proce
 		process->watch = loop_remove(process->loop, process->watch);
 	close(process->pidfd);
 	process->pidfd = -1;
-	if (over)
-		remove_socket(setup, process->domid);
+	if (!over)
+		return;
+	remove_socket(setup, process->domid);
+	cgroup_sweep(setup->cgroups);
 }

@@ -18,6 +18,7 @@ struct guest_process_setup {
 	int log_level;
 	uint32_t uid_base; /* a guest's process runs as this + domid; 0: as we do */
 	bool confine;      /* it gives up its rights before it serves */
+	int cgroups;       /* borrowed: cgroup_find() */
 };
 
 struct guest_process {

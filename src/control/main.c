@@ -23,6 +23,7 @@
 #include "blkback/medium_lock.h"
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
+#include "control/cgroup.h"
 #include "control/config_file.h"
 #include "control/ctl_commands.h"
 #include "control/events.h"
@@ -59,6 +60,7 @@ struct daemon {
 	struct device_env env;
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
+	int cgroups;           /* of their processes; -1: none */
 	struct registry *registry;
 	struct ctl_daemon asked;        /* what the admin's socket tells of */
 	struct ctl *ctl;                /* owned; NULL when it could not be had */
@@ -399,10 +401,13 @@ static int start_guests(struct daemon *daemon)
 			     .nr_workers = count_workers(daemon),
 			     .log_level = (int)daemon->options.log_level,
 			     .uid_base = geteuid() == 0 ? daemon->options.guest_uid : 0,
-			     .confine = daemon->options.confine },
+			     .confine = daemon->options.confine,
+			     .cgroups = -1 },
 	};
 	int err = setup.isolation == ISOLATION_NONE ? start_thread(daemon, &setup.fd) : 0;
 
+	if (setup.isolation == ISOLATION_GUEST)
+		setup.process.cgroups = daemon->cgroups = cgroup_find();
 	return err ? err : guests_new(&setup, &daemon->guests);
 }
 
@@ -564,6 +569,8 @@ static void stop(struct daemon *daemon)
 	if (daemon->signal_fd >= 0)
 		close(daemon->signal_fd);
 	loop_free(daemon->loop);
+	if (daemon->cgroups >= 0)
+		close(daemon->cgroups);
 	if (daemon->lock_fd >= 0)
 		close(daemon->lock_fd);
 }
@@ -605,7 +612,9 @@ static void start_anew(char **argv)
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = { .argc = argc, .argv = argv, .signal_fd = -1, .lock_fd = -1 };
+	struct daemon daemon = {
+		.argc = argc, .argv = argv, .cgroups = -1, .signal_fd = -1, .lock_fd = -1
+	};
 	int err;
 
 	if (argc == 2 && !strcmp(argv[1], OPENER_ARGUMENT))

@@ -151,12 +151,44 @@ stops() {
 	goes_on "$_serves"
 }
 
+# drop_in NAME LINE...: of the service
+drop_in() {
+	_name=$1
+	shift
+	printf '%s\n' '[Service]' "$@" >"$box/$_name"
+	inside install -D "$box/$_name" "/etc/systemd/system/pvbackd.service.d/$_name.conf"
+	inside systemctl daemon-reload
+}
+
+# The drop-in of the unit's comment. This systemd may not know DelegateSubgroup=, so a shell does the same.
+ours=/sys/fs/cgroup/system.slice/pvbackd.service
+gives_room() {
+	drop_in room Delegate=yes "ReadWritePaths=$ours" ExecStart= \
+		"ExecStart=/bin/sh -c 'mkdir -p $ours/control && echo 0 >$ours/control/cgroup.procs && exec pvbackd'"
+	for _ in 1 2; do inside systemctl restart pvbackd || fail "$(inside systemctl status pvbackd)"; done
+	pvb_kill_guest "$dom"
+	inside systemd-cgls --no-pager /system.slice/pvbackd.service >"$box/cgls"
+	grep -A 1 "guest-web1" "$box/cgls" | grep -q "pvbackd: guest web1" || fail "$(cat "$box/cgls")"
+	inside grep -q "^usage_usec [1-9]" "$ours/guest-web1/cpu.stat" || fail "nothing of what it takes"
+	comes_and_goes
+	goes_on "$(pvb_guest_pid "$dom")"
+}
+comes_and_goes() {
+	_other=$(xensim-xl create web2)
+	new_disk other 8
+	xensim-xl block-attach "$_other" "$XENSIM_DIR/other" xvda
+	begin "$box/other" simblk --requests=100 --hold "$_other" 51712
+	wait_line "$box/other" holding
+	inside test -d "$ours/guest-web2" || fail "no cgroup of web2"
+	xensim-xl destroy "$_other"
+	until_true 20000 has_no_room || fail "$(inside ls "$ours")"
+}
+has_no_room() { ! inside test -d "$ours/guest-web2"; }
+
 # Another version, as a package leaves it (tests/sim/version.c makes it one).
 upgrades() {
 	_serves=$(pvb_guest_pid "$dom")
-	printf '[Service]\nEnvironment=LD_PRELOAD=%s XENSIM_VERSION=next\n' "$XENSIM_BUILD/lib/version.so" >"$box/next"
-	inside install "$box/next" /etc/systemd/system/pvbackd.service.d/next.conf -D
-	inside systemctl daemon-reload
+	drop_in next "Environment=LD_PRELOAD=$XENSIM_BUILD/lib/version.so XENSIM_VERSION=next"
 	inside systemctl restart pvbackd || fail "$(inside systemctl status pvbackd)"
 	wait_line "$log" "its process .* is of another version, and is replaced"
 	until_true 20000 pvb_guest_is_replaced "$dom" "$_serves" || fail "an old process serves"
@@ -185,6 +217,7 @@ test_case "control is killed: another one is started, and the guest is served by
 test_case "systemctl restart leaves the guest's process serving" restarts
 test_case "systemctl reload takes a configuration that is right, and fails with one that is wrong" reloads
 test_case "systemctl stop leaves the guest's process serving, for the next start" stops
+test_case "where the service is given room for cgroups, each guest's process has one of its name" gives_room
 test_case "an upgrade replaces the guest's process under its load" upgrades
 test_case "a shutdown of the host ends the guests first, and leaves nothing" shuts_down
 exit "$failed"
