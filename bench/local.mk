@@ -19,6 +19,7 @@ bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
 EXTRA_DIST += \
 	bench/README.md \
 	bench/emulated \
+	bench/control-death \
 	bench/fairness \
 	bench/host-block \
 	bench/host-net \
@@ -49,6 +50,7 @@ bench: all xensim bench-programs
 	'$(srcdir)/bench/scale-disks' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/fairness' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/restart-time' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/control-death' $(BENCH_OPTIONS)
 bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)
