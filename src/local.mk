@@ -2,8 +2,9 @@
 # The daemon is main.c and options.c on top of libpvb.a, which the tests link as well.
 
 sbin_PROGRAMS += pvbackd
-pvbackd_SOURCES = src/control/main.c src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h \
-	src/control/ctl_change.c src/control/ctl_commands.c src/control/ctl_commands.h src/control/ctl_watch.c
+ctl_answers = src/control/ctl_change.c src/control/ctl_commands.c src/control/ctl_commands.h src/control/ctl_watch.c \
+	src/control/config_file.c src/control/config_file.h src/control/options.c src/control/options.h
+pvbackd_SOURCES = src/control/main.c $(ctl_answers)
 pvbackd_LDADD = libpvb.a $(XEN_LIBS) $(NL_LIBS) $(INIH_LIBS) $(JSONC_LIBS) $(SYSTEMD_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS)
 
 noinst_LIBRARIES += libpvb.a

@@ -18,6 +18,7 @@ unit_tests = \
 	tests/unit/test-bufshare \
 	tests/unit/test-journal \
 	tests/unit/test-confine \
+	tests/unit/test-ctl \
 	tests/unit/test-guests \
 	tests/unit/test-leftover \
 	tests/unit/test-link \
@@ -62,6 +63,10 @@ tests_unit_test_trace_LDADD = $(UNIT_LIBS)
 tests_unit_test_confine_SOURCES = tests/unit/test-confine.c tests/unit/unit.h
 tests_unit_test_confine_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_confine_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c tests/unit/unit.h
+tests_unit_test_ctl_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_guests_SOURCES = tests/unit/test-guests.c $(fake_process) tests/unit/unit.h
 tests_unit_test_guests_CFLAGS = $(UNIT_CFLAGS)

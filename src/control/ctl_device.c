@@ -33,7 +33,9 @@ static void read_names(const struct device *dev, struct names *ret)
 
 	ctl_guest_name(dev->env, dev->domid, ret->guest);
 	snprintf(ret->number, sizeof(ret->number), "%u", dev->devid);
-	snprintf(ret->prefixed, sizeof(ret->prefixed), prefix ? "%s%u" : "", prefix, dev->devid);
+	ret->prefixed[0] = '\0';
+	if (prefix)
+		snprintf(ret->prefixed, sizeof(ret->prefixed), "%s%u", prefix, dev->devid);
 	if (store_read(dev->env->store, XBT_NULL, dev->be_path, dev->ops->name_key, ret->own,
 		       sizeof(ret->own)))
 		ret->own[0] = '\0';

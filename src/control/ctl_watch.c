@@ -204,9 +204,9 @@ static struct json_object *run_trace(struct ctl_asked *asked)
 				 "`%.64s` is no filter of traces: it takes a list of ring, "
 				 "net, blk, bus, grant",
 				 asked->filter);
-	if (asked->dev && (filter.one_domain || !asked->on))
-		return ctl_error("usage", "a device is named in one way, and traces end for all");
-	if (asked->dev) {
+	if (asked->dev && filter.one_domain)
+		return ctl_error("usage", "a device is named in one way");
+	if (asked->dev) { /* of one that is off nothing is traced, whichever it is */
 		filter.one_domain = filter.one_device = true;
 		filter.domid = asked->dev->domid;
 		filter.devid = asked->dev->devid;

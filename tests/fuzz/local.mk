@@ -2,11 +2,11 @@
 # Fuzz targets. `make check` replays their corpora; `make fuzz FUZZ_TIME=SECONDS` explores with clang's
 # libFuzzer, that long for each, and adds what it finds new to the corpora.
 
-fuzz_targets = blkif ring netif frame filter xenbus journal store device messages
+fuzz_targets = blkif ring netif frame filter xenbus journal store device messages ctl
 check_PROGRAMS += \
 	tests/fuzz/replay-blkif tests/fuzz/replay-ring tests/fuzz/replay-netif \
 	tests/fuzz/replay-frame tests/fuzz/replay-filter tests/fuzz/replay-xenbus tests/fuzz/replay-journal \
-	tests/fuzz/replay-store tests/fuzz/replay-device tests/fuzz/replay-messages
+	tests/fuzz/replay-store tests/fuzz/replay-device tests/fuzz/replay-messages tests/fuzz/replay-ctl
 TESTS += tests/fuzz/replay.sh
 EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/corpus
 
@@ -44,10 +44,13 @@ tests_fuzz_replay_device_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(
 tests_fuzz_replay_messages_SOURCES = tests/fuzz/fuzz-messages.c $(fuzz_fakes) $(fake_process) $(fuzz_common)
 tests_fuzz_replay_messages_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_messages_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
+tests_fuzz_replay_ctl_SOURCES = tests/fuzz/fuzz-ctl.c $(ctl_answers) $(fuzz_fakes) $(fake_process) $(fuzz_common)
+tests_fuzz_replay_ctl_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_ctl_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS) $(INIH_LIBS)
 
 FUZZ_TIME = 60
 FUZZ_CC = clang
-FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -I$(srcdir)/src -I$(srcdir)/tests \
+FUZZ_FLAGS = -g -O1 -std=gnu11 -D_GNU_SOURCE -DDEFAULT_CONFIG_FILE='""' -DDEFAULT_RUNTIME_DIR='""' -I. -I$(srcdir)/src -I$(srcdir)/tests \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 fuzz_under_test = $(srcdir)/src/ring/*.c $(srcdir)/src/control/xenbus.c $(srcdir)/src/blkback/journal.c $(srcdir)/src/core/statefile.c \
 	$(srcdir)/src/netback/filter.c $(srcdir)/src/netback/filter_conf.c \
@@ -66,6 +69,7 @@ fuzz:
 		case $$target in \
 		store) with='$(fuzz_whole)' ;; \
 		device) with='$(srcdir)/tests/fake/fake_guest.c $(fuzz_whole)' ;; \
+		ctl) with='$(addprefix $(srcdir)/,$(filter %.c,$(ctl_answers))) $(srcdir)/tests/fake/fake_process.c $(INIH_LIBS) $(fuzz_whole)' ;; \
 		messages) with='$(srcdir)/tests/fake/fake_process.c $(fuzz_whole)' ;; \
 		*) with='$(fuzz_under_test)' ;; esac; \
 		$(FUZZ_CC) $(FUZZ_FLAGS) $(srcdir)/tests/fuzz/fuzz-$$target.c $$with \

@@ -80,7 +80,7 @@ switched_while_it_runs() {
 	! traces_are publish || fail "more than was asked for"
 	trace_is true ',"filter":"ring"'
 	until_true 10000 traces_are publish || fail "nothing else is traced"
-	trace_is false
+	trace_is false ",\"device\":\"$dom/xvda\""
 	until_true 20000 nothing_comes || fail "it is traced still"
 	answer_is /code bad-value '{"command":"trace","on":true,"filter":"disks"}'
 	[ "$(ask_with_3 '{"command":"trace","on":true}' /code 3>"$XENSIM_DIR/mine" || :)" = unsupported ] || fail "traces go to a descriptor"
