@@ -287,6 +287,27 @@ stalled_guest() {
 	stop_daemon
 }
 
+# What the guest sends and gets is what an admin is told, exactly.
+shown() { ask "{\"command\":\"show\",\"device\":\"$dom/vif0\"}" "/result/devices/0/queues/0/figures/$1/value"; }
+all_came_back() { [ "$(shown rx_packets)" = 300 ]; }
+by_the_guests_count() {
+	start_daemon
+	guest_with_nic
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simnet --frames=300 --size=100:100 --blind --hold "$dom" 0
+	load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	until_true 10000 all_came_back || fail "$(shown rx_packets) came back"
+	_figures="$(shown tx_packets) $(shown tx_bytes) $(shown rx_read) $(shown rx_bytes)"
+	[ "$_figures" = "300 30000 300 30000" ] || fail "$_figures"
+	kill "$load"
+	wait "$load" || :
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
 now_ms() { date +%s%3N; }
 
 # Its time without slots is known from both sides: it has none when it is seen, and has some when the check is through.
@@ -403,6 +424,7 @@ test_case "on eight queues each flow keeps its order and its queue" order_in_eig
 test_case "frames that the guest loses are in the counters, one by one" losses_add_up
 stop_daemon
 daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
+test_case "what the guest sends and gets is counted, exactly" by_the_guests_count
 test_case "how long a guest had no slots is told" guest_without_slots
 test_case "a guest that takes nothing loses its carrier and costs nobody else" stalled_guest
 test_case "a stop of the daemon forgets no multicast group" multicast_stop
