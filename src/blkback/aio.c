@@ -27,6 +27,11 @@
 #define NO_THREAD_NS 100000000u /* until the next attempt to start one */
 #define NO_ROOM_US   1000u      /* likewise to submit, when the context is full */
 
+#define FLAG_RESFD   1u /* IOCB_FLAG_RESFD: linux/aio_abi.h and libaio.h are not to be had together */
+#define TELL_NS      100000u /* the worker hears of what is done after so long */
+#define LOOK_NS      1000000u /* or looks by itself, where the next one hangs: less and less, up to */
+#define LONG_LOOK_NS 100000000u
+
 static bool writes(const struct aio_request *req)
 {
 	return req->iocb.aio_lio_opcode == IO_CMD_PWRITE ||
@@ -65,7 +70,7 @@ static bool would_wait(const struct aio_request *req, long result)
 	       (result >= 0 && (size_t)result < req->bytes);
 }
 
-static struct aio_request *next_to_wait(struct aio_client *client)
+static struct aio_request *next_to_wait(struct aio_client *client, bool *ret_last)
 {
 	struct aio_request *req;
 
@@ -73,6 +78,7 @@ static struct aio_request *next_to_wait(struct aio_client *client)
 	req = STAILQ_FIRST(&client->to_wait);
 	if (req)
 		STAILQ_REMOVE_HEAD(&client->to_wait, link);
+	*ret_last = STAILQ_EMPTY(&client->to_wait);
 	pthread_mutex_unlock(&client->lock);
 	return req;
 }
@@ -86,16 +92,43 @@ static int submit_patiently(io_context_t ctx, struct iocb *iocb)
 	return ret == 1 ? 0 : ret < 0 ? ret : -EIO;
 }
 
-/* The ring's thread. What was submitted may be back, and in use again, before io_submit() returns. */
+/*
+ * What goes through the page cache is done when io_submit() returns. The worker is not woken for each: the end of the run
+ * tells it, or one that comes some time after the last that did.
+ */
+static bool hush(struct aio_request *req, bool last, uint64_t *told_ns)
+{
+	uint64_t now_ns;
+
+	if (!req->may_wait)
+		return false;
+	now_ns = last ? 0 : loop_now_ns();
+	if (last || now_ns - *told_ns < TELL_NS) {
+		req->iocb.u.c.flags &= ~FLAG_RESFD;
+		return true;
+	}
+	*told_ns = now_ns;
+	return false;
+}
+
+/*
+ * The ring's thread. What was submitted may be back, and in use again, before io_submit() returns. One at a time: what
+ * it does not have may be recalled.
+ */
 static void submit_what_waits(struct slow_request *run)
 {
 	struct aio_client *client = container_of(run, struct aio_client, run);
+	uint64_t told_ns = loop_now_ns();
 	struct aio_request *req;
+	bool last, hushed = false;
 	int err = 0;
 
-	while (!err && (req = next_to_wait(client))) {
+	while (!err && (req = next_to_wait(client, &last))) {
+		hushed = hush(req, last, &told_ns);
 		atomic_fetch_add(&client->nr_passed_on, 1);
 		err = submit_patiently(client->aio->ctx, &req->iocb);
+		if (hushed && last)
+			break;
 	}
 	if (!err)
 		return;
@@ -106,6 +139,7 @@ static void submit_what_waits(struct slow_request *run)
 }
 
 static void run_ended(struct slow_request *run);
+static void look(void *user);
 
 static void start_run(void *user)
 {
@@ -114,6 +148,9 @@ static void start_run(void *user)
 
 	if (client->runs)
 		return;
+	client->look_ns = LOOK_NS;
+	if (client->nr_hushed && !client->look.armed)
+		loop_timer_set(home, &client->look, client->look_ns, look, client);
 	client->run =
 		(struct slow_request){ .home = home, .work = submit_what_waits, .done = run_ended };
 	client->runs = slow_run(client->slow, &client->run) == 0;
@@ -129,6 +166,7 @@ static void let_wait(struct aio *aio, struct aio_request *req)
 	req->iocb.aio_rw_flags &= ~(unsigned int)RWF_NOWAIT;
 	aio->nr_in_kernel++;
 	client->nr_waited++;
+	client->nr_hushed += req->may_wait;
 	pthread_mutex_lock(&client->lock);
 	STAILQ_INSERT_TAIL(&client->to_wait, req, link);
 	pthread_mutex_unlock(&client->lock);
@@ -190,6 +228,7 @@ static bool withdraw_waiting(struct aio *aio, struct aio_request *req)
 	had = withdraw(&req->client->to_wait, req);
 	pthread_mutex_unlock(&req->client->lock);
 	aio->nr_in_kernel -= had;
+	req->client->nr_hushed -= had && req->may_wait;
 	return had;
 }
 
@@ -234,6 +273,7 @@ void aio_leave(struct aio *aio, struct aio_client *client)
 	slots_leave(&aio->slots, &client->slots);
 	bufshare_close(&client->buffers);
 	loop_timer_cancel(&client->retry);
+	loop_timer_cancel(&client->look);
 	pthread_mutex_destroy(&client->lock);
 	client->slow = slow_free(client->slow);
 }
@@ -277,6 +317,7 @@ static void came_back(struct aio *aio, struct aio_request *req, long result)
 
 	/* The kernel puts what the ring's thread did before this; the language wants to be told. */
 	atomic_load(&req->client->nr_passed_on);
+	req->client->nr_hushed -= req->may_wait && req->bytes;
 	if (tried)
 		note_try(tries_of(req), refused);
 	if (!refused)
@@ -345,6 +386,19 @@ static void reap(struct aio *aio)
 	}
 }
 
+/* While there are some that may be done, and nobody tells. */
+static void look(void *user)
+{
+	struct aio_client *client = user;
+
+	reap(client->aio);
+	if (!client->nr_hushed)
+		return;
+	if (client->look_ns < LONG_LOOK_NS)
+		client->look_ns *= 2;
+	loop_timer_set(client->aio->worker->loop, &client->look, client->look_ns, look, client);
+}
+
 /* The ring's thread has found nothing more to submit, or could not submit one. */
 static void run_ended(struct slow_request *run)
 {
@@ -363,8 +417,10 @@ static void run_ended(struct slow_request *run)
 		start_run(client);
 	if (req) {
 		aio->nr_in_kernel--;
+		client->nr_hushed -= req->may_wait;
 		finish(aio, req, req->refused);
 	}
+	reap(aio);
 	if (!client->runs)
 		client->idle(client);
 }

@@ -72,6 +72,10 @@ struct aio_client {
 	bool runs;
 	atomic_uint nr_passed_on; /* by the thread: the kernel has the request, and it has not */
 	struct loop_timer retry;  /* armed: there could be no thread */
+	unsigned int
+		nr_hushed; /* that may wait, and are not back: perhaps nobody tells when they are */
+	struct loop_timer look; /* armed while there may be some */
+	uint64_t look_ns;
 	pthread_mutex_t lock;
 	struct aio_requests to_wait; /* locked: for the thread to submit */
 	struct aio_requests refused; /* locked: what it could not */

@@ -222,8 +222,8 @@ hung_medium_at_stop() {
 	stop_daemon
 }
 
-# The worker itself never comes back from a call.
-hung_worker_at_stop() {
+# A daemon whose twentieth io_submit() never comes back.
+start_one_that_hangs() {
 	preload=$XENSIM_BUILD/lib/xensim-faults.so
 	XENSIM_FAIL=io_submit:20:HANG
 	export XENSIM_FAIL
@@ -231,6 +231,32 @@ hung_worker_at_stop() {
 	start_daemon --workers=1
 	preload=
 	unset XENSIM_FAIL
+}
+
+answers_are() {
+	kill -USR1 "$daemon"
+	grep -q " rsp_prod=$1 " "$log"
+}
+
+# Through the page cache the worker is not told of each write that is done.
+answers_before_a_hang() {
+	start_one_that_hangs
+	guest_with_disk 8
+	xenstore-write "$(backend vbd "$dom" 51712)/cache-mode" writeback
+	begin "$XENSIM_DIR/load" simblk --mix=0:1:0:0 --depth=8 --requests=100 "$dom" 51712
+	load=$!
+	wait_line "$log" "hangs on purpose"
+	until_true 10000 answers_are 19 || fail "$(tail -n 5 "$log")"
+	pvb_stop_all
+	start_daemon --workers=1
+	wait "$load" || fail "the guest: $(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	stop_daemon
+}
+
+# The worker itself never comes back from a call.
+hung_worker_at_stop() {
+	start_one_that_hangs
 	guest_with_disk 8
 	begin "$XENSIM_DIR/load" simblk --requests=500 --verify-all --fill "$dom" 51712
 	load=$!
@@ -250,4 +276,5 @@ test_case "a connection to xenstored that ends costs no request, and devices com
 test_case "what xenstored refuses is said, and done when it no longer does" refusing_xenstored
 test_case "a medium that hangs does not keep the daemon, nor other guests from being served to the end" hung_medium_at_stop
 test_case "a worker that hangs does not keep the daemon from ending" hung_worker_at_stop
+test_case "what is done through the page cache is answered while the next write hangs" answers_before_a_hang
 exit "$failed"
