@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	bench/emulated \
 	bench/control-death \
 	bench/fairness \
+	bench/guest-start \
 	bench/host-block \
 	bench/host-net \
 	bench/metrics-plot \
@@ -32,6 +33,7 @@ EXTRA_DIST += \
 	bench/lib/report \
 	bench/lib/sim.sh \
 	bench/lib/xen.sh \
+	bench/neighbours \
 	bench/packages \
 	bench/scale-disks \
 	bench/restart-time \
@@ -51,6 +53,8 @@ bench: all xensim bench-programs
 	'$(srcdir)/bench/fairness' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/restart-time' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/control-death' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/guest-start' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/neighbours' $(BENCH_OPTIONS)
 bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)

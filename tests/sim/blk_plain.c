@@ -79,8 +79,11 @@ static uint64_t *sent_at(struct plain *p, const struct blk_queue *q, const struc
 
 static void feed(struct plain *p, struct blk_queue *q)
 {
-	uint64_t now = now_ns();
+	uint64_t now;
 
+	if (p->f->opt.pause_us && p->left && q->busy < q->depth)
+		usleep(p->f->opt.pause_us);
+	now = now_ns();
 	for (uint32_t i = 0; p->left && q->busy < q->depth; i++) {
 		struct blk_req *r = &q->req[i];
 

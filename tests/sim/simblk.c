@@ -34,6 +34,7 @@ static const char usage[] =
 	"  --span=N               use the first N sectors only\n"
 	"  --plain=N              a load for measuring: requests of N sectors, nothing checked;\n"
 	"                         prints its rate and latencies in a line of its own\n"
+	"  --pause=US             plain: before each request, for --depth=1\n"
 	"  --sequential           plain: one after the other, not at random\n"
 	"  --odd                  segments begin and end anywhere in a page\n"
 	"  --half=N               every request lies within the first or second half of 4096 "
@@ -70,6 +71,7 @@ enum {
 	OPT_MAX,
 	OPT_SPAN,
 	OPT_PLAIN,
+	OPT_PAUSE,
 	OPT_SEQUENTIAL,
 	OPT_ODD,
 	OPT_HALF,
@@ -103,6 +105,7 @@ static const struct option long_options[] = { { "profile", 1, NULL, OPT_PROFILE 
 					      { "max-sectors", 1, NULL, OPT_MAX },
 					      { "span", 1, NULL, OPT_SPAN },
 					      { "plain", 1, NULL, OPT_PLAIN },
+					      { "pause", 1, NULL, OPT_PAUSE },
 					      { "sequential", 0, NULL, OPT_SEQUENTIAL },
 					      { "odd", 0, NULL, OPT_ODD },
 					      { "half", 1, NULL, OPT_HALF },
@@ -186,6 +189,9 @@ static void option_apply(struct blk_options *o, int opt)
 		break;
 	case OPT_PLAIN:
 		o->plain = sim_number(usage, optarg, 1, BLK_MAX_SEGS * BLK_PAGE_SECTORS);
+		break;
+	case OPT_PAUSE:
+		o->pause_us = sim_number(usage, optarg, 0, 1000000);
 		break;
 	case OPT_SEQUENTIAL:
 		o->sequential = true;

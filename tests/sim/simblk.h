@@ -46,11 +46,12 @@ struct blk_options {
 	uint32_t mix[4];   /* weights of read, write, flush, discard */
 	const char *ops;   /* instead of them: letters, taken in turn */
 	uint32_t max_sectors;
-	uint64_t span;   /* sectors used from the start of the disk, 0 = all */
-	uint32_t plain;  /* sectors of each request of a plain load, 0 = none */
-	bool sequential; /* plain: one after the other, not at random */
-	bool odd;        /* segments that begin and end anywhere in a page */
-	uint32_t half;   /* requests lie within this half of every 4096 bytes, 0 = anywhere */
+	uint64_t span;     /* sectors used from the start of the disk, 0 = all */
+	uint32_t plain;    /* sectors of each request of a plain load, 0 = none */
+	uint32_t pause_us; /* plain: before each request */
+	bool sequential;   /* plain: one after the other, not at random */
+	bool odd;          /* segments that begin and end anywhere in a page */
+	uint32_t half;     /* requests lie within this half of every 4096 bytes, 0 = anywhere */
 	bool fill;
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
