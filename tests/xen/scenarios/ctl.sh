@@ -8,11 +8,15 @@ scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start
 image /scratch/ctl.img 64
-guest_config web hvm "disk=[$(disk /scratch/ctl.img xvda w)]" "vif=[$(vif 1)]"
+guest_config web hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" 'memory = 512' \
+	"disk=['phy:/dev/nvme0n1,xvda,w',$(disk /scratch/ctl.img xvdb w)]" "vif=[$(vif 1)]"
 need "an HVM guest boots" guest_start web 150
 guest_net web eth0 10.77.0.2
-guest_job web disk "$(busy_disk_line /dev/xvda)"
+guest_job web disk "$(busy_disk_line /dev/xvdb)"
 guest_job web net "/usr/bin/ping -q -i 0.05 -c 1000000 10.77.0.1"
+
+busy() { ! pvbackctl why web/xvdb | grep 'is idle'; }
+need "the disk's load has begun" wait_for 60 busy
 
 # says PATTERN WORD...: what pvbackctl prints has it
 says() {
@@ -22,30 +26,30 @@ says() {
 	printf '%s\n' "$out" | head -n 40
 	has "$out" "$pattern"
 }
-check "list has the disk and the NIC by the guest's name" says 'web/xvda.*' list
+check "list has the disk and the NIC by the guest's name" says 'web/xvdb.*' list
 check "list has the NIC" says 'web/vif0' list
-check "show tells of the image" says '/scratch/ctl.img' show web/xvda
+check "show tells of the image" says '/scratch/ctl.img' show web/xvdb
 check "show tells of the bridge" says 'xenbr0' show web/vif0
-check "stats has what the guest has read" says 'read' stats web/xvda
-check "top shows both once" says 'web/xvda' top --once
-check "why says where the disk's time goes" says 'medium' why web/xvda
+check "stats has what the guest has read" says 'read' stats web/xvdb
+check "top shows both once" says 'web/xvdb' top --once
+check "why says where the disk's time goes" says 'medium' why web/xvdb
 check "why has an answer for the NIC" says '' why web/vif0
 check "version names the guest's process" says 'web' version
-check "metrics are told by the guest's name" says 'pvbackd_disk_requests_total.domain="web",device="xvda"' metrics
+check "metrics are told by the guest's name" says 'pvbackd_disk_requests_total.domain="web",device="xvdb"' metrics
 
 limited() {
-	pvbackctl set web/xvda iops 20 || return
+	pvbackctl set web/xvdb iops 20 || return
 	nap 2
-	says 'iops' why web/xvda
+	says 'iops' why web/xvdb
 }
 check "a limit that is set shows in why" limited
 refused() {
 	local out
-	out=$(pvbackctl set web/xvda iops lots 2>&1) && { echo "it was taken"; return 1; }
-	has "$out" 'iops' && says '20' show web/xvda
+	out=$(pvbackctl set web/xvdb iops lots 2>&1) && { echo "it was taken"; return 1; }
+	has "$out" 'iops' && says '20' show web/xvdb
 }
 check "a value that makes no sense is refused, and what was stays" refused
-check "the limit is taken away" pvbackctl unset web/xvda iops
+check "the limit is taken away" pvbackctl unset web/xvdb iops
 check "events has the limit" says 'iops' events web
 
 captured() {
@@ -59,7 +63,7 @@ check "tcpdump reads a capture from a pipe" piped
 traced() {
 	local before
 	before=$(wc -l <"$LOG/pvbackd.log")
-	pvbackctl trace web/xvda --seconds 1 || return
+	pvbackctl trace web/xvdb --seconds 1 || return
 	tail -n "+$((before + 1))" "$LOG/pvbackd.log" | grep -m1 'vbd .* op='
 }
 check "a trace of a second has requests" traced
@@ -75,7 +79,7 @@ isnt() { [ "$1" != "$2" ] || { echo "it is still $1"; return 1; }; }
 check "the guest's process is replaced" replaced
 check "the disk's load goes on" guest_job_runs web disk
 check "the NIC's load goes on" guest_job_runs web net
-check "drain waits for the disk" pvbackctl drain web/xvda
+check "drain waits for the disk" pvbackctl drain web/xvdb
 check "check finds nothing wrong with the configuration" pvbackctl check
 check "reload reads it again" pvbackctl reload
 check "the guest is destroyed" guest_stop web
