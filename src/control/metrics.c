@@ -118,6 +118,7 @@ static const struct row rows[] = {
 	REFUSED(header) REFUSED(rules)
 	NIC("tap_read_errors", METRICS_COUNTER, "How often the tap could not be read.", AS_IT_IS, NULL, NULL, "rx_read_errors")
 	NIC("stalls", METRICS_COUNTER, "How often the guest had no slots for so long that the carrier went off.", AS_IT_IS, NULL, NULL, "rx_stalled")
+	NIC("without_slots_seconds", METRICS_GAUGE, "How long the guest has posted too few slots.", AS_AGE, NULL, NULL, "rx_no_slots")
 	NIC("held_frames", METRICS_COUNTER, "Frames that had to wait for the guest's slots.", AS_IT_IS, NULL, NULL, "rx_held")
 	NIC_WAITS("tx_limit", "tx_throttled") NIC_WAITS("rx_limit", "rx_throttled") NIC_WAITS("rx_slots", "rx_starved")
 	NOTIFICATIONS(NIC, "yes", "notify_sent") NOTIFICATIONS(NIC, "no", "notify_suppressed")

@@ -124,6 +124,7 @@ static void count_wait(struct vif_queue *q)
 {
 	q->rx.starved_since_ns = loop_lately_ns();
 	q->rx.no_slots_ns = worker_now(q->part.worker);
+	stat_set(&q->stats->rx_no_slots, q->rx.no_slots_ns);
 	set_age_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
 }
 
@@ -152,6 +153,7 @@ static void recover(struct vif_queue *q)
 {
 	if (q->rx.state == VIF_RX_STALLED)
 		vif_queue_stall(q, false);
+	stat_set(&q->stats->rx_no_slots, 0);
 	read_on(q);
 	trace(q->trace, TRACE_NET, &q->id, "rx-recovered available=%" PRIu32, q->rx.available);
 }

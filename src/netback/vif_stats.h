@@ -58,6 +58,8 @@
 	COUNTER(rx_segments, "frames", "What these were cut into.")                                \
 	COUNTER(rx_held, "frames", "That had to wait for the guest's slots.")                      \
 	COUNTER(rx_starved, "times", "The guest had posted too few slots.")                        \
+	SINCE(rx_no_slots, "ns",                                                                   \
+	      "How long they have been too few now; nobody knows whether there are frames.")       \
 	COUNTER(rx_throttled, "times", "The rate limit made the queue wait.")                      \
 	COUNTER(rx_stalled, "times",                                                               \
 		"The guest had no slots for so long that the carrier went off.")                   \

@@ -322,10 +322,13 @@ guest_without_slots() {
 	until_true 10000 is_starved || fail "it has slots"
 	_seen=$(now_ms)
 	sleep 0.5
+	dump
+	[ "$(in_dump rx_no_slots)" -ge 500000000 ] || fail "it does not say since when: $(cat "$XENSIM_DIR/dump")"
 	_least=$(($(now_ms) - _seen))
 	touch "$XENSIM_DIR/go"
 	wait "$check" || fail "simnet: $(cat "$XENSIM_DIR/check")"
 	dump
+	[ "$(in_dump rx_no_slots)" = 0 ] || fail "it says so still: $(cat "$XENSIM_DIR/dump")"
 	_took=$(($(in_dump time_rx_slots_count) * $(in_dump time_rx_slots_mean_us) / 1000))
 	_most=$(($(now_ms) - _began))
 	{ [ "$_took" -ge $((_least * 99 / 100)) ] && [ "$_took" -le "$_most" ]; } ||
