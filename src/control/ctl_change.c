@@ -354,7 +354,8 @@ static struct json_object *run_restart(struct ctl_asked *asked)
 	if (pid < 0)
 		return ctl_error("failed", "the guest has no process: none of its devices is "
 					   "connected");
-	log_info("guest %u: an admin has its process (%d) replaced", asked->domid, (int)pid);
+	guests_log(asked->domid, LOG_LEVEL_INFO, "an admin has its process (%d) replaced",
+		   (int)pid);
 	return wait_for(asked, pid, look_at_restart);
 }
 

@@ -275,6 +275,17 @@ static void add_pid(const struct device *dev, struct json_object *to)
 	json_object_object_add(to, "pid", pid ? json_object_new_int(pid) : NULL);
 }
 
+/* What the daemon says of it by itself, as far as it holds now. */
+static void add_notices(const struct device *dev, struct json_object *to)
+{
+	const struct notice_rule *rules = dev->ops->notices;
+	struct json_object *list = json_add_list(to, "notices");
+
+	for (unsigned int i = 0; rules && rules[i].name; i++)
+		if (dev->notices.of[i].holds)
+			json_object_array_add(list, json_object_new_string(rules[i].name));
+}
+
 static void add_life(const struct device *dev, struct json_object *to)
 {
 	bool attached = dev->activity == DEVICE_ATTACHED;
@@ -288,6 +299,7 @@ static void add_life(const struct device *dev, struct json_object *to)
 	json_add_text(to, "reason", *dev->reason ? dev->reason : NULL);
 	json_add_flag(to, "foreign", dev->end == DEVICE_FOREIGN);
 	json_add_flag(to, "halted", atomic_load(&dev->halted));
+	add_notices(dev, to);
 }
 
 struct json_object *ctl_device_show(const struct device *dev, enum ctl_depth depth)

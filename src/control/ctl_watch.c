@@ -10,6 +10,7 @@
 #include "control/ctl_commands.h"
 #include "control/ctl_device.h"
 #include "control/events.h"
+#include "control/guests.h"
 #include "control/json.h"
 
 #define NS_PER_S 1000000000ull
@@ -34,8 +35,11 @@ static void add_who(const struct ctl_asked *asked, struct json_object *to, const
 {
 	char name[2 * CTL_NAME_MAX] = "";
 	struct named named = { .who = who, .name = name };
+	uint32_t domid;
 
-	if (*who)
+	if (guests_logged(who, &domid))
+		ctl_guest_name(asked->daemon->env, domid, name);
+	else if (*who)
 		registry_each(asked->daemon->registry, find_named, &named);
 	json_add_text(to, "device", *name ? name : *who ? who : NULL);
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "control/store.h"
 #include "core/link.h"
 #include "core/log.h"
+#include "core/parse.h"
 
 #define BUCKETS     64u
 #define MAX_FOUND   4096u
@@ -91,6 +93,22 @@ struct guests {
 };
 
 /* --- small things --- */
+
+void guests_log(uint32_t domid, enum log_level level, const char *fmt, ...)
+{
+	char who[32];
+	va_list ap;
+
+	snprintf(who, sizeof(who), "guest %u", domid);
+	va_start(ap, fmt);
+	log_vabout(level, who, fmt, ap);
+	va_end(ap);
+}
+
+bool guests_logged(const char *who, uint32_t *ret_domid)
+{
+	return !strncmp(who, "guest ", 6) && !parse_u32(who + 6, 0, UINT32_MAX, ret_domid);
+}
 
 static bool is_thread(const struct guest_link *g)
 {
@@ -251,10 +269,10 @@ static void mourn(struct guest_link *g)
 	loop_timer_set(guests->setup.loop, &m->timer, shift ? BACKOFF_NS << 2 * shift : 0,
 		       mourned_enough, m);
 	if (m->deaths > 2)
-		log_warning("guest %u: its process has died %u times in a row; the next starts in "
-			    "%llu ms",
-			    g->domid, m->deaths,
-			    (unsigned long long)((BACKOFF_NS << 2 * shift) / 1000000));
+		guests_log(g->domid, LOG_LEVEL_WARNING,
+			   "its process has died %u times in a row; the next starts in "
+			   "%llu ms",
+			   m->deaths, (unsigned long long)((BACKOFF_NS << 2 * shift) / 1000000));
 }
 
 /* --- the end of a link --- */
@@ -294,12 +312,13 @@ static void say_gone(const struct guest_link *g)
 	int pid = (int)g->process.pid;
 
 	if (!g->ending && (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)))
-		log_warning("guest %u: its process (%d) has ended; the rings are taken up by "
-			    "another",
-			    g->domid, pid);
+		guests_log(g->domid, LOG_LEVEL_WARNING,
+			   "its process (%d) has ended; the rings are taken up by "
+			   "another",
+			   pid);
 	else if (g->ending_s >= END_S)
-		log_info("guest %u: its process (%d) has ended, and what it had open is closed",
-			 g->domid, pid);
+		guests_log(g->domid, LOG_LEVEL_INFO,
+			   "its process (%d) has ended, and what it had open is closed", pid);
 }
 
 /* The kernel has ended it, and its I/O: nobody serves these rings. */
@@ -350,8 +369,9 @@ static void socket_ended(void *user, int err)
 		abort(); /* it is part of us */
 	}
 	if (err == -EPROTO)
-		log_error("guest %u: its process (%d) has sent what it must not: it is ended",
-			  g->domid, (int)g->process.pid);
+		guests_log(g->domid, LOG_LEVEL_ERROR,
+			   "its process (%d) has sent what it must not: it is ended",
+			   (int)g->process.pid);
 	give_up(g);
 }
 
@@ -509,9 +529,10 @@ static void count_heard(struct guest_link *g)
 		return;
 	link_rest(g->socket, true);
 	if (!g->talks_too_much)
-		log_warning("guest %u: its process (%d) says more than %u things a second: the "
-			    "rest waits",
-			    g->domid, (int)g->process.pid, MAX_HEARD);
+		guests_log(g->domid, LOG_LEVEL_WARNING,
+			   "its process (%d) says more than %u things a second: the "
+			   "rest waits",
+			   (int)g->process.pid, MAX_HEARD);
 	g->talks_too_much = true;
 }
 
@@ -732,8 +753,8 @@ static void greeted_too_late(void *user)
 	{
 		if (!g->greeting)
 			continue;
-		log_warning("guest %u: its process (%d) does not answer: it is ended", g->domid,
-			    (int)g->process.pid);
+		guests_log(g->domid, LOG_LEVEL_WARNING,
+			   "its process (%d) does not answer: it is ended", (int)g->process.pid);
 		g->greeting = false;
 		give_up(g);
 	}
@@ -791,8 +812,9 @@ static void next_turn(void *user)
 	}
 	if (!next)
 		return;
-	log_info("guest %u: its process (%d) is of another version, and is replaced", next->domid,
-		 (int)next->process.pid);
+	guests_log(next->domid, LOG_LEVEL_INFO,
+		   "its process (%d) is of another version, and is replaced",
+		   (int)next->process.pid);
 	guests->turn++;
 	next->has_turn = true;
 	tell_to_end(next);
@@ -939,9 +961,9 @@ static void look_after(struct guest_link *g)
 	end_if_unused(g);
 	if (!is_hung(g))
 		return;
-	log_error("guest %u: its process (%d) has not %s for %u s: it is ended", g->domid,
-		  (int)g->process.pid, g->unanswered_s ? "answered" : "ended",
-		  g->unanswered_s ? g->unanswered_s : g->ending_s);
+	guests_log(g->domid, LOG_LEVEL_ERROR, "its process (%d) has not %s for %u s: it is ended",
+		   (int)g->process.pid, g->unanswered_s ? "answered" : "ended",
+		   g->unanswered_s ? g->unanswered_s : g->ending_s);
 	give_up(g);
 }
 

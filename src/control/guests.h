@@ -62,6 +62,11 @@ pid_t guests_restart(struct guests *guests, uint32_t domid);
 /* Who serves a device's rings: ourselves, with isolation = none; 0: nobody. */
 pid_t guests_pid(const struct device *dev);
 
+/* A line of the log about a guest's process, which begins with "guest DOMID: "; whether a line is about one (log.h). */
+void guests_log(uint32_t domid, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+bool guests_logged(const char *who, uint32_t *ret_domid);
+
 /* Whether every loop of the thread that serves all has turned lately. Processes are looked after here. */
 bool guests_live(const struct guests *guests);
 /* Have all of them write their figures into the log. */

@@ -62,7 +62,8 @@ enum notice_change notice_look(struct notices *notices, const struct notice_rule
 	bool held = notices->of[nr].said;
 	uint64_t last_ns = notices->of[nr].said_ns;
 
-	if (holds(notices, &rules[nr], nr, figures, now_ns)) {
+	notices->of[nr].holds = holds(notices, &rules[nr], nr, figures, now_ns);
+	if (notices->of[nr].holds) {
 		if (held || (last_ns && now_ns - last_ns < NOTICE_QUIET_S * NS_PER_S))
 			return NOTICE_NONE;
 		notices->of[nr].said = true;

@@ -31,6 +31,7 @@ struct notice_rule {
 struct notices {
 	struct {
 		bool looked, said;
+		bool holds;        /* now, be it said or not */
 		uint64_t count;    /* at the last look */
 		uint64_t since_ns; /* it grows; 0: it does not */
 		uint64_t said_ns;  /* the last time; 0: never */
