@@ -21,7 +21,7 @@
 #define PLAIN_WIDTH   80u
 #define MAX_WIDTH     100u
 #define MAX_SECONDS   86400u
-#define MAX_SNAPLEN   262144u
+#define MAX_SNAPLEN   65536u
 #define MAX_SIZE_MIB  1048576u
 #define LEAST_SECONDS 0.1
 

@@ -10,6 +10,30 @@ bool device_is_disk(struct json_object *device)
 	return strcmp(json_text(device, "kind"), "vif") != 0;
 }
 
+void device_target(struct json_object *device, char *buf, size_t size)
+{
+	const char *bridge = json_text(device, "bridge");
+
+	if (device_is_disk(device))
+		snprintf(buf, size, "%s", json_text(device, "target"));
+	else
+		snprintf(buf, size, "%s%s%s", json_text(device, "tap"), *bridge ? " in " : "",
+			 bridge);
+}
+
+static bool has_notice(struct json_object *device, const char *name)
+{
+	struct json_object *notices = json_member(device, "notices");
+
+	for (size_t i = 0; i < json_length(device, "notices"); i++) {
+		const char *notice = json_object_get_string(json_object_array_get_idx(notices, i));
+
+		if (notice && !strcmp(notice, name))
+			return true;
+	}
+	return false;
+}
+
 static const char *not_attached(struct json_object *device, enum colour *colour)
 {
 	const char *state = json_text(device, "state");
@@ -26,13 +50,15 @@ const char *device_condition(struct json_object *device, enum colour *colour)
 	*colour = COLOUR_RED;
 	if (json_flag(device, "stalled"))
 		return "requests held";
-	if (json_flag(device, "late"))
+	if (json_flag(device, "late") || has_notice(device, "medium-silent"))
 		return "medium silent";
 	*colour = COLOUR_YELLOW;
 	if (json_flag(device, "halted"))
 		return "guest shut down";
 	if (!device_is_disk(device) && !json_flag(device, "carrier"))
 		return "no carrier";
+	if (has_notice(device, "limit-reached"))
+		return "at its limit";
 	*colour = COLOUR_NONE;
 	return json_text(device, "state");
 }

@@ -10,6 +10,8 @@
 #include "ctl/text.h"
 
 bool device_is_disk(struct json_object *device);
+/* Its image, or its interface and bridge; "" when there is none. */
+void device_target(struct json_object *device, char *buf, size_t size);
 /* How it is, in a word or two; and how bad that is. */
 const char *device_condition(struct json_object *device, enum colour *colour);
 /* "iops=500 bps=20M"; "" when it has no limits. The caller frees it. */

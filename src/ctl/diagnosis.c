@@ -24,7 +24,10 @@ double load_rate(const struct load *load, uint64_t amount)
 
 double disk_depth(const struct load *load)
 {
-	return load_rate(load, load->disk.total.sum_ns) / (double)NS;
+	const struct disk_load *disk = &load->disk;
+
+	return disk->total.count ? load_rate(load, disk->total.sum_ns) / (double)NS
+				 : (double)disk->in_flight;
 }
 
 /* A clock may be read a little late. */

@@ -48,7 +48,7 @@ void diagnosis_explain(const struct load *load, const struct load *ever, FILE *o
 
 /* In a second. */
 double load_rate(const struct load *load, uint64_t amount);
-/* How many requests are under way on average. */
+/* How many requests are under way on average; where none was done, how many are now. */
 double disk_depth(const struct load *load);
 uint64_t disk_requests(const struct disk_load *disk);
 

@@ -67,8 +67,15 @@ static void say_under_way(const struct explain *e)
 
 	if (!disk->in_flight)
 		return;
-	SAY(e, " Now %" PRIu64 " %s under way, %" PRIu64 " of them with the medium",
-	    disk->in_flight, disk->in_flight == 1 ? "is" : "are", disk->submitted);
+	SAY(e, " Now %" PRIu64 " %s under way, ", disk->in_flight,
+	    disk->in_flight == 1 ? "is" : "are");
+	if (disk->submitted && disk->submitted < disk->in_flight)
+		SAY(e, "%" PRIu64 " of them with the medium", disk->submitted);
+	else
+		SAY(e, "%s with the medium",
+		    !disk->submitted       ? "none"
+		    : disk->in_flight == 1 ? "and"
+					   : "all");
 	if (disk->oldest_ns)
 		SAY(e, "; the oldest for %s", text_ns(disk->oldest_ns).text);
 	SAY(e, ".");
@@ -182,7 +189,7 @@ static void say_lone(const struct explain *e)
 {
 	double depth = disk_depth(e->load);
 
-	if (depth < LONE_DEPTH && depth > 0.5)
+	if (e->load->disk.total.count && depth < LONE_DEPTH && depth > 0.5)
 		SAY(e, " The guest has one request under way at a time; with more at once it would "
 		       "get more done.");
 }
@@ -195,7 +202,7 @@ static void explain_idle_disk(const struct explain *e)
 	    while_of(load).text);
 	if (e->ever->disk.total.count) {
 		SAY(e, " Since it was attached, %s ago, it did ",
-		    text_ns(load->attached_s * NS).text);
+		    text_seconds(load->attached_s).text);
 		say_done(e, e->ever);
 		SAY(e, ".");
 		say_stages(e, e->ever, NR_STAGES);

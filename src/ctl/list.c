@@ -9,8 +9,6 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-#define NS 1000000000ull
-
 static void cell_or_dash(struct table *table, const char *text)
 {
 	table_cell(table, "%s", *text ? text : "-");
@@ -18,7 +16,7 @@ static void cell_or_dash(struct table *table, const char *text)
 
 static void cell_time(struct table *table, bool is, uint64_t seconds)
 {
-	table_cell(table, "%s", is ? text_ns(seconds * NS).text : "-");
+	table_cell(table, "%s", is ? text_seconds(seconds).text : "-");
 }
 
 static void cell_pid(struct table *table, uint64_t pid)
@@ -35,14 +33,15 @@ static void device_row(struct table *table, struct json_object *device)
 {
 	enum colour colour;
 	const char *condition = device_condition(device, &colour);
-	char *limits = device_limits(device);
+	char *limits = device_limits(device), target[512];
 
+	device_target(device, target, sizeof(target));
 	table_row(table, colour);
 	cell_or_dash(table, json_text(device, "name"));
 	cell_or_dash(table, condition);
 	cell_time(table, json_flag(device, "attached"), json_u64(device, "attached_s"));
 	cell_pid(table, json_u64(device, "pid"));
-	cell_or_dash(table, json_text(device, "target"));
+	cell_or_dash(table, target);
 	cell_or_dash(table, limits);
 	free(limits);
 }
@@ -112,7 +111,7 @@ static void print_version(const struct cli *cli, struct json_object *version)
 
 	fprintf(cli->out, "pvbackd %s, process %" PRIu64 ", for %s, isolation=%s\n",
 		json_text(version, "version"), json_u64(version, "pid"),
-		text_ns(json_u64(version, "uptime_s") * NS).text, json_text(version, "isolation"));
+		text_seconds(json_u64(version, "uptime_s")).text, json_text(version, "isolation"));
 	for (size_t i = 0; i < json_length(version, "processes"); i++)
 		process_row(&table, json_item(version, "processes", i));
 	if (table.nr_rows)

@@ -9,8 +9,6 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-#define NS 1000000000ull
-
 /* --- what it is --- */
 
 static void say(struct table *table, const char *what, const char *text)
@@ -52,6 +50,20 @@ static void say_guest(struct table *table, struct json_object *device)
 	say(table, "served by", text);
 }
 
+/* What else there is, by the daemon's own words. */
+static void say_detail(struct table *table, struct json_object *detail)
+{
+	if (!json_object_is_type(detail, json_type_object))
+		return;
+	json_object_object_foreach(detail, name, value)
+	{
+		if (json_object_is_type(value, json_type_boolean))
+			say(table, name, json_object_get_boolean(value) ? "yes" : "no");
+		else
+			say(table, name, json_object_get_string(value) ?: "");
+	}
+}
+
 static void print_facts(const struct cli *cli, struct json_object *device)
 {
 	struct table table = { .nr_columns = 2, .titles = { "", "" } };
@@ -66,6 +78,7 @@ static void print_facts(const struct cli *cli, struct json_object *device)
 	say(&table, "backend", json_text(device, "state"));
 	say(&table, "frontend", json_text(device, "frontend"));
 	say(&table, "limits", limits);
+	say_detail(&table, json_member(device, "detail"));
 	say(&table, "last trouble", json_text(device, "reason"));
 	table_print_rows(&table, cli->colours, cli->out);
 	table_free(&table);
@@ -166,7 +179,7 @@ static void print_title(const struct cli *cli, struct json_object *device, size_
 	table_cell(&table, "%s: %s, %s%s%s", json_text(device, "name"),
 		   device_is_disk(device) ? "disk" : "network card", condition,
 		   attached ? " for " : "",
-		   attached ? text_ns(json_u64(device, "attached_s") * NS).text : "");
+		   attached ? text_seconds(json_u64(device, "attached_s")).text : "");
 	table_print_rows(&table, cli->colours, cli->out);
 	table_free(&table);
 }

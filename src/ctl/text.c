@@ -31,6 +31,11 @@ struct text text_ns(uint64_t ns)
 	return with_unit((double)ns / units[i].ns, units[i].unit);
 }
 
+struct text text_seconds(uint64_t seconds)
+{
+	return seconds ? text_ns(seconds * 1000000000ull) : (struct text){ "0 s" };
+}
+
 static unsigned int scale(double *amount)
 {
 	unsigned int i = 0;

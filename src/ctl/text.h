@@ -14,6 +14,7 @@ struct text {
 
 /* Two or three digits and a unit: "870 ns", "41 ms", "1.2 s", "3 h". */
 struct text text_ns(uint64_t ns);
+struct text text_seconds(uint64_t seconds);
 /* "812", "1.2k", "35M". */
 struct text text_amount(double amount);
 /* "12.3 MB". */

@@ -42,7 +42,9 @@ static int wait_for_end(struct cli *cli, int signals, int to)
 	if (nr < 0)
 		warn("poll");
 	else if (pfds[0].revents)
-		warnx("the daemon has ended it (pvbackctl events; journalctl -u pvbackd)");
+		warnx("the daemon has ended it: the file is full, nobody reads, or the device is "
+		      "gone "
+		      "(pvbackctl events)");
 	return nr < 0 || pfds[0].revents ? CLI_FAILED : CLI_OK;
 }
 

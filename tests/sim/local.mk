@@ -210,6 +210,7 @@ sim_tests = \
 	tests/integration/sim-stats.sh \
 	tests/integration/sim-ctl.sh \
 	tests/integration/sim-metrics.sh \
+	tests/integration/sim-pvbackctl.sh \
 	tests/integration/sim-blocks.sh \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \

@@ -93,7 +93,7 @@ static const struct diagnosis_case cases[] = {
 	  { DISK, IOPS("1"), .disk = { .in_flight = 1, .throttled = 1, .oldest_ns = 900 * MS } },
 	  "limit",
 	  "limit 100 %",
-	  { "it did no request", "Now 1 is under way, 0 of them with the medium" },
+	  { "it did no request", "Now 1 is under way, none with the medium" },
 	  NULL },
 	{ "a quick disk is not slow",
 	  { DISK, .disk = { .reads = 5000,

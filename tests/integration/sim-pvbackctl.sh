@@ -1,0 +1,176 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# pvbackctl against the daemon: each question of pvbackctl(8) has the answer that the simulated machine was made for.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+# shellcheck source=tests/integration/sim-net-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
+
+preload=$XENSIM_BUILD/lib/medium.so
+[ -e "$preload" ] || skip "$preload is not built (make xensim)"
+XENSIM_FAULTS=$XENSIM_DIR/trouble
+export XENSIM_FAULTS
+mkdir "$XENSIM_FAULTS"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+
+ctl() { "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" "$@"; }
+
+# says PATTERN COMMAND...: pvbackctl says it, on one of its streams, in lines as one
+says() {
+	_pattern=$1
+	shift
+	ctl "$@" >"$XENSIM_DIR/said" 2>&1 || :
+	tr '\n' ' ' <"$XENSIM_DIR/said" | grep -q -e "$_pattern" ||
+		fail "pvbackctl $* does not say \"$_pattern\": $(cat "$XENSIM_DIR/said")"
+}
+# ends STATUS COMMAND...
+ends() {
+	_status=0
+	_wanted=$1
+	shift
+	ctl "$@" >"$XENSIM_DIR/said" 2>&1 || _status=$?
+	[ "$_status" = "$_wanted" ] || fail "pvbackctl $* ends with $_status: $(cat "$XENSIM_DIR/said")"
+}
+verdict_is() { ctl why "$1" --interval=0.5 --json | grep -q "\"verdict\":\"$2\""; }
+
+# A guest with a disk and a network card, both in use until the file stop is there.
+busy_guest() {
+	rm -f "$XENSIM_DIR/stop"
+	guest_with_nic
+	new_disk disk 16
+	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
+	begin "$XENSIM_DIR/load" simblk --max-sectors=8 --mix=70:30:0:0 --depth=4 --requests=1000000000 \
+		--until="$XENSIM_DIR/stop" "$dom" 51712
+	disk_load=$!
+	begin "$XENSIM_DIR/frames" simnet --frames=1000000000 --window=8 --until="$XENSIM_DIR/stop" "$dom" 0
+	nic_load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	wait_line "$XENSIM_DIR/frames" connected
+}
+quiet_guest() {
+	touch "$XENSIM_DIR/stop"
+	wait "$disk_load" || fail "$(cat "$XENSIM_DIR/load")"
+	wait "$nic_load" || fail "$(cat "$XENSIM_DIR/frames")"
+	stop_peer
+	xensim-xl destroy "$dom"
+	nothing_is_held
+}
+
+which_and_how_fast() {
+	ends 3 list
+	start_daemon
+	says "^DEVICE *STATE" list
+	busy_guest
+	says "guest/xvda *connected .*$XENSIM_DIR/disk" list
+	says "guest/vif0 *connected .*vif$dom.0" list
+	[ "$(ctl list --names | sort | xargs)" = "guest/vif0 guest/xvda" ] || fail "$(ctl list --names)"
+	says "image *$XENSIM_DIR/disk .*iops *0 *default.*time_medium" show guest/xvda
+	says "tx_packets *[1-9][0-9]* *frames.*time_rx " stats "vif/$dom/0"
+	says "guest/vif0 *[1-9].* us.*%" top --once --interval=0.5
+	ends 1 show guest/xvdb
+	[ "$(ctl --complete show guest/x)" = guest/xvda ] || fail "$(ctl --complete show guest/x)"
+	ctl --complete set guest/xvda io | grep -qx iops-burst || fail "$(ctl --complete set guest/xvda io)"
+	quiet_guest
+	stop_daemon
+}
+
+# The medium takes 20 ms for each.
+why_the_medium() {
+	touch "$XENSIM_FAULTS/slow-disk"
+	until_true 20000 verdict_is guest/xvda medium || fail "$(ctl why guest/xvda)"
+	says "waits for its medium, $XENSIM_DIR/disk: \(9[0-9]\|100\) %.*half of them in 2[0-9] ms.*no limits" why guest/xvda
+	rm "$XENSIM_FAULTS/slow-disk"
+}
+
+why_the_limit() {
+	ends 0 set guest/xvda iops 50
+	until_true 20000 verdict_is guest/xvda limit || fail "$(ctl why guest/xvda)"
+	says "held back by its limit iops=50,.*pvbackctl set guest/xvda iops VALUE" why guest/xvda
+	says "guest/xvda .*limit iops=50" top --once
+	says "an admin sets .iops. to 50" events guest
+	ends 1 set guest/xvda iops lots
+	says "takes a number from 0" set guest/xvda iops lots
+	ends 0 unset guest/xvda iops
+	ends 0 set guest/vif0 rate 5000,50000
+	until_true 20000 verdict_is guest/vif0 limit || fail "$(ctl why guest/vif0)"
+	says "held back by its limit rate=5000,50000,.*frames" why guest/vif0
+	ends 0 unset guest/vif0 rate
+	! verdict_is guest/vif0 limit || until_true 20000 verdict_is guest/vif0 fine || fail "$(ctl why guest/vif0)"
+}
+
+why_slow() {
+	start_daemon
+	busy_guest
+	why_the_medium
+	why_the_limit
+	quiet_guest
+	stop_daemon
+}
+
+has_no_slots() { says "has posted no room for one" why guest/vif0 --interval=0.1; }
+why_idle_or_not_there() {
+	start_daemon
+	guest_with_disk 16
+	says "is not served (backend: init-wait.*waits for the guest" why guest/xvda
+	xensim-xl network-attach "$dom" 0
+	start_peer
+	rm -f "$XENSIM_DIR/go"
+	begin "$XENSIM_DIR/check" simnet --check=stall "$dom" 0
+	_check=$!
+	wait_line "$XENSIM_DIR/check" waiting
+	until_true 20000 has_no_slots || fail "$(cat "$XENSIM_DIR/said")"
+	touch "$XENSIM_DIR/go"
+	wait "$_check" || fail "$(cat "$XENSIM_DIR/check")"
+	stop_peer
+	begin "$XENSIM_DIR/load" simblk --hold --requests=100 "$dom" 51712
+	_load=$!
+	wait_line "$XENSIM_DIR/load" holding
+	says "guest/xvda is idle: .* it did 100 requests" why guest/xvda --interval=0.1
+	xensim-xl block-detach "$dom" xvda
+	wait "$_load" || fail "$(cat "$XENSIM_DIR/load")"
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	stop_daemon
+}
+
+who_and_restarted() {
+	start_daemon
+	busy_guest
+	says "pvbackd .*process $daemon" version
+	ends 0 drain guest
+	ends 0 retry guest/xvda
+	if is_isolated; then
+		says "guest *$dom *$(pvb_guest_pid "$dom") *serving .* 0 *[0-9.]* *$" version
+		ends 0 restart guest
+		says "guest *$dom *$(pvb_guest_pid "$dom") *serving .* 1 *[0-9.]* *$" version
+		says "has its process .* replaced" events guest
+	else
+		ends 1 restart guest
+	fi
+	quiet_guest
+	stop_daemon
+}
+
+the_configuration() {
+	configure "iops = 900"
+	start_daemon --config="$XENSIM_DIR/conf"
+	ends 0 check
+	configure "iops = much"
+	says "$XENSIM_DIR/conf, line 1: iops cannot be .much." check
+	ends 1 check
+	ends 1 reload
+	configure "iops = 800"
+	ends 0 reload
+	guest_with_disk 16
+	says "iops *800 *configuration" show guest/xvda
+	xensim-xl destroy "$dom"
+	stop_daemon
+}
+
+test_case "which devices there are, and how fast they are" which_and_how_fast
+test_case "why a disk or a card is slow: its medium, its limit" why_slow
+test_case "why one does nothing: its guest, its slots, nothing to do" why_idle_or_not_there
+test_case "who serves it, and was it restarted" who_and_restarted
+test_case "what is wrong with the configuration" the_configuration
+exit "$failed"
