@@ -53,7 +53,7 @@ const struct cli_command cli_commands[] = {
 	  "trace web/xvda", cli_trace },
 	{ "check", "", 0, "whether the daemon's configuration is right", "check", cli_check },
 	{ "reload", "", 0, "read the configuration again, if it is right", "reload", cli_reload },
-	{ "metrics", "", 0, "all figures as OpenMetrics, for Prometheus", "metrics", cli_metrics },
+	{ "metrics", "", 0, "all figures, for Prometheus", "metrics", cli_metrics },
 	{ "version", "", 0, "versions of the daemon and of each guest's process; restarts",
 	  "version", cli_version },
 	{ 0 },

@@ -8,7 +8,6 @@
 #define SILENT_NS   (10 * NS) /* as the daemon's own warning */
 #define NO_SLOTS_NS (1 * NS)
 #define QUICK_NS    2000000u /* what 99 of 100 requests of a quick disk take at most */
-#define REACHED     0.9      /* of a limit: what is let pass comes in bursts */
 #define WAITS       50u      /* percent of the time: it would go faster without */
 #define WAITS_SOME  10u
 
@@ -45,22 +44,27 @@ static struct diagnosis is(enum verdict verdict, unsigned int share)
 
 /* --- disks --- */
 
-/* Which of its limits it has come to. */
+/* Of its limits the one that it has come nearest to. */
 static void name_limit(const struct load *load, struct diagnosis *ret)
 {
 	const struct disk_load *disk = &load->disk;
 	double requests = load_rate(load, disk_requests(disk));
 	double bytes = load_rate(load, disk->bytes_read + disk->bytes_written);
+	double nearest = load->nr_limits == 1 ? -1 : 0;
 
 	for (uint32_t i = 0; i < load->nr_limits; i++) {
 		const struct load_limit *limit = &load->limits[i];
-		double is = !strcmp(limit->key, "iops")  ? requests
-			    : !strcmp(limit->key, "bps") ? bytes
-							 : -1;
+		bool iops = !strcmp(limit->key, "iops");
+		double share;
 		uint64_t most;
 
-		if (parse_amount(limit->value, 1, UINT64_MAX, &most) || is < REACHED * (double)most)
+		if ((!iops && strcmp(limit->key, "bps")) ||
+		    parse_amount(limit->value, 1, UINT64_MAX, &most))
 			continue;
+		share = (iops ? requests : bytes) / (double)most;
+		if (share <= nearest)
+			continue;
+		nearest = share;
 		ret->limit = limit->key;
 		ret->value = limit->value;
 	}

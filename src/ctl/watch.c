@@ -48,25 +48,25 @@ static int wait_for_end(struct cli *cli, int signals, int to)
 	return nr < 0 || pfds[0].revents ? CLI_FAILED : CLI_OK;
 }
 
-/* Like the command line's, but for the way. */
-static int turn(struct cli *cli, bool on, int fd, struct json_object **ret)
+static int turn_on(struct cli *cli, int fd, struct json_object **ret)
 {
 	struct json_object *request = cli_request(cli);
 
-	json_object_object_add(request, "on", json_object_new_boolean(on));
-	if (!on) {
-		json_object_object_del(request, "filter");
-		json_object_object_del(request, "snaplen");
-		json_object_object_del(request, "size_mib");
-	}
+	json_object_object_add(request, "on", json_object_new_boolean(true));
 	return cli_ask_with(cli, request, fd, CLI_PATIENCE_S, ret);
 }
 
+/* Traces end for all devices. */
 static int turn_off(struct cli *cli)
 {
-	struct json_object *result;
-	int status = turn(cli, false, NONE, &result);
+	struct json_object *request = json_object_new_object(), *result;
+	int status;
 
+	json_object_object_add(request, "command", json_object_new_string(cli->command->name));
+	if (cli->command->run == cli_capture)
+		json_object_object_add(request, "device", json_object_new_string(cli->words[0]));
+	json_object_object_add(request, "on", json_object_new_boolean(false));
+	status = cli_ask(cli, request, &result);
 	if (!status)
 		json_object_put(result);
 	return status;
@@ -78,7 +78,7 @@ static int watch(struct cli *cli, int fd, const char *notice)
 	int signals = hear_signals(), status;
 	struct json_object *result;
 
-	status = turn(cli, true, fd, &result);
+	status = turn_on(cli, fd, &result);
 	if (!status) {
 		json_object_put(result);
 		if (isatty(STDERR_FILENO))

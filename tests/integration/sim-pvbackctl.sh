@@ -16,13 +16,15 @@ daemon=$$ # each case starts its own; test_case only looks whether this one live
 
 ctl() { "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" "$@"; }
 
-# says PATTERN COMMAND...: pvbackctl says it, on one of its streams, in lines as one
-says() {
+# says PATTERN COMMAND...: pvbackctl says it, now or soon, on one of its streams, in lines as one
+it_says() {
 	_pattern=$1
 	shift
 	ctl "$@" >"$XENSIM_DIR/said" 2>&1 || :
-	tr '\n' ' ' <"$XENSIM_DIR/said" | grep -q -e "$_pattern" ||
-		fail "pvbackctl $* does not say \"$_pattern\": $(cat "$XENSIM_DIR/said")"
+	tr '\n' ' ' <"$XENSIM_DIR/said" | grep -q -e "$_pattern"
+}
+says() {
+	until_true 1000 it_says "$@" || fail "pvbackctl $* does not: $(cat "$XENSIM_DIR/said")"
 }
 # ends STATUS COMMAND...
 ends() {
@@ -32,7 +34,7 @@ ends() {
 	ctl "$@" >"$XENSIM_DIR/said" 2>&1 || _status=$?
 	[ "$_status" = "$_wanted" ] || fail "pvbackctl $* ends with $_status: $(cat "$XENSIM_DIR/said")"
 }
-verdict_is() { ctl why "$1" --interval=0.5 --json | grep -q "\"verdict\":\"$2\""; }
+verdict_is() { says "\"verdict\":\"$2\"" why "$1" --interval=0.5 --json; }
 
 # A guest with a disk and a network card, both in use until the file stop is there.
 busy_guest() {
@@ -78,14 +80,14 @@ which_and_how_fast() {
 # The medium takes 20 ms for each.
 why_the_medium() {
 	touch "$XENSIM_FAULTS/slow-disk"
-	until_true 20000 verdict_is guest/xvda medium || fail "$(ctl why guest/xvda)"
+	verdict_is guest/xvda medium
 	says "waits for its medium, $XENSIM_DIR/disk: \(9[0-9]\|100\) %.*half of them in 2[0-9] ms.*no limits" why guest/xvda
 	rm "$XENSIM_FAULTS/slow-disk"
 }
 
 why_the_limit() {
 	ends 0 set guest/xvda iops 50
-	until_true 20000 verdict_is guest/xvda limit || fail "$(ctl why guest/xvda)"
+	verdict_is guest/xvda limit
 	says "held back by its limit iops=50,.*pvbackctl set guest/xvda iops VALUE" why guest/xvda
 	says "guest/xvda .*limit iops=50" top --once
 	says "an admin sets .iops. to 50" events guest
@@ -93,10 +95,10 @@ why_the_limit() {
 	says "takes a number from 0" set guest/xvda iops lots
 	ends 0 unset guest/xvda iops
 	ends 0 set guest/vif0 rate 5000,50000
-	until_true 20000 verdict_is guest/vif0 limit || fail "$(ctl why guest/vif0)"
+	verdict_is guest/vif0 limit
 	says "held back by its limit rate=5000,50000,.*frames" why guest/vif0
 	ends 0 unset guest/vif0 rate
-	! verdict_is guest/vif0 limit || until_true 20000 verdict_is guest/vif0 fine || fail "$(ctl why guest/vif0)"
+	verdict_is guest/vif0 fine
 }
 
 why_slow() {
@@ -108,7 +110,6 @@ why_slow() {
 	stop_daemon
 }
 
-has_no_slots() { says "has posted no room for one" why guest/vif0 --interval=0.1; }
 why_idle_or_not_there() {
 	start_daemon
 	guest_with_disk 16
@@ -119,7 +120,7 @@ why_idle_or_not_there() {
 	begin "$XENSIM_DIR/check" simnet --check=stall "$dom" 0
 	_check=$!
 	wait_line "$XENSIM_DIR/check" waiting
-	until_true 20000 has_no_slots || fail "$(cat "$XENSIM_DIR/said")"
+	says "has posted no room for one" why guest/vif0 --interval=0.1
 	touch "$XENSIM_DIR/go"
 	wait "$_check" || fail "$(cat "$XENSIM_DIR/check")"
 	stop_peer
@@ -168,9 +169,31 @@ the_configuration() {
 	stop_daemon
 }
 
+frames_in() { tcpdump -r "$1" 2>/dev/null | wc -l; }
+traces() { grep -c "^trace vbd [0-9]*/51712/0 take" "$log" || :; }
+capture_and_trace() {
+	start_daemon
+	busy_guest
+	ends 0 capture guest/vif0 "$XENSIM_DIR/captured" --seconds=1 --snaplen=60
+	[ "$(frames_in "$XENSIM_DIR/captured")" -gt 1 ] || fail "nothing is captured"
+	ctl capture guest/vif0 2>"$XENSIM_DIR/said" | tcpdump -c 2 -r - 2>/dev/null >"$XENSIM_DIR/piped"
+	[ "$(wc -l <"$XENSIM_DIR/piped")" = 2 ] || fail "nothing comes through a pipe: $(cat "$XENSIM_DIR/said")"
+	ends 1 capture guest/vif0 "$XENSIM_DIR/captured" --filter=nonsense
+	ends 0 trace guest/xvda --filter=blk --seconds=1
+	[ "$(traces)" -gt 0 ] || fail "nothing is traced"
+	quiet_guest
+	_traces=$(traces)
+	busy_guest
+	quiet_guest
+	[ "$(traces)" = "$_traces" ] || fail "it is traced still"
+	says "^# HELP pvbackd_build_info .* pvbackd_build_info{" metrics
+	stop_daemon
+}
+
 test_case "which devices there are, and how fast they are" which_and_how_fast
 test_case "why a disk or a card is slow: its medium, its limit" why_slow
 test_case "why one does nothing: its guest, its slots, nothing to do" why_idle_or_not_there
 test_case "who serves it, and was it restarted" who_and_restarted
+test_case "what is on its wire; each request of it" capture_and_trace
 test_case "what is wrong with the configuration" the_configuration
 exit "$failed"

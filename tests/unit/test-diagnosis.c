@@ -92,7 +92,7 @@ static const struct diagnosis_case cases[] = {
 	{ "nothing is done for want of a limit",
 	  { DISK, IOPS("1"), .disk = { .in_flight = 1, .throttled = 1, .oldest_ns = 900 * MS } },
 	  "limit",
-	  "limit 100 %",
+	  "limit iops=1",
 	  { "it did no request", "Now 1 is under way, none with the medium" },
 	  NULL },
 	{ "a quick disk is not slow",
