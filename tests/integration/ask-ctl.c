@@ -53,6 +53,7 @@ int main(int argc, char *argv[])
 	bool with_3 = argc > 1 && !strcmp(argv[1], "--with-3");
 	struct json_object *answer;
 	FILE *in;
+	bool ok;
 	int fd;
 
 	argc -= with_3;
@@ -70,12 +71,13 @@ int main(int argc, char *argv[])
 		print(answer, argv[i]);
 	if (argc == 3)
 		fputs(line, stdout);
-	if (!json_object_get_boolean(json_object_object_get(answer, "ok")))
-		return 1;
-	if (with_3) {
+	ok = json_object_get_boolean(json_object_object_get(answer, "ok"));
+	json_object_put(answer);
+	if (ok && with_3) {
 		close(3);
 		fflush(stdout);
 		getc(in);
 	}
-	return 0;
+	fclose(in);
+	return !ok;
 }
