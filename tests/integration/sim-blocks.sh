@@ -101,13 +101,14 @@ ends_within_a_block() {
 killed() {
 	start_daemon --workers=4
 	guest_with_disk 16
-	begin "$XENSIM_DIR/load" simblk --requests=15000 --fill --odd --span=2048 --queues=2 --max-sectors=20 \
-		--verify-all "$dom" 51712
+	begin "$XENSIM_DIR/load" simblk --requests=400000000 --until="$XENSIM_DIR/enough" --fill --odd --span=2048 \
+		--queues=2 --max-sectors=20 --verify-all "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 	for _ in 1 2 3 4 5 6 7 8; do
 		pvb_kill_in_turn "$dom"
 	done
+	: >"$XENSIM_DIR/enough"
 	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
 	xensim-xl destroy "$dom"
 	nothing_is_held
