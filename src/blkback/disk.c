@@ -214,59 +214,78 @@ static void compare_size(struct disk *disk)
 	change(disk);
 }
 
+static void look_again_later(struct disk *disk);
+
 static void size_came(struct slow_request *req)
 {
 	struct disk *disk = container_of(req, struct disk, asking);
 
 	disk->asked = false;
 	answered_in_time(disk);
-	if (disk->closes)
+	if (disk->closes) {
 		close_image(disk);
-	else
-		compare_size(disk);
+		return;
+	}
+	compare_size(disk);
+	look_again_later(disk);
 }
 
-/* Of a disk that nobody uses: after 1, 2, 4, ... seconds, for a thread is woken to look. */
-static bool is_worth_a_look(struct disk *disk)
+static void look(void *user);
+
+/* Whoever sleeps is woken for it: so of a disk that nobody uses after 1, 2, 4, ... seconds. */
+static void look_again_later(struct disk *disk)
+{
+	uint32_t wait_s = disk->asked || disk->closes ? 1 : disk->rest_s;
+
+	loop_timer_set(disk->rings.home, &disk->look, wait_s * NS_PER_S, look, disk);
+}
+
+static void note_use(struct disk *disk)
 {
 	uint64_t answers = 0;
 
 	for (unsigned int i = 0; i < disk->start->nr_rings; i++)
 		answers += stat_get(&disk->queues[i].stats->notify_sent) +
 			   stat_get(&disk->queues[i].stats->notify_suppressed);
-	disk->unused_s = answers == disk->answers ? disk->unused_s + 1 : 0;
+	if (answers != disk->answers)
+		disk->rest_s = 1;
+	else if (disk->rest_s < REST_S)
+		disk->rest_s *= 2;
 	disk->answers = answers;
-	return !(disk->unused_s & (disk->unused_s - 1)) || disk->unused_s % REST_S == 0;
 }
 
-/* Once a second, from the start on. The kernel knows a device's size and need not ask anybody. */
-static void look(void *user)
+/* The kernel knows a device's size, and need not ask anybody. */
+static void look_at_size(struct disk *disk)
 {
-	struct disk *disk = user;
-
-	if ((disk->asked || disk->closes) && ++disk->nr_looks == PATIENCE_S) {
-		disk->late = true;
-		send_flag(disk, MESSAGE_LATE, true);
-	}
-	if (disk->asked || disk->closes)
-		return;
+	note_use(disk);
 	if (disk->image.block_device) {
 		disk->size_err = image_size(&disk->image, &disk->bytes);
 		compare_size(disk);
 		return;
 	}
-	if (!is_worth_a_look(disk))
-		return;
 	disk->asking = (struct slow_request){ .home = disk->rings.home,
 					      .work = ask_size,
 					      .done = size_came };
 	disk->asked = slow_run(disk->slow, &disk->asking) == 0;
 }
 
+static void look(void *user)
+{
+	struct disk *disk = user;
+
+	if (!disk->asked && !disk->closes)
+		look_at_size(disk);
+	else if (++disk->nr_looks == PATIENCE_S) {
+		disk->late = true;
+		send_flag(disk, MESSAGE_LATE, true);
+	}
+	look_again_later(disk);
+}
+
 static void image_is_closed(struct disk *disk)
 {
 	disk->closes = false;
-	loop_tick_remove(&disk->tick);
+	loop_timer_cancel(&disk->look);
 	loop_timer_cancel(&disk->patience);
 	if (disk->device.let_go)
 		log_info("%s: its image has ended all requests and is closed", disk->device.name);
@@ -293,6 +312,7 @@ static void close_done(struct slow_request *req)
 static void close_image(struct disk *disk)
 {
 	disk->closes = true;
+	look_again_later(disk);
 	if (disk->asked && slow_recall(disk->slow, &disk->asking))
 		disk->asked = false;
 	if (disk->asked)
@@ -329,7 +349,8 @@ static void rings_started(struct ringset *rings, int err, const char *why)
 	for (; ring < disk->start->nr_rings; ring++)
 		facts.nr_replayed += disk->queues[ring].nr_replayed;
 	guest_device_started(&disk->device, 0, "", &facts);
-	loop_tick_add(rings->home, &disk->tick, look, disk);
+	disk->rest_s = 1;
+	look_again_later(disk);
 	if (disk->changed)
 		pass_on(disk);
 }

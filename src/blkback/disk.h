@@ -61,15 +61,15 @@ struct disk {
 	int err;        /* why it did not start, until control is told */
 	char why[MESSAGE_WHY_MAX];
 
-	struct loop_tick tick;
+	struct loop_timer look; /* from the start on */
 	struct slow_request asking, closing;
 	bool asked, closes;    /* the medium for its size; the image */
 	unsigned int nr_looks; /* since it was asked for either */
 	bool late;             /* and control was told */
 	uint64_t bytes;        /* the answer; or */
 	int size_err;
-	uint64_t answers;      /* at the last tick */
-	unsigned int unused_s; /* since there was a new one */
+	uint64_t answers; /* at the last look */
+	uint32_t rest_s;  /* until the next */
 };
 
 extern const struct guest_device_ops disk_device_ops;
