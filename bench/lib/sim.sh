@@ -30,8 +30,9 @@ sim_enter() {
 # daemon_of WHO: whose daemon is started from now on: "pvbackd", or "before", which is the other build's and need not
 # know --isolation
 daemon_of() {
-	program=$daemon_program program_options=(--isolation="$isolation")
-	[ "$1" = pvbackd ] || program=$against/pvbackd program_options=()
+	program=$daemon_program program_options=()
+	[ "$1" = pvbackd ] || program=$against/pvbackd
+	! "$program" --help | grep -q -e --isolation || program_options=(--isolation="$isolation")
 }
 
 # daemon_start [COMMAND...]: as $daemon, under the command when there is one
@@ -50,7 +51,7 @@ daemon_start() {
 
 # daemon_under_callgrind FILE: and what serves a guest's rings writes there what it executes
 daemon_under_callgrind() {
-	if [ "$program" != "$daemon_program" ] || [ "$isolation" = none ]; then
+	if [ ${#program_options[@]} -eq 0 ] || [ "$isolation" = none ]; then
 		daemon_start valgrind -q --tool=callgrind --callgrind-out-file="$1"
 		return
 	fi
