@@ -11,7 +11,7 @@
 #include "core/statefile.h"
 
 #define NS_PER_S   1000000000ull
-#define REST_S     32u /* the longest time without a look at the size of an image that nobody uses */
+#define REST_S     64u /* the longest time without a look at the size of an image that nobody uses */
 #define PATIENCE_S 5u  /* until control is told that the medium does not answer */
 
 static struct disk *disk_of(struct guest_device *device)
