@@ -37,8 +37,11 @@ void medium_name(const struct message_image *image, char *text, size_t size);
 int medium_lock_open(const char *dir, const char *medium, int *ret_fd);
 /* The guest is gone. Until the last copy of `fd` is closed, which whoever serves the medium has, nobody else opens it. */
 void medium_lock_leave(int fd);
-/* Delete the file if nobody uses it. */
-void medium_lock_remove(const char *dir, const char *medium);
+/*
+ * Close a descriptor of the file, or none (-1), and delete the file if nobody uses it then: other copies of the same
+ * descriptor must be closed.
+ */
+void medium_lock_close(const char *dir, const char *medium, int *fd);
 /* Delete all files that nobody uses. */
 void medium_lock_sweep(const char *dir);
 

@@ -44,7 +44,7 @@ void vbd_lock_forget(struct vbd *vbd)
 {
 	char medium[MEDIUM_NAME_MAX];
 
-	statefile_close(&vbd->lock_fd);
 	if (!name_of(vbd, medium, sizeof(medium)))
-		medium_lock_remove(vbd->dev.env->runtime_dir, medium);
+		medium_lock_close(vbd->dev.env->runtime_dir, medium, &vbd->lock_fd);
+	statefile_close(&vbd->lock_fd);
 }

@@ -180,7 +180,7 @@ static int end_pair(void **state)
 	(void)state;
 	blocks = blocks_put(blocks);
 	others = blocks_put(others);
-	medium_lock_remove(dir, "shared");
+	medium_lock_close(dir, "shared", &(int){ -1 });
 	CHECK(rmdir(dir) == 0); /* nothing else is in it */
 	return 0;
 }
@@ -311,7 +311,7 @@ static void a_lock_file_stays_while_somebody_uses_it(void **state)
 	int fd;
 
 	(void)state;
-	medium_lock_remove(dir, "shared");
+	medium_lock_close(dir, "shared", &(int){ -1 });
 	medium_lock_sweep(dir);
 	CHECK(rmdir(dir) < 0);
 	blocks = blocks_put(blocks);
