@@ -77,6 +77,13 @@ held() {
 
 as_before() { [ "$(held)" = "$before" ]; }
 
+# A child that opens images stays for a second, and control holds a socket and a descriptor of it meanwhile.
+no_opener() { ! pgrep -x -P "$daemon" pvbackd-opener >/dev/null; }
+note_held() {
+	until_true 20000 no_opener || fail "a child that opens images stays"
+	before=$(held)
+}
+
 nothing_stays() {
 	until_true 10000 as_before || fail "$1: held before and now:
 $before

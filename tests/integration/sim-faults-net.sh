@@ -82,7 +82,7 @@ other_begins
 no_vif_is_left() { ! ls "$XENSIM_DIR"/run/vif-* >/dev/null 2>&1; }
 good_life # what stays in the daemon for good, stays now
 until_true 20000 no_vif_is_left || fail "a vif's files stay"
-before=$(held)
+note_held
 test_case "a ring that cannot be mapped" map_refs
 test_case "a copy that fails as a whole" copy
 test_case "a copy of which one segment fails" copy_status

@@ -92,7 +92,7 @@ begin_with() { # WHAT-FAILS
 	other_begins
 	good_life # what stays in the daemon for good, stays now
 	wait_line "$log" "vbd $dom/51712: removed"
-	before=$(held)
+	note_held
 }
 
 end_well() {

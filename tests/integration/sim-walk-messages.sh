@@ -143,7 +143,16 @@ growing_life() {
 	until_it_is sectors_are 10240
 	end_disk
 }
-growing() { at_each growing_life "<size" ">ping" "<pong"; }
+growing() { at_each growing_life "<size"; }
+
+# Control asks every few seconds whether the process lives: as long the disk is there.
+somebody_died() { [ "$(died)" -gt 0 ]; }
+pinged_life() {
+	begin_disk
+	until_it_is somebody_died
+	end_disk
+}
+pinged() { at_each pinged_life ">ping" "<pong"; }
 
 # No space until an admin has made some and says so.
 is_stalled() { xenstore-read "$(backend vbd "$dom" 51712)/stalled" >/dev/null 2>&1; }
@@ -314,6 +323,7 @@ none_is_left_out() {
 
 walk_case "a disk that is changed under load, killed at each message" disk
 walk_case "an image that grows" growing
+walk_case "a process that is asked whether it lives" pinged
 walk_case "a disk without space" full
 walk_case "a disk that cannot be flushed" unflushed
 walk_case "a medium that does not answer" late

@@ -54,11 +54,11 @@ check "events has the limit" says 'iops' events web
 
 captured() {
 	pvbackctl capture web/vif0 /scratch/ctl.pcapng --seconds 3 || return
-	tcpdump -nr /scratch/ctl.pcapng 2>&1 | tail -n 3
-	tcpdump -nr /scratch/ctl.pcapng icmp 2>/dev/null | grep -q 'echo request'
+	tcpdump -Z root -nr /scratch/ctl.pcapng 2>&1 | tail -n 3
+	tcpdump -Z root -nr /scratch/ctl.pcapng icmp 2>/dev/null | grep -q 'echo request'
 }
 check "a capture of three seconds has the pings" captured
-piped() { pvbackctl capture web/vif0 --seconds 3 | tcpdump -nr - icmp 2>/dev/null | grep -q 'echo reply'; }
+piped() { pvbackctl capture web/vif0 --seconds 3 | tcpdump -Z root -nr - icmp 2>/dev/null | grep -q 'echo reply'; }
 check "tcpdump reads a capture from a pipe" piped
 traced() {
 	local before
