@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@
 #include "netback/pcapng.h"
 
 #define BUFFER_BYTES (1u << 20)
+#define READER_MS    500 /* for a pipe to have room, when the capture is to end */
 
 struct capture {
 	char name[32];
@@ -39,6 +41,7 @@ struct capture {
 	uint32_t used;
 	uint64_t total; /* bytes that are or will be in the file */
 	bool full;
+	bool is_pipe;
 	bool stopping;
 	bool finished; /* the file is closed */
 	uint64_t nr_added;
@@ -108,27 +111,50 @@ static uint64_t wall_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* In a pipe whose reader likes it not to block. */
-static bool wait_for_room(int fd)
+static bool is_stopping(struct capture *c)
 {
-	struct pollfd pipe = { .fd = fd, .events = POLLOUT };
+	bool stopping;
 
-	return poll(&pipe, 1, -1) == 1;
+	pthread_mutex_lock(&c->lock);
+	stopping = c->stopping;
+	pthread_mutex_unlock(&c->lock);
+	return stopping;
 }
 
-static int write_all(int fd, const uint8_t *data, uint32_t len)
+/*
+ * A pipe that has room takes PIPE_BUF bytes without waiting (pipe(7)), whatever who opened it has chosen. A reader that
+ * takes nothing is not waited for once the capture is to end.
+ */
+static int wait_for_room(struct capture *c)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
+	struct pollfd pipe = { .fd = c->fd, .events = POLLOUT };
+	int nr;
 
-		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(fd))))
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (uint32_t)n;
+	do
+		nr = poll(&pipe, 1, READER_MS);
+	while ((nr == 0 && !is_stopping(c)) || (nr < 0 && errno == EINTR));
+	return nr > 0 ? 0 : nr < 0 ? -errno : -ETIMEDOUT;
+}
+
+static int write_all(struct capture *c, const uint8_t *data, uint32_t len)
+{
+	int err = 0;
+
+	while (len && !err) {
+		ssize_t n;
+
+		err = c->is_pipe ? wait_for_room(c) : 0;
+		if (err)
+			break;
+		n = write(c->fd, data, c->is_pipe && len > PIPE_BUF ? PIPE_BUF : len);
+		if (n >= 0) {
+			data += n;
+			len -= (uint32_t)n;
+		} else if (errno != EINTR && errno != EAGAIN) {
+			err = -errno;
+		}
 	}
-	return 0;
+	return err;
 }
 
 /* Wait for frames and take them: their bytes, 0 at the end. They are in c->spare then. */
@@ -168,7 +194,7 @@ static int write_frames(struct capture *c)
 	int err = 0;
 
 	while (!err && (len = take_buffer(c)))
-		err = write_all(c->fd, c->spare, len);
+		err = write_all(c, c->spare, len);
 	return err;
 }
 
@@ -176,6 +202,9 @@ static void report(const struct capture *c, int err)
 {
 	if (err == -EPIPE)
 		log_about(LOG_LEVEL_INFO, c->name, "the reader of its capture has gone");
+	else if (err == -ETIMEDOUT)
+		log_about(LOG_LEVEL_INFO, c->name,
+			  "the reader of its capture takes nothing: its end is missing");
 	else if (err)
 		log_about(LOG_LEVEL_WARNING, c->name, "the capture in %s ends: %s", c->path,
 			  strerror(-err));
@@ -207,7 +236,7 @@ static void *run(void *user)
 
 	shut(c);
 	if (!err)
-		err = write_all(c->fd, end,
+		err = write_all(c, end,
 				pcapng_put_statistics(end, wall_ns(), c->nr_added, c->nr_lost));
 	close(c->fd);
 	c->fd = -1;
@@ -257,6 +286,7 @@ static int begin(struct capture *c, const struct message_capture *what)
 		return -ENOMEM;
 	c->used = pcapng_put_start(c->buffer, what->ifname, c->snaplen);
 	c->total = (uint64_t)st.st_size + c->used;
+	c->is_pipe = S_ISFIFO(st.st_mode);
 	return start_thread(c);
 }
 
