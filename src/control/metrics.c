@@ -207,33 +207,6 @@ void metrics_end(const struct metrics *metrics)
 
 /* --- figures --- */
 
-static uint64_t sum_of(const struct stats_view *figures, const char *name, enum stat_kind kind)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < figures->nr_queues; i++) {
-		const uint64_t *word = stats_view_find(figures, i, name, kind);
-
-		sum += word ? stat_get(word) : 0;
-	}
-	return sum;
-}
-
-/* Of the oldest of all queues. A time to come is none: who writes it may lie. */
-static uint64_t age_of(const struct stats_view *figures, const char *name, uint64_t now_ns)
-{
-	uint64_t age = 0;
-
-	for (uint32_t i = 0; i < figures->nr_queues; i++) {
-		const uint64_t *word = stats_view_find(figures, i, name, STAT_SINCE);
-		uint64_t since = word ? stat_get(word) : 0;
-
-		if (since && since < now_ns && now_ns - since > age)
-			age = now_ns - since;
-	}
-	return age;
-}
-
 static struct stat_times times_of(const struct stats_view *figures, const char *name)
 {
 	struct stat_times all = { 0 };
@@ -297,16 +270,19 @@ static void write_row(const struct metrics *metrics, const struct row *row,
 					  { NULL, NULL },
 					  { NULL, NULL } };
 	struct stat_times times;
+	uint64_t since_ns;
 
 	switch (row->how) {
 	case AS_IT_IS:
-		metrics_sample(metrics, row->family, row->type, labels,
-			       sum_of(figures, row->figure,
-				      row->type == METRICS_GAUGE ? STAT_GAUGE : STAT_COUNTER));
+		metrics_sample(
+			metrics, row->family, row->type, labels,
+			stats_view_sum(figures, row->figure,
+				       row->type == METRICS_GAUGE ? STAT_GAUGE : STAT_COUNTER));
 		break;
 	case AS_AGE:
+		since_ns = stats_view_oldest(figures, row->figure, now_ns);
 		metrics_seconds(metrics, row->family, row->type, labels,
-				age_of(figures, row->figure, now_ns));
+				since_ns ? now_ns - since_ns : 0);
 		break;
 	case AS_TOTAL:
 		times = times_of(figures, row->figure);

@@ -3,33 +3,6 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* Since when the oldest of all queues is there; 0: none has one. A time to come is no time. */
-static uint64_t oldest(const struct stats_view *figures, const char *name, uint64_t now_ns)
-{
-	uint64_t oldest_ns = 0;
-
-	for (uint32_t i = 0; i < figures->nr_queues; i++) {
-		const uint64_t *word = stats_view_find(figures, i, name, STAT_SINCE);
-		uint64_t since_ns = word ? stat_get(word) : 0;
-
-		if (since_ns && since_ns <= now_ns && (!oldest_ns || since_ns < oldest_ns))
-			oldest_ns = since_ns;
-	}
-	return oldest_ns;
-}
-
-static uint64_t sum(const struct stats_view *figures, const char *name)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < figures->nr_queues; i++) {
-		const uint64_t *word = stats_view_find(figures, i, name, STAT_COUNTER);
-
-		n += word ? stat_get(word) : 0;
-	}
-	return n;
-}
-
 /* Since when it has grown, each time that somebody looked. */
 static uint64_t growing_since(struct notices *notices, unsigned int nr, uint64_t count,
 			      uint64_t now_ns)
@@ -50,8 +23,10 @@ static bool holds(struct notices *notices, const struct notice_rule *rule, unsig
 {
 	uint64_t since_ns =
 		rule->kind == STAT_SINCE
-			? oldest(figures, rule->figure, now_ns)
-			: growing_since(notices, nr, sum(figures, rule->figure), now_ns);
+			? stats_view_oldest(figures, rule->figure, now_ns)
+			: growing_since(notices, nr,
+					stats_view_sum(figures, rule->figure, STAT_COUNTER),
+					now_ns);
 
 	return since_ns && now_ns - since_ns >= rule->seconds * NS_PER_S;
 }

@@ -240,6 +240,32 @@ uint64_t stat_bucket_begin(uint32_t bucket)
 	return bucket == 0 ? 0 : (uint64_t)(4 + (bucket - 1) % 4) << ((bucket - 1) / 4 + 8);
 }
 
+uint64_t stats_view_sum(const struct stats_view *view, const char *name, enum stat_kind kind)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < view->nr_queues; i++) {
+		const uint64_t *word = stats_view_find(view, i, name, kind);
+
+		sum += word ? stat_get(word) : 0;
+	}
+	return sum;
+}
+
+uint64_t stats_view_oldest(const struct stats_view *view, const char *name, uint64_t now_ns)
+{
+	uint64_t oldest_ns = 0;
+
+	for (uint32_t i = 0; i < view->nr_queues; i++) {
+		const uint64_t *word = stats_view_find(view, i, name, STAT_SINCE);
+		uint64_t since_ns = word ? stat_get(word) : 0;
+
+		if (since_ns && since_ns <= now_ns && (!oldest_ns || since_ns < oldest_ns))
+			oldest_ns = since_ns;
+	}
+	return oldest_ns;
+}
+
 struct stat_times stat_times_get(const uint64_t *words)
 {
 	struct stat_times times = { .sum = stat_get(words) };

@@ -157,6 +157,12 @@ static inline uint64_t stat_age(uint64_t since_ns, uint64_t now_ns)
 {
 	return since_ns && since_ns < now_ns ? now_ns - since_ns : 0;
 }
+/*
+ * Of all queues: what their counters or gauges make together; since when the oldest is there, or 0. A time that is to come
+ * is none.
+ */
+uint64_t stats_view_sum(const struct stats_view *view, const char *name, enum stat_kind kind);
+uint64_t stats_view_oldest(const struct stats_view *view, const char *name, uint64_t now_ns);
 /* A word as it is now. */
 static inline uint64_t stat_get(const uint64_t *word)
 {
