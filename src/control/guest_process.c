@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -194,19 +195,37 @@ static int started_at(pid_t pid, uint64_t *ret_ns)
 	return 0;
 }
 
+/* For dl_iterate_phdr(): the program's own entry has no name, and the kernel's (vdso) is no file. */
+static int look_at_library(struct dl_phdr_info *library, size_t size, void *user)
+{
+	uint64_t *newest_ns = user;
+	struct stat file;
+
+	(void)size;
+	if (stat(library->dlpi_name[0] ? library->dlpi_name : "/proc/self/exe", &file) == 0) {
+		uint64_t placed_ns =
+			(uint64_t)file.st_ctim.tv_sec * NS_PER_S + (uint64_t)file.st_ctim.tv_nsec;
+
+		if (placed_ns > *newest_ns)
+			*newest_ns = placed_ns;
+	}
+	return 0;
+}
+
 /*
- * Whether our file was put in place after it was started. Two builds may call themselves the same version, one with a
- * fault that a guest has used to take its process over; so what the process says of itself is not all that counts.
+ * Whether our program, or a library of it, was put in place after it was started. Two builds may call themselves the same
+ * version, one with a fault that a guest has used to take its process over; so what the process says of itself is not all
+ * that counts. A library's fault is cured by an upgrade of the library and a restart of the daemon, as is usual.
  */
 static bool is_older_than_us(pid_t pid)
 {
-	uint64_t boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME), started_ns = 0;
-	struct stat us;
+	uint64_t boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME), started_ns = 0,
+		 newest_ns = 0;
 
-	if (started_at(pid, &started_ns) || stat("/proc/self/exe", &us) < 0)
+	if (started_at(pid, &started_ns))
 		return false;
-	return boot_ns + started_ns <
-	       (uint64_t)us.st_ctim.tv_sec * NS_PER_S + (uint64_t)us.st_ctim.tv_nsec;
+	dl_iterate_phdr(look_at_library, &newest_ns);
+	return boot_ns + started_ns < newest_ns;
 }
 
 static int connect_to(const struct guest_process_setup *setup, uint32_t domid, int *ret_fd)

@@ -25,7 +25,7 @@ struct guest_process {
 	uint32_t domid;
 	pid_t pid;
 	int pidfd;         /* owned; -1 when there is none */
-	bool older;        /* than the program that we are: it may be of an earlier build */
+	bool older;        /* than our program or a library of it: it may be of an earlier build */
 	struct loop *loop; /* borrowed */
 	struct loop_watch *watch;
 	void (*gone)(void *user);

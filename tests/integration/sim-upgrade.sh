@@ -101,20 +101,22 @@ upgrade_and_back() {
 version() { upgrade_and_back XENSIM_VERSION=99; }
 protocol() { upgrade_and_back XENSIM_PROTOCOL=999; }
 
-# Another build of the same version, as a distribution makes one to close a hole.
+# Another build of the same version, as a distribution makes one to close a hole in the program or in a library of it.
 build() {
 	cp "$PVBACKD" "$XENSIM_DIR/pvbackd"
+	cp "$XENSIM_BUILD/lib/medium.so" "$XENSIM_DIR/library.so"
 	PVBACKD=$XENSIM_DIR/pvbackd
+	preload=$XENSIM_DIR/library.so
 	: >"$log"
 	start_daemon --workers=1
 	guests_are_busy
-	for _how in stop_daemon kill_daemon; do
-		"$_how"
+	for _file in "$PVBACKD" "$preload"; do
+		stop_daemon
 		start_daemon --workers=1
 		[ "$(nr_turns end)" = 0 ] || fail "replaced by the same build"
-		"$_how"
-		cp "$PVBACKD" "$PVBACKD.new"
-		mv "$PVBACKD.new" "$PVBACKD"
+		kill_daemon
+		cp "$_file" "$_file.new"
+		mv "$_file.new" "$_file"
 		start_daemon --workers=1
 		one_after_the_other
 	done
@@ -151,7 +153,7 @@ protocol_hangs() { while_one_hangs XENSIM_PROTOCOL=999; }
 
 test_case "processes of another version are replaced one after the other, and nothing is lost" version
 test_case "processes that speak another protocol, too" protocol
-test_case "processes of another build of the same version, too" build
+test_case "processes of another build of the same version, or with an older library, too" build
 test_case "a guest is destroyed before its process of another version has its turn" version_hangs
 test_case "and one whose process speaks another protocol" protocol_hangs
 exit "$failed"
