@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Both hotplug scripts are one program: it is installed as block-pvbackd, and vif-pvbackd is a link to
-# it. All of it but main() is a library, so that the tests can call the parts.
+# Both hotplug scripts are one program, which is told by its name what to do: xl runs it by the links
+# block-pvbackd and vif-pvbackd. All of it but main() is a library, so that the tests can call the parts.
 
 libpvb_a_SOURCES += src/control/rtnl.c src/control/rtnl.h src/control/rtnl_bridge.c src/control/rtnl_bridge.h
 
@@ -22,22 +22,24 @@ libhotplug_a_SOURCES = \
 	src/hotplug/vifconf.c src/hotplug/vifconf.h \
 	src/hotplug/vlan.c src/hotplug/vlan.h
 
-xenscripts_PROGRAMS += src/hotplug/block-pvbackd
+hotplug_PROGRAMS += src/hotplug/block-pvbackd
 src_hotplug_block_pvbackd_SOURCES = src/hotplug/main.c
 src_hotplug_block_pvbackd_LDADD = libhotplug.a libpvb.a $(XEN_LIBS) $(NL_LIBS)
 # It runs once per device: load only the libraries that it calls.
 src_hotplug_block_pvbackd_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 
-install-data-hook: install-vif-script
-uninstall-hook: uninstall-vif-script
+install-data-hook: install-script-links
+uninstall-hook: uninstall-script-links
 
-install-vif-script:
-	cd "$(DESTDIR)$(xenscriptsdir)" && rm -f vif-pvbackd && $(LN_S) block-pvbackd vif-pvbackd
+install-script-links:
+	$(MKDIR_P) "$(DESTDIR)$(xenscriptsdir)"
+	cd "$(DESTDIR)$(xenscriptsdir)" && rm -f block-pvbackd vif-pvbackd && \
+		$(LN_S) "$(hotplugdir)/block-pvbackd" block-pvbackd && $(LN_S) "$(hotplugdir)/block-pvbackd" vif-pvbackd
 
-uninstall-vif-script:
-	rm -f "$(DESTDIR)$(xenscriptsdir)/vif-pvbackd"
+uninstall-script-links:
+	rm -f "$(DESTDIR)$(xenscriptsdir)/block-pvbackd" "$(DESTDIR)$(xenscriptsdir)/vif-pvbackd"
 
-.PHONY: install-vif-script uninstall-vif-script
+.PHONY: install-script-links uninstall-script-links
 
 # The scripts as libxl runs them, on the simulated xenstore (tests/sim); the vif's needs root.
 check_PROGRAMS += tests/integration/hold-lock

@@ -54,6 +54,36 @@ for answer in true false; do
 	[ $went = $answer ] || { echo "postinst: $went where the check says $answer"; status=1; }
 done
 
+# A first start is not beside the kernel's backends; an upgrade goes on, for whoever runs has guests. A purge leaves nothing.
+host=$(mktemp -d)
+mkdir "$host/bin" "$host/modules"
+for program in systemctl deb-systemd-invoke; do
+	printf '#!/bin/sh\necho "$*" >>%s\n' "$host/asked" >"$host/bin/$program"
+	chmod +x "$host/bin/$program"
+done
+postinst_asks() { # WHAT ARGUMENT...
+	_wanted=$1
+	shift
+	: >"$host/asked"
+	PATH=$host/bin:$PATH PVBACKD=true PVBACKD_SYSTEMD=$host PVBACKD_MODULES=$host/modules \
+		sh "${top_srcdir:-.}/debian/pvbackd.postinst" configure "$@" 2>"$host/said"
+	[ "$(grep -v daemon-reload "$host/asked")" = "$_wanted" ] || { echo "postinst $*: $(cat "$host/asked")"; status=1; }
+}
+postinst_asks "start pvbackd.service" ''
+mkdir "$host/modules/xen_netback"
+postinst_asks "" ''
+grep -q "modprobe -r xen-netback *$" "$host/said" || { echo "postinst says: $(cat "$host/said")"; status=1; }
+postinst_asks "restart pvbackd.service" 0.1.0
+mkdir -p "$host/etc/pvbackd.conf.d" "$host/etc/modprobe.d" "$host/run/pvbackd"
+touch "$host/etc/pvbackd.conf" "$host/etc/pvbackd.conf.d/90-pvbackctl.conf" "$host/run/pvbackd/lock"
+ln -s /dev/null "$host/etc/modprobe.d/pvbackd.conf"
+PVBACKD_ROOT=$host sh "${top_srcdir:-.}/debian/pvbackd.postrm" remove
+[ -e "$host/etc/pvbackd.conf" ] || { echo "a removal takes the configuration away"; status=1; }
+PVBACKD_ROOT=$host sh "${top_srcdir:-.}/debian/pvbackd.postrm" purge
+left=$(find "$host/etc" "$host/run" -name '*pvbackd*')
+[ -z "$left" ] || { echo "a purge leaves: $left"; status=1; }
+rm -rf "$host"
+
 command -v systemd-analyze >/dev/null || { echo "SKIP: no systemd-analyze; the rest is as it should be"; [ $status = 1 ] || status=77; exit $status; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
