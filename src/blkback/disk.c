@@ -64,6 +64,8 @@ static void send_size(struct disk *disk)
 
 /* --- what the rings notice --- */
 
+static void answer_flow(struct disk *disk);
+
 static void run_notice(struct loop_task *task)
 {
 	struct disk *disk = container_of(task, struct disk, notice);
@@ -79,7 +81,7 @@ static void run_notice(struct loop_task *task)
 	if (flush_err)
 		send_error(disk, MESSAGE_FLUSH_FAILED, flush_err);
 	if (atomic_exchange(&disk->flowed, false))
-		send_plain(disk, MESSAGE_FLOWED);
+		answer_flow(disk);
 	if (atomic_exchange(&disk->dials, false))
 		send_plain(disk, MESSAGE_NBD_CONNECT);
 }
@@ -177,13 +179,27 @@ static void tune(struct disk *disk, const struct message_disk_tuning *tuning)
 	disk->next.tuning.retry = retry;
 }
 
-/* One question is enough: whoever asks again hears of that one. */
-static void ask_flow(struct disk *disk)
+/* One question at a time: what is asked meanwhile is asked of the rings when this one is answered. */
+static void ask_flow(struct disk *disk, uint64_t asked_ns)
 {
-	if (atomic_load(&disk->nr_unflowed) || disk->next.flow_nr != disk->now.flow_nr)
+	disk->flow_next_ns = asked_ns;
+	if (disk->flow_ns)
 		return;
+	disk->flow_ns = asked_ns;
 	disk->next.flow_nr++;
 	change(disk);
+}
+
+static void answer_flow(struct disk *disk)
+{
+	struct message message = guest_message(&disk->device, MESSAGE_FLOWED);
+	bool more = disk->flow_next_ns != disk->flow_ns;
+
+	message.flow.asked_ns = disk->flow_ns;
+	guest_send(&disk->device, &message);
+	disk->flow_ns = 0;
+	if (more)
+		ask_flow(disk, disk->flow_next_ns);
 }
 
 /* --- the medium's size, and its end --- */
@@ -714,7 +730,7 @@ static void disk_message(struct guest_device *device, const struct message *mess
 		if (message->tune_disk.again)
 			tell_again(disk);
 	} else if (message->type == MESSAGE_FLOW) {
-		ask_flow(disk);
+		ask_flow(disk, message->flow.asked_ns);
 	}
 }
 

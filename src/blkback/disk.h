@@ -44,7 +44,9 @@ struct disk {
 		now; /* read by the rings in their sync(), and written between two of them */
 	struct disk_state next; /* what that is to be */
 	bool syncing, changed;  /* the rings are on the way to `now`; `next` is another one */
-	uint64_t told;          /* control: sectors that every ring knows of */
+	uint64_t flow_ns,
+		flow_next_ns; /* the question they have; 0: none; and the last that was asked */
+	uint64_t told;        /* control: sectors that every ring knows of */
 
 	/* by workers; then `notice` runs at home */
 	_Atomic int stall_err, flush_err;

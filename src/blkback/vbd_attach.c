@@ -307,7 +307,7 @@ void vbd_halt(struct device *dev)
 
 void vbd_ask_flow(struct device *dev)
 {
-	struct message message = { .type = MESSAGE_FLOW };
+	struct message message = { .type = MESSAGE_FLOW, .flow.asked_ns = dev->flow_asked_ns };
 
 	guests_send(dev, &message, NULL, 0);
 }
@@ -388,8 +388,7 @@ static void attached_answer(struct vbd *vbd, const struct message *message)
 			vbd_resized(vbd, message->size.bytes);
 		break;
 	case MESSAGE_FLOWED:
-		if (vbd->dev.stuck)
-			device_flowed(&vbd->dev);
+		device_flowed(&vbd->dev, message->flow.asked_ns);
 		break;
 	}
 }

@@ -31,7 +31,7 @@ struct ctl_client {
 	struct json_object *answer; /* owned; NULL: none is on its way */
 	size_t sent;                /* of its text */
 	struct ctl_wait wait;       /* `look` is NULL: for nothing */
-	struct ctl_hold hold;       /* `lives` is NULL: nothing */
+	struct ctl_hold hold;       /* `look` is NULL: nothing */
 	struct loop_timer patience, looking, next;
 	bool over; /* after the answer it is closed */
 };
@@ -94,7 +94,7 @@ void ctl_release(struct ctl_client *client)
 	struct ctl_hold hold = client->hold;
 
 	client->hold = (struct ctl_hold){ 0 };
-	if (hold.lives)
+	if (hold.look)
 		hold.forget(hold.user);
 }
 
@@ -196,8 +196,8 @@ static void give(struct ctl_client *client, struct json_object *answer)
 	send_answer(client);
 }
 
-/* The last that is said to it. */
-static void refuse(struct ctl_client *client, struct json_object *answer)
+/* It is the last that is said to it. */
+static void end_with(struct ctl_client *client, struct json_object *answer)
 {
 	client->over = true;
 	client->used = 0;
@@ -257,7 +257,7 @@ static void go_on(struct ctl_client *client)
 	if (has_line(client))
 		take_request(client);
 	else if (client->used == MAX_REQUEST)
-		refuse(client, ctl_error("usage", "a request has at most %u bytes", MAX_REQUEST));
+		end_with(client, ctl_error("usage", "a request has at most %u bytes", MAX_REQUEST));
 	else
 		expect_more(client);
 }
@@ -289,6 +289,20 @@ void ctl_hold(struct ctl_client *client, const struct ctl_hold *hold)
 	client->hold = *hold;
 }
 
+/* Who still has an answer to come gets that first. */
+static void look_at_hold(struct ctl_client *client)
+{
+	struct json_object *last;
+
+	if (!client->hold.look || client->answer || client->wait.look)
+		return;
+	last = client->hold.look(client->hold.user);
+	if (!last)
+		return;
+	ctl_release(client);
+	end_with(client, last);
+}
+
 static void look_at_holds(void *user)
 {
 	struct ctl *ctl = user;
@@ -296,8 +310,7 @@ static void look_at_holds(void *user)
 
 	for (client = TAILQ_FIRST(&ctl->clients); client; client = next) {
 		next = TAILQ_NEXT(client, link);
-		if (client->hold.lives && !client->hold.lives(client->hold.user))
-			close_client(client);
+		look_at_hold(client);
 	}
 }
 
@@ -366,7 +379,7 @@ static bool make_room(struct ctl *ctl)
 	if (ctl->nr_clients < MAX_CLIENTS)
 		return true;
 	TAILQ_FOREACH(client, &ctl->clients, link)
-		if (!client->answer && !client->wait.look && !client->hold.lives && !client->used) {
+		if (!client->answer && !client->wait.look && !client->hold.look && !client->used) {
 			close_client(client);
 			return true;
 		}

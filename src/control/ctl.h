@@ -56,10 +56,10 @@ void ctl_wait(struct ctl_client *client, const struct ctl_wait *wait);
 
 /*
  * Something that a request has begun, and that goes on while the client stays connected: once a second it is asked
- * whether it still goes on, and the connection is closed when it does not. One for each client: the one before ends.
+ * whether it has ended, and what it says then is the last that the client hears. One for each client: the one before ends.
  */
 struct ctl_hold {
-	bool (*lives)(void *user);
+	struct json_object *(*look)(void *user); /* NULL while it goes on */
 	void (*forget)(void *user);
 	void *user;
 };

@@ -280,24 +280,27 @@ static bool is_late(const struct waiting *w)
 	return loop_now_ns() - w->since_ns > PATIENCE_S * 1000 * NS_PER_MS;
 }
 
-/* The answer comes when look() has one. */
-static struct json_object *wait_for(struct ctl_asked *asked, pid_t was,
-				    struct json_object *(*look)(void *user))
+/* The answer comes when look() has one. NULL: no memory. */
+static struct waiting *wait_for(struct ctl_asked *asked, struct json_object *(*look)(void *user))
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 
 	if (!w)
-		return ctl_error("failed", "no memory");
+		return NULL;
 	*w = (struct waiting){ .daemon = asked->daemon,
 			       .domid = asked->domid,
-			       .was = was,
 			       .since_ns = loop_now_ns() };
 	if (asked->dev) {
 		w->ops = asked->dev->ops;
 		w->devid = asked->dev->devid;
 	}
 	ctl_wait(asked->client, &(struct ctl_wait){ look, forget_waiting, w });
-	return NULL;
+	return w;
+}
+
+static struct json_object *no_memory(void)
+{
+	return ctl_error("failed", "no memory");
 }
 
 static bool is_waited_for(const struct waiting *w, const struct device *dev)
@@ -345,6 +348,7 @@ static struct json_object *look_at_restart(void *user)
 
 static struct json_object *run_restart(struct ctl_asked *asked)
 {
+	struct waiting *w;
 	pid_t pid;
 
 	if (asked->daemon->options->isolation == ISOLATION_NONE)
@@ -356,24 +360,29 @@ static struct json_object *run_restart(struct ctl_asked *asked)
 					   "connected");
 	guests_log(asked->domid, LOG_LEVEL_INFO, "an admin has its process (%d) replaced",
 		   (int)pid);
-	return wait_for(asked, pid, look_at_restart);
+	w = wait_for(asked, look_at_restart);
+	if (!w)
+		return no_memory();
+	w->was = pid;
+	return NULL;
 }
 
 /* --- drain --- */
 
 static void ask_flow(void *user, struct device *dev)
 {
-	const struct ctl_asked *asked = user;
+	const struct waiting *w = user;
 
-	if (dev->domid == asked->domid && (!asked->dev || dev == asked->dev))
-		device_ask_flow(dev);
+	if (is_waited_for(w, dev))
+		device_ask_flow(dev, w->since_ns);
 }
 
 static void look_whether_flowed(void *user, struct device *dev)
 {
 	struct waiting *w = user;
 
-	w->nr_open += is_waited_for(w, dev) && dev->stuck && dev->activity == DEVICE_ATTACHED;
+	w->nr_open += is_waited_for(w, dev) && device_is_stuck(dev, w->since_ns) &&
+		      dev->activity == DEVICE_ATTACHED;
 }
 
 static struct json_object *look_at_drain(void *user)
@@ -397,10 +406,15 @@ static struct json_object *look_at_drain(void *user)
 
 static struct json_object *run_drain(struct ctl_asked *asked)
 {
+	struct waiting *w;
+
 	if (!asked->dev && !asked->guest)
 		return ctl_error("usage", "drain needs the argument `device` or `guest`");
-	registry_each(asked->daemon->registry, ask_flow, asked);
-	return wait_for(asked, 0, look_at_drain);
+	w = wait_for(asked, look_at_drain);
+	if (!w)
+		return no_memory();
+	registry_each(asked->daemon->registry, ask_flow, w);
+	return NULL;
 }
 
 const struct ctl_command ctl_change_commands[] = {

@@ -2,6 +2,8 @@
 /* Commands of the admin's socket that show what goes on. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include "control/events.h"
 #include "control/guests.h"
 #include "control/json.h"
+#include "core/messages.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -91,24 +94,58 @@ static void find_captured(void *user, struct device *dev)
 	struct capturing *c = user;
 
 	if (dev->ops == c->ops && dev->domid == c->domid && dev->devid == c->devid &&
-	    device_is_probed(dev) && dev->ops->captures(dev, c))
+	    device_is_probed(dev))
 		c->dev = dev;
 }
 
-static bool still_captures(void *user)
+/* NULL: it is gone. */
+static struct device *captured_device(struct capturing *c)
 {
-	struct capturing *c = user;
-
 	c->dev = NULL;
 	registry_each(c->daemon->registry, find_captured, c);
-	return c->dev != NULL;
+	return c->dev;
+}
+
+/* As it should: the client says so, and has not failed. */
+static struct json_object *capture_end(const char *word, const char *text,
+				       const struct message_captured *how)
+{
+	struct json_object *result = ctl_new_result();
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s: frames=%" PRIu64 " missing=%" PRIu64, text,
+		 how->nr_frames, how->nr_missing);
+	json_add_text(result, "end", word);
+	json_add_text(result, "text", how->err ? line : text);
+	json_add_u64(result, "frames", how->nr_frames);
+	json_add_u64(result, "missing", how->nr_missing);
+	return ctl_result(result);
+}
+
+static struct json_object *look_at_capture(void *user)
+{
+	struct capturing *c = user;
+	struct message_captured how = { 0 };
+
+	if (!captured_device(c))
+		return capture_end("device-gone", "the device is gone", &how);
+	if (!c->ops->captures(c->dev, c, &how))
+		return ctl_error("failed", "another capture of the device has begun, or its `pcap` "
+					   "was set");
+	if (how.err == -EFBIG)
+		return capture_end("full", "the file is full", &how);
+	if (how.err == -EPIPE)
+		return capture_end("reader-gone", "nobody reads the capture any more", &how);
+	return how.err ? ctl_error("failed", "the capture cannot be written: %s",
+				   strerror(-how.err))
+		       : NULL;
 }
 
 static void end_capture(void *user)
 {
 	struct capturing *c = user;
 
-	if (still_captures(c))
+	if (captured_device(c))
 		c->ops->capture(c->dev, &(struct device_capture){ .owner = c, .fd = -1 });
 	free(c);
 }
@@ -163,7 +200,7 @@ static struct json_object *begin_capture(struct ctl_asked *asked, int fd)
 				 .ops = asked->dev->ops,
 				 .domid = asked->dev->domid,
 				 .devid = asked->dev->devid };
-	ctl_hold(asked->client, &(struct ctl_hold){ still_captures, end_capture, c });
+	ctl_hold(asked->client, &(struct ctl_hold){ look_at_capture, end_capture, c });
 	device_log(asked->dev, LOG_LEVEL_INFO, "an admin captures what it moves");
 	return ctl_result(ctl_new_result());
 }

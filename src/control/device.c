@@ -815,16 +815,24 @@ void device_step(struct device *dev)
 	dev->nr_retries = 0;
 }
 
-void device_ask_flow(struct device *dev)
+void device_ask_flow(struct device *dev, uint64_t now_ns)
 {
-	dev->stuck = dev->activity == DEVICE_ATTACHED && dev->ops->ask_flow;
-	if (dev->stuck)
-		dev->ops->ask_flow(dev);
+	if (dev->activity != DEVICE_ATTACHED || !dev->ops->ask_flow)
+		return;
+	dev->flow_asked_ns = now_ns;
+	dev->ops->ask_flow(dev);
 }
 
-void device_flowed(struct device *dev)
+bool device_is_stuck(const struct device *dev, uint64_t asked_ns)
 {
-	dev->stuck = false;
+	return dev->flow_asked_ns >= asked_ns && dev->flowed_ns < asked_ns;
+}
+
+void device_flowed(struct device *dev, uint64_t asked_ns)
+{
+	if (asked_ns <= dev->flowed_ns || asked_ns > dev->flow_asked_ns)
+		return;
+	dev->flowed_ns = asked_ns;
 	dev->env->ready(dev);
 }
 

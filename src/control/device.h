@@ -29,6 +29,7 @@ struct guest_link;
 struct key;
 struct settings;
 struct message;
+struct message_captured;
 struct registry;
 struct opener;
 struct vif_options;
@@ -106,8 +107,8 @@ struct device_ops {
 	/* Whether an earlier life of ours left files about it in the runtime directory. */
 	bool (*known)(struct device *dev);
 	/*
-	 * device_flowed() follows when the medium has given back all that it has now, from the control loop; never when
-	 * it does not. The rings are served on. NULL: nothing can hold them up.
+	 * device_flowed() follows with dev->flow_asked_ns when the medium has given back all that it has now, from the control
+	 * loop; never when it does not. The rings are served on. NULL: nothing can hold them up.
 	 */
 	void (*ask_flow)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
@@ -119,8 +120,11 @@ struct device_ops {
 	 * too long, -EOPNOTSUPP for any where there is no libpcap. NULL: there is nothing to be captured of it.
 	 */
 	int (*capture)(struct device *dev, const struct device_capture *what);
-	/* Whether one is under way that this owner has begun. With capture(). */
-	bool (*captures)(const struct device *dev, const void *owner);
+	/*
+	 * Whether the one that this owner has begun is the last, and has not been told to end. It goes on, or ret->err says why
+	 * it has ended by itself. With capture().
+	 */
+	bool (*captures)(const struct device *dev, const void *owner, struct message_captured *ret);
 	/* A key of our own directory changed (rate, ...); `key` is NULL: the configuration did. May be NULL. */
 	void (*changed)(struct device *dev, const char *key);
 	/* A key that device_watch_front() watches changed, or is watched from now on. May be NULL. */
@@ -191,14 +195,15 @@ struct device {
 	enum device_phase phase;
 	enum device_end end;
 	enum device_activity activity;
-	bool script_failed;  /* and the log has said so */
-	bool plugged;        /* as of the last step */
-	bool fresh;          /* not looked at since we started, or to be taken up as if so */
-	bool resuming;       /* the frontend was connected before we started */
-	bool broken;         /* until the frontend has closed */
-	bool dead;           /* domain dying */
-	atomic_bool halted;  /* it has shut down, or is dying; queues on workers look at it */
-	bool stuck;          /* at our end: its medium has not given back what it has, so far */
+	bool script_failed; /* and the log has said so */
+	bool plugged;       /* as of the last step */
+	bool fresh;         /* not looked at since we started, or to be taken up as if so */
+	bool resuming;      /* the frontend was connected before we started */
+	bool broken;        /* until the frontend has closed */
+	bool dead;          /* domain dying */
+	atomic_bool halted; /* it has shut down, or is dying; queues on workers look at it */
+	uint64_t flow_asked_ns,
+		flowed_ns;   /* ask_flow(): when last, and which was the last answered */
 	bool suspending;     /* the daemon stops, the frontend stays connected */
 	bool advanced;       /* its state was once beyond 1, whoever wrote that */
 	bool pending;        /* to be looked at */
@@ -256,8 +261,8 @@ void device_not_yet(struct device *dev);
  * thread.
  */
 void device_lost(struct device *dev);
-/* What ask_flow() waited for. Control thread. */
-void device_flowed(struct device *dev);
+/* The question of ask_flow() that was asked then is answered, and all before it. Control thread. */
+void device_flowed(struct device *dev, uint64_t asked_ns);
 /* The end of detach(). Control thread. */
 void device_detached(struct device *dev);
 
@@ -316,8 +321,10 @@ void device_halt(struct device *dev, bool halted);
 void device_step(struct device *dev);
 /* Release a device that is idle. */
 struct device *device_free(struct device *dev);
-/* Before we end: does its medium give back what it has? dev->stuck until it did; then env->ready() tells. */
-void device_ask_flow(struct device *dev);
+/* Does its medium give back what it has? `now_ns`: the time, which names the question; env->ready() tells. */
+void device_ask_flow(struct device *dev, uint64_t now_ns);
+/* It was asked then, and its medium has not given back all that it had, so far. */
+bool device_is_stuck(const struct device *dev, uint64_t asked_ns);
 /*
  * Detach without touching xenstore: the daemon stops, the guests go on waiting. True when the
  * device is idle already; else env->ready() tells when it is.

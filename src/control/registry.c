@@ -38,6 +38,7 @@ struct registry {
 	struct loop_timer patience;
 	struct loop_tick tick;
 	unsigned int nr_ticks;
+	uint64_t asked_ns;    /* the question of the phase ASKING */
 	unsigned int nr_open; /* in the phase: devices that are stuck so far, or not idle */
 };
 
@@ -378,7 +379,7 @@ static unsigned int count_stuck(struct registry *registry)
 	unsigned int nr = 0;
 
 	for_each_device(registry, dev)
-		nr += dev->stuck;
+		nr += device_is_stuck(dev, registry->asked_ns);
 	return nr;
 }
 
@@ -388,7 +389,7 @@ static unsigned int count_detaching(struct registry *registry)
 	unsigned int nr = 0;
 
 	for_each_device(registry, dev)
-		nr += !dev->stuck && dev->activity != DEVICE_IDLE;
+		nr += !device_is_stuck(dev, registry->asked_ns) && dev->activity != DEVICE_IDLE;
 	return nr;
 }
 
@@ -408,7 +409,7 @@ static void detach_all(void *user)
 
 	registry->phase = DETACHING;
 	for_each_device(registry, dev)
-		if (!dev->stuck)
+		if (!device_is_stuck(dev, registry->asked_ns))
 			mark(registry, dev);
 	registry->nr_open = UINT_MAX;
 }
@@ -440,7 +441,7 @@ static void end(struct registry *registry)
 	while (registry->phase == DETACHING && (dev = TAILQ_FIRST(&registry->pending))) {
 		TAILQ_REMOVE(&registry->pending, dev, pending_link);
 		dev->pending = false;
-		if (!dev->stuck)
+		if (!device_is_stuck(dev, registry->asked_ns))
 			device_suspend(dev);
 	}
 	if (registry->phase == DETACHING)
@@ -658,8 +659,9 @@ void registry_stop(struct registry *registry)
 		return;
 	registry->phase = ASKING;
 	registry->nr_open = UINT_MAX;
+	registry->asked_ns = loop_now_ns();
 	for_each_device(registry, dev)
-		device_ask_flow(dev);
+		device_ask_flow(dev, registry->asked_ns);
 }
 
 bool registry_leaves_any(struct registry *registry)

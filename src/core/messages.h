@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /* Another number: the other end is told to end, and not spoken to. So HELLO and END are the same in all protocols. */
-#define MESSAGE_PROTOCOL 2u
+#define MESSAGE_PROTOCOL 3u
 
 #define MESSAGE_WHY_MAX    160u
 #define MESSAGE_MAX_FDS    24u
@@ -37,12 +37,12 @@ enum message_type {
 	MESSAGE_END, /* there is no device left, or none is to be: exit */
 	MESSAGE_START_DISK,
 	MESSAGE_START_NIC,
-	MESSAGE_STOP,      /* STOPPED follows */
-	MESSAGE_HALT,      /* its domain has shut down, or runs again */
-	MESSAGE_FLOW,      /* FLOWED follows when the medium has given back what it has now */
-	MESSAGE_TUNE_DISK, /* what may change while the rings are attached */
-	MESSAGE_TUNE_NIC,  /* likewise; TUNED follows when every queue has seen it */
-	MESSAGE_CAPTURE,
+	MESSAGE_STOP,          /* STOPPED follows */
+	MESSAGE_HALT,          /* its domain has shut down, or runs again */
+	MESSAGE_FLOW,          /* FLOWED follows when the medium has given back what it has now */
+	MESSAGE_TUNE_DISK,     /* what may change while the rings are attached */
+	MESSAGE_TUNE_NIC,      /* likewise; TUNED follows when every queue has seen it */
+	MESSAGE_CAPTURE,       /* CAPTURED follows when it ends by itself */
 	MESSAGE_NBD_CONNECTED, /* the answer to NBD_CONNECT */
 	MESSAGE_DUMP,          /* figures of all queues into the log */
 	MESSAGE_LOG_LEVEL,     /* from now on */
@@ -60,6 +60,7 @@ enum message_type {
 	MESSAGE_LATE,         /* the medium has not answered for long, or answers again */
 	MESSAGE_CARRIER,      /* a NIC's guest takes no frames, or takes them again */
 	MESSAGE_HASH,         /* a NIC's guest has changed its hash */
+	MESSAGE_CAPTURED,     /* a capture has ended by itself */
 	MESSAGE_NBD_CONNECT,  /* please connect */
 	MESSAGE_PONG,
 	MESSAGE_NR_TYPES
@@ -202,12 +203,19 @@ struct message_insn {
 /* One descriptor, of the file, when `on`. What it holds stays: behind it a new section begins. */
 struct message_capture {
 	message_bool on;
+	uint32_t number; /* of this capture: CAPTURED has it */
 	uint32_t snaplen;
 	uint64_t max_bytes;          /* of the whole file */
 	char ifname[16];             /* as it is to appear in the file */
 	char name[MESSAGE_NAME_MAX]; /* of the file, for the log */
 	uint32_t nr_insns;           /* of the filter; 0: all frames */
 	struct message_insn insns[MESSAGE_INSNS];
+};
+
+struct message_captured {
+	uint32_t number;
+	int32_t err; /* -EFBIG: its file is full; -EPIPE: its reader is gone; or another */
+	uint64_t nr_frames, nr_missing;
 };
 
 /* --- the rest --- */
@@ -220,6 +228,11 @@ struct message_stop {
 
 struct message_flag {
 	message_bool on;
+};
+
+/* Which question it is, and which is answered: control's time when it asked. */
+struct message_flow {
+	uint64_t asked_ns;
 };
 
 struct message_error {
@@ -282,8 +295,10 @@ struct message {
 		struct message_disk_tuning tune_disk;
 		struct message_nic_tuning tune_nic;
 		struct message_capture capture;
+		struct message_captured captured;
 		struct message_stop stop;
 		struct message_flag flag;   /* HALT, LATE */
+		struct message_flow flow;   /* FLOW, FLOWED */
 		struct message_error error; /* BROKE, STALLED, FLUSH_FAILED */
 		struct message_started started;
 		struct message_served served;

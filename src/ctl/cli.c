@@ -302,19 +302,12 @@ static int take_result(struct json_object *answer, struct json_object **ret)
 	return CLI_FAILED;
 }
 
-int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned int seconds,
-		 struct json_object **ret)
+/* Takes the answer, which there is unless `err`. */
+static int answered(struct cli *cli, int err, unsigned int seconds, struct json_object *answer,
+		    struct json_object **ret)
 {
-	struct json_object *answer;
-	int err = cli->conn.fd >= 0 ? 0 : conn_open(&cli->conn, cli->runtime_dir);
 	int status;
 
-	if (err) {
-		json_object_put(request);
-		return not_connected(cli, err);
-	}
-	err = conn_ask(&cli->conn, request, fd, seconds, &answer);
-	json_object_put(request);
 	if (err) {
 		conn_close(&cli->conn);
 		return not_answered(err, seconds);
@@ -322,6 +315,29 @@ int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned 
 	status = take_result(answer, ret);
 	json_object_put(answer);
 	return status;
+}
+
+int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned int seconds,
+		 struct json_object **ret)
+{
+	struct json_object *answer = NULL;
+	int err = cli->conn.fd >= 0 ? 0 : conn_open(&cli->conn, cli->runtime_dir);
+
+	if (err) {
+		json_object_put(request);
+		return not_connected(cli, err);
+	}
+	err = conn_ask(&cli->conn, request, fd, seconds, &answer);
+	json_object_put(request);
+	return answered(cli, err, seconds, answer, ret);
+}
+
+int cli_hear(struct cli *cli, struct json_object **ret)
+{
+	struct json_object *answer = NULL;
+	int err = conn_hear(&cli->conn, CLI_PATIENCE_S, &answer);
+
+	return answered(cli, err, CLI_PATIENCE_S, answer, ret);
 }
 
 int cli_ask(struct cli *cli, struct json_object *request, struct json_object **ret)

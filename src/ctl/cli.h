@@ -101,6 +101,8 @@ struct json_object *cli_request(const struct cli *cli);
 int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned int seconds,
 		 struct json_object **ret);
 int cli_ask(struct cli *cli, struct json_object *request, struct json_object **ret);
+/* Likewise what the daemon says without being asked, when there is something to be read. */
+int cli_hear(struct cli *cli, struct json_object **ret);
 /* Ask, and print what is answered: by `print`, or as JSON where that was asked for. */
 typedef void (*cli_print_fn)(const struct cli *cli, struct json_object *result);
 int cli_answer(struct cli *cli, struct json_object *request, unsigned int seconds,

@@ -92,6 +92,17 @@ static int make_room(struct line *line)
 	return line->room > ANSWER_MAX ? -EBADMSG : 0;
 }
 
+/* What there is, but nothing that is behind the end of the line. As recv(). */
+static ssize_t take(const struct conn *conn, char *to, size_t room)
+{
+	ssize_t there = recv(conn->fd, to, room, MSG_DONTWAIT | MSG_PEEK);
+	const char *end = there > 0 ? memchr(to, '\n', (size_t)there) : NULL;
+
+	if (there <= 0)
+		return there;
+	return recv(conn->fd, to, end ? (size_t)(end - to) + 1 : (size_t)there, MSG_DONTWAIT);
+}
+
 /* Up to its end, which is taken off. */
 static int read_line(const struct conn *conn, struct line *line, int64_t until_ms)
 {
@@ -103,7 +114,7 @@ static int read_line(const struct conn *conn, struct line *line, int64_t until_m
 			err = wait_for(conn, until_ms);
 		if (err)
 			return err;
-		got = recv(conn->fd, line->text + line->len, line->room - line->len, MSG_DONTWAIT);
+		got = take(conn, line->text + line->len, line->room - line->len);
 		if (got == 0)
 			return -ECONNRESET;
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
@@ -118,16 +129,12 @@ static int read_line(const struct conn *conn, struct line *line, int64_t until_m
 	}
 }
 
-int conn_ask(struct conn *conn, struct json_object *request, int fd, unsigned int seconds,
-	     struct json_object **ret)
+int conn_hear(struct conn *conn, unsigned int seconds, struct json_object **ret)
 {
-	int64_t until_ms = now_ms() + (int64_t)seconds * 1000;
 	struct line line = { 0 };
 	struct json_object *answer;
-	int err = send_request(conn, request, fd);
+	int err = read_line(conn, &line, now_ms() + (int64_t)seconds * 1000);
 
-	if (!err)
-		err = read_line(conn, &line, until_ms);
 	answer = err ? NULL : json_tokener_parse(line.text);
 	free(line.text);
 	if (err)
@@ -138,4 +145,12 @@ int conn_ask(struct conn *conn, struct json_object *request, int fd, unsigned in
 	}
 	*ret = answer;
 	return 0;
+}
+
+int conn_ask(struct conn *conn, struct json_object *request, int fd, unsigned int seconds,
+	     struct json_object **ret)
+{
+	int err = send_request(conn, request, fd);
+
+	return err ? err : conn_hear(conn, seconds, ret);
 }

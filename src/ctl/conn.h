@@ -17,6 +17,11 @@ int conn_open(struct conn *conn, const char *runtime_dir);
 void conn_close(struct conn *conn);
 
 /*
+ * The next line that the daemon says. 0 with it, which becomes the caller's; or as conn_ask().
+ */
+int conn_hear(struct conn *conn, unsigned int seconds, struct json_object **ret);
+
+/*
  * Send a request, and a descriptor with it unless that is -1, which stays the caller's. 0 with what the daemon
  * answered, which becomes the caller's; -ETIMEDOUT when it did not for so many seconds, -ECONNRESET when it closed the
  * connection, -EBADMSG when it said what is no answer, or -errno.

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 
 #include "ctl/cli.h"
 #include "ctl/json.h"
+#include "ctl/text.h"
 
 #define NONE (-1)
 
@@ -28,11 +31,28 @@ static int hear_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* The daemon has ended it, and says why. */
+static int hear_end(struct cli *cli)
+{
+	struct json_object *result;
+	int status = cli_hear(cli, &result);
+	char *text;
+
+	if (status)
+		return status;
+	text = strdup(json_text(result, "text"));
+	text_clean(text);
+	warnx("%s", text);
+	free(text);
+	json_object_put(result);
+	return CLI_OK;
+}
+
 /*
- * Until a signal, the end of the time, or that nobody reads `to` (a descriptor or NONE) any more. CLI_FAILED when the
- * daemon ends it.
+ * Until a signal, the end of the time, that nobody reads `to` (a descriptor or NONE) any more, or that the daemon ends it:
+ * *ret_over then.
  */
-static int wait_for_end(struct cli *cli, int signals, int to)
+static int wait_for_end(struct cli *cli, int signals, int to, bool *ret_over)
 {
 	struct pollfd pfds[] = { { .fd = cli->conn.fd, .events = POLLIN },
 				 { .fd = signals, .events = POLLIN },
@@ -41,11 +61,8 @@ static int wait_for_end(struct cli *cli, int signals, int to)
 
 	if (nr < 0)
 		warn("poll");
-	else if (pfds[0].revents)
-		warnx("the daemon has ended it: the file is full, nobody reads, or the device is "
-		      "gone "
-		      "(pvbackctl events)");
-	return nr < 0 || pfds[0].revents ? CLI_FAILED : CLI_OK;
+	*ret_over = nr > 0 && pfds[0].revents;
+	return nr < 0 ? CLI_FAILED : *ret_over ? hear_end(cli) : CLI_OK;
 }
 
 static int turn_on(struct cli *cli, int fd, struct json_object **ret)
@@ -77,14 +94,15 @@ static int watch(struct cli *cli, int fd, const char *notice)
 {
 	int signals = hear_signals(), status;
 	struct json_object *result;
+	bool over;
 
 	status = turn_on(cli, fd, &result);
 	if (!status) {
 		json_object_put(result);
 		if (isatty(STDERR_FILENO))
 			warnx("%s", notice);
-		status = wait_for_end(cli, signals, fd);
-		if (!status)
+		status = wait_for_end(cli, signals, fd, &over);
+		if (!status && !over)
 			status = turn_off(cli);
 	}
 	close(signals);

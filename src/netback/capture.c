@@ -29,6 +29,7 @@
 struct capture {
 	char name[32];
 	char path[MESSAGE_NAME_MAX];
+	uint32_t number; /* of control's */
 	uint32_t snaplen;
 	uint64_t max_bytes;
 	int fd;
@@ -43,7 +44,8 @@ struct capture {
 	bool full;
 	bool is_pipe;
 	bool stopping;
-	bool finished; /* the file is closed */
+	bool finished; /* the file is closed, */
+	int err;       /* after this */
 	uint64_t nr_added;
 	uint64_t nr_lost;
 
@@ -242,6 +244,7 @@ static void *run(void *user)
 	c->fd = -1;
 	report(c, err);
 	pthread_mutex_lock(&c->lock);
+	c->err = err ? err : c->full ? -EFBIG : 0;
 	c->finished = true;
 	pthread_cond_broadcast(&c->wake);
 	pthread_mutex_unlock(&c->lock);
@@ -302,6 +305,7 @@ int capture_start(const struct message_capture *what, const char *name, int fd,
 	}
 	c->fd = fd;
 	c->holders = 1;
+	c->number = what->number;
 	c->snaplen = what->snaplen;
 	c->max_bytes = what->max_bytes;
 	snprintf(c->name, sizeof(c->name), "%s", name);
@@ -323,6 +327,20 @@ void capture_stop(struct capture *c)
 	c->stopping = true;
 	pthread_cond_signal(&c->wake);
 	pthread_mutex_unlock(&c->lock);
+}
+
+bool capture_ended(struct capture *c, struct message_captured *ret)
+{
+	bool finished;
+
+	pthread_mutex_lock(&c->lock);
+	finished = c->finished;
+	*ret = (struct message_captured){ .number = c->number,
+					  .err = c->err,
+					  .nr_frames = c->nr_added,
+					  .nr_missing = c->nr_lost };
+	pthread_mutex_unlock(&c->lock);
+	return finished;
 }
 
 static void wait_finished(struct capture *c, unsigned int wait_ms)

@@ -25,6 +25,9 @@ struct capture;
 int capture_start(const struct message_capture *what, const char *name, int fd,
 		  struct capture **ret);
 
+/* Whether it is over, and its file closed; if so, how it went. */
+bool capture_ended(struct capture *capture, struct message_captured *ret);
+
 /*
  * No more frames. What there is is still written, and the file closed, by the capture's own thread:
  * this does not wait for it. Idempotent.

@@ -25,7 +25,8 @@ struct nic {
 		nr_queues; /* of these have a descriptor, which is owned, and so is their undo */
 	struct vif_ctrl *ctrl; /* owned; NULL when there is no control ring */
 	struct pace hash_pace;
-	unsigned int nr_tunes; /* that every queue has not seen yet */
+	unsigned int nr_tunes;         /* that every queue has not seen yet */
+	struct loop_tick capture_tick; /* while it is captured */
 };
 
 static struct nic *nic_of(struct guest_device *device)
@@ -255,14 +256,37 @@ static void tune(struct nic *nic, const struct message_nic_tuning *tuning)
 	ringset_sync(&nic->set);
 }
 
+static void look_at_capture(void *user)
+{
+	struct nic *nic = user;
+	struct message message = guest_message(&nic->device, MESSAGE_CAPTURED);
+
+	if (!vif_capture_ended(&nic->shared.capture, &message.captured))
+		return;
+	loop_tick_remove(&nic->capture_tick);
+	guest_send(&nic->device, &message);
+}
+
+static void no_capture(struct nic *nic, const struct message_capture *what, int err)
+{
+	struct message message = guest_message(&nic->device, MESSAGE_CAPTURED);
+
+	log_about(LOG_LEVEL_WARNING, nic->device.name, "no capture in %s: %s", what->name,
+		  strerror(-err));
+	message.captured = (struct message_captured){ .number = what->number, .err = err };
+	guest_send(&nic->device, &message);
+}
+
 static void capture(struct nic *nic, const struct message_capture *what, int *fd)
 {
 	int err = vif_capture_switch(&nic->shared.capture, what, nic->device.name, *fd);
 
 	*fd = -1;
+	loop_tick_remove(&nic->capture_tick);
 	if (err)
-		log_about(LOG_LEVEL_WARNING, nic->device.name, "no capture in %s: %s", what->name,
-			  strerror(-err));
+		no_capture(nic, what, err);
+	else if (what->on)
+		loop_tick_add(nic->set.home, &nic->capture_tick, look_at_capture, nic);
 }
 
 static void nic_message(struct guest_device *device, const struct message *message, int *fds,
@@ -297,6 +321,7 @@ static void nic_done(struct guest_device *device)
 {
 	struct nic *nic = nic_of(device);
 
+	loop_tick_remove(&nic->capture_tick);
 	pace_stop(&nic->hash_pace);
 	for (unsigned int i = 0; i < nic->nr_queues; i++) {
 		close(nic->queues[i].fd);

@@ -614,6 +614,8 @@ static bool answer_attached(struct vif *vif, const struct message *message)
 		return carrier_changed(vif, &message->carrier);
 	case MESSAGE_HASH:
 		return hash_changed(vif, &message->hash);
+	case MESSAGE_CAPTURED:
+		return vif_pcap_ended(&vif->pcap, &message->captured);
 	default:
 		return false;
 	}
@@ -732,9 +734,9 @@ static int vif_capture(struct device *dev, const struct device_capture *what)
 	return 0;
 }
 
-static bool vif_captures(const struct device *dev, const void *owner)
+static bool vif_captures(const struct device *dev, const void *owner, struct message_captured *ret)
 {
-	return ((const struct vif *)(const void *)dev)->pcap.owner == owner;
+	return vif_pcap_captures(&((const struct vif *)(const void *)dev)->pcap, owner, ret);
 }
 
 /* What its own keys say is in the tuning. */

@@ -46,6 +46,16 @@ int vif_capture_switch(struct vif_capture *capture, const struct message_capture
 	return what->on ? start(capture, what, name, fd) : 0;
 }
 
+bool vif_capture_ended(struct vif_capture *capture, struct message_captured *ret)
+{
+	struct capture *now = vif_capture_get(capture);
+
+	if (!now || !capture_ended(now, ret))
+		return false;
+	atomic_store(&capture->now, NULL);
+	return true;
+}
+
 void vif_capture_done(struct vif_capture *capture, bool wait)
 {
 	struct vif_capture_entry *entry;

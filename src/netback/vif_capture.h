@@ -22,6 +22,8 @@ struct vif_capture {
 /* End the one that is, and begin another if that is wanted: as capture_start(), which has `fd` then. */
 int vif_capture_switch(struct vif_capture *capture, const struct message_capture *what,
 		       const char *name, int fd);
+/* As capture_ended(), of the one that is, which then is no more. */
+bool vif_capture_ended(struct vif_capture *capture, struct message_captured *ret);
 /*
  * End it, and forget; no queue may be attached. Idempotent. `wait`: until the file is complete, or a
  * second has passed.

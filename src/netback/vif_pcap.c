@@ -121,7 +121,14 @@ static void stop(struct vif_pcap *pcap)
 	close(pcap->fd);
 	free(pcap->now);
 	pcap->now = NULL;
-	pcap->owner = NULL;
+}
+
+static void begin(struct vif_pcap *pcap, struct message *what, int fd)
+{
+	what->capture.number = ++pcap->number;
+	pcap->now = what;
+	pcap->fd = fd;
+	pcap->ended = (struct message_captured){ 0 };
 }
 
 static void complain(struct device *dev, int err, const char *path)
@@ -163,20 +170,22 @@ int vif_pcap_open(const char *path)
 static int start(struct vif_pcap *pcap, struct device *dev, struct message *wanted,
 		 const char *filter, const char *path)
 {
-	int err = vif_pcap_compile(filter, &wanted->capture);
+	int fd, err = vif_pcap_compile(filter, &wanted->capture);
+	struct message *what;
 
 	if (err)
 		return err;
-	pcap->fd = vif_pcap_open(path);
-	if (pcap->fd < 0)
-		return pcap->fd;
-	pcap->now = malloc(sizeof(*pcap->now));
-	if (!pcap->now) {
-		close(pcap->fd);
+	fd = vif_pcap_open(path);
+	if (fd < 0)
+		return fd;
+	what = malloc(sizeof(*what));
+	if (!what) {
+		close(fd);
 		return -ENOMEM;
 	}
 	snprintf(wanted->capture.name, MESSAGE_NAME_MAX, "%.*s", (int)MESSAGE_NAME_MAX - 1, path);
-	*pcap->now = *wanted;
+	*what = *wanted;
+	begin(pcap, what, fd);
 	device_log(dev, LOG_LEVEL_INFO, "captures into %s", path);
 	return 0;
 }
@@ -204,6 +213,7 @@ bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname
 	if (!are_news(pcap, text, filter))
 		return false;
 	stop(pcap);
+	pcap->owner = NULL;
 	pcap->told = false;
 	snprintf(wanted.capture.ifname, sizeof(wanted.capture.ifname), "%s", ifname);
 	if (!err)
@@ -223,6 +233,7 @@ static int end_direct(struct vif_pcap *pcap, const void *owner)
 	if (!pcap->owner || pcap->owner != owner)
 		return -ENOENT;
 	stop(pcap);
+	pcap->owner = NULL;
 	free(pcap->keys);
 	pcap->keys = NULL;
 	pcap->told = false;
@@ -251,11 +262,28 @@ int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, co
 		return err;
 	}
 	stop(pcap);
-	pcap->now = wanted;
-	pcap->fd = what->fd;
+	begin(pcap, wanted, what->fd);
 	pcap->owner = what->owner;
 	pcap->told = false;
 	return 0;
+}
+
+bool vif_pcap_captures(const struct vif_pcap *pcap, const void *owner, struct message_captured *ret)
+{
+	*ret = pcap->ended;
+	return pcap->owner == owner;
+}
+
+bool vif_pcap_ended(struct vif_pcap *pcap, const struct message_captured *how)
+{
+	if (message_err(how->err) == 0)
+		return false;
+	if (!pcap->now || pcap->now->capture.number != how->number)
+		return true; /* another has taken its place meanwhile */
+	pcap->ended = *how;
+	pcap->ended.err = message_err(how->err);
+	stop(pcap);
+	return true;
 }
 
 bool vif_pcap_reads(const char *key)

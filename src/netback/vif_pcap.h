@@ -15,7 +15,9 @@ struct vif_pcap {
 	struct message *now; /* owned; NULL: off */
 	int fd;              /* owned while there is `now` */
 	bool told;           /* whoever serves the rings knows of it */
-	const void *owner;   /* of one that is not by a key; NULL */
+	const void *owner;   /* of one that is not by a key, until it says so itself; NULL */
+	uint32_t number;     /* of the last that began */
+	struct message_captured ended; /* the last one, by itself: err is not 0 */
 };
 
 /*
@@ -25,6 +27,11 @@ struct vif_pcap {
 bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname, const char *dir);
 /* As capture() of struct device_ops: 0 with news for vif_pcap_send(), or -errno. When it ends the keys hold again. */
 int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname);
+/* As captures() of struct device_ops. */
+bool vif_pcap_captures(const struct vif_pcap *pcap, const void *owner,
+		       struct message_captured *ret);
+/* Whoever serves the rings says that one has ended by itself. False when that makes no sense. */
+bool vif_pcap_ended(struct vif_pcap *pcap, const struct message_captured *how);
 /* Does a change of this key concern us? */
 bool vif_pcap_reads(const char *key);
 /* To whoever serves the rings, unless that knows. */

@@ -76,9 +76,10 @@ static int toy_capture(struct device *dev, const struct device_capture *what)
 	return 0;
 }
 
-static bool toy_captures(const struct device *dev, const void *owner)
+static bool toy_captures(const struct device *dev, const void *owner, struct message_captured *ret)
 {
 	(void)dev;
+	*ret = (struct message_captured){ .err = -EFBIG };
 	return owner != NULL;
 }
 

@@ -2,7 +2,7 @@
 /*
  * ask-ctl [--with-3] SOCKET REQUEST [POINTER...]: ask at the admin's socket, and print the answer, or of it what the JSON pointers
  * lead to, a line each ("-": there is nothing). With --with-3 the descriptor 3 goes with the request, and after "ok"
- * the connection is kept until the other end closes it. Leaves with 1 when the answer is an error, with 2 when there is
+ * the connection is kept until the other end closes it; what it says by then is printed, too. Leaves with 1 when the answer is an error, with 2 when there is
  * none.
  */
 #include <errno.h>
@@ -76,7 +76,8 @@ int main(int argc, char *argv[])
 	if (ok && with_3) {
 		close(3);
 		fflush(stdout);
-		getc(in);
+		while (fgets(line, sizeof(line), in))
+			fputs(line, stdout);
 	}
 	fclose(in);
 	return !ok;

@@ -183,11 +183,41 @@ a_reader_that_does_not_read() {
 	until_true 20000 echoed 400 || fail "$(counter rx_packets) came back"
 	answer_is /result/devices/0/carrier true "{\"command\":\"show\",\"device\":\"$dom/vif0\"}"
 	destroy
-	until_true 10000 is_over || fail "the admin is not told that the card is gone"
+	over_with device-gone
 	kill "$reader"
 	wait "$reader" || :
 }
 is_over() { ! kill -0 "$capture" 2>/dev/null; }
+over_with() { # WORD: that is the last the admin hears
+	until_true 10000 is_over || fail "the admin is not told: $1"
+	grep -q "\"end\":\"$1\"" "$XENSIM_DIR/asked" || fail "$(cat "$XENSIM_DIR/asked")"
+}
+
+# What ends by itself tells the admin so, and what the keys say holds again.
+a_full_file_and_a_reader_that_goes() {
+	guest_with_nic
+	file=$XENSIM_DIR/mine
+	capture_into "$file" ',"size_mib":1'
+	blind 100 --kinds=gso4 --slots=18
+	over_with full
+	grep -q "the file is full: frames=[1-9]" "$XENSIM_DIR/asked" || fail "$(cat "$XENSIM_DIR/asked")"
+	until_true 10000 not_capturing || fail "it still captures"
+	_bytes=$(wc -c <"$file")
+	if [ "$_bytes" -lt 900000 ] || [ "$_bytes" -gt 1048576 ]; then fail "$_bytes bytes"; fi
+	read_file >/dev/null
+	kill "$load"
+	wait "$load" || :
+	rm -f "$XENSIM_DIR/pipe"
+	mkfifo "$XENSIM_DIR/pipe"
+	cat "$XENSIM_DIR/pipe" >/dev/null &
+	reader=$!
+	capture_into "$XENSIM_DIR/pipe"
+	kill "$reader"
+	wait "$reader" || :
+	blind 100
+	over_with reader-gone
+	destroy
+}
 
 refused_with() { # CODE REQUEST, and the descriptor 3
 	_code=$(ask_with_3 "$2" /code || :)
@@ -228,4 +258,5 @@ a_stopped_daemon_leaves_a_whole_file
 echo "ok: a daemon that stops leaves a whole file"
 test_case "an admin's pipe gets the frames as they come" an_admins_pipe
 test_case "a reader that does not read holds up nobody" a_reader_that_does_not_read
+test_case "a file that is full, and a reader that goes, end the capture" a_full_file_and_a_reader_that_goes
 finish

@@ -179,6 +179,8 @@ capture_and_trace() {
 	ctl capture guest/vif0 2>"$XENSIM_DIR/said" | tcpdump -c 2 -r - 2>/dev/null >"$XENSIM_DIR/piped"
 	[ "$(wc -l <"$XENSIM_DIR/piped")" = 2 ] || fail "nothing comes through a pipe: $(cat "$XENSIM_DIR/said")"
 	ends 1 capture guest/vif0 "$XENSIM_DIR/captured" --filter=nonsense
+	ends 0 capture guest/vif0 "$XENSIM_DIR/captured" --size=1
+	grep -q "the file is full: frames=" "$XENSIM_DIR/said" || fail "$(cat "$XENSIM_DIR/said")"
 	ends 0 trace guest/xvda --filter=blk --seconds=1
 	[ "$(traces)" -gt 0 ] || fail "nothing is traced"
 	quiet_guest

@@ -37,9 +37,10 @@ static void forget(void *user)
 	nr_forgotten++;
 }
 
-static bool goes_on(void *user)
+/* What it says at last. */
+static struct json_object *end_of(void *user)
 {
-	return !user;
+	return user ? ctl_result(json_object_new_string(user)) : NULL;
 }
 
 static struct json_object *large(void)
@@ -54,6 +55,7 @@ static struct json_object *large(void)
 static struct json_object *ask(void *user, struct ctl_client *client, struct json_object *request)
 {
 	const char *what = json_object_get_string(json_object_object_get(request, "command"));
+	static char end[] = "it is full";
 
 	(void)user;
 	nr_asked++;
@@ -62,8 +64,8 @@ static struct json_object *ask(void *user, struct ctl_client *client, struct jso
 		return NULL;
 	}
 	if (!strcmp(what, "hold") || !strcmp(what, "hold-ended"))
-		ctl_hold(client, &(struct ctl_hold){ goes_on, forget,
-						     strcmp(what, "hold") ? &loop : NULL });
+		ctl_hold(client,
+			 &(struct ctl_hold){ end_of, forget, strcmp(what, "hold") ? end : NULL });
 	if (!strcmp(what, "take"))
 		given = ctl_take_fd(client);
 	return ctl_result(strcmp(what, "large") ? json_object_new_string(what) : large());
@@ -316,6 +318,7 @@ static void what_has_ended_ends_the_connection(void **state)
 	say(other, "{\"command\":\"hold\"}\n");
 	CHECK(hear(fd) && hear(other));
 	turn_for(1100000000);
+	CHECK(strstr(hear(fd), "\"result\":\"it is full\"")); /* the last that is said to it */
 	CHECK(is_closed(fd) && !is_closed(other) && nr_forgotten == 1);
 	close(fd);
 	close(other);

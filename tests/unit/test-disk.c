@@ -276,20 +276,34 @@ static void what_was_said_is_said_again(void **state)
 	await(MESSAGE_STOPPED, 1);
 }
 
-/* Asked twice, and the medium owes nothing: once is enough. */
+static void ask_flow(uint64_t asked_ns)
+{
+	struct message flow = { .type = MESSAGE_FLOW, .flow.asked_ns = asked_ns };
+
+	fake_guest_tell(&disk.device, &flow);
+}
+
+/* Who asks while the rings have a question gets an answer of his own, and of many the last one is for all of them. */
 static void an_idle_medium_flows(void **state)
 {
-	struct message start = a_start(), flow = { .type = MESSAGE_FLOW };
+	struct message start = a_start();
 
 	(void)state;
 	CHECK(begin(&start, 2) == 0);
 	await(MESSAGE_STARTED, 1);
-	fake_guest_tell(&disk.device, &flow);
-	fake_guest_tell(&disk.device, &flow);
+	ask_flow(10);
+	ask_flow(20);
+	ask_flow(30);
 	await(MESSAGE_FLOWED, 1);
+	CHECK(last[MESSAGE_FLOWED].flow.asked_ns == 10);
+	await(MESSAGE_FLOWED, 2);
+	CHECK(last[MESSAGE_FLOWED].flow.asked_ns == 30);
+	ask_flow(40);
+	await(MESSAGE_FLOWED, 3);
+	CHECK(last[MESSAGE_FLOWED].flow.asked_ns == 40);
 	fake_guest_stop(&disk.device, true);
 	await(MESSAGE_STOPPED, 1);
-	CHECK(nr_sent[MESSAGE_FLOWED] == 1);
+	CHECK(nr_sent[MESSAGE_FLOWED] == 3);
 }
 
 int main(void)

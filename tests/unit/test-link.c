@@ -34,6 +34,7 @@ static uint32_t kind_for(uint32_t type)
 	case MESSAGE_CAPTURE:
 	case MESSAGE_CARRIER:
 	case MESSAGE_HASH:
+	case MESSAGE_CAPTURED:
 		return MESSAGE_VIF;
 	default:
 		return MESSAGE_VBD;

@@ -519,13 +519,22 @@ static void a_capture_goes_to_the_file_that_was_opened_here(void **state)
 	unlink(path);
 }
 
-static void a_capture_that_the_daemon_ends_is_a_failure(void **state)
+/* The second line comes without a question. */
+static void a_capture_that_the_daemon_ends_says_why(void **state)
 {
 	(void)state;
+	answers(OK("{}") "\n" OK("{\"end\":\"full\",\"text\":\"the file is \\u001bfull\"}"), NULL);
+	assert_int_equal(run("capture web/vif0 /dev/null"), CLI_OK);
+	COMPLAINS("the file is ?full");
+	close(server.fd);
+	answers(OK("{}") "\n{\"ok\":false,\"error\":\"cannot be written\"}", NULL);
+	assert_int_equal(run("capture web/vif0 /dev/null"), CLI_FAILED);
+	COMPLAINS("cannot be written");
+	close(server.fd);
 	answers(OK("{}"), NULL);
 	server.hangs_up_after = 1;
 	assert_int_equal(run("capture web/vif0 /dev/null"), CLI_FAILED);
-	COMPLAINS("the daemon has ended it");
+	COMPLAINS("the daemon has closed the connection");
 	close(server.fd);
 	answers("{\"ok\":false,\"error\":\"no such filter\"}", NULL);
 	assert_int_equal(run("capture web/vif0 /dev/null --filter=nonsense"), CLI_FAILED);
@@ -668,7 +677,7 @@ int main(void)
 		cmocka_unit_test(events_are_of_all_or_of_a_guest_or_of_a_device),
 		cmocka_unit_test(metrics_are_as_the_daemon_writes_them),
 		cmocka_unit_test(a_capture_goes_to_the_file_that_was_opened_here),
-		cmocka_unit_test(a_capture_that_the_daemon_ends_is_a_failure),
+		cmocka_unit_test(a_capture_that_the_daemon_ends_says_why),
 		cmocka_unit_test(what_the_daemon_refuses_ends_with_1),
 		cmocka_unit_test(a_daemon_that_says_nothing_or_nonsense_ends_with_1),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_not_waited_for),

@@ -436,6 +436,18 @@ void vif_pcap_send(struct vif_pcap *pcap, struct device *dev)
 	(void)dev;
 }
 
+bool vif_pcap_captures(const struct vif_pcap *pcap, const void *owner, struct message_captured *ret)
+{
+	(void)pcap, (void)owner, (void)ret;
+	return false;
+}
+
+bool vif_pcap_ended(struct vif_pcap *pcap, const struct message_captured *how)
+{
+	(void)pcap;
+	return how->err < 0;
+}
+
 int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname)
 {
 	(void)pcap, (void)what, (void)ifname;
@@ -673,7 +685,8 @@ static void what_cannot_be_ends_the_device(void **state)
 	static const uint32_t types[] = { MESSAGE_STARTED, MESSAGE_STOPPED,   MESSAGE_TUNED,
 					  MESSAGE_FLOWED,  MESSAGE_STALLED,   MESSAGE_FLUSH_FAILED,
 					  MESSAGE_SIZE,    MESSAGE_LATE,      MESSAGE_NBD_CONNECT,
-					  MESSAGE_DEVICE,  MESSAGE_START_NIC, UINT32_MAX };
+					  MESSAGE_DEVICE,  MESSAGE_START_NIC, MESSAGE_CAPTURED,
+					  UINT32_MAX };
 
 	(void)state;
 	attach();
