@@ -5,15 +5,20 @@ bench_programs = \
 	bench/net/framegen \
 	bench/net/tapjoin \
 	bench/xen/domcpu \
+	bench/xen/mark \
 	bench/xen/tcprr
+bench_plugins = bench/lib/callgrind.so bench/xen/plugin.so
 EXTRA_PROGRAMS = $(bench_programs)
-CLEANFILES += $(bench_programs) bench/lib/callgrind.so
+CLEANFILES += $(bench_programs) $(bench_plugins)
 bench/lib/callgrind.so: bench/lib/callgrind.c src/guest/main.h
 	$(AM_V_CCLD)$(MKDIR_P) bench/lib && $(sim_so_link) -I$(srcdir)/src -o $@ $(srcdir)/bench/lib/callgrind.c -ldl
+bench/xen/plugin.so: bench/xen/plugin.c bench/xen/qemu-plugin.h bench/xen/mark.h
+	$(AM_V_CCLD)$(MKDIR_P) bench/xen && $(sim_so_link) -fvisibility=hidden -o $@ $(srcdir)/bench/xen/plugin.c
 bench_net_framegen_SOURCES = bench/net/framegen.c
 bench_net_tapjoin_SOURCES = bench/net/tapjoin.c
 bench_xen_domcpu_SOURCES = bench/xen/domcpu.c
 bench_xen_domcpu_LDADD = $(XEN_LIBS)
+bench_xen_mark_SOURCES = bench/xen/mark.c bench/xen/mark.h
 bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
 
 EXTRA_DIST += \
@@ -30,6 +35,7 @@ EXTRA_DIST += \
 	bench/lib/callgrind-objects \
 	bench/lib/callgrind.c \
 	bench/lib/common.sh \
+	bench/lib/cost \
 	bench/lib/report \
 	bench/lib/sim.sh \
 	bench/lib/xen.sh \
@@ -38,14 +44,20 @@ EXTRA_DIST += \
 	bench/scale-disks \
 	bench/restart-time \
 	bench/xen-block \
+	bench/xen-cost \
 	bench/xen-net \
 	bench/xen/bench.sh \
+	bench/xen/cost.sh \
 	bench/xen/emulated.sh \
+	bench/xen/plugin.c \
+	bench/xen/qemu-plugin.h \
 	bench/xen/xen-block.sh \
+	bench/xen/xen-cost-disk.sh \
+	bench/xen/xen-cost-net.sh \
 	bench/xen/xen-net.sh
 
 .PHONY: bench bench-xen bench-programs
-bench-programs: $(bench_programs) bench/lib/callgrind.so
+bench-programs: $(bench_programs) $(bench_plugins)
 bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)
@@ -60,5 +72,5 @@ bench-xen: all bench-programs
 	'$(srcdir)/bench/xen-net' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/emulated' $(BENCH_OPTIONS)
 
-TESTS += tests/integration/test-bench-report.sh
-EXTRA_DIST += tests/integration/test-bench-report.sh
+TESTS += tests/integration/test-bench-cost.sh tests/integration/test-bench-report.sh
+EXTRA_DIST += tests/integration/test-bench-cost.sh tests/integration/test-bench-report.sh

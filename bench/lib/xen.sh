@@ -17,6 +17,7 @@ xen_option() {
 # xen_prepare: leaves the folder with the scenario and what it needs in $work, the installed build in $destdir
 xen_prepare() {
 	need_programs make python3
+	log=$out/$NAME-log
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	make -s -C "$build" bench-programs >/dev/null || die "the programs cannot be built in $build"
@@ -27,19 +28,19 @@ xen_prepare() {
 		[ -x "$daemon_program" ] || die "the build is not configured with --prefix=/usr"
 	fi
 	mkdir "$work/scenarios"
-	cp "$BENCH/xen/bench.sh" "$BENCH/xen/$NAME.sh" "$build/bench/xen/domcpu" "$build/bench/xen/tcprr" "$work/scenarios/"
+	cp "$BENCH"/xen/*.sh "$build/bench/xen/domcpu" "$build/bench/xen/tcprr" "$work/scenarios/"
 	printf "rounds=%d only='%s' small=%s devices='%s'\n" "$rounds" "$only" "$icount" "${devices:-}" >"$work/scenarios/bench.conf"
 	[ $icount = no ] || item fact "a clock that counts instructions, small loads"
 }
 
-# xen_run: the boot; status 1 when a check of the scenario failed
+# xen_run SCENARIO: the boot, whose logs go to $log; status 1 when a check of the scenario failed
 xen_run() {
-	local options=()
+	local scenario=$1 options=()
 	[ $icount = no ] || options+=(--icount)
-	"$SOURCE/tests/xen/run" --destdir "$destdir" --scenario-dir "$work/scenarios" --keep-log "$out/$NAME-log" \
-		"${options[@]}" "$NAME" | while IFS= read -r line; do
+	"$SOURCE/tests/xen/run" --destdir "$destdir" --scenario-dir "$work/scenarios" --keep-log "$log" \
+		"${options[@]}" "$scenario" | while IFS= read -r line; do
 		case $line in
-		"note $NAME: sample "*) item "${line#"note $NAME: "}" ;;
+		"note $scenario: sample "*) item "${line#"note $scenario: "}" ;;
 		*) printf '%s\n' "$line" ;;
 		esac
 	done

@@ -73,7 +73,7 @@ party_on() {
 party_off() {
 	doing "the end of $1"
 	case $1 in
-	pvbackd) backend_stop ;;
+	pvbackd*) backend_stop ;;
 	blkback) wait_for 10 modprobe -r xen-blkback ;;
 	netback) wait_for 10 modprobe -r xen-netback ;;
 	esac
@@ -216,6 +216,15 @@ udp_load() {
 	take_sample "$case" "$who" pps "$(calc_ratio $((total - lost)) "${seconds/./}" 100 1)"
 	take_sample "$case" "$who" lost_percent "$(calc_ratio "$lost" "$total" 100 1)"
 	take_sample "$case" "$who" dom0_us_per_packet "$(calc_ratio "$spent_ns" $((total - lost)) 1 1000)"
+}
+
+# fetch_program GUEST: it gets tcprr over the network, once. (busybox's nc ends when its input does: a FIFO that
+# nobody writes.)
+fetch_program() {
+	in_guest "$1" "test -x /tmp/tcprr" && return
+	busybox nc -l -p 9002 </lab/scenarios/tcprr &
+	wait_for 10 grep -q ':232A ' /proc/net/tcp /proc/net/tcp6
+	in_guest "$1" "mkfifo /tmp/never; busybox nc 10.77.0.1 9002 <>/tmp/never >/tmp/tcprr && chmod 755 /tmp/tcprr" 120
 }
 
 # calc_ratio A B FACTOR DIVISOR: A / B * FACTOR / DIVISOR of whole numbers, with three decimals

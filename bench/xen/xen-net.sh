@@ -24,15 +24,6 @@ attach() {
 }
 detach() { doing "the NIC's end in $1" && xl network-detach "$1" 0 && wait_for 30 in_guest "$1" "test ! -e /sys/class/net/eth0"; }
 
-# fetch_program: the guest gets tcprr over the network, once. (busybox's nc ends when its input does: a FIFO that
-# nobody writes.)
-fetch_program() {
-	in_guest bench "test -x /tmp/tcprr" && return
-	busybox nc -l -p 9002 </lab/scenarios/tcprr &
-	wait_for 10 grep -q ':232A ' /proc/net/tcp /proc/net/tcp6
-	in_guest bench "mkfifo /tmp/never; busybox nc 10.77.0.1 9002 <>/tmp/never >/tmp/tcprr && chmod 755 /tmp/tcprr" 120
-}
-
 rr_load() { # ROUND WHO CASE
 	local count line
 	count=$(amount 1000 200)
@@ -55,7 +46,7 @@ guest_to_guest() { # ROUND WHO
 turn() { # ROUND WHO
 	local round=$1 who=$2 megabytes
 	megabytes=$(amount 60 16)
-	party_on "$who" && attach "$who" bench 1 && fetch_program || return
+	party_on "$who" && attach "$who" bench 1 && fetch_program bench || return
 	tcp() { ! wanted "$1" || tcp_load bench 10.77.0.1 "$round" "$who" "$1" "$megabytes" "${@:2}"; }
 	udp() { ! wanted "$1" || udp_load bench 10.77.0.1 "$round" "$who" "$1" "${@:2}"; }
 	tcp tcp-from-guest && tcp tcp-to-guest -R && tcp tcp-from-guest-4 -P 4 && tcp tcp-to-guest-4 -P 4 -R &&

@@ -70,7 +70,7 @@ qemu_run() {
 	# shellcheck disable=SC2086
 	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 $accel -cpu "$CPU" -m 6G -smp 2 \
 		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE" \
-		-initrd "$CACHE/linux-amd64/vmlinuz $LINUX_LINE,$work/dom0.cpio" "$@"
+		-initrd "$CACHE/linux-amd64/vmlinuz $LINUX_LINE,$work/dom0.cpio" ${XEN_LAB_QEMU:-} "$@"
 }
 
 stop_qemu() {

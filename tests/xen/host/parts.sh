@@ -153,6 +153,22 @@ part_xen() {
 	allow_accessed_pdptes "$CACHE/xen"
 }
 
+# The addresses and names of all that is in Xen, for bench/xen-cost. No machine of the lab reads it, so it is made
+# only when it is asked for by its name.
+inputs_xen_syms() { printf '%s\n' packages-amd64 fn:private_apt; }
+part_xen_syms() {
+	local name=xen-hypervisor-4.17-amd64 version dir="$CACHE/xen-syms.deb"
+	version=$(echo "$CACHE/packages-amd64/${name}_"*.deb)
+	version=${version##*/"${name}"_} version=${version%_amd64.deb}
+	rm -rf "$dir"
+	mkdir "$dir"
+	private_apt amd64 update || echo "update incomplete; going on with the lists there are"
+	(cd "$dir" && private_apt amd64 download "$name-dbg=$version")
+	dpkg-deb --fsys-tarfile "$dir"/*.deb | tar -x -O -f - ./usr/lib/debug/boot/xen-syms-4.17-amd64 >"$dir/syms"
+	nm -n "$dir/syms" >"$CACHE/xen-syms"
+	rm -rf "$dir"
+}
+
 # allow_accessed_pdptes XEN: QEMU sets the accessed bit in a PAE guest's page-directory pointers, as no
 # processor does. Xen's own walk of the guest's tables takes it for a reserved bit, fetches no instruction,
 # and the guest hangs at its first intercept. This takes the bit out of the constant 0xfff00000000001e6 of that walk.

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# What the scenarios of bench/xen-cost share: windows in which a guest does N or 2N of something, where a backend's
+# threads and interrupts are, and what is needed later to name what ran.
+# shellcheck disable=SC2154
+
+# shellcheck source=bench/xen/bench.sh
+. /lab/scenarios/bench.sh
+
+windows=0 turns=0
+
+marks_start() {
+	coproc MARK { /lab/scenarios/mark; }
+}
+
+# window GUEST COMMAND: runs it in a window, in which it has to end; its output goes to $output. Meanwhile this shell
+# sleeps; a window's number is what the plugin counts too.
+window() {
+	REQUEST=$((REQUEST + 1))
+	echo "$window_ms" >&"${MARK[1]}"
+	printf '%s %s\n' "$REQUEST" "$2" >"${CONSOLE_TTY[$1]}" || return
+	read -r -u "${MARK[0]}" windows || return
+	if ! console_until "$1" 0 "@$REQUEST=" >"$output"; then
+		echo "the window of $window_ms ms was too short"
+		console_until "$1" 120 "@$REQUEST=" >"$output"
+		return 1
+	fi
+	return "${ANSWER#*=}"
+}
+
+# count GUEST CASE WHO N MAKE-COMMAND...: pairs of windows with N and 2N, whose difference is what N cost. The first run
+# is for what happens once: pages that are mapped, buffers that are made.
+count() {
+	local guest=$1 case=$2 who=$3 n=$4 round factor
+	shift 4
+	wanted "$case" || return 0
+	doing "$case" "$LOG/window.out"
+	window "$guest" "$("$@" "$n")" || return
+	for ((round = 1; round <= rounds; round++)); do
+		for factor in 1 2; do
+			window "$guest" "$("$@" $((n * factor)))" || return
+			note "window $windows $case $who $round $((n * factor)) $turns"
+		done
+	done
+}
+
+# counted PARTY: its turn; up to three, since the emulator loses a guest now and then. What is counted again replaces
+# what was.
+counted() {
+	local tries
+	for ((tries = 1; tries <= 3; tries++)); do
+		doing "the beginning"
+		turn "$1" && return
+		note "the turn of $1 was lost at $(why_lost)"
+		recover "$1" || return
+	done
+	return 1
+}
+
+# remember: who runs where in memory, from now on
+remember() {
+	local dir=$LOG/turn$((++turns)) pid words
+	mkdir "$dir"
+	cp /proc/modules "$dir/modules"
+	grep '\[' /proc/kallsyms >"$dir/kallsyms"
+	[ -e "$LOG/kallsyms" ] || grep -v '\[' /proc/kallsyms >"$LOG/kallsyms"
+	for pid in /proc/[0-9]*; do
+		words=$(tr '\0' ' ' <"$pid/cmdline") && [ -n "$words" ] || continue
+		printf 'process %s %s\n' "${pid#/proc/}" "$words"
+		grep ' r-xp ' "$pid/maps"
+	done >"$dir/maps" 2>/dev/null
+}
+
+# remember_guest GUEST: where its modules are
+remember_guest() { guest_run "$1" "grep -E ' [tT] .*\[xen_(blk|net)front' /proc/kallsyms" >"$LOG/guest-kallsyms"; }
+
+# place CPU WHO: all threads of the backend, and the interrupts of its event channels. Dom0's virtual processors are
+# pinned to those of the machine, and the guest to CPU 1.
+place() {
+	local irq name pids pid
+	while read -r irq name; do
+		echo $((1 << $1)) >"/proc/irq/$irq/smp_affinity" || return
+	done < <(sed -nE 's/^ *([0-9]+):.* (\S*(blkif-backend|vif[0-9]|evtchn:(pvbackd|qemu))\S*)$/\1 \2/p' /proc/interrupts)
+	case $2 in
+	pvbackd*) pids=$(guest_pids "") ;;
+	qdisk) pids=$(pgrep qemu-system) ;;
+	*) pids=$(pgrep '^([0-9]+\.xvd|vif[0-9])') ;;
+	esac
+	for pid in $pids; do
+		taskset -a -p -c "$1" "$pid" >/dev/null || return
+	done
+}
