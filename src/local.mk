@@ -21,6 +21,7 @@ libpvb_a_SOURCES = \
 	src/core/pace.c src/core/pace.h \
 	src/core/parse.c src/core/parse.h \
 	src/core/rate.c src/core/rate.h \
+	src/core/sd.h \
 	src/core/slow.c src/core/slow.h \
 	src/core/statefile.c src/core/statefile.h \
 	src/core/trace.c src/core/trace.h \

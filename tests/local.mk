@@ -25,7 +25,6 @@ unit_tests = \
 	tests/unit/test-medium-id \
 	tests/unit/test-nbd-fence \
 	tests/unit/test-log \
-	tests/unit/test-log-journal \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
 	tests/unit/test-opener \
@@ -37,6 +36,9 @@ unit_tests = \
 	tests/unit/test-stats \
 	tests/unit/test-options \
 	tests/unit/test-statefile
+if HAVE_SYSTEMD
+unit_tests += tests/unit/test-log-journal
+endif
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 

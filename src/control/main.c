@@ -14,12 +14,11 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "blkback/image_find.h"
 #include "blkback/disk.h"
+#include "blkback/image_find.h"
 #include "blkback/medium_lock.h"
 #include "blkback/nbd_dial.h"
 #include "blkback/vbd.h"
@@ -30,20 +29,21 @@
 #include "control/leftover.h"
 #include "control/metrics_all.h"
 #include "control/metrics_socket.h"
-#include "core/dump.h"
-#include "core/log.h"
-#include "core/log_journal.h"
-#include "netback/tap_keeper.h"
-#include "netback/vif.h"
-#include "netback/nic.h"
-#include "netback/vif_file.h"
 #include "control/opener.h"
 #include "control/options.h"
 #include "control/reason.h"
 #include "control/registry.h"
-#include "core/trace.h"
 #include "control/watchdog.h"
+#include "core/dump.h"
+#include "core/log.h"
+#include "core/log_journal.h"
+#include "core/sd.h"
+#include "core/trace.h"
 #include "guest/main.h"
+#include "netback/nic.h"
+#include "netback/tap_keeper.h"
+#include "netback/vif.h"
+#include "netback/vif_file.h"
 
 enum { EXIT_USAGE = 2 };
 enum { HUNG_S = 10 };      /* a guest's process is ended then */

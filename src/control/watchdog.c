@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <systemd/sd-daemon.h>
 
 #include "core/container_of.h"
 #include "core/log.h"
+#include "core/sd.h"
 #include "control/watchdog.h"
 
 #define NS_PER_S UINT64_C(1000000000)

@@ -39,7 +39,7 @@ forbid() {
 	[ -z "$found" ] || complain "$why: $found"
 }
 forbid "ring/ sees C headers and itself only" '[^r]|r[^i]' src/ring/*.[ch]
-forbid "core/ sees itself only" '[^c]|c[^o]|con[^t]|cont[^a]' src/core/*.[ch]
+forbid "core/ sees itself only" '[^c]|c[^o]|con[^tf]|cont[^a]' src/core/*.[ch]
 forbid "xenbus sees C headers and itself only" '(control/[^x]|[^c])' src/control/xenbus.[ch]
 forbid "ctl/ speaks with the daemon, and sees of it core/ only" '(control|guest|ring|hotplug|blkback|netback)/' src/ctl/*.[ch]
 forbid "blkback/ never sees netback/" 'netback/' src/blkback/*.[ch]
