@@ -159,6 +159,9 @@ endif
 check_PROGRAMS += tests/lint/list-stats
 tests_lint_list_stats_SOURCES = tests/lint/list-stats.c
 tests_lint_list_stats_LDADD = libpvb.a
+check_PROGRAMS += tests/lint/list-keys
+tests_lint_list_keys_SOURCES = tests/lint/list-keys.c
+tests_lint_list_keys_LDADD = $(UNIT_LIBS)
 
 TESTS += tests/lint/layout.sh tests/lint/man.sh tests/lint/unit.sh
 EXTRA_DIST += tests/lint/layout.sh tests/lint/man.sh tests/lint/unit.sh

@@ -320,7 +320,7 @@ static void say_resumed(struct vbd *vbd, uint32_t nr_replayed)
 	if (nr_replayed && !vbd->image.fenced)
 		device_log(&vbd->dev, LOG_LEVEL_WARNING,
 			   "the server may still execute what the last pvbackd had sent to it; see "
-			   "RESTARTS in pvbackd(8)");
+			   "WHAT IS NOT PROMISED in pvbackd-restart(7)");
 }
 
 static bool image_makes_sense(const struct message_image *image)

@@ -4,7 +4,7 @@
  *
  *   trace KIND DOMID/DEVID/QUEUE EVENT key=value ...
  *
- * The format is promised in pvbackd(8) and pinned by tests/unit/test-trace.c.
+ * The format is promised in pvbackd-counters(7) and pinned by tests/unit/test-trace.c.
  * A queue asks trace_mask() once, when it is attached; when tracing is off the
  * data path pays one branch on a cached zero.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Port security: may this guest send this frame? Pure; the frame is hostile, but a private copy, so
- * what was checked is what is sent. pvbackd(8), ANTISPOOF, is the contract.
+ * what was checked is what is sent. pvbackd-network(7), PORT SECURITY, is the contract.
  *
  * Everything that a receiver could be made to read behind the part that is looked at is refused:
  * SNAP and more than two VLAN tags (CVE-2021-27853 and its three sisters), header chains that do

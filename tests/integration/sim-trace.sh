@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# --trace-rings: every line of a run has a form that pvbackd(8) promises, and the dump names every ring.
+# --trace-rings: every line of a run has a form that pvbackd-counters(7) promises, and the dump names every ring.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -8,7 +8,7 @@ set -eu
 
 # The list in the man page, each event as a pattern.
 patterns() {
-	sed -n '/trace-events-begin/,/trace-events-end/p' "$source/man/pvbackd.8" | grep -v '^\.' |
+	sed -n '/trace-events-begin/,/trace-events-end/p' "$source/man/pvbackd-counters.7" | grep -v '^\.' |
 		sed -E -e 's#^(vbd|vif) #^trace \1 [0-9]+/[0-9]+/[0-9]+ #' -e 's/=N/=-?[0-9]+/g' \
 			-e 's/=WORD/=[a-z0-9_-]+/g' -e 's/=TEXT/=".*"/g' -e 's/$/$/'
 }
@@ -18,7 +18,7 @@ lines_are_as_promised() {
 	[ "$(wc -l <"$XENSIM_DIR/patterns")" -ge 20 ] || fail "the man page lists too few events"
 	grep '^trace ' "$log" >"$XENSIM_DIR/traces"
 	grep -vE -f "$XENSIM_DIR/patterns" "$XENSIM_DIR/traces" >"$XENSIM_DIR/strange" || :
-	[ ! -s "$XENSIM_DIR/strange" ] || fail "not in pvbackd(8): $(head -n 3 "$XENSIM_DIR/strange")"
+	[ ! -s "$XENSIM_DIR/strange" ] || fail "not in pvbackd-counters(7): $(head -n 3 "$XENSIM_DIR/strange")"
 	for _event in attach take 'done' answer publish state detach; do
 		grep -qE "^trace vbd [0-9/]+ $_event( |$)" "$XENSIM_DIR/traces" || fail "no disk was traced at $_event"
 	done
@@ -89,7 +89,7 @@ switched_while_it_runs() {
 }
 
 start_daemon --trace-rings
-test_case "every trace line has a form of pvbackd(8)" a_disk_is_traced
+test_case "every trace line has a form of pvbackd-counters(7)" a_disk_is_traced
 test_case "each request that is taken is answered once" requests_are_answered_once
 test_case "SIGUSR1 dumps every ring with its counters" a_dump_names_every_ring
 stop_daemon

@@ -26,6 +26,16 @@ else
 	echo "shellcheck is missing: scripts not looked at"
 fi
 
+if command -v codespell >/dev/null; then
+	# These are names here: a disk, an option of groff, neighbour discovery, a shared ring.
+	# shellcheck disable=SC2086
+	codespell -q 3 -L hda,bu,te,nd,nin,sring,hasnt $sources $scripts man examples packaging bench/README.md tests/xen/README.md \
+		tests/sim/README.md README.md NEWS CONTRIBUTING.md SECURITY.md systemd ||
+		complain "codespell finds a slip"
+else
+	echo "codespell is missing: spelling not looked at"
+fi
+
 for file in $sources $scripts completion/* $(find src man systemd tests bench -name '*.mk' ! -path 'tests/xen/cache/*') configure.ac Makefile.am; do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || complain "$file has no SPDX line"
 done

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Write what the queues count as pvbackd(8) has it, for man.sh. */
+/* Write what the queues count as pvbackd-counters(7) has it, for man.sh. */
 #include <stdio.h>
 
 #include "blkback/vbd_stats.h"

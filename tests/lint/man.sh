@@ -11,6 +11,7 @@ for page in man/*.[1-8]; do
 	! grep -q '^\.so ' "$page" || continue # a second name of another page
 	warnings=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
 	[ -z "$warnings" ] || { echo "$page: $warnings"; status=1; }
+	! command -v mandoc >/dev/null || mandoc -T lint -W warning "$page" || status=1
 done
 
 options() { grep -oE -- '--[a-z][a-z-]+' | sort -u; }
@@ -58,11 +59,38 @@ completed() {
 
 # What the queues count is explained, word for word as the lists have it.
 counted=$("${binary%/*}/tests/lint/list-stats")
-written=$(sed -n '/^\.SS Of each ring of a disk/,/^\.SH /{/^\.SH /!p}' man/pvbackd.8)
+written=$(sed -n '/^\.SS Of each ring of a disk/,/^\.SH /{/^\.SH /!p}' man/pvbackd-counters.7)
 [ "$counted" = "$written" ] || {
-	echo "pvbackd(8), COUNTERS, is not what tests/lint/list-stats writes"
+	echo "pvbackd-counters(7), COUNTERS, is not what tests/lint/list-stats writes"
 	status=1
 }
+
+# Each key of xenstore that the code names is explained; those that an admin sets as the options' tables have them.
+settable=$("${binary%/*}/tests/lint/list-keys")
+written=$(sed -n '/^\.SH KEYS THAT AN ADMIN SETS/,/^\.SS Without/p' man/pvbackd-keys.7 | sed -n '/^\.SS Of/,$p' | sed '$d')
+[ "$settable" = "$written" ] || {
+	echo "pvbackd-keys(7), KEYS THAT AN ADMIN SETS, is not what tests/lint/list-keys writes"
+	status=1
+}
+explained=$(sed 's/\\-/-/g' man/pvbackd-keys.7 | grep -oE '[a-z][a-z0-9-]+' | sort -u)
+# f and k begin names of watches; phy is a value; target and vm are of the domain, not of a device.
+for key in $(grep -hE 'store_(read|write|exists|remove)|front_(has|text|number|optional|flag)|read_(ref|port|key|own)|backend_read|watch_key|_KEY |\{ "feature-' \
+	src/blkback/vbd*.c src/netback/vif*.c src/control/device.c src/control/owner.c src/control/front.c src/control/reason.c \
+	src/hotplug/backend.[ch] src/hotplug/block.c src/hotplug/claims.c src/hotplug/vif.c src/hotplug/vifconf.c |
+	grep -oE '"[a-z][a-z0-9]*(-[a-z0-9]+)*(%u)?"' | tr -d '"' | sed 's/%u$/0/' | grep -vxE 'f|k|phy|target|vm' | sort -u); do
+	echo "$explained" | grep -qx -e "$key" || {
+		echo "pvbackd-keys(7) lacks $key"
+		status=1
+	}
+done
+
+# A page that another one names is there, and so is the section.
+for page in man/*.[1-8]; do
+	for other in $(sed 's/\\-/-/g' "$page" | grep -oE '(pvback[a-z-]*|block-pvbackd|vif-pvbackd)(\.conf)? ?\([578]\)' | tr -d ' ' | sort -u); do
+		name=${other%(*} section=${other#*(}
+		[ -e "man/$name.${section%)}" ] || { echo "$page names $other, which is not there"; status=1; }
+	done
+done
 
 # The example has every option, and each line of it is right.
 example=$(mktemp)

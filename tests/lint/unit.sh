@@ -5,7 +5,7 @@ set -eu
 unit=${top_builddir:-.}/systemd/pvbackd.service
 status=0
 
-# What pvbackd(8) promises under RESTARTS; sim-watchdog.sh has the daemon at the other end.
+# What pvbackd-restart(7) promises; sim-watchdog.sh has the daemon at the other end.
 for line in Type=notify Restart=always RestartSec=500ms StartLimitIntervalSec=0 \
 	RestartPreventExitStatus=2 WatchdogSec=30 RuntimeDirectoryPreserve=yes KillMode=process; do
 	grep -qx "$line" "$unit" || { echo "pvbackd.service does not say $line"; status=1; }

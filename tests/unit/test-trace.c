@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --trace-rings: the filter, and the format that pvbackd(8) promises. */
+/* --trace-rings: the filter, and the format that pvbackd-counters(7) promises. */
 #include "unit.h"
 
 #include <errno.h>
