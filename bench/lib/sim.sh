@@ -6,14 +6,33 @@
 daemon_options=() # of every daemon
 isolation=guest   # whose rings a process serves; see pvbackd(8)
 against=''        # the build folder of another pvbackd, which takes turns with this one
+count=yes          # what a request costs: "no", or "only"
 sim_usage='
   --isolation=guest|none  a process for each guest (default), or one for all'
+count_usage='  --instructions  only count what a request costs: instructions, system calls, sleeps; repeats on a busy machine
+  --no-count      do not
+  --against DIR   the build folder of another pvbackd, to take turns with instead of others'
 
 # sim_option OPTION...: those that all of them have
 sim_option() {
 	case $1 in
 	--isolation=guest | --isolation=none) isolation=${1#*=}; return 1 ;;
 	esac
+}
+
+# count_option OPTION...: those of a benchmark that counts
+count_option() {
+	case $1 in
+	--against) against=$2; return 2 ;;
+	--instructions) count=only; return 1 ;;
+	--no-count) count=no; return 1 ;;
+	esac
+}
+
+# name_parties PEER: $daemons, and $parties: they, or this one and its peer
+name_parties() {
+	daemons=(pvbackd) parties=("$1" pvbackd)
+	[ -z "$against" ] || daemons=(before pvbackd) parties=(before pvbackd)
 }
 
 # sim_enter ARG...: runs the benchmark again inside a fresh machine; returns there
@@ -114,6 +133,20 @@ private_kib() {
 	for pid; do cat "/proc/$pid/smaps_rollup"; done | awk '/^Private_/ { n += $2 } END { print n }'
 }
 
+# sleeps PID...: how often their threads have gone to sleep
+sleeps() {
+	local pid
+	for pid; do cat "/proc/$pid"/task/*/status; done | awk '/^voluntary/ { n += $2 } END { print n }'
+}
+
+# --- what a request costs, counted ---
+#
+# What a load of 10,000 has more than one of 2,000 belongs to the requests alone. The benchmark has
+# guest_load CASE N, begin_daemon CASE WHO, end_daemon and make_guest CASE.
+FEW=2000 MANY=10000
+# per_request LESS MORE
+per_request() { calc "($2 - $1) / ($MANY - $FEW)"; }
+
 # count_syscalls FILE COMMAND...: runs the command; leaves the number of the daemon's system calls in
 # FILE, or nothing where perf may not look
 count_syscalls() {
@@ -128,4 +161,68 @@ count_syscalls() {
 	wait "$perf" || :
 	sed -n 's/^\([0-9]*\),.*sys_enter.*/\1/p' "$file.perf" >"$file"
 	return $status
+}
+
+# count_calls CASE WHO: system calls, and how often a thread slept
+count_calls() {
+	local n before pids calls=() slept=()
+	begin_daemon "$1" "$2"
+	mapfile -t pids < <(daemon_pids)
+	for n in $FEW $MANY; do
+		before=$(sleeps "${pids[@]}")
+		count_syscalls "$XENSIM_DIR/calls" guest_load "$1" "$n" >/dev/null || die "the load failed while perf counted"
+		slept+=($(($(sleeps "${pids[@]}") - before))) calls+=("$(cat "$XENSIM_DIR/calls")")
+	done
+	sample "$1" "$2" sleeps "$(per_request "${slept[@]}")"
+	[ -z "${calls[0]}" ] || sample "$1" "$2" syscalls "$(per_request "${calls[@]}")"
+}
+
+# count_instructions CASE WHO: under callgrind; all but what a simulated library does, which Xen would, and by place
+count_instructions() {
+	local n what
+	end_daemon
+	for n in $FEW $MANY; do
+		daemon_of "$2"
+		daemon_under_callgrind "$XENSIM_DIR/callgrind.$n"
+		make_guest "$1"
+		guest_load "$1" "$n" >/dev/null || die "the load failed under callgrind"
+		guest_ends "$guest"
+		daemon_stop
+	done
+	"$BENCH/lib/callgrind-objects" "$XENSIM_DIR/callgrind.$FEW" "$XENSIM_DIR/callgrind.$MANY" $((MANY - FEW)) |
+		while read -r what n; do
+			sample "$1" "$2" "$what" "$n"
+		done
+}
+
+# count_all CASE WHO
+count_all() {
+	[ -z "$(type -P perf)" ] || count_calls "$1" "$2"
+	[ -z "$(type -P valgrind)" ] || count_instructions "$1" "$2"
+}
+
+# take_turns N COMMAND CASE PARTY...: so often, and the other way round every second time
+take_turns() {
+	local n i command=$2 case=$3 times=$1
+	shift 3
+	for ((n = 0; n < times; n++)); do
+		for ((i = 0; i < $#; i++)); do
+			local at=$((n % 2 ? $# - i : i + 1))
+			"$command" "$case" "${!at}"
+		done
+	done
+}
+
+# bench_cases: those of $CASES that are wanted: run CASE WHO of all $parties, count_all of $daemons
+bench_cases() {
+	local case
+	[ "$count" = only ] || for case in $CASES; do
+		wanted "$case" && say "$case" && take_turns "$rounds" run "$case" "${parties[@]}"
+	done
+	end_daemon
+	[ "$count" = no ] || for case in $CASES; do
+		wanted "$case" && say "$case, counting" &&
+			take_turns "$([ "$count" = only ] && echo "$rounds" || echo 1)" count_all "$case" "${daemons[@]}"
+	done
+	end_daemon
 }

@@ -118,7 +118,7 @@ tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
 	version=`pkg-config --modversion xencontrol` && \
 	soname=libxenctrl.so.`echo $$version | cut -d. -f1,2` && \
 	echo "VERS_$$version { global: xc_*; local: *; };" > tests/sim/lib/libxenctrl.map && \
-	$(sim_so_link) -Wl,-soname,$$soname \
+	$(sim_so_link) -DSIM_MAP_BYTES=SIM_HDR_BYTES -Wl,-soname,$$soname \
 		-Wl,--version-script=tests/sim/lib/libxenctrl.map \
 		-o tests/sim/lib/$$soname $(sim_ctrl_src:%=$(srcdir)/%) && \
 	ln -sf $$soname $@

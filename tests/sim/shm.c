@@ -31,12 +31,32 @@ static void lock_init(pthread_mutex_t *lock)
 	pthread_mutexattr_destroy(&attr);
 }
 
+#ifndef SIM_MAP_BYTES
+#define SIM_MAP_BYTES SIM_MEM_BYTES /* a library that needs no domain's memory says SIM_HDR_BYTES */
+#endif
+
+/* One mapping for all handles of a library: valgrind's address space has no room for one each. */
+static struct {
+	pthread_mutex_t lock;
+	struct sim_shm *shm; /* owned; NULL without users */
+	unsigned int users;
+} mapped = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
 static struct sim_shm *shm_map(int fd)
 {
-	void *p = mmap(NULL, SIM_MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		       0);
+	struct sim_shm *shm;
 
-	return p == MAP_FAILED ? NULL : p;
+	pthread_mutex_lock(&mapped.lock);
+	shm = mapped.shm;
+	if (!shm)
+		shm = mmap(NULL, SIM_MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			   fd, 0);
+	if (shm == MAP_FAILED)
+		shm = NULL;
+	mapped.users += shm != NULL;
+	mapped.shm = shm;
+	pthread_mutex_unlock(&mapped.lock);
+	return shm;
 }
 
 struct sim_shm *sim_shm_create(int fd)
@@ -70,8 +90,14 @@ struct sim_shm *sim_shm_attach(int fd)
 
 void sim_shm_detach(struct sim_shm *shm)
 {
-	if (shm)
-		munmap(shm, SIM_MEM_BYTES);
+	if (!shm)
+		return;
+	pthread_mutex_lock(&mapped.lock);
+	if (--mapped.users == 0) {
+		munmap(shm, SIM_MAP_BYTES);
+		mapped.shm = NULL;
+	}
+	pthread_mutex_unlock(&mapped.lock);
 }
 
 static bool is_slot_of(const struct sim_dom *d, uint32_t domid)
