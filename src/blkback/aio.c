@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -23,6 +24,7 @@
 /* The first try is left out after so many in vain, but for one in so many. */
 #define TRIES_IN_VAIN 8u
 #define TRY_EACH      64u
+#define ULONG_BITS    (unsigned int)(sizeof(long) * CHAR_BIT)
 
 #define NO_THREAD_NS 100000000u /* until the next attempt to start one */
 #define NO_ROOM_US   1000u      /* likewise to submit, when the context is full */
@@ -40,11 +42,10 @@ static bool writes(const struct aio_request *req)
 
 static struct aio_tries *tries_of(const struct aio_request *req)
 {
-	unsigned int size = 0;
+	unsigned long pages = req->bytes >> 12;
+	unsigned int size = pages ? ULONG_BITS - (unsigned int)__builtin_clzl(pages) : 0;
 
-	for (size_t pages = req->bytes >> 12; pages && size < AIO_SIZES - 1; pages >>= 1)
-		size++;
-	return &req->client->tries[writes(req)][size];
+	return &req->client->tries[writes(req)][size < AIO_SIZES ? size : AIO_SIZES - 1];
 }
 
 static bool is_worth_a_try(struct aio_tries *tries)
@@ -179,7 +180,8 @@ static void let_wait(struct aio *aio, struct aio_request *req)
 static void queue_request(struct aio *aio, struct aio_request *req)
 {
 	if (req->bytes) {
-		if (req->may_wait || !is_worth_a_try(tries_of(req))) {
+		req->tries = tries_of(req);
+		if (req->may_wait || !is_worth_a_try(req->tries)) {
 			let_wait(aio, req);
 			return;
 		}
@@ -204,8 +206,10 @@ void aio_add(struct aio *aio, struct aio_request *req)
 	io_set_eventfd(&req->iocb, aio->event_fd);
 	req->iocb.data = req;
 	req->recalled = false;
-	STAILQ_INSERT_TAIL(&req->client->behind, req, link);
-	let_go(aio, req->client);
+	if (STAILQ_EMPTY(&req->client->behind) && slots_take(&aio->slots, &req->client->slots))
+		queue_request(aio, req);
+	else
+		STAILQ_INSERT_TAIL(&req->client->behind, req, link);
 }
 
 static bool withdraw(struct aio_requests *from, struct aio_request *req)
@@ -319,7 +323,7 @@ static void came_back(struct aio *aio, struct aio_request *req, long result)
 	atomic_load(&req->client->nr_passed_on);
 	req->client->nr_hushed -= req->may_wait && req->bytes;
 	if (tried)
-		note_try(tries_of(req), refused);
+		note_try(req->tries, refused);
 	if (!refused)
 		finish(aio, req, result);
 	else if (req->recalled)

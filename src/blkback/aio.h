@@ -41,6 +41,7 @@ struct aio_request {
 	void (*given_back)(struct aio_request *req);
 	/* the rest is private to aio.c */
 	STAILQ_ENTRY(aio_request) link;
+	struct aio_tries *tries; /* borrowed, of a transfer */
 	bool recalled;
 	int refused; /* -errno */
 };

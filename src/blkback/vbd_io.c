@@ -8,15 +8,28 @@
 /* What an operation consists of, in this order; has_step() says which it has. */
 enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
 
-/* WAITING says so itself when it is for something else: see wait_for(). */
+/* WAITING says so itself when it is for something else: see find_place() and pay(). */
 static const enum vbd_stage stages[VBD_NR_STATES] = {
 	[VBD_TURN] = VBD_STAGE_ORDER,     [VBD_WAITING] = VBD_STAGE_ORDER,
 	[VBD_CLAIMING] = VBD_STAGE_ORDER, [VBD_READY] = VBD_STAGE_ORDER,
 	[VBD_COPYING] = VBD_STAGE_COPY,   [VBD_FETCHED] = VBD_STAGE_COPY,
 	[VBD_GIVING] = VBD_STAGE_COPY,    [VBD_SUBMITTED] = VBD_STAGE_MEDIUM,
 	[VBD_HELD] = VBD_STAGE_HELD,      [VBD_FINISHED] = VBD_STAGE_ANSWER,
-	[VBD_IDLE] = VBD_STAGE_ANSWER,
 };
+
+static void enter_stage(struct vbd_io *io, enum vbd_stage stage)
+{
+	if (io->times.taken_ns)
+		vbd_times_enter(&io->times, stage, worker_now(io->queue->part.worker));
+}
+
+static void forget_times(struct vbd_io *io)
+{
+	if (!io->times.taken_ns)
+		return;
+	TAILQ_REMOVE(&io->queue->timed, io, timed_link);
+	io->times.taken_ns = 0;
+}
 
 /* The slot that was used last is used again first, still in the cache. */
 void vbd_io_move(struct vbd_io *io, enum vbd_state state)
@@ -26,13 +39,15 @@ void vbd_io_move(struct vbd_io *io, enum vbd_state state)
 	TAILQ_REMOVE(&from->ios, io, link);
 	from->nr--;
 	io->state = state;
-	if (io->times.stage != stages[state])
-		vbd_times_enter(&io->times, stages[state], worker_now(io->queue->part.worker));
-	if (state == VBD_IDLE)
-		TAILQ_INSERT_HEAD(&to->ios, io, link);
-	else
-		TAILQ_INSERT_TAIL(&to->ios, io, link);
 	to->nr++;
+	if (state == VBD_IDLE) {
+		TAILQ_INSERT_HEAD(&to->ios, io, link);
+		forget_times(io);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&to->ios, io, link);
+	if (io->times.stage != stages[state])
+		enter_stage(io, stages[state]);
 }
 
 void vbd_io_finish(struct vbd_io *io, enum blkif_status status)
@@ -426,11 +441,6 @@ void vbd_io_ready(struct vbd_io *io)
 
 /* --- forward --- */
 
-static void wait_for(struct vbd_io *io, enum vbd_stage stage)
-{
-	vbd_times_enter(&io->times, stage, worker_now(io->queue->part.worker));
-}
-
 /* In the guest's own pages, or in a buffer. */
 static bool find_place(struct vbd_io *io)
 {
@@ -442,7 +452,7 @@ static bool find_place(struct vbd_io *io)
 	if (io->buf)
 		return true;
 	stat_add(&io->queue->stats->buffer_waits, 1);
-	wait_for(io, VBD_STAGE_BUFFER);
+	enter_stage(io, VBD_STAGE_BUFFER);
 	return false;
 }
 
@@ -469,7 +479,7 @@ static bool pay(struct vbd_io *io)
 	if (io->paid)
 		return true;
 	stat_add(&q->stats->throttled, 1);
-	wait_for(io, VBD_STAGE_LIMIT);
+	enter_stage(io, VBD_STAGE_LIMIT);
 	loop_timer_set(q->part.worker->loop, &q->throttle, wait_ns, may_go, q);
 	return false;
 }

@@ -20,7 +20,10 @@ static void count(struct vbd_io *io)
 	struct vbd_queue *q = io->queue;
 
 	vbd_stats_take(q->stats, req);
-	vbd_times_begin(&io->times, worker_now(q->part.worker));
+	if (STATS_ON) {
+		vbd_times_begin(&io->times, worker_now(q->part.worker));
+		TAILQ_INSERT_TAIL(&q->timed, io, timed_link);
+	}
 	if (q->disk->xentop)
 		xentop_taken(q->disk->xentop, req);
 }
@@ -56,7 +59,6 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 	struct blk_request *req = &io->entry->req;
 	enum blkif_fault fault;
 
-	io->times.taken_ns = 0;
 	q->moved = true;
 	fault = blkif_parse(q->abi, slot, &q->limits, req);
 	journal_take(&q->journal, io->entry, q->ring.req_cons - 1);
@@ -315,28 +317,15 @@ static bool is_polled(struct vbd_queue *q)
 	return now < q->poll_until;
 }
 
-/* Each list is in the order in which its requests came into it. */
-static uint64_t oldest_of(const struct vbd_queue *q)
-{
-	uint64_t oldest = UINT64_MAX;
-
-	for (unsigned int state = VBD_IDLE + 1; state < VBD_NR_STATES; state++) {
-		const struct vbd_io *io = vbd_queue_first(q, (enum vbd_state)state);
-
-		if (io && io->times.taken_ns && io->times.taken_ns < oldest)
-			oldest = io->times.taken_ns;
-	}
-	return oldest == UINT64_MAX ? 0 : oldest;
-}
-
 /* What this pass leaves. */
 static void show(struct vbd_queue *q)
 {
+	const struct vbd_io *oldest = TAILQ_FIRST(&q->timed);
 	const struct vbd_io *submitted = vbd_queue_first(q, VBD_SUBMITTED);
 
 	stat_set(&q->stats->in_flight, vbd_queue_in_flight(q));
 	stat_set(&q->stats->submitted, q->in[VBD_SUBMITTED].nr);
-	stat_set(&q->stats->oldest, oldest_of(q));
+	stat_set(&q->stats->oldest, oldest ? oldest->times.taken_ns : 0);
 	stat_set(&q->stats->oldest_submitted, submitted ? submitted->times.since_ns : 0);
 	if (q->kept.max)
 		vbd_stats_kept(q->stats, &q->kept);

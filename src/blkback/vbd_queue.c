@@ -195,6 +195,7 @@ static int open_ring(struct ring_part *part)
 	q->aio = aio;
 	for (unsigned int state = 0; state < VBD_NR_STATES; state++)
 		TAILQ_INIT(&q->in[state].ios);
+	TAILQ_INIT(&q->timed);
 	q->tuning = disk->now.tuning;
 	q->limits = (struct blkif_limits){
 		.nr_sectors = disk->now.nr_sectors,

@@ -68,8 +68,9 @@ enum vbd_state {
 
 /* A request on its way from take to answer. */
 struct vbd_io {
-	struct image_request image; /* first */
-	TAILQ_ENTRY(vbd_io) link;   /* of its state's list */
+	struct image_request image;     /* first */
+	TAILQ_ENTRY(vbd_io) link;       /* of its state's list */
+	TAILQ_ENTRY(vbd_io) timed_link; /* while its times are taken */
 	enum vbd_state state;
 	struct vbd_queue *queue;            /* borrowed */
 	struct journal_entry *entry;        /* borrowed: the checked request */
@@ -127,6 +128,7 @@ struct vbd_queue {
 	struct vbd_io *ios;         /* owned; one per slot */
 	uint8_t *pages;             /* owned; two per slot, memory only once they are used */
 	struct vbd_io_list in[VBD_NR_STATES];
+	TAILQ_HEAD(, vbd_io) timed; /* those whose times are taken, the oldest first */
 	struct message_disk_tuning tuning;
 	uint32_t
 		unbound; /* requests that are neither throttled nor held, lest the guest cannot close */

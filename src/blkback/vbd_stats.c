@@ -41,9 +41,11 @@ void vbd_stats_answer(struct vbd_stats *stats, struct vbd_times *times, uint64_t
 	struct stat_times *const stages = &stats->time_order;
 
 	vbd_times_enter(times, VBD_STAGE_ANSWER, now_ns);
-	for (unsigned int i = 0; i < VBD_NR_STAGES; i++)
-		if (times->spent_ns[i])
-			stat_took(&stages[i], 0, times->spent_ns[i], 1);
+	for (unsigned int seen = times->seen; seen; seen &= seen - 1) {
+		int stage = __builtin_ctz(seen);
+
+		stat_took(&stages[stage], 0, times->spent_ns[stage], 1);
+	}
 	stat_took(&stats->time_total, times->taken_ns, now_ns, 1);
 }
 

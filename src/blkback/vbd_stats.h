@@ -81,19 +81,28 @@ struct vbd_times {
 	uint64_t taken_ns; /* 0: not counted */
 	uint64_t since_ns; /* it is at this stage */
 	enum vbd_stage stage;
-	uint64_t spent_ns[VBD_NR_STAGES]; /* before */
+	unsigned int seen; /* stages at which it was for any time before, a bit each: */
+	uint64_t spent_ns[VBD_NR_STAGES]; /* so long, else anything */
 };
 
 static inline void vbd_times_begin(struct vbd_times *times, uint64_t now_ns)
 {
-	*times = (struct vbd_times){ .taken_ns = now_ns, .since_ns = now_ns };
+	times->taken_ns = times->since_ns = now_ns;
+	times->stage = VBD_STAGE_ORDER;
+	times->seen = 0;
 }
 
 /* Whatever was before is over. A clock that goes back by a little counts as nothing. */
 static inline void vbd_times_enter(struct vbd_times *times, enum vbd_stage stage, uint64_t now_ns)
 {
-	if (now_ns > times->since_ns)
-		times->spent_ns[times->stage] += now_ns - times->since_ns;
+	unsigned int bit = 1u << times->stage;
+
+	if (now_ns > times->since_ns) {
+		uint64_t before_ns = times->seen & bit ? times->spent_ns[times->stage] : 0;
+
+		times->spent_ns[times->stage] = before_ns + now_ns - times->since_ns;
+		times->seen |= bit;
+	}
 	times->since_ns = now_ns;
 	times->stage = stage;
 }
