@@ -98,11 +98,11 @@ int slow_run(struct slow *slow, struct slow_request *req)
 
 	pthread_mutex_lock(&slow->lock);
 	err = slow->served ? 0 : start_thread(slow);
-	if (!err) {
+	if (!err)
 		STAILQ_INSERT_TAIL(&slow->todo, &req->task, link);
-		pthread_cond_signal(&slow->more);
-	}
 	pthread_mutex_unlock(&slow->lock);
+	if (!err)
+		pthread_cond_signal(&slow->more); /* now it finds the lock free */
 	return err;
 }
 
