@@ -30,7 +30,7 @@ EXTRA_DIST += \
 	bench/host-block \
 	bench/host-net \
 	bench/metrics-plot \
-	docs/metrics.svg \
+	docs/kills.svg docs/metrics.svg docs/processes.svg \
 	bench/scale-vifs \
 	bench/lib/callgrind-objects \
 	bench/lib/callgrind.c \
