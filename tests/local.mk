@@ -35,7 +35,8 @@ unit_tests = \
 	tests/unit/test-pass-clock \
 	tests/unit/test-stats \
 	tests/unit/test-options \
-	tests/unit/test-statefile
+	tests/unit/test-statefile \
+	tests/unit/test-worker
 if HAVE_SYSTEMD
 unit_tests += tests/unit/test-log-journal
 endif
@@ -142,6 +143,10 @@ tests_unit_test_parse_LDADD = $(UNIT_LIBS)
 tests_unit_test_pass_clock_SOURCES = tests/unit/test-pass-clock.c tests/unit/unit.h
 tests_unit_test_pass_clock_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pass_clock_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_worker_SOURCES = tests/unit/test-worker.c tests/unit/unit.h $(fake_xen)
+tests_unit_test_worker_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_worker_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_stats_SOURCES = tests/unit/test-stats.c tests/unit/unit.h
 tests_unit_test_stats_CFLAGS = $(UNIT_CFLAGS)

@@ -310,11 +310,12 @@ static bool is_polled(struct vbd_queue *q)
 
 	if (q->tuning.poll_ns == 0)
 		return false;
-	now = loop_now_ns();
+	now = worker_now(q->part.worker);
 	if (q->moved)
 		q->poll_until = now + q->tuning.poll_ns;
 	q->moved = false;
-	return now < q->poll_until;
+	q->part.queue.looks = now < q->poll_until;
+	return q->part.queue.looks;
 }
 
 /* What this pass leaves. */

@@ -12,7 +12,8 @@
 #include "guest/worker.h"
 
 #define PORTS_PER_READ 128
-#define REST_S         5u /* without a pass */
+#define REST_S         5u     /* without a pass */
+#define LOOK_NS        50000u /* so long all else waits for queues that only look */
 
 void queue_mark(struct queue *queue)
 {
@@ -277,14 +278,10 @@ static void begin_pass(struct worker *worker)
 	grant_batch_reset(&worker->copies);
 }
 
-static bool pass(void *user)
+static void serve(struct worker *worker)
 {
-	struct worker *worker = user;
 	TAILQ_HEAD(, queue) batch = TAILQ_HEAD_INITIALIZER(batch);
 	struct queue *queue, *next;
-
-	if (TAILQ_EMPTY(&worker->dirty))
-		goto unmask;
 
 	begin_pass(worker);
 	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
@@ -307,10 +304,34 @@ static bool pass(void *user)
 		next = TAILQ_NEXT(queue, dirty_link);
 		TAILQ_REMOVE(&batch, queue, dirty_link);
 		unmark(queue);
+		queue->looks = false;
 		if (queue->ops->answer(queue))
 			queue_mark(queue);
 	}
-unmask:
+	worker->now_ns = 0;
+}
+
+static bool all_look(const struct worker *worker)
+{
+	const struct queue *queue;
+
+	TAILQ_FOREACH(queue, &worker->dirty, dirty_link)
+		if (!queue->looks)
+			return false;
+	return !TAILQ_EMPTY(&worker->dirty);
+}
+
+/* Those that only look do so in memory: the kernel is not asked each time whether there is something else. */
+static bool pass(void *user)
+{
+	struct worker *worker = user;
+	uint64_t since_ns;
+
+	if (!TAILQ_EMPTY(&worker->dirty))
+		serve(worker);
+	since_ns = all_look(worker) ? worker_now(worker) : 0;
+	while (all_look(worker) && worker_now(worker) - since_ns < LOOK_NS)
+		serve(worker);
 	if (worker->nr_fired)
 		unmask_ports(worker);
 	worker->now_ns = 0;

@@ -67,6 +67,7 @@ struct queue {
 	LIST_ENTRY(queue) link;
 	bool dirty;
 	bool hungry; /* set by it: it found no room left in this pass, and so has its turn first in the next */
+	bool looks; /* set by its answer(): it asks for the next pass only to look whether there is more */
 	const atomic_bool *domain_halted; /* borrowed, the control thread's; NULL: never */
 	bool halted;                      /* as of the last look at it, or for good */
 	struct loop_task halt_task;
