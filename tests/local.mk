@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test-medium-id \
 	tests/unit/test-nbd-fence \
 	tests/unit/test-log \
+	tests/unit/test-pcap-filter \
 	tests/unit/test-nbd-keep \
 	tests/unit/test-nbd-name \
 	tests/unit/test-opener \
@@ -111,6 +112,11 @@ tests_unit_test_log_LDADD = $(UNIT_LIBS)
 tests_unit_test_log_journal_SOURCES = tests/unit/test-log-journal.c tests/unit/unit.h
 tests_unit_test_log_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_journal_LDADD = $(UNIT_LIBS)
+
+# Its getaddrinfo() takes the place of the C library's.
+tests_unit_test_pcap_filter_SOURCES = tests/unit/test-pcap-filter.c tests/unit/unit.h
+tests_unit_test_pcap_filter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pcap_filter_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_nbd_keep_SOURCES = tests/unit/test-nbd-keep.c tests/unit/unit.h
 tests_unit_test_nbd_keep_CFLAGS = $(UNIT_CFLAGS)

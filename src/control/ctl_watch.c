@@ -146,7 +146,9 @@ static void end_capture(void *user)
 	struct capturing *c = user;
 
 	if (captured_device(c))
-		c->ops->capture(c->dev, &(struct device_capture){ .owner = c, .fd = -1 });
+	const char *why;
+
+		c->ops->capture(c->dev, &(struct device_capture){ .owner = c, .fd = -1 }, &why);
 	free(c);
 }
 
@@ -163,20 +165,6 @@ static bool may_be_captured_into(int fd)
 	       (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
 }
 
-static struct json_object *capture_problem(const struct ctl_asked *asked, int err)
-{
-	if (err == -EINVAL)
-		return ctl_error("bad-value",
-				 "the filter is not understood: it takes an expression "
-				 "of pcap-filter(7)");
-	if (err == -E2BIG)
-		return ctl_error("bad-value", "the filter is too long: make it shorter");
-	if (err == -EOPNOTSUPP)
-		return ctl_error("unsupported", "this pvbackd was built without libpcap, so there "
-						"are no filters");
-	return ctl_error("failed", "no capture of %s: %s", asked->device, strerror(-err));
-}
-
 /* Takes the descriptor. */
 static struct json_object *begin_capture(struct ctl_asked *asked, int fd)
 {
@@ -189,12 +177,15 @@ static struct json_object *begin_capture(struct ctl_asked *asked, int fd)
 		.snaplen = asked->given & CTL_SNAPLEN ? asked->snaplen : MAX_SNAPLEN,
 		.max_bytes = lseek(fd, 0, SEEK_CUR) < 0 ? UINT64_MAX : size_mib << 20
 	};
-	int err = c ? asked->dev->ops->capture(asked->dev, &what) : -ENOMEM;
+	const char *why = NULL;
+	int err = c ? asked->dev->ops->capture(asked->dev, &what, &why) : -ENOMEM;
 
 	if (err) {
 		close(fd);
 		free(c);
-		return capture_problem(asked, err);
+		if (why)
+			return ctl_error("bad-value", "the filter %s", why);
+		return ctl_error("failed", "no capture of %s: %s", asked->device, strerror(-err));
 	}
 	*c = (struct capturing){ .daemon = asked->daemon,
 				 .ops = asked->dev->ops,

@@ -116,10 +116,10 @@ struct device_ops {
 	bool holds; /* what the medium fails may wait for an admin's `retry` */
 	/*
 	 * Put what it moves into a file, from now on, in place of any other capture; or end that, when it is still that of
-	 * `what->owner`. 0 with what->fd its own; or -errno: -EINVAL for a filter that means nothing, -E2BIG for one that is
-	 * too long, -EOPNOTSUPP for any where there is no libpcap. NULL: there is nothing to be captured of it.
+	 * `what->owner`. 0 with what->fd its own; or -errno, and where the filter is why, *ret_why says what is wrong with it.
+	 * NULL: there is nothing to be captured of it.
 	 */
-	int (*capture)(struct device *dev, const struct device_capture *what);
+	int (*capture)(struct device *dev, const struct device_capture *what, const char **ret_why);
 	/*
 	 * Whether the one that this owner has begun is the last, and has not been told to end. It goes on, or ret->err says why
 	 * it has ended by itself. With capture().

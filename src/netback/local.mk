@@ -28,6 +28,7 @@ libpvb_a_SOURCES += \
 	src/netback/vif_options.c src/netback/vif_options.h \
 	src/netback/vif_file.c src/netback/vif_file.h \
 	src/netback/vif_kept.c src/netback/vif_kept.h \
+	src/netback/pcap_filter.c src/netback/pcap_filter.h \
 	src/netback/vif_pcap.c src/netback/vif_pcap.h \
 	src/netback/vif_pool.c src/netback/vif_pool.h \
 	src/netback/vif_quirks.c src/netback/vif_quirks.h \

@@ -716,7 +716,7 @@ static void vif_done(struct device *dev, bool removed)
 	}
 }
 
-static int vif_capture(struct device *dev, const struct device_capture *what)
+static int vif_capture(struct device *dev, const struct device_capture *what, const char **ret_why)
 {
 	struct vif *vif = vif_of(dev);
 	char name[IFNAMSIZ] = "";
@@ -724,7 +724,7 @@ static int vif_capture(struct device *dev, const struct device_capture *what)
 
 	if (vif->tap.open)
 		tap_name(&vif->tap, name);
-	err = vif_pcap_direct(&vif->pcap, what, name);
+	err = vif_pcap_direct(&vif->pcap, what, name, ret_why);
 	if (err)
 		return err;
 	if (what->fd < 0)

@@ -8,6 +8,7 @@
 #include "netback/filter.h"
 #include "netback/quirks.h"
 #include "netback/vif_options.h"
+#include "netback/pcap_filter.h"
 #include "netback/vif_pcap.h"
 
 #define MAX_MS 86400000u /* a day */
@@ -131,7 +132,7 @@ static int parse_pcap_filter(const struct key *key, const char *text, void *ret)
 	struct message_capture capture = { .snaplen = 1 };
 
 	(void)key, (void)ret;
-	return vif_pcap_compile(text, &capture);
+	return pcap_filter_compile(text, &capture);
 }
 
 const struct key vif_own_keys[] = {
@@ -148,7 +149,7 @@ const struct key vif_own_keys[] = {
 	{ .name = "pcap-filter",
 	  .when = KEY_AT_ONCE,
 	  .parse = parse_pcap_filter,
-	  .allowed = "an expression of pcap-filter(7)" },
+	  .allowed = "an expression of pcap-filter(7) without names" },
 	{ .name = "quirks",
 	  .when = KEY_AT_CONNECT,
 	  .parse = parse_quirks,

@@ -9,13 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef HAVE_PCAP
-#include <pcap/pcap.h>
-#endif
-
 #include "control/guests.h"
 #include "core/parse.h"
 #include "netback/capture.h"
+#include "netback/pcap_filter.h"
 #include "netback/vif_pcap.h"
 
 #define PATH_SIZE        (PATH_MAX + 64u) /* of a directory, and the name in it */
@@ -50,44 +47,6 @@ int vif_pcap_parse(const char *text, struct message_capture *ret)
 	ret->max_bytes = (uint64_t)mib << 20;
 	return 0;
 }
-
-#ifdef HAVE_PCAP
-static int take_program(const struct bpf_program *program, struct message_capture *ret)
-{
-	if (program->bf_len > MESSAGE_INSNS)
-		return -E2BIG;
-	ret->nr_insns = program->bf_len;
-	memcpy(ret->insns, program->bf_insns, program->bf_len * sizeof(ret->insns[0]));
-	return 0;
-}
-
-int vif_pcap_compile(const char *text, struct message_capture *ret)
-{
-	struct bpf_program program;
-	pcap_t *none;
-	int err;
-
-	ret->nr_insns = 0;
-	if (!*text)
-		return 0;
-	none = pcap_open_dead(DLT_EN10MB, (int)ret->snaplen);
-	if (!none)
-		return -ENOMEM;
-	err = pcap_compile(none, &program, text, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
-	pcap_close(none);
-	if (err)
-		return err;
-	err = take_program(&program, ret);
-	pcap_freecode(&program);
-	return err;
-}
-#else
-int vif_pcap_compile(const char *text, struct message_capture *ret)
-{
-	ret->nr_insns = 0;
-	return *text ? -EOPNOTSUPP : 0;
-}
-#endif
 
 /* "" when there is none. */
 static int read_key(struct device *dev, const char *key, char *buf, size_t size)
@@ -133,17 +92,10 @@ static void begin(struct vif_pcap *pcap, struct message *what, int fd)
 
 static void complain(struct device *dev, int err, const char *path)
 {
-	if (err == -EINVAL)
-		device_log(dev, LOG_LEVEL_WARNING,
-			   "`pcap-filter` is not understood (pcap-filter(7)): no capture");
-	else if (err == -E2BIG)
-		device_log(dev, LOG_LEVEL_WARNING,
-			   "`pcap-filter` is too long: no capture; make it shorter");
-	else if (err == -EOPNOTSUPP)
-		device_log(
-			dev, LOG_LEVEL_WARNING,
-			"this pvbackd was built without libpcap, so there are no filters: remove "
-			"`pcap-filter`");
+	const char *problem = pcap_filter_problem(err);
+
+	if (problem)
+		device_log(dev, LOG_LEVEL_WARNING, "no capture: `pcap-filter` %s", problem);
 	else
 		device_log(dev, LOG_LEVEL_WARNING, "no capture in %s: %s", path, strerror(-err));
 }
@@ -170,7 +122,7 @@ int vif_pcap_open(const char *path)
 static int start(struct vif_pcap *pcap, struct device *dev, struct message *wanted,
 		 const char *filter, const char *path)
 {
-	int fd, err = vif_pcap_compile(filter, &wanted->capture);
+	int fd, err = pcap_filter_compile(filter, &wanted->capture);
 	struct message *what;
 
 	if (err)
@@ -240,7 +192,8 @@ static int end_direct(struct vif_pcap *pcap, const void *owner)
 	return 0;
 }
 
-int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname)
+int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname,
+		    const char **ret_why)
 {
 	struct message *wanted;
 	int err;
@@ -256,8 +209,9 @@ int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, co
 	wanted->capture.max_bytes = what->max_bytes;
 	snprintf(wanted->capture.ifname, sizeof(wanted->capture.ifname), "%s", ifname);
 	snprintf(wanted->capture.name, sizeof(wanted->capture.name), "an admin's file or pipe");
-	err = vif_pcap_compile(what->filter, &wanted->capture);
+	err = pcap_filter_compile(what->filter, &wanted->capture);
 	if (err) {
+		*ret_why = pcap_filter_problem(err);
 		free(wanted);
 		return err;
 	}

@@ -26,7 +26,8 @@ struct vif_pcap {
  */
 bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname, const char *dir);
 /* As capture() of struct device_ops: 0 with news for vif_pcap_send(), or -errno. When it ends the keys hold again. */
-int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname);
+int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname,
+		    const char **ret_why);
 /* As captures() of struct device_ops. */
 bool vif_pcap_captures(const struct vif_pcap *pcap, const void *owner,
 		       struct message_captured *ret);
@@ -41,11 +42,6 @@ void vif_pcap_done(struct vif_pcap *pcap);
 
 /* Parse "on", or a list of snaplen=BYTES and size=MIB; false with off, 0 or nothing. 0 or -EINVAL. */
 int vif_pcap_parse(const char *text, struct message_capture *ret);
-/*
- * A filter as tcpdump takes it; "" for all. 0; -EINVAL when libpcap does not understand it, -E2BIG when it is too long,
- * -EOPNOTSUPP for any filter when libpcap is not there.
- */
-int vif_pcap_compile(const char *text, struct message_capture *ret);
 /* The file, empty; the one before it is kept as `path`.old. A descriptor for the caller to own, or -errno. */
 int vif_pcap_open(const char *path);
 

@@ -67,9 +67,9 @@ static void toy_describe(const struct device *dev, struct json_object *ret,
 	json_add_text(ret, "target", dev->name);
 }
 
-static int toy_capture(struct device *dev, const struct device_capture *what)
+static int toy_capture(struct device *dev, const struct device_capture *what, const char **ret_why)
 {
-	(void)dev;
+	(void)dev, (void)ret_why;
 	HOLDS(what->owner && (what->fd < 0 || (what->snaplen >= 1 && what->snaplen <= 65536)));
 	if (what->fd >= 0)
 		close(what->fd);

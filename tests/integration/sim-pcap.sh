@@ -84,7 +84,7 @@ dropped_frames_say_why() {
 a_filter_chooses() {
 	guest_with_nic be.pcap=snaplen=80 "be.pcap-filter=ip6 and udp"
 	blind 100 --kinds=udp4,udp6
-	if grep -q "vif $dom/0: this pvbackd was built without libpcap" "$log"; then
+	if grep -q "vif $dom/0: no capture: .* was built without libpcap" "$log"; then
 		destroy
 		return
 	fi
@@ -100,7 +100,7 @@ a_bad_filter_is_said_and_stops_nothing() {
 	guest_with_nic be.pcap=on "be.pcap-filter=no such thing"
 	simnet --frames=100 "$dom" 0
 	end_guest
-	grep -qE "vif $dom/0: (.pcap-filter. is not understood|this pvbackd was built without)" "$log" ||
+	grep -qE "vif $dom/0: no capture: .pcap-filter. (has a name in it|cannot be)" "$log" ||
 		fail "the log does not say so"
 }
 
@@ -240,7 +240,8 @@ an_admins_file() {
 	refused_with usage "$_request}" 3>/dev/null
 	refused_with usage "$_request,\"snaplen\":0}" 3>"$file"
 	refused_with usage "$_request,\"snaplen\":70000}" 3>"$file"
-	refused_with bad-value "$_request,\"filter\":\"no such thing\"}" 3>"$file"
+	refused_with bad-value "$_request,\"filter\":\"tcp tcp\"}" 3>"$file"
+	refused_with bad-value "$_request,\"filter\":\"host www.example.org\"}" 3>"$file"
 	destroy
 }
 

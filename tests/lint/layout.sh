@@ -64,7 +64,7 @@ files() { # FOLDER NAME...: both files of each, as far as there are two
 # shellcheck disable=SC2086
 nic_data=$(files src/netback nic vif_queue vif_tx vif_rx vif_emit vif_ctrl vif_shared vif_capture vif_pool vif_stats vif_kept \
 	vif_undo merge offload segment checksum hash mcast filter frame capture pcapng tap_batch)
-nic_control=$(files src/netback vif vif_front vif_file vif_options vif_pcap vif_quirks vif_state vif_steer vif_tune quirks \
+nic_control=$(files src/netback vif vif_front vif_file vif_options vif_pcap pcap_filter vif_quirks vif_state vif_steer vif_tune quirks \
 	steer tap tap_keeper tap_mark tap_share budget filter_conf)
 # shellcheck disable=SC2086
 forbid "who serves a NIC's rings knows nothing of control/" 'control/' $nic_data

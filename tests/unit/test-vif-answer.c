@@ -448,19 +448,14 @@ bool vif_pcap_ended(struct vif_pcap *pcap, const struct message_captured *how)
 	return how->err < 0;
 }
 
-int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname)
+int vif_pcap_direct(struct vif_pcap *pcap, const struct device_capture *what, const char *ifname,
+		    const char **ret_why)
 {
-	(void)pcap, (void)what, (void)ifname;
+	(void)pcap, (void)what, (void)ifname, (void)ret_why;
 	return 0;
 }
 
 int vif_pcap_parse(const char *text, struct message_capture *ret)
-{
-	(void)text, (void)ret;
-	return 0;
-}
-
-int vif_pcap_compile(const char *text, struct message_capture *ret)
 {
 	(void)text, (void)ret;
 	return 0;
