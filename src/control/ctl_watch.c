@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,9 +146,9 @@ static void end_capture(void *user)
 {
 	struct capturing *c = user;
 
-	if (captured_device(c))
 	const char *why;
 
+	if (captured_device(c))
 		c->ops->capture(c->dev, &(struct device_capture){ .owner = c, .fd = -1 }, &why);
 	free(c);
 }
@@ -222,32 +223,101 @@ static struct json_object *run_capture(struct ctl_asked *asked)
 
 /* --- traces --- */
 
-static struct json_object *run_trace(struct ctl_asked *asked)
-{
-	struct trace_filter filter = { 0 };
-	struct json_object *result;
-	int fd = ctl_take_fd(asked->client);
+/* One that a client reads. There is one at a time: whoever sets the traces anew ends it. */
+struct tracing {
+	const struct ctl_daemon *daemon;
+};
 
-	close_if_open(fd);
-	if (fd >= 0)
-		return ctl_error("unsupported", "the lines of a trace are in the daemon's log");
-	if (asked->on && trace_parse(asked->filter, &filter))
+/* `fd` as of log_trace_to(). */
+static void set_traces(const struct ctl_daemon *daemon, const struct trace_filter *filter, int fd,
+		       const struct tracing *owner)
+{
+	trace_set(filter, owner);
+	log_trace_to(fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	guests_trace_to(daemon->env->guests, fd);
+	registry_retune(daemon->registry);
+}
+
+static struct json_object *look_at_tracing(void *user)
+{
+	if (trace_is_of(user))
+		return NULL;
+	return ctl_error("failed", "the traces were set anew: by another admin, or as the "
+				   "configuration has them");
+}
+
+/* What the daemon was started with goes on; what is on its way to the client is not for the log. */
+static void end_tracing(void *user)
+{
+	struct tracing *tracing = user;
+	const struct trace_filter *own = &tracing->daemon->options->trace;
+
+	if (trace_is_of(tracing))
+		set_traces(tracing->daemon, own,
+			   own->categories ? LOG_TRACE_STDERR : LOG_TRACE_NOWHERE, NULL);
+	free(tracing);
+}
+
+/* Nobody who writes there ever waits, whatever it is, and it cannot be read by who has it. */
+static bool may_be_traced_into(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* Takes the descriptor. */
+static struct json_object *trace_live(struct ctl_asked *asked, const struct trace_filter *filter,
+				      int fd)
+{
+	struct tracing *tracing = calloc(1, sizeof(*tracing));
+
+	if (!tracing || !may_be_traced_into(fd)) {
+		free(tracing);
+		close(fd);
+		return ctl_error("usage", "traces go into a Unix socket of the type SEQPACKET");
+	}
+	tracing->daemon = asked->daemon;
+	ctl_hold(asked->client, &(struct ctl_hold){ look_at_tracing, end_tracing, tracing });
+	set_traces(asked->daemon, filter, fd, tracing);
+	return ctl_result(ctl_new_result());
+}
+
+/* What is to be traced. NULL, or an error. */
+static struct json_object *read_filter(const struct ctl_asked *asked, struct trace_filter *ret)
+{
+	if (trace_parse(asked->filter, ret))
 		return ctl_error("bad-value",
 				 "`%.64s` is no filter of traces: it takes a list of ring, "
 				 "net, blk, bus, grant",
 				 asked->filter);
-	if (asked->dev && filter.one_domain)
+	if (asked->dev && ret->one_domain)
 		return ctl_error("usage", "a device is named in one way");
-	if (asked->dev) { /* of one that is off nothing is traced, whichever it is */
-		filter.one_domain = filter.one_device = true;
-		filter.domid = asked->dev->domid;
-		filter.devid = asked->dev->devid;
+	if (asked->dev) {
+		ret->one_domain = ret->one_device = true;
+		ret->domid = asked->dev->domid;
+		ret->devid = asked->dev->devid;
 	}
-	trace_set(&filter);
-	registry_retune(asked->daemon->registry);
+	return NULL;
+}
+
+static struct json_object *run_trace(struct ctl_asked *asked)
+{
+	struct trace_filter filter = { 0 };
+	int fd = ctl_take_fd(asked->client);
+	struct json_object *error = asked->on ? read_filter(asked, &filter) : NULL;
+
+	if (error || !asked->on || fd < 0)
+		close_if_open(fd);
+	if (error)
+		return error;
 	log_info("an admin turns traces %s", asked->on ? "on" : "off");
-	result = ctl_new_result();
-	return ctl_result(result);
+	if (asked->on && fd >= 0)
+		return trace_live(asked, &filter, fd);
+	set_traces(asked->daemon, &filter, asked->on ? LOG_TRACE_STDERR : LOG_TRACE_NOWHERE, NULL);
+	return ctl_result(ctl_new_result());
 }
 
 const struct ctl_command ctl_watch_commands[] = {

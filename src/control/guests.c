@@ -86,6 +86,7 @@ struct guests {
 	struct loop_timer greet_timer;
 	struct loop_tick tick;
 	unsigned int nr_ticks;
+	int trace_fd;                /* owned; where traces go: log_trace_to() */
 	LIST_HEAD(, device) waiting; /* until the last that served their guest is gone */
 	uint32_t turn;               /* counts the outdated that were told to end, */
 	unsigned int nr_returning;   /* and so many devices of the last are not served again yet */
@@ -169,6 +170,15 @@ static void send_log_level(struct guest_link *g)
 	link_send(g->socket,
 		  &(struct message){ .type = MESSAGE_LOG_LEVEL, .log_level.level = level }, NULL,
 		  0);
+}
+
+static void send_trace_fd(struct guest_link *g)
+{
+	const int *fd = &g->guests->trace_fd;
+	const bool log = *fd == LOG_TRACE_STDERR;
+
+	link_send(g->socket, &(struct message){ .type = MESSAGE_TRACE, .trace.log = log }, fd,
+		  *fd >= 0);
 }
 
 /* --- devices that wait --- */
@@ -503,6 +513,8 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 	}
 	g->nr_expected = hello->nr_devices;
 	send_log_level(g); /* an earlier control may have had another */
+	if (!is_thread(g))
+		send_trace_fd(g);
 }
 
 static void answer(struct guest_link *g, const struct message *message, int *fds,
@@ -1050,6 +1062,18 @@ void guests_set_log_level(struct guests *guests, enum log_level level)
 	for_each_link(guests, g) if (is_spoken_to(g)) send_log_level(g);
 }
 
+/* A thread is part of us. */
+void guests_trace_to(struct guests *guests, int fd)
+{
+	struct guest_link *g;
+
+	if (guests->trace_fd >= 0)
+		close(guests->trace_fd);
+	guests->trace_fd = fd;
+	for_each_link(guests, g) if (is_spoken_to(g) && g->greeted && !is_thread(g))
+		send_trace_fd(g);
+}
+
 void guests_end(struct guests *guests)
 {
 	struct guest_link *g;
@@ -1067,6 +1091,7 @@ int guests_new(const struct guests_setup *setup, struct guests **ret)
 	if (!guests)
 		return -ENOMEM;
 	guests->setup = *setup;
+	guests->trace_fd = LOG_TRACE_STDERR;
 	for (unsigned int i = 0; i < BUCKETS; i++)
 		LIST_INIT(&guests->links[i]);
 	LIST_INIT(&guests->mourned);
@@ -1095,6 +1120,8 @@ struct guests *guests_free(struct guests *guests)
 	for (unsigned int i = 0; i < BUCKETS; i++)
 		while ((g = LIST_FIRST(&guests->links[i])))
 			close_link(g, false);
+	if (guests->trace_fd >= 0)
+		close(guests->trace_fd);
 	free(guests);
 	return NULL;
 }

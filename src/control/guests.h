@@ -73,6 +73,8 @@ bool guests_live(const struct guests *guests);
 void guests_dump(struct guests *guests);
 /* Lines of theirs above this level are dropped from now on. */
 void guests_set_log_level(struct guests *guests, enum log_level level);
+/* Have all processes, also those to come, put their traces there (log_trace_to()). Takes the descriptor. */
+void guests_trace_to(struct guests *guests, int fd);
 /* Have all processes let go of their rings and end, as soon as their media let them; the guests wait. */
 void guests_end(struct guests *guests);
 

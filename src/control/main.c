@@ -126,7 +126,8 @@ static void stop_serving(struct daemon *daemon, bool all)
 static void apply_options(const struct options *options)
 {
 	log_set_level(options->log_level);
-	trace_set(&options->trace);
+	trace_set(&options->trace, NULL);
+	log_trace_to(LOG_TRACE_STDERR);
 }
 
 static int reload(void *user, struct config_faults *ret_faults)
@@ -142,6 +143,8 @@ static int reload(void *user, struct config_faults *ret_faults)
 	apply_options(&daemon->options);
 	if (daemon->guests)
 		guests_set_log_level(daemon->guests, daemon->options.log_level);
+	if (daemon->guests)
+		guests_trace_to(daemon->guests, LOG_TRACE_STDERR);
 	if (daemon->registry)
 		registry_retune(daemon->registry);
 	log_info("the configuration has been read again");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,13 @@ struct line {
 static _Atomic enum log_level log_level = LOG_LEVEL_INFO;
 static log_sink_fn sink; /* NULL: standard error */
 static log_sink_fn listener;
+
+/* Where traces go. The lock is never held while anybody waits. */
+static struct {
+	pthread_mutex_t lock;
+	int fd; /* owned; or as of log_trace_to() */
+	unsigned long lost;
+} traces = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = LOG_TRACE_STDERR };
 
 /* Between those who have something to say and the thread that writes it. */
 static struct {
@@ -99,8 +107,51 @@ static void write_stderr(const struct line *line)
 	free(text);
 }
 
+static bool send_trace(const char *text, size_t len)
+{
+	return send(traces.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+/* Whether nothing is to be said of lines that were lost any more. */
+static bool tell_lost_traces(void)
+{
+	char text[64];
+	int len = snprintf(text, sizeof(text), "trace lost=%lu", traces.lost);
+
+	if (traces.lost && send_trace(text, (size_t)len))
+		traces.lost = 0;
+	return !traces.lost;
+}
+
+/* False when it is for stderr. */
+static bool pass_trace(const struct line *line)
+{
+	bool passes;
+
+	pthread_mutex_lock(&traces.lock);
+	passes = traces.fd != LOG_TRACE_STDERR;
+	if (traces.fd >= 0 && !(tell_lost_traces() && send_trace(line->text, line->len)))
+		traces.lost++;
+	pthread_mutex_unlock(&traces.lock);
+	return passes;
+}
+
+void log_trace_to(int fd)
+{
+	pthread_mutex_lock(&traces.lock);
+	if (traces.fd >= 0) {
+		tell_lost_traces();
+		close(traces.fd);
+	}
+	traces.fd = fd;
+	traces.lost = 0;
+	pthread_mutex_unlock(&traces.lock);
+}
+
 static void write_line(const struct line *line)
 {
+	if (line->raw && pass_trace(line))
+		return;
 	if (line->raw || !sink)
 		write_stderr(line);
 	else

@@ -62,6 +62,12 @@ void log_vnotice(enum log_level level, const char *who, const char *notice, cons
 		 va_list ap) __attribute__((format(printf, 4, 0)));
 /* "WHO ..." on stderr, as it is: trace.h. */
 void log_vtrace(const char *who, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+/*
+ * Such lines go into a connected socket from now on, a datagram each, in place of stderr. Takes the descriptor. Lines that
+ * it has no room for are lost, and the next one that it takes says how many. Any thread.
+ */
+enum { LOG_TRACE_STDERR = -1, LOG_TRACE_NOWHERE = -2 };
+void log_trace_to(int fd);
 
 /*
  * True when the next line under this limit may be written; counts it. `who` is named when lines were

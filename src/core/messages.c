@@ -34,6 +34,7 @@ static const struct shape shapes[MESSAGE_NR_TYPES] = {
 	[MESSAGE_NBD_CONNECTED] = { "nbd-connected", BODY(connected), 1, A_DISK, true, false },
 	[MESSAGE_DUMP] = { "dump", 0, 0, NOBODY, true, false },
 	[MESSAGE_LOG_LEVEL] = { "log-level", BODY(log_level), 0, NOBODY, true, false },
+	[MESSAGE_TRACE] = { "trace", BODY(trace), 1, NOBODY, true, false },
 	[MESSAGE_PING] = { "ping", 0, 0, NOBODY, true, false },
 	[MESSAGE_END] = { "end", 0, 0, NOBODY, true, false },
 	[MESSAGE_DEVICE] = { "device", BODY(served), 1, ANY, false, true },

@@ -46,6 +46,7 @@ enum message_type {
 	MESSAGE_NBD_CONNECTED, /* the answer to NBD_CONNECT */
 	MESSAGE_DUMP,          /* figures of all queues into the log */
 	MESSAGE_LOG_LEVEL,     /* from now on */
+	MESSAGE_TRACE,         /* likewise, where traces go */
 	MESSAGE_PING,          /* PONG follows when all loops have turned */
 	/* to control */
 	MESSAGE_DEVICE, /* to a new control: one that is served, with how it was started (the START follows) */
@@ -230,6 +231,11 @@ struct message_flag {
 	message_bool on;
 };
 
+/* One descriptor, of the socket that they go into; without one into the log, or nowhere. */
+struct message_trace {
+	message_bool log;
+};
+
 /* Which question it is, and which is answered: control's time when it asked. */
 struct message_flow {
 	uint64_t asked_ns;
@@ -307,6 +313,7 @@ struct message {
 		struct message_hash hash;
 		struct message_connected connected;
 		struct message_log_level log_level;
+		struct message_trace trace;
 	};
 };
 

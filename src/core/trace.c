@@ -10,6 +10,7 @@
 #include "core/trace.h"
 
 static struct trace_filter filter;
+static const void *filter_owner;
 
 static const struct {
 	const char *name;
@@ -79,9 +80,15 @@ int trace_parse(const char *text, struct trace_filter *ret)
 	return 0;
 }
 
-void trace_set(const struct trace_filter *wanted)
+void trace_set(const struct trace_filter *wanted, const void *owner)
 {
 	filter = *wanted;
+	filter_owner = owner;
+}
+
+bool trace_is_of(const void *owner)
+{
+	return filter_owner == owner;
 }
 
 unsigned int trace_mask(uint32_t domid, uint32_t devid)

@@ -36,8 +36,12 @@ struct trace_filter {
  */
 int trace_parse(const char *text, struct trace_filter *ret);
 
-/* What trace_mask() goes by from now on. Control thread, as trace_mask() itself. */
-void trace_set(const struct trace_filter *filter);
+/*
+ * What trace_mask() goes by from now on, and who has chosen that: NULL for the configuration. Control thread, as
+ * trace_mask() itself.
+ */
+void trace_set(const struct trace_filter *filter, const void *owner);
+bool trace_is_of(const void *owner);
 
 /* The categories that are on for this device: 0 when tracing is off. */
 unsigned int trace_mask(uint32_t domid, uint32_t devid);

@@ -38,6 +38,7 @@ enum cli_option {
 	CLI_SECONDS = 1 << 10,
 	CLI_SIZE = 1 << 11,
 	CLI_OFF = 1 << 12,
+	CLI_LOG = 1 << 13,
 };
 
 struct cli {

@@ -18,12 +18,13 @@ const struct cli_option_row cli_options[] = {
 	{ CLI_SNAPLEN, "snaplen", "BYTES", "no more than so much of each frame" },
 	{ CLI_SIZE, "size", "MIB", "no more than so much in the file (without it: 1024)" },
 	{ CLI_SECONDS, "seconds", "N", "end after so long" },
+	{ CLI_LOG, "log", NULL, "into the daemon's log" },
 	{ CLI_OFF, "off", NULL, "no traces any more" },
 	{ 0 },
 };
 
 #define CAPTURE_OPTIONS (CLI_FILTER | CLI_SNAPLEN | CLI_SIZE | CLI_SECONDS)
-#define TRACE_OPTIONS   (CLI_FILTER | CLI_SECONDS | CLI_OFF)
+#define TRACE_OPTIONS   (CLI_FILTER | CLI_SECONDS | CLI_LOG | CLI_OFF)
 
 const struct cli_command cli_commands[] = {
 	{ "list", "", CLI_NAMES, "which disks and network cards there are", "list", cli_list },

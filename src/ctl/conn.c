@@ -40,7 +40,7 @@ void conn_close(struct conn *conn)
 	conn->fd = -1;
 }
 
-static int64_t now_ms(void)
+int64_t conn_now_ms(void)
 {
 	struct timespec now;
 
@@ -63,7 +63,7 @@ static int send_request(const struct conn *conn, struct json_object *request, in
 static int wait_for(const struct conn *conn, int64_t until_ms)
 {
 	struct pollfd pfd = { .fd = conn->fd, .events = POLLIN };
-	int64_t left = until_ms - now_ms();
+	int64_t left = until_ms - conn_now_ms();
 	int nr;
 
 	if (left <= 0)
@@ -133,7 +133,7 @@ int conn_hear(struct conn *conn, unsigned int seconds, struct json_object **ret)
 {
 	struct line line = { 0 };
 	struct json_object *answer;
-	int err = read_line(conn, &line, now_ms() + (int64_t)seconds * 1000);
+	int err = read_line(conn, &line, conn_now_ms() + (int64_t)seconds * 1000);
 
 	answer = err ? NULL : json_tokener_parse(line.text);
 	free(line.text);

@@ -4,12 +4,16 @@
 #define PVB_CTL_CONN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
 struct conn {
 	int fd; /* owned; -1: not connected */
 };
+
+/* Monotonic. */
+int64_t conn_now_ms(void);
 
 /* 0 or -errno: -ENOENT and -ECONNREFUSED when no daemon runs there, -EACCES when it is not for us. */
 int conn_open(struct conn *conn, const char *runtime_dir);

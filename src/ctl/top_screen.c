@@ -93,14 +93,6 @@ static void scroll_by(struct screen *screen, int rows)
 	screen->first = first > 0 ? (unsigned int)first : 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* False to end. */
 static bool press(struct screen *screen, int key)
 {
@@ -128,9 +120,9 @@ static bool press(struct screen *screen, int key)
 /* Until the next look is due. False to end. */
 static bool hear_keys(struct screen *screen)
 {
-	int64_t until_ms = now_ms() + (int64_t)(screen->cli->interval * 1000), left;
+	int64_t until_ms = conn_now_ms() + (int64_t)(screen->cli->interval * 1000), left;
 
-	while ((left = until_ms - now_ms()) > 0) {
+	while ((left = until_ms - conn_now_ms()) > 0) {
 		int key;
 
 		timeout((int)left);

@@ -3,12 +3,15 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +19,10 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-#define NONE (-1)
+#define NONE        (-1)
+#define TRACE_MAX   4096u /* far longer than any line is */
+#define TRACE_BATCH 256u
+#define TRACE_ROOM  (4 << 20)
 
 /* From now on they are read from the descriptor that is returned. */
 static int hear_signals(void)
@@ -146,10 +152,82 @@ int cli_capture(struct cli *cli)
 
 /* --- traces --- */
 
+/* Where the daemon and the guests' processes put the lines, and where they come out. */
+static int make_line(int ret[2])
+{
+	const int room = TRACE_ROOM;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0) {
+		warn("no socket for the traces");
+		return CLI_FAILED;
+	}
+	/* What they write while we print. */
+	if (setsockopt(ret[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+		setsockopt(ret[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	return CLI_OK;
+}
+
+/* What has come. False at its end. */
+static bool print_traces(const struct cli *cli, int from)
+{
+	char text[TRACE_MAX + 1];
+	unsigned int nr = TRACE_BATCH;
+	ssize_t len = 0;
+
+	while (nr-- && (len = recv(from, text, TRACE_MAX, MSG_DONTWAIT)) > 0) {
+		text[len] = '\0';
+		text_clean(text);
+		fprintf(cli->out, "%s\n", text);
+	}
+	return fflush(cli->out) == 0 && (len > 0 || (len < 0 && errno == EAGAIN));
+}
+
+static int print_until_end(struct cli *cli, int signals, int from)
+{
+	int64_t until_ms = cli->seconds ? conn_now_ms() + (int64_t)cli->seconds * 1000 : INT64_MAX;
+	struct pollfd pfds[] = { { .fd = cli->conn.fd, .events = POLLIN },
+				 { .fd = signals, .events = POLLIN },
+				 { .fd = from, .events = POLLIN } };
+	int64_t left;
+
+	while ((left = until_ms - conn_now_ms()) > 0) {
+		if (poll(pfds, 3, left < INT_MAX ? (int)left : -1) < 0 && errno != EINTR)
+			break;
+		if (pfds[0].revents)
+			return hear_end(cli);
+		if (pfds[1].revents)
+			break;
+		if (!print_traces(cli, from))
+			pfds[2].fd = NONE; /* and the daemon will say why */
+	}
+	print_traces(cli, from);
+	return CLI_OK;
+}
+
+static int trace_here(struct cli *cli)
+{
+	int signals = hear_signals(), line[2], status = make_line(line);
+	struct json_object *result;
+
+	if (!status) {
+		status = turn_on(cli, line[1], &result);
+		close(line[1]);
+	}
+	if (!status) {
+		json_object_put(result);
+		status = print_until_end(cli, signals, line[0]);
+	}
+	close(line[0]);
+	close(signals);
+	return status;
+}
+
 int cli_trace(struct cli *cli)
 {
 	if (cli->given & CLI_OFF)
 		return turn_off(cli);
+	if (!(cli->given & CLI_LOG))
+		return trace_here(cli);
 	return watch(cli, NONE,
 		     "tracing into the daemon's log (journalctl -fu pvbackd); Ctrl-C ends it");
 }

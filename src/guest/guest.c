@@ -407,6 +407,14 @@ static void pass_on(struct guest *guest, const struct message *message, int *fds
 		device->ops->message(device, message, fds, nr_fds);
 }
 
+/* Takes the descriptor, if there is one. */
+static void trace_to(const struct message_trace *where, int *fds, unsigned int nr_fds)
+{
+	log_trace_to(nr_fds ? fds[0] : where->log ? LOG_TRACE_STDERR : LOG_TRACE_NOWHERE);
+	if (nr_fds)
+		fds[0] = -1;
+}
+
 static void received(void *user, const struct message *message, int *fds, unsigned int nr_fds)
 {
 	struct guest *guest = user;
@@ -425,6 +433,9 @@ static void received(void *user, const struct message *message, int *fds, unsign
 		break;
 	case MESSAGE_LOG_LEVEL:
 		log_set_level((enum log_level)message->log_level.level);
+		break;
+	case MESSAGE_TRACE:
+		trace_to(&message->trace, fds, nr_fds);
 		break;
 	case MESSAGE_PING:
 		ping(guest);

@@ -511,6 +511,12 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_trace_to(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 void log_vtrace(const char *who, const char *fmt, va_list ap)
 {
 	log_vabout(LOG_LEVEL_DEBUG, who, fmt, ap);

@@ -182,6 +182,9 @@ capture_and_trace() {
 	ends 0 capture guest/vif0 "$XENSIM_DIR/captured" --size=1
 	grep -q "the file is full: frames=" "$XENSIM_DIR/said" || fail "$(cat "$XENSIM_DIR/said")"
 	ends 0 trace guest/xvda --filter=blk --seconds=1
+	grep -q "^trace vbd $dom/51712/0 take" "$XENSIM_DIR/said" || fail "no traces are shown"
+	[ "$(traces)" = 0 ] || fail "they are in the log"
+	ends 0 trace guest/xvda --log --filter=blk --seconds=1
 	[ "$(traces)" -gt 0 ] || fail "nothing is traced"
 	quiet_guest
 	_traces=$(traces)

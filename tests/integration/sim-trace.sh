@@ -83,7 +83,49 @@ switched_while_it_runs() {
 	trace_is false ",\"device\":\"$dom/xvda\""
 	until_true 20000 nothing_comes || fail "it is traced still"
 	answer_is /code bad-value '{"command":"trace","on":true,"filter":"disks"}'
-	[ "$(ask_with_3 '{"command":"trace","on":true}' /code 3>"$XENSIM_DIR/mine" || :)" = unsupported ] || fail "traces go to a descriptor"
+	[ "$(ask_with_3 '{"command":"trace","on":true}' /code 3>"$XENSIM_DIR/mine" || :)" = usage ] || fail "traces go to a file"
+	xensim-xl destroy "$dom"
+	wait "$load" || :
+}
+
+# In the admin's terminal: of whoever serves the device, also of the next, and for nobody who waits.
+begin_live() { # [ARGUMENT...]
+	begin "$XENSIM_DIR/live" "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" trace "$@"
+	tracer=$!
+	until_true 10000 live_has "take op=" || fail "nothing comes: $(cat "$XENSIM_DIR/live")"
+}
+live_has() { grep -q "^trace vbd $dom/51712/0 $1" "$XENSIM_DIR/live"; }
+requests() { ask "{\"command\":\"show\",\"device\":\"$dom/xvda\"}" /result/devices/0/queues/0/figures/read/value; }
+has_gone_on() { [ "$(requests)" -gt "$1" ]; }
+has_lost() { grep -q '^trace lost=[1-9]' "$XENSIM_DIR/live"; }
+an_admin_reads_them() {
+	guest_with_disk 32
+	rm -f "$XENSIM_DIR/load"
+	begin "$XENSIM_DIR/load" simblk --requests=4000000 "$dom" 51712
+	load=$!
+	wait_line "$XENSIM_DIR/load" connected
+	begin_live "$dom/xvda" --filter=blk
+	! live_has publish || fail "more than was asked for"
+	! grep -q '^trace' "$log" || fail "they are in the log"
+	kill -STOP "$tracer"
+	_now=$(requests)
+	until_true 60000 has_gone_on $((_now + 50000)) || fail "the guest waits for the reader: $(requests)"
+	kill -CONT "$tracer"
+	until_true 10000 has_lost || fail "nobody says that lines are missing"
+	if is_isolated; then
+		answer_is /ok true '{"command":"restart","guest":"guest"}'
+		: >"$XENSIM_DIR/live"
+		until_true 10000 live_has "take op=" || fail "the next process is not heard"
+	fi
+	kill -INT "$tracer"
+	wait "$tracer" || fail "it has failed: $(tail -n 3 "$XENSIM_DIR/live")"
+	begin_live
+	trace_is true ',"filter":"ring"'
+	! wait "$tracer" || fail "it does not know that another trace has begun"
+	grep -q "the traces were set anew" "$XENSIM_DIR/live" || fail "$(tail -n 3 "$XENSIM_DIR/live")"
+	until_true 10000 traces_are publish || fail "the log has no traces"
+	trace_is false
+	until_true 20000 nothing_comes || fail "it is traced still"
 	xensim-xl destroy "$dom"
 	wait "$load" || :
 }
@@ -96,5 +138,6 @@ stop_daemon
 : >"$log"
 start_daemon --trace-rings=blk@9999
 test_case "a filter for another domain traces nothing" nothing_is_traced_for_others
+test_case "an admin reads traces live" an_admin_reads_them
 test_case "an admin turns traces on and off under a running guest" switched_while_it_runs
 finish

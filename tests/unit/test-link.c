@@ -25,6 +25,7 @@ static uint32_t kind_for(uint32_t type)
 	case MESSAGE_HELLO:
 	case MESSAGE_DUMP:
 	case MESSAGE_LOG_LEVEL:
+	case MESSAGE_TRACE:
 	case MESSAGE_PING:
 	case MESSAGE_END:
 	case MESSAGE_PONG:

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "core/trace.h"
 
 static int trace_configure(const char *text)
@@ -15,7 +17,7 @@ static int trace_configure(const char *text)
 	int err = trace_parse(text, &filter);
 
 	if (!err)
-		trace_set(&filter);
+		trace_set(&filter, NULL);
 	return err;
 }
 
@@ -126,6 +128,47 @@ static void a_long_line_is_whole(void **state)
 	CHECK(strlen(text) > 2000 && text[strlen(text) - 1] == '\n');
 }
 
+/* Nobody waits for a reader: what has no room is counted, and the first line that has some says so. */
+static void lines_go_to_who_reads_them(void **state)
+{
+	char text[4096], said[64];
+	unsigned int nr_read = 0;
+	int fds[2];
+
+	(void)state;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0);
+	log_trace_to(fds[1]);
+	for (unsigned int i = 0; i < 10000; i++)
+		speak_request();
+	while (recv(fds[0], text, sizeof(text), MSG_DONTWAIT) > 0) {
+		CHECK(!strncmp(text, "trace vbd 7/51712/1 take op=read id=5", 37));
+		nr_read++;
+	}
+	CHECK(nr_read > 10 && nr_read < 10000);
+	speak_request();
+	snprintf(said, sizeof(said), "trace lost=%u", 10000 - nr_read);
+	CHECK(recv(fds[0], text, sizeof(text), MSG_DONTWAIT) == (ssize_t)strlen(said));
+	CHECK(!strncmp(text, said, strlen(said)));
+	CHECK(recv(fds[0], text, sizeof(text), MSG_DONTWAIT) == 37);
+	log_trace_to(-1);
+	CHECK(recv(fds[0], text, sizeof(text), 0) == 0); /* closed */
+	close(fds[0]);
+	capture(text, sizeof(text), speak_request);
+	CHECK(!strcmp(text, "trace vbd 7/51712/1 take op=read id=5\n"));
+}
+
+static void a_reader_that_has_gone_is_no_trouble(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0);
+	log_trace_to(fds[1]);
+	close(fds[0]);
+	speak_request();
+	log_trace_to(-1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +179,8 @@ int main(void)
 		cmocka_unit_test(a_line_says_who_and_what_in_one_piece),
 		cmocka_unit_test(arguments_are_not_evaluated_when_off),
 		cmocka_unit_test(a_long_line_is_whole),
+		cmocka_unit_test(lines_go_to_who_reads_them),
+		cmocka_unit_test(a_reader_that_has_gone_is_no_trouble),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
