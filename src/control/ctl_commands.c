@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/cpu.h"
 #include "control/ctl_commands.h"
 #include "control/ctl_device.h"
 #include "control/guests.h"
@@ -276,6 +277,7 @@ static void add_process(void *user, const struct guests_process *process)
 	json_add_u64(ret, "domid", process->domid);
 	json_add_text(ret, "guest", name);
 	json_add_u64(ret, "pid", (uint64_t)process->pid);
+	json_add_u64(ret, "cpu_ns", cpu_ns(process->pid));
 	json_add_text(ret, "version", process->version);
 	json_add_u64(ret, "protocol", process->protocol);
 	json_add_u64(ret, "uptime_s", (loop_now_ns() - process->since_ns) / NS_PER_S);
@@ -292,6 +294,7 @@ static struct json_object *run_version(struct ctl_asked *asked)
 
 	json_add_text(result, "version", PACKAGE_VERSION);
 	json_add_u64(result, "pid", (uint64_t)getpid());
+	json_add_u64(result, "cpu_ns", cpu_ns(getpid()));
 	json_add_u64(result, "uptime_s", (loop_now_ns() - daemon->started_ns) / NS_PER_S);
 	json_add_text(result, "isolation",
 		      daemon->options->isolation == ISOLATION_GUEST ? "guest" : "none");

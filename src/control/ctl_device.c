@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "control/cpu.h"
 #include "control/ctl_device.h"
 #include "control/guests.h"
 #include "control/json.h"
@@ -273,6 +274,7 @@ static void add_pid(const struct device *dev, struct json_object *to)
 	pid_t pid = guests_pid(dev);
 
 	json_object_object_add(to, "pid", pid ? json_object_new_int(pid) : NULL);
+	json_add_u64(to, "cpu_ns", pid ? cpu_ns(pid) : 0);
 }
 
 /* What the daemon says of it by itself, as far as it holds now. */

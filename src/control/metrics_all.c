@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "control/cpu.h"
 #include "control/ctl_device.h"
 #include "control/guests.h"
 #include "control/metrics_all.h"
@@ -91,8 +93,10 @@ struct serving {
 };
 
 static const char restarts[] = "pvbackd_process_restarts";
+static const char guests_cpu[] = "pvbackd_process_cpu_seconds";
+static const char own_cpu[] = "process_cpu_seconds"; /* as every program calls its own */
 
-static void write_process(void *user, const struct guests_process *process)
+static void write_restarts(void *user, const struct guests_process *process)
 {
 	const struct serving *serving = user;
 	char name[CTL_NAME_MAX];
@@ -102,13 +106,30 @@ static void write_process(void *user, const struct guests_process *process)
 	metrics_sample(serving->metrics, restarts, METRICS_COUNTER, labels, process->restarts);
 }
 
+static void write_cpu(void *user, const struct guests_process *process)
+{
+	const struct serving *serving = user;
+	char name[CTL_NAME_MAX];
+	const struct metrics_label labels[] = { { "domain", name }, { NULL, NULL } };
+
+	ctl_guest_name(serving->env, process->domid, name);
+	metrics_seconds(serving->metrics, guests_cpu, METRICS_COUNTER, labels,
+			cpu_ns(process->pid));
+}
+
 static void write_processes(const struct metrics *metrics, const struct device_env *env)
 {
+	static const struct metrics_label none[] = { { NULL, NULL } };
 	struct serving serving = { metrics, env };
 
 	metrics_family(metrics, restarts, METRICS_COUNTER,
 		       "How often the process of a guest died and was replaced.");
-	guests_each(env->guests, write_process, &serving);
+	guests_each(env->guests, write_restarts, &serving);
+	metrics_family(metrics, guests_cpu, METRICS_COUNTER,
+		       "Processor time of the process of a guest.");
+	guests_each(env->guests, write_cpu, &serving);
+	metrics_family(metrics, own_cpu, METRICS_COUNTER, "Processor time of the daemon itself.");
+	metrics_seconds(metrics, own_cpu, METRICS_COUNTER, none, cpu_ns(getpid()));
 }
 
 /* --- itself --- */

@@ -99,19 +99,21 @@ static void process_row(struct table *table, struct json_object *process)
 	cell_pid(table, json_u64(process, "pid"));
 	cell_or_dash(table, state);
 	cell_time(table, true, json_u64(process, "uptime_s"));
+	table_cell(table, "%s", text_ns(json_u64(process, "cpu_ns")).text);
 	table_cell(table, "%" PRIu64, json_u64(process, "restarts"));
 	cell_or_dash(table, json_text(process, "version"));
 }
 
 static void print_version(const struct cli *cli, struct json_object *version)
 {
-	struct table table = { .nr_columns = 7,
+	struct table table = { .nr_columns = 8,
 			       .titles = { "GUEST", ">DOMAIN", ">PID", "STATE", ">SINCE",
-					   ">RESTARTS", "VERSION" } };
+					   ">CPU TIME", ">RESTARTS", "VERSION" } };
 
-	fprintf(cli->out, "pvbackd %s, process %" PRIu64 ", for %s, isolation=%s\n",
+	fprintf(cli->out, "pvbackd %s, process %" PRIu64 ", for %s, CPU time %s, isolation=%s\n",
 		json_text(version, "version"), json_u64(version, "pid"),
-		text_seconds(json_u64(version, "uptime_s")).text, json_text(version, "isolation"));
+		text_seconds(json_u64(version, "uptime_s")).text,
+		text_ns(json_u64(version, "cpu_ns")).text, json_text(version, "isolation"));
 	for (size_t i = 0; i < json_length(version, "processes"); i++)
 		process_row(&table, json_item(version, "processes", i));
 	if (table.nr_rows)

@@ -15,7 +15,6 @@ libctl_a_SOURCES = \
 	src/ctl/commands.c \
 	src/ctl/complete.c \
 	src/ctl/conn.c src/ctl/conn.h \
-	src/ctl/cpu.c src/ctl/cpu.h \
 	src/ctl/cli.c src/ctl/cli.h \
 	src/ctl/device.c src/ctl/device.h \
 	src/ctl/diagnosis.c src/ctl/diagnosis.h \

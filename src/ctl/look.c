@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "ctl/cpu.h"
 #include "ctl/json.h"
 #include "ctl/look.h"
 
@@ -23,11 +22,6 @@ int look_take(struct cli *cli, struct look *ret)
 		return status;
 	look.now_ns = json_u64(look.answer, "now_ns");
 	look.nr = json_length(look.answer, "devices");
-	look.cpu_ns = calloc(look.nr + 1, sizeof(look.cpu_ns[0]));
-	if (!look.cpu_ns)
-		err(CLI_FAILED, "no memory");
-	for (size_t i = 0; i < look.nr; i++)
-		look.cpu_ns[i] = cpu_of(json_u64(json_item(look.answer, "devices", i), "pid"));
 	*ret = look;
 	return CLI_OK;
 }
@@ -35,7 +29,6 @@ int look_take(struct cli *cli, struct look *ret)
 void look_forget(struct look *look)
 {
 	json_object_put(look->answer);
-	free(look->cpu_ns);
 	*look = (struct look){ 0 };
 }
 
@@ -51,6 +44,16 @@ static size_t find(const struct look *look, const char *name, size_t from)
 	return look->nr;
 }
 
+/* What its process has used of the processors: 1 is a whole one; negative when it is not known. */
+static double cpu_between(struct json_object *was, struct json_object *device, uint64_t ns)
+{
+	uint64_t before = json_u64(was, "cpu_ns"), now = json_u64(device, "cpu_ns");
+
+	if (!before || now < before || json_u64(was, "pid") != json_u64(device, "pid"))
+		return -1;
+	return (double)(now - before) / (double)ns;
+}
+
 void look_compare(const struct look *before, const struct look *now, size_t index, struct load *ret)
 {
 	struct json_object *device = json_item(now->answer, "devices", index);
@@ -59,8 +62,7 @@ void look_compare(const struct look *before, const struct look *now, size_t inde
 	uint64_t ns = now->now_ns > before->now_ns ? now->now_ns - before->now_ns : 1;
 
 	load_read(was, device, ns, ret);
-	if (was && json_u64(was, "pid") == json_u64(device, "pid"))
-		ret->cpu = cpu_share(before->cpu_ns[at], now->cpu_ns[index], ns);
+	ret->cpu = cpu_between(was, device, ns);
 }
 
 void look_ever(const struct look *now, size_t index, struct load *ret)

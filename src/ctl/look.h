@@ -9,8 +9,7 @@
 struct look {
 	struct json_object *answer; /* owned: of `stats` */
 	uint64_t now_ns;
-	size_t nr;        /* devices */
-	uint64_t *cpu_ns; /* owned: of each one's process */
+	size_t nr; /* devices */
 };
 
 /* At the device that the command line names, or at all. enum cli_status; what is wrong has been said. */

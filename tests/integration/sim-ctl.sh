@@ -92,10 +92,13 @@ its_figures() {
 	answer_is "$first/queues/0/figures/time_total/buckets" - "$(about show "$dom/xvda")"
 	ask "$(about stats "$dom/xvda")" "$first/queues/0/figures/time_total/buckets" | tr -d '[]' | tr , '\n' |
 		awk 'NR % 2 == 0 { sum += $1 } END { exit sum != 600 }' || fail "$(ask "$(about stats "$dom/xvda")" | cut -c1-800)"
+	[ "$(ask "$(about show "$dom/xvda")" "$first/cpu_ns")" -gt 1000000 ] || fail "600 requests have taken no time"
+	[ "$(ask '{"command":"version"}' /result/cpu_ns)" -gt 1000000 ] || fail "the daemon has taken no time"
 	kill_daemon
 	start_daemon
 	until_true 10000 attached || fail "$(ask "$(about show "$dom/xvda")")"
 	if is_isolated; then
+		[ "$(ask '{"command":"version"}' /result/processes/0/cpu_ns)" -gt 1000000 ] || fail "its process has taken no time"
 		answer_is "$first/queues/0/figures/time_total/count" 600 "$(about show "$dom/xvda")"
 		answer_is /result/processes/0/restarts 0 '{"command":"version"}'
 		pvb_kill_guest "$dom"

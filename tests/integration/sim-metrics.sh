@@ -31,6 +31,8 @@ counts_what_was_done() {
 	metric_is pvbackd_disk_request_seconds_bucket "$_disk,le=\"+Inf\"" 600
 	metric_is pvbackd_disk_in_flight_requests "$_disk" 0
 	metric_is pvbackd_device_attached "$_disk" 1
+	is_told 'process_cpu_seconds_total [0-9.e-]*[1-9]' || fail "the daemon has taken no time"
+	! is_isolated || is_told 'pvbackd_process_cpu_seconds_total{domain="guest"} [0-9.e-]*[1-9]' || fail "its process has taken no time"
 	xensim-xl block-detach "$dom" xvda
 	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
 	! is_told "pvbackd_disk_requests_total{" || fail "a disk that is gone is told of"

@@ -294,8 +294,10 @@ static void a_device_is_shown_with_all_that_is_known(void **state)
 
 #define VERSIONS                                                                                   \
 	OK("{\"schema\":1,\"version\":\"0.1.0\",\"pid\":812,\"uptime_s\":200000,"                  \
+	   "\"cpu_ns\":12345678901,"                                                               \
 	   "\"isolation\":\"guest\",\"processes\":[{\"domid\":7,\"guest\":\"web\",\"pid\":4711,"   \
-	   "\"version\":\"0.1.0\",\"protocol\":1,\"uptime_s\":61,\"restarts\":2,"                  \
+	   "\"cpu_ns\":4200000,\"version\":\"0.1.0\",\"protocol\":1,\"uptime_s\":61,\"restarts\":" \
+	   "2,"                                                                                    \
 	   "\"state\":\"serving\"}]}")
 
 static void versions_are_those_of_all_processes(void **state)
@@ -303,9 +305,9 @@ static void versions_are_those_of_all_processes(void **state)
 	(void)state;
 	answers(VERSIONS, NULL);
 	assert_int_equal(run("version"), CLI_OK);
-	HAS_SAID("pvbackd 0.1.0, process 812, for 2.3 days, isolation=guest\n"
-		 "GUEST  DOMAIN   PID  STATE    SINCE  RESTARTS  VERSION\n"
-		 "web         7  4711  serving   61 s         2  0.1.0\n");
+	HAS_SAID("pvbackd 0.1.0, process 812, for 2.3 days, CPU time 12 s, isolation=guest\n"
+		 "GUEST  DOMAIN   PID  STATE    SINCE  CPU TIME  RESTARTS  VERSION\n"
+		 "web         7  4711  serving   61 s    4.2 ms         2  0.1.0\n");
 }
 
 static void json_is_what_the_daemon_has_said(void **state)
