@@ -68,11 +68,11 @@ tests_unit_test_confine_SOURCES = tests/unit/test-confine.c tests/unit/unit.h
 tests_unit_test_confine_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_confine_LDADD = $(UNIT_LIBS)
 
-tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c tests/unit/unit.h
+tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c tests/unit/turn.h tests/unit/unit.h
 tests_unit_test_ctl_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_LDADD = $(UNIT_LIBS)
 
-tests_unit_test_guests_SOURCES = tests/unit/test-guests.c $(fake_process) tests/unit/unit.h
+tests_unit_test_guests_SOURCES = tests/unit/test-guests.c $(fake_process) tests/unit/turn.h tests/unit/unit.h
 tests_unit_test_guests_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_guests_LDADD = $(UNIT_LIBS)
 
@@ -130,7 +130,7 @@ tests_unit_test_metrics_SOURCES = tests/unit/test-metrics.c tests/unit/unit.h
 tests_unit_test_metrics_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_metrics_LDADD = $(UNIT_LIBS)
 
-tests_unit_test_metrics_socket_SOURCES = tests/unit/test-metrics-socket.c tests/unit/unit.h
+tests_unit_test_metrics_socket_SOURCES = tests/unit/test-metrics-socket.c tests/unit/turn.h tests/unit/unit.h
 tests_unit_test_metrics_socket_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_metrics_socket_LDADD = $(UNIT_LIBS)
 

@@ -14,6 +14,7 @@
 
 #include "control/ctl.h"
 #include "core/fdpass.h"
+#include "turn.h"
 
 enum { MOST = 16 };
 
@@ -83,24 +84,7 @@ static int connect_one(void)
 	return fd;
 }
 
-static void quit(void *user)
-{
-	loop_quit(user);
-}
-
-static void turn_for(uint64_t ns)
-{
-	struct loop_timer timer = { 0 };
-
-	loop_timer_set(loop, &timer, ns, quit, loop);
-	CHECK(loop_run(loop) == 0);
-}
-
-static void turn(void)
-{
-	for (unsigned int i = 0; i < 5; i++)
-		turn_for(0);
-}
+#define TURNS 5
 
 static void say(int fd, const char *text)
 {
@@ -113,7 +97,7 @@ static const char *hear(int fd)
 	static char text[1024];
 	ssize_t n;
 
-	turn();
+	turn(loop, TURNS);
 	n = read(fd, text, sizeof(text) - 1);
 	if (n <= 0)
 		return NULL;
@@ -125,7 +109,7 @@ static bool is_closed(int fd)
 {
 	char byte;
 
-	turn();
+	turn(loop, TURNS);
 	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
@@ -138,7 +122,7 @@ static void another_is_answered(void)
 	answer = hear(fd);
 	CHECK(answer && !strcmp(answer, "{\"ok\":true,\"result\":\"hello\"}\n"));
 	close(fd);
-	turn();
+	turn(loop, TURNS);
 }
 
 static int lowest_descriptor(void)
@@ -185,7 +169,7 @@ static void a_flood_has_one_answer_in_its_turn(void **state)
 		CHECK(nr_asked - before < 100);
 	}
 	close(fd);
-	turn();
+	turn(loop, TURNS);
 }
 
 static void a_request_without_end_is_refused(void **state)
@@ -201,7 +185,7 @@ static void a_request_without_end_is_refused(void **state)
 		ssize_t n = send(fd, much + sent, sizeof(much) - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		sent += n > 0 ? (size_t)n : 0;
-		turn();
+		turn(loop, TURNS);
 	}
 	answer = hear(fd);
 	CHECK(answer && strstr(answer, "\"code\":\"usage\""));
@@ -223,9 +207,9 @@ static void one_that_goes_in_the_middle_leaves_nothing(void **state)
 
 		if (*texts[i])
 			say(fd, texts[i]);
-		turn();
+		turn(loop, TURNS);
 		close(fd);
-		turn();
+		turn(loop, TURNS);
 	}
 	CHECK(nr_forgotten == 2 && lowest_descriptor() == lowest);
 	another_is_answered();
@@ -239,23 +223,23 @@ static void those_that_are_silent_keep_nobody_out(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < MOST + 2; i++) {
 		fds[i] = connect_one();
-		turn();
+		turn(loop, TURNS);
 	}
 	CHECK(is_closed(fds[0]) && is_closed(fds[1]) && !is_closed(fds[2]));
 	for (unsigned int i = 2; i < MOST + 2; i++) {
 		say(fds[i], "{\"command\":\"wait\"}\n");
-		turn();
+		turn(loop, TURNS);
 	}
 	fds[0] = connect_one(); /* all of them are answered yet */
 	CHECK(is_closed(fds[0]));
 	close(fds[2]);
-	turn();
+	turn(loop, TURNS);
 	another_is_answered();
 	for (unsigned int i = 3; i < MOST + 2; i++)
 		close(fds[i]);
 	close(fds[0]);
 	close(fds[1]);
-	turn();
+	turn(loop, TURNS);
 	CHECK(nr_forgotten == MOST);
 }
 
@@ -267,13 +251,13 @@ static void one_that_hangs_is_closed(void **state)
 	(void)state;
 	say(begun, "{\"command\":");
 	say(deaf, "{\"command\":\"large\"}\n");
-	turn();
+	turn(loop, TURNS);
 	for (unsigned int i = 0; i < 9; i++) {
 		another_is_answered();
-		turn_for(1000000000);
+		turn_for(loop, 1000000000);
 		CHECK(i < 8 || !is_closed(begun));
 	}
-	turn_for(2000000000);
+	turn_for(loop, 2000000000);
 	CHECK(is_closed(begun) && !is_closed(silent));
 	say(silent, "{\"command\":\"hello\"}\n");
 	CHECK(hear(silent));
@@ -305,7 +289,7 @@ static void a_descriptor_goes_to_the_request_that_takes_it_and_to_no_other(void 
 		close(fds[i]);
 	close(given);
 	close(fd);
-	turn();
+	turn(loop, TURNS);
 	CHECK(lowest_descriptor() == lowest);
 }
 
@@ -317,12 +301,12 @@ static void what_has_ended_ends_the_connection(void **state)
 	say(fd, "{\"command\":\"hold-ended\"}\n");
 	say(other, "{\"command\":\"hold\"}\n");
 	CHECK(hear(fd) && hear(other));
-	turn_for(1100000000);
+	turn_for(loop, 1100000000);
 	CHECK(strstr(hear(fd), "\"result\":\"it is full\"")); /* the last that is said to it */
 	CHECK(is_closed(fd) && !is_closed(other) && nr_forgotten == 1);
 	close(fd);
 	close(other);
-	turn();
+	turn(loop, TURNS);
 	CHECK(nr_forgotten == 2);
 }
 
@@ -352,7 +336,7 @@ static void another_user_is_refused(void **state)
 		}
 	}
 	for (unsigned int i = 0; i < 500 && waitpid(child, &status, WNOHANG) == 0; i++)
-		turn_for(10000000);
+		turn_for(loop, 10000000);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0 && nr_asked == 0);
 	another_is_answered();
 }

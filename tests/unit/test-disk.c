@@ -13,6 +13,7 @@
 #include "blkback/disk.h"
 #include "fake/fake_guest.h"
 #include "fake/fake_xen.h"
+#include "turn.h"
 
 #define PAGE 4096u
 
@@ -67,21 +68,14 @@ static int begin(const struct message *start, unsigned int nr_fds)
 	return fake_guest_start(&guest, &disk_device_ops, &disk.device, start, fds, nr_fds);
 }
 
-static void quit(void *user)
-{
-	loop_quit(user);
-}
-
 /* Until one of that type was sent. */
 static void await(uint32_t type, unsigned int nr)
 {
 	uint64_t begin_ns = loop_now_ns();
-	struct loop_timer now = { 0 };
 
 	while (nr_sent[type] < nr) {
 		CHECK(loop_now_ns() - begin_ns < 60 * UINT64_C(1000000000)); /* it comes never */
-		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
-		CHECK(loop_run(worker.loop) == 0);
+		turn(worker.loop, 1);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "control/guests.h"
 #include "core/fdpass.h"
 #include "fake/fake_process.h"
+#include "turn.h"
 
 enum { BAD = 1, GOOD = 2 }; /* domids */
 
@@ -75,25 +76,8 @@ static void start(struct toy *toy)
 
 /* --- the loop --- */
 
-static void quit(void *user)
-{
-	loop_quit(user);
-}
-
-static void turn_for(uint64_t ns)
-{
-	struct loop_timer timer = { 0 };
-
-	loop_timer_set(loop, &timer, ns, quit, loop);
-	CHECK(loop_run(loop) == 0);
-}
-
-/* All that lies in the sockets has been taken, or never will be. */
-static void turn(void)
-{
-	for (unsigned int i = 0; i < 40; i++)
-		turn_for(0);
-}
+/* Then all that lies in the sockets has been taken, or never will be. */
+#define TURNS 40
 
 /* --- what a process says --- */
 
@@ -189,12 +173,12 @@ static void one_that_has_told_of_a_device_and_then_talks_nonsense_harms_itself_a
 	device.served.starting = true;
 	tells_of(BAD, device);
 	CHECK(says(BAD, &(struct message){ .type = MESSAGE_HELLO }));
-	turn();
+	turn(loop, TURNS);
 	CHECK(fake_processes[BAD].killed && all_greeted);
 	CHECK(!guests_left(&toy.dev) && !guests_may_start(&toy.dev));
 	start(&other);
 	fake_process_die(BAD);
-	turn();
+	turn(loop, TURNS);
 	CHECK(toy.nr_ready && guests_may_start(&toy.dev));
 	guests_forget(&other.dev);
 }
@@ -206,7 +190,7 @@ static void one_that_was_just_started_has_nothing_to_be_adopted(void **state)
 	(void)state;
 	start(&toy);
 	greets(BAD, 1);
-	turn();
+	turn(loop, TURNS);
 	CHECK(fake_processes[BAD].killed && toy.nr_lost == 0);
 	fake_process_die(BAD);
 	CHECK(toy.nr_lost == 1);
@@ -224,7 +208,7 @@ static void one_that_was_just_started_is_of_our_version_whatever_it_says(void **
 	CHECK(says(BAD, &message));
 	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
 	CHECK(says(BAD, &message));
-	turn();
+	turn(loop, TURNS);
 	CHECK(toy.nr_answers == 1 && guests_may_start(&toy.dev));
 	guests_forget(&toy.dev);
 }
@@ -234,7 +218,7 @@ static void nobody_tells_of_more_devices_than_there_can_be(void **state)
 	(void)state;
 	find_left(BAD);
 	greets(BAD, UINT32_MAX);
-	turn();
+	turn(loop, TURNS);
 	CHECK(fake_processes[BAD].killed && all_greeted);
 	fake_process_die(BAD);
 }
@@ -247,7 +231,7 @@ static void another_guests_device_is_not_to_be_had(void **state)
 	find_left(BAD);
 	greets(BAD, 1);
 	tells_of(BAD, about(MESSAGE_DEVICE, GOOD, 7));
-	turn();
+	turn(loop, TURNS);
 	CHECK(fake_processes[BAD].killed && all_greeted && !guests_left(&good.dev));
 	fake_process_die(BAD);
 	start(&good);
@@ -273,7 +257,7 @@ static void what_it_says_of_others_or_of_an_earlier_life_is_passed_over(void **s
 	CHECK(says(BAD, &message));
 	message.kind = MESSAGE_VBD;
 	CHECK(says(BAD, &message));
-	turn();
+	turn(loop, TURNS);
 	CHECK(bad.nr_answers == 1 && good.nr_answers == 0);
 	guests_forget(&bad.dev);
 	guests_forget(&good.dev);
@@ -291,7 +275,7 @@ static void a_flag_is_whatever_byte_it_is(void **state)
 	greets(BAD, 1);
 	device.served.halted = 0x80;
 	tells_of(BAD, device);
-	turn();
+	turn(loop, TURNS);
 	CHECK(all_greeted && guests_left(&toy.dev));
 	guests_adopt(&toy.dev, &echo, &served);
 	CHECK(served.halted && toy.dev.life == 7);
@@ -312,24 +296,24 @@ static void one_that_never_stops_talking_is_heard_in_its_turn(void **state)
 	for (unsigned int i = 0; i < 5000; i++) {
 		says(BAD, &message);
 		if (i % 10 == 0)
-			turn_for(0);
+			turn_for(loop, 0);
 	}
 	heard = bad.nr_answers;
 	nr_seconds = (unsigned int)((loop_now_ns() - begun_ns) / 1000000000) + 2;
 	CHECK(heard && heard <= nr_seconds * 128);
 	message = about(MESSAGE_STARTED, GOOD, good.dev.life);
 	CHECK(says(GOOD, &message));
-	turn();
+	turn(loop, TURNS);
 	CHECK(good.nr_answers == 1);
 	message = about(MESSAGE_SIZE, BAD, bad.dev.life);
 	while (says(BAD, &message)) /* more than is taken at once */
 		;
 	heard = bad.nr_answers;
 	while (bad.nr_answers == heard) /* it is not forgotten */
-		turn_for(100000000);
+		turn_for(loop, 100000000);
 	CHECK(!fake_processes[BAD].killed);
 	fake_process_die(BAD); /* and dies while the rest of it waits */
-	turn();
+	turn(loop, TURNS);
 	CHECK(bad.nr_lost == 1);
 	guests_forget(&good.dev);
 }
@@ -347,7 +331,7 @@ static void one_that_does_not_read_holds_few_descriptors(void **state)
 	start(&bad);
 	for (i = 0; i < 1000 && !fake_processes[BAD].killed; i++) {
 		guests_send(&bad.dev, &message, fds, 8);
-		turn_for(0);
+		turn_for(loop, 0);
 	}
 	CHECK(fake_processes[BAD].killed);
 	for (i = 0; i < 8; i++)
@@ -370,16 +354,16 @@ static void one_that_ends_is_waited_for_and_asked_for_nothing(void **state)
 	message.hello.ending = true;
 	CHECK(says(BAD, &message));
 	tells_of(BAD, device);
-	turn();
+	turn(loop, TURNS);
 	CHECK(all_greeted && !guests_left(&toy.dev) && !guests_may_start(&toy.dev));
 	guests_looked(guests);
-	turn();
+	turn(loop, TURNS);
 	while (recv(fake_processes[BAD].fd, &message, sizeof(message), MSG_DONTWAIT) > 0)
 		asked |= message.type == MESSAGE_STOP || message.type == MESSAGE_END;
 	CHECK(!asked);
 	device.type = MESSAGE_STOPPED;
 	CHECK(says(BAD, &device));
-	turn();
+	turn(loop, TURNS);
 	CHECK(!guests_may_start(&toy.dev));
 	fake_process_die(BAD);
 	CHECK(toy.nr_ready && guests_may_start(&toy.dev));
@@ -421,7 +405,7 @@ static void those_of_another_version_are_replaced_one_after_the_other(void **sta
 	send(fake_processes[BAD].fd, &message, sizeof(message), MSG_DONTWAIT);
 	greets_as_another(GOOD, MESSAGE_PROTOCOL, "0");
 	tells_of(GOOD, about(MESSAGE_DEVICE, GOOD, 7));
-	turn();
+	turn(loop, TURNS);
 	CHECK(all_greeted && guests_left(&good.dev) && !fake_processes[BAD].killed);
 	guests_adopt(&good.dev, &message, &served);
 	CHECK(!guests_may_start(&bad.dev) && !is_told_to_end(BAD) && !is_told_to_end(GOOD));
@@ -435,7 +419,7 @@ static void those_of_another_version_are_replaced_one_after_the_other(void **sta
 	CHECK(is_told_to_end(GOOD) && good.dev.served_by);
 	message = about(MESSAGE_STOPPED, GOOD, 7);
 	CHECK(says(GOOD, &message));
-	turn();
+	turn(loop, TURNS);
 	CHECK(good.nr_answers == 0 && good.nr_lost == 0);
 	fake_process_die(GOOD);
 	CHECK(good.nr_lost == 1 && guests_may_start(&good.dev));
@@ -452,7 +436,7 @@ static void one_whose_device_is_to_end_does_not_wait_for_its_turn(void **state)
 	find_left(BAD);
 	greets_as_another(BAD, MESSAGE_PROTOCOL + 1, PACKAGE_VERSION);
 	greets_as_another(GOOD, MESSAGE_PROTOCOL + 1, PACKAGE_VERSION);
-	turn();
+	turn(loop, TURNS);
 	guests_looked(guests);
 	CHECK(is_told_to_end(BAD) && !guests_may_start(&bad.dev));
 	CHECK(!guests_release(&good.dev) && is_told_to_end(GOOD));
@@ -460,7 +444,7 @@ static void one_whose_device_is_to_end_does_not_wait_for_its_turn(void **state)
 	CHECK(good.nr_ready == 1 && guests_release(&good.dev));
 	CHECK(!guests_release(&bad.dev) && !is_told_to_end(BAD)); /* not twice */
 	while (!bad.nr_ready)                                     /* it takes long */
-		turn_for(100000000);
+		turn_for(loop, 100000000);
 	CHECK(guests_release(&bad.dev) && !guests_may_start(&bad.dev));
 	fake_process_die(BAD);
 	CHECK(guests_may_start(&bad.dev));
@@ -478,12 +462,12 @@ static void figures_are_there_while_the_device_is_served(void **state)
 	start(&toy);
 	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
 	says_with(BAD, &message, block.fd, 1);
-	turn();
+	turn(loop, TURNS);
 	CHECK(toy.nr_answers == 1 && toy.dev.figures.nr_queues == 2);
 	stat_add(&((struct vbd_stats *)stats_block_queue(&block, 1))->read, 5);
 	CHECK(stat_get(stats_view_find(&toy.dev.figures, 1, "read", STAT_COUNTER)) == 5);
 	fake_process_die(BAD);
-	turn();
+	turn(loop, TURNS);
 	CHECK(toy.nr_lost == 1 && !toy.dev.figures.mem);
 	stats_block_close(&block);
 }
@@ -503,7 +487,7 @@ static void a_new_control_is_shown_them_too(void **state)
 	device.type = MESSAGE_START_DISK;
 	memset(&device.disk, 0, sizeof(device.disk));
 	CHECK(says(BAD, &device));
-	turn();
+	turn(loop, TURNS);
 	CHECK(guests_left(&toy.dev));
 	guests_adopt(&toy.dev, &echo, &served);
 	CHECK(stats_view_find(&toy.dev.figures, 0, "read", STAT_COUNTER));
@@ -528,7 +512,7 @@ static void one_that_shows_what_is_no_figures_has_none(void **state)
 		start(&toy);
 		message = about(MESSAGE_STARTED, BAD, toy.dev.life);
 		says_with(BAD, &message, fds[nr], nr < 3);
-		turn();
+		turn(loop, TURNS);
 		CHECK(toy.nr_answers == 1 && !toy.dev.figures.mem && !fake_processes[BAD].killed);
 		guests_forget(&toy.dev);
 	}
@@ -536,7 +520,7 @@ static void one_that_shows_what_is_no_figures_has_none(void **state)
 	start(&toy);
 	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
 	says_with(BAD, &message, fds[0], 2);
-	turn();
+	turn(loop, TURNS);
 	CHECK(toy.nr_answers == 0 && fake_processes[BAD].killed);
 	fake_process_die(BAD);
 	for (nr = 0; nr < 3; nr++)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control/metrics_socket.h"
+#include "turn.h"
 
 enum { MANY = 40 };
 
@@ -24,19 +25,6 @@ static void write_metrics(void *user, const struct metrics *metrics)
 	fputs(metrics->format == METRICS_OPEN ? "# open\n" : "# text\n", metrics->out);
 	for (size_t i = 0; i < padding; i++)
 		fputc('x', metrics->out);
-}
-
-static void quit(void *user)
-{
-	loop_quit(user);
-}
-
-static void turn(void)
-{
-	struct loop_timer now = { 0 };
-
-	loop_timer_set(loop, &now, 0, quit, loop);
-	CHECK(loop_run(loop) == 0);
 }
 
 static int come(void)
@@ -68,7 +56,7 @@ static char *hear(int fd)
 		else if (n == 0 || errno != EAGAIN)
 			break;
 		else
-			turn();
+			turn(loop, 1);
 	}
 	close(fd);
 	return text;
@@ -141,7 +129,7 @@ static void a_question_may_come_in_pieces(void **state)
 	(void)state;
 	for (const char *at = request; *at; at++) {
 		CHECK(send(fd, at, 1, MSG_NOSIGNAL) == 1);
-		turn();
+		turn(loop, 1);
 	}
 	text = hear(fd);
 	assert_true(ends(text, "# text\n"));
@@ -186,8 +174,8 @@ static void those_who_hang_keep_nobody_out(void **state)
 		fds[i] = come();
 		if (i % 3)
 			say(fds[i], i % 3 == 1 ? "GET /met" : "GET /metrics HTTP/1.1\r\n\r\n");
-		turn();
-		turn();
+		turn(loop, 1);
+		turn(loop, 1);
 	}
 	padding = 0;
 	text = ask("GET /metrics HTTP/1.1\r\n\r\n");
@@ -195,7 +183,7 @@ static void those_who_hang_keep_nobody_out(void **state)
 	free(text);
 	for (unsigned int i = 0; i < MANY; i++)
 		close(fds[i]);
-	turn();
+	turn(loop, 1);
 }
 
 static int begin(void **state)

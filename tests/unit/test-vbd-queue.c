@@ -16,6 +16,7 @@
 #include "blkback/disk.h"
 #include "fake/fake_guest.h"
 #include "fake/fake_xen.h"
+#include "turn.h"
 
 #define NR_RINGS   2u
 #define RING_PAGES 16u
@@ -203,20 +204,10 @@ static struct vbd_queue *queue(unsigned int ring)
 	return one_disk ? &disks[0].queues[ring] : &disks[ring].queues[0];
 }
 
-static void quit(void *user)
-{
-	loop_quit(user);
-}
-
 /* Nothing here waits for anybody: so many turns are plenty. */
 static void settle(void)
 {
-	struct loop_timer now = { 0 };
-
-	for (int i = 0; i < 40; i++) {
-		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
-		CHECK(loop_run(worker.loop) == 0);
-	}
+	turn(worker.loop, 40);
 	CHECK(!queue(0)->part.queue.dirty && !queue(1)->part.queue.dirty);
 }
 

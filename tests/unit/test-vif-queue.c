@@ -22,6 +22,7 @@
 #include "netback/nic.h"
 #include "netback/vif_queue.h"
 #include "netframes.h"
+#include "turn.h"
 
 #define PAGES    800
 #define TX_PAGE  600
@@ -143,20 +144,10 @@ static struct vif_stats stats;
 static int tap; /* the host's end */
 static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
 
-static void quit(void *user)
-{
-	loop_quit(user);
-}
-
 /* Some turns of the worker's loop; nothing here waits for anybody, so a few are plenty. */
 static void settle(void)
 {
-	struct loop_timer now = { 0 };
-
-	for (int i = 0; i < 12; i++) {
-		loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
-		assert_int_equal(loop_run(worker.loop), 0);
-	}
+	turn(worker.loop, 12);
 	assert_false(q->part.queue.dirty); /* whatever it waits for, it does not spin */
 }
 
@@ -957,10 +948,7 @@ static uint32_t host_counts(void)
 
 static void one_pass(void)
 {
-	struct loop_timer now = { 0 };
-
-	loop_timer_set(worker.loop, &now, 0, quit, worker.loop);
-	assert_int_equal(loop_run(worker.loop), 0);
+	turn(worker.loop, 1);
 }
 
 static void pass_ends_when_the_kernel_has_enough_to_cut(void **state)
