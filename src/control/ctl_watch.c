@@ -252,9 +252,11 @@ static void end_tracing(void *user)
 	struct tracing *tracing = user;
 	const struct trace_filter *own = &tracing->daemon->options->trace;
 
-	if (trace_is_of(tracing))
+	if (trace_is_of(tracing)) {
 		set_traces(tracing->daemon, own,
 			   own->categories ? LOG_TRACE_STDERR : LOG_TRACE_NOWHERE, NULL);
+		log_info("an admin's traces have ended");
+	}
 	free(tracing);
 }
 

@@ -38,6 +38,7 @@ count_is() { [ "$(count "$1")" = "$2" ] || fail "$1 is not $2: $(cat "$XENSIM_DI
 
 # said NAME: by the guest
 said() { sed -n "s/^requests=/ &/; s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/load"; }
+waited_us() { sed -n 's/^plain .* sum_us=\([0-9]*\).*/\1/p' "$XENSIM_DIR/load"; }
 took_us() { sed -n 's/^plain seconds=\([0-9.]*\) .*/\1/p' "$XENSIM_DIR/load" | awk '{ print int($1 * 1000000) }'; }
 
 # load SIMBLK-OPTION...: on a new disk, with what the disk counted in the file dump and what the guest says in the file load
@@ -75,6 +76,18 @@ by_the_guests_count() {
 	stop_daemon
 }
 
+# The stages are all of a request's time, and no more than what the guest itself has waited for its requests.
+stages_are_the_total() {
+	_stages=0 _total=$(sum time_total)
+	for _stage in order limit buffer copy medium held answer; do
+		_stages=$((_stages + $(sum "time_$_stage")))
+	done
+	if [ $((_stages * 100)) -lt $((_total * 99)) ] || [ $((_stages * 99)) -gt $((_total * 100)) ]; then
+		fail "the stages are $_stages us of $_total"
+	fi
+	[ "$_total" -le "$(waited_us)" ] || fail "$_total us, of which the guest has seen $(waited_us)"
+}
+
 # It is in the medium's time, all of it and little else: no more than the guest itself has seen.
 slow_medium() {
 	start_daemon
@@ -87,6 +100,7 @@ slow_medium() {
 	{ [ "$_medium" -ge 800000 ] && [ "$_medium" -le "$(took_us)" ]; } ||
 		fail "40 times 20 ms, $(took_us) us for the guest, but $_medium us of the medium"
 	[ $((_medium * 10)) -ge $((_total * 9)) ] || fail "elsewhere: $(cat "$XENSIM_DIR/dump")"
+	stages_are_the_total
 	count_is time_limit_count 0
 	count_is time_buffer_count 0
 	stop_daemon

@@ -167,14 +167,16 @@ static int by_size(const void *a, const void *b)
 
 static void report(struct plain *p, uint64_t ns)
 {
-	uint64_t done = p->done;
+	uint64_t done = p->done, sum_ns = 0;
 
 	if (!done)
 		return;
 	qsort(p->took_ns, done, sizeof(p->took_ns[0]), by_size);
-	printf("plain seconds=%.6f iops=%.0f p50_us=%.1f p99_us=%.1f max_us=%.1f\n",
+	for (uint64_t i = 0; i < done; i++)
+		sum_ns += p->took_ns[i];
+	printf("plain seconds=%.6f iops=%.0f p50_us=%.1f p99_us=%.1f max_us=%.1f sum_us=%.0f\n",
 	       (double)ns / 1e9, (double)done * 1e9 / (double)ns, p->took_ns[done / 2] / 1e3,
-	       p->took_ns[done * 99 / 100] / 1e3, p->took_ns[done - 1] / 1e3);
+	       p->took_ns[done * 99 / 100] / 1e3, p->took_ns[done - 1] / 1e3, (double)sum_ns / 1e3);
 }
 
 int blk_plain_run(struct blk_front *f)
