@@ -35,6 +35,7 @@ libpvb_a_SOURCES = \
 	src/core/stats.c src/core/stats.h \
 	src/guest/worker.c src/guest/worker.h \
 	src/control/cgroup.c src/control/cgroup.h \
+	src/control/clients.c src/control/clients.h \
 	src/control/cpu.c src/control/cpu.h \
 	src/control/ctl.c src/control/ctl.h \
 	src/control/ctl_device.c src/control/ctl_device.h \

@@ -9,22 +9,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control/clients.h"
 #include "control/ctl.h"
 #include "control/listener.h"
+#include "core/container_of.h"
 #include "core/fdpass.h"
 #include "core/log.h"
 
 #define MAX_CLIENTS 16u
-#define MAX_REQUEST 65536u                  /* with the end of its line */
-#define PATIENCE_NS (10ull * 1000000000ull) /* for the rest of a request, or to read an answer */
+#define MAX_REQUEST 65536u /* with the end of its line */
 #define LOOK_NS     (100ull * 1000000ull)
 #define MAX_FDS     4u /* more than one is too many, and is said to be so */
 
 struct ctl_client {
-	TAILQ_ENTRY(ctl_client) link;
-	struct ctl *ctl; /* borrowed */
-	int fd;          /* owned */
-	struct loop_watch *watch;
+	struct client client; /* hurried for the rest of a request, and to read an answer */
+	struct ctl *ctl;      /* borrowed */
 	char *request; /* owned: what came of it so far, and perhaps more behind it; NULL: nothing */
 	size_t used;
 	int passed;                 /* owned: a descriptor that came with it; -1: none */
@@ -32,15 +31,14 @@ struct ctl_client {
 	size_t sent;                /* of its text */
 	struct ctl_wait wait;       /* `look` is NULL: for nothing */
 	struct ctl_hold hold;       /* `look` is NULL: nothing */
-	struct loop_timer patience, looking, next;
+	struct loop_timer looking, next;
 	bool over; /* after the answer it is closed */
 };
 
 struct ctl {
 	struct ctl_setup setup;
 	struct listener listener;
-	TAILQ_HEAD(, ctl_client) clients; /* who has not been heard of for longest is the first */
-	unsigned int nr_clients;
+	struct clients clients; /* who has not been heard of for longest is the first */
 	struct loop_tick tick;
 };
 
@@ -98,33 +96,27 @@ void ctl_release(struct ctl_client *client)
 		hold.forget(hold.user);
 }
 
-static void close_client(struct ctl_client *client)
+static struct ctl_client *ctl_client_of(struct client *client)
 {
-	struct ctl *ctl = client->ctl;
+	return container_of(client, struct ctl_client, client);
+}
+
+static void is_closed(struct client *closed)
+{
+	struct ctl_client *client = ctl_client_of(closed);
 
 	end_wait(client);
 	ctl_release(client);
-	loop_timer_cancel(&client->patience);
 	loop_timer_cancel(&client->next);
-	client->watch = loop_remove(ctl->setup.loop, client->watch);
-	close(client->fd);
 	drop_passed(client);
 	json_object_put(client->answer);
 	free(client->request);
-	TAILQ_REMOVE(&ctl->clients, client, link);
-	ctl->nr_clients--;
 	free(client);
 }
 
-static void lost_patience(void *user)
+static void close_client(struct ctl_client *client)
 {
-	close_client(user);
-}
-
-static void expect_more(struct ctl_client *client)
-{
-	loop_timer_set(client->ctl->setup.loop, &client->patience, PATIENCE_NS, lost_patience,
-		       client);
+	client_close(&client->client);
 }
 
 /* --- a request and its answer --- */
@@ -149,22 +141,22 @@ static void answered(struct ctl_client *client)
 	json_object_put(client->answer);
 	client->answer = NULL;
 	client->sent = 0;
-	loop_timer_cancel(&client->patience);
+	client_relax(&client->client);
 	if (client->over) {
 		close_client(client);
 		return;
 	}
-	loop_modify(loop, client->watch, has_line(client) ? 0 : EPOLLIN);
+	loop_modify(loop, client->client.watch, has_line(client) ? 0 : EPOLLIN);
 	if (has_line(client))
 		loop_timer_set(loop, &client->next, 0, hear_next, client);
 	else if (client->used)
-		expect_more(client);
+		client_hurry(&client->client);
 }
 
 /* False when the client is gone. */
 static bool send_text(struct ctl_client *client, const char *text, size_t len)
 {
-	ssize_t n = send(client->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = send(client->client.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n > 0)
 		client->sent += (size_t)n;
@@ -186,13 +178,13 @@ static void send_answer(struct ctl_client *client)
 	else if (client->sent > len)
 		answered(client);
 	else
-		loop_modify(client->ctl->setup.loop, client->watch, EPOLLOUT);
+		loop_modify(client->ctl->setup.loop, client->client.watch, EPOLLOUT);
 }
 
 static void give(struct ctl_client *client, struct json_object *answer)
 {
 	client->answer = answer;
-	expect_more(client); /* that it is read */
+	client_hurry(&client->client); /* that it is read */
 	send_answer(client);
 }
 
@@ -245,7 +237,7 @@ static void take_request(struct ctl_client *client)
 	if (answer)
 		give(client, answer);
 	else /* only its end is heard */
-		loop_modify(client->ctl->setup.loop, client->watch, 0);
+		loop_modify(client->ctl->setup.loop, client->client.watch, 0);
 }
 
 /* One request at most. */
@@ -253,13 +245,13 @@ static void go_on(struct ctl_client *client)
 {
 	if (client->answer || client->wait.look || !client->used)
 		return;
-	loop_timer_cancel(&client->patience);
+	client_relax(&client->client);
 	if (has_line(client))
 		take_request(client);
 	else if (client->used == MAX_REQUEST)
 		end_with(client, ctl_error("usage", "a request has at most %u bytes", MAX_REQUEST));
 	else
-		expect_more(client);
+		client_hurry(&client->client);
 }
 
 /* --- waiting --- */
@@ -306,11 +298,11 @@ static void look_at_hold(struct ctl_client *client)
 static void look_at_holds(void *user)
 {
 	struct ctl *ctl = user;
-	struct ctl_client *client, *next;
+	struct client *client, *next;
 
-	for (client = TAILQ_FIRST(&ctl->clients); client; client = next) {
+	for (client = TAILQ_FIRST(&ctl->clients.list); client; client = next) {
 		next = TAILQ_NEXT(client, link);
-		look_at_hold(client);
+		look_at_hold(ctl_client_of(client));
 	}
 }
 
@@ -340,7 +332,7 @@ static bool receive(struct ctl_client *client)
 	const struct iovec iov = { client->request + client->used, MAX_REQUEST - client->used };
 	unsigned int nr_fds = MAX_FDS;
 	int fds[MAX_FDS];
-	ssize_t n = fdpass_receive(client->fd, &iov, 1, fds, &nr_fds, MSG_DONTWAIT);
+	ssize_t n = fdpass_receive(client->client.fd, &iov, 1, fds, &nr_fds, MSG_DONTWAIT);
 
 	if (n <= 0)
 		return n == -EAGAIN || n == -EINTR;
@@ -352,10 +344,8 @@ static bool receive(struct ctl_client *client)
 static void client_ready(void *user, uint32_t events)
 {
 	struct ctl_client *client = user;
-	struct ctl *ctl = client->ctl;
 
-	TAILQ_REMOVE(&ctl->clients, client, link);
-	TAILQ_INSERT_TAIL(&ctl->clients, client, link);
+	client_heard(&client->client);
 	if (client->answer) {
 		send_answer(client);
 		return;
@@ -374,43 +364,33 @@ static void client_ready(void *user, uint32_t events)
 /* Of those who ask nothing the one that has been silent for longest makes room. */
 static bool make_room(struct ctl *ctl)
 {
-	struct ctl_client *client;
+	struct client *each;
 
-	if (ctl->nr_clients < MAX_CLIENTS)
+	if (!clients_are_full(&ctl->clients))
 		return true;
-	TAILQ_FOREACH(client, &ctl->clients, link)
-		if (!client->answer && !client->wait.look && !client->hold.look && !client->used) {
-			close_client(client);
-			return true;
-		}
-	return false;
-}
+	TAILQ_FOREACH(each, &ctl->clients.list, link) {
+		const struct ctl_client *client = ctl_client_of(each);
 
-static struct ctl_client *new_client(struct ctl *ctl, int fd)
-{
-	struct ctl_client *client = calloc(1, sizeof(*client));
-
-	if (!client)
-		return NULL;
-	client->ctl = ctl;
-	client->fd = fd;
-	client->passed = -1;
-	client->watch = loop_add(ctl->setup.loop, fd, EPOLLIN, client_ready, client);
-	if (!client->watch) {
-		free(client);
-		return NULL;
+		if (client->answer || client->wait.look || client->hold.look || client->used)
+			continue;
+		client_close(each);
+		return true;
 	}
-	TAILQ_INSERT_TAIL(&ctl->clients, client, link);
-	ctl->nr_clients++;
-	return client;
+	return false;
 }
 
 static void somebody_came(void *user, int fd)
 {
 	struct ctl *ctl = user;
+	struct ctl_client *client = make_room(ctl) ? calloc(1, sizeof(*client)) : NULL;
 
-	if (!make_room(ctl) || !new_client(ctl, fd))
+	if (!client || client_add(&ctl->clients, &client->client, fd, client_ready, client)) {
+		free(client);
 		close(fd);
+		return;
+	}
+	client->ctl = ctl;
+	client->passed = -1;
 }
 
 /* --- life --- */
@@ -423,7 +403,7 @@ int ctl_new(const struct ctl_setup *setup, struct ctl **ret)
 	if (!ctl)
 		return -ENOMEM;
 	ctl->setup = *setup;
-	TAILQ_INIT(&ctl->clients);
+	clients_init(&ctl->clients, setup->loop, MAX_CLIENTS, is_closed);
 	loop_tick_add(setup->loop, &ctl->tick, look_at_holds, ctl);
 	err = listener_open(&ctl->listener, setup->loop, setup->runtime_dir, "ctl", somebody_came,
 			    ctl);
@@ -439,8 +419,7 @@ struct ctl *ctl_free(struct ctl *ctl)
 	if (!ctl)
 		return NULL;
 	loop_tick_remove(&ctl->tick);
-	while (!TAILQ_EMPTY(&ctl->clients))
-		close_client(TAILQ_FIRST(&ctl->clients));
+	clients_close(&ctl->clients);
 	listener_close(&ctl->listener);
 	free(ctl);
 	return NULL;

@@ -10,20 +10,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control/clients.h"
 #include "control/listener.h"
 #include "control/metrics_socket.h"
+#include "core/container_of.h"
 
 #define MAX_CLIENTS 8u
 #define MAX_REQUEST 8192u
-#define PATIENCE_NS (10ull * 1000000000ull) /* for the whole of a question, or to read an answer */
 #define OPEN_TYPE   "application/openmetrics-text"
 
-struct client {
-	TAILQ_ENTRY(client) link;      /* the oldest is the first */
+struct asker {
+	struct client client; /* hurried for the whole of a question, and to read an answer */
 	struct metrics_socket *server; /* borrowed */
-	int fd;                        /* owned */
-	struct loop_watch *watch;
-	struct loop_timer patience;
 	char request[MAX_REQUEST];
 	size_t used;
 	char *answer; /* owned; NULL: the question is not whole yet */
@@ -33,32 +31,15 @@ struct client {
 struct metrics_socket {
 	struct metrics_socket_setup setup;
 	struct listener listener;
-	TAILQ_HEAD(, client) clients;
-	unsigned int nr_clients;
+	struct clients clients;
 };
 
-static void close_client(struct client *client)
+static void is_closed(struct client *closed)
 {
-	struct metrics_socket *server = client->server;
+	struct asker *client = container_of(closed, struct asker, client);
 
-	loop_timer_cancel(&client->patience);
-	client->watch = loop_remove(server->setup.loop, client->watch);
-	close(client->fd);
 	free(client->answer);
-	TAILQ_REMOVE(&server->clients, client, link);
-	server->nr_clients--;
 	free(client);
-}
-
-static void lost_patience(void *user)
-{
-	close_client(user);
-}
-
-static void expect(struct client *client)
-{
-	loop_timer_set(client->server->setup.loop, &client->patience, PATIENCE_NS, lost_patience,
-		       client);
 }
 
 /* --- the answer --- */
@@ -101,7 +82,7 @@ static char *write_body(const struct metrics_socket *server, enum metrics_format
 }
 
 /* 0 or -ENOMEM. */
-static int compose(struct client *client, const char *status, const char *type, const char *body,
+static int compose(struct asker *client, const char *status, const char *type, const char *body,
 		   size_t len)
 {
 	FILE *out = open_memstream(&client->answer, &client->len);
@@ -116,7 +97,7 @@ static int compose(struct client *client, const char *status, const char *type, 
 	return fclose(out) ? -ENOMEM : 0;
 }
 
-static int give_metrics(struct client *client)
+static int give_metrics(struct asker *client)
 {
 	enum metrics_format format = accepts_open(client->request) ? METRICS_OPEN : METRICS_TEXT;
 	size_t len = 0;
@@ -132,12 +113,12 @@ static int give_metrics(struct client *client)
 	return err;
 }
 
-static int refuse(struct client *client, const char *status, const char *text)
+static int refuse(struct asker *client, const char *status, const char *text)
 {
 	return compose(client, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-static int answer(struct client *client)
+static int answer(struct asker *client)
 {
 	if (asks_for(client->request, "GET /metrics"))
 		return give_metrics(client);
@@ -149,10 +130,10 @@ static int answer(struct client *client)
 /* --- a connection --- */
 
 /* False when it has all, or is gone. */
-static bool send_more(struct client *client)
+static bool send_more(struct asker *client)
 {
-	ssize_t n = send(client->fd, client->answer + client->sent, client->len - client->sent,
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = send(client->client.fd, client->answer + client->sent,
+			 client->len - client->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -161,10 +142,10 @@ static bool send_more(struct client *client)
 }
 
 /* False when there will be no whole question. A zero in it ends the text that is looked at. */
-static bool receive(struct client *client)
+static bool receive(struct asker *client)
 {
-	ssize_t n = recv(client->fd, client->request + client->used, MAX_REQUEST - 1 - client->used,
-			 MSG_DONTWAIT);
+	ssize_t n = recv(client->client.fd, client->request + client->used,
+			 MAX_REQUEST - 1 - client->used, MSG_DONTWAIT);
 
 	if (n <= 0)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
@@ -173,7 +154,7 @@ static bool receive(struct client *client)
 	return true;
 }
 
-static bool go_on(struct client *client)
+static bool go_on(struct asker *client)
 {
 	bool whole;
 
@@ -187,38 +168,35 @@ static bool go_on(struct client *client)
 	if (whole ? answer(client)
 		  : refuse(client, "431 Request Header Fields Too Large", "too long a question\n"))
 		return false;
-	expect(client);
-	loop_modify(client->server->setup.loop, client->watch, EPOLLOUT);
+	client_hurry(&client->client);
+	loop_modify(client->server->setup.loop, client->client.watch, EPOLLOUT);
 	return true;
 }
 
 static void client_ready(void *user, uint32_t events)
 {
+	struct asker *client = user;
+
 	(void)events;
-	if (!go_on(user))
-		close_client(user);
+	if (!go_on(client))
+		client_close(&client->client);
 }
 
 /* The oldest makes room: Prometheus comes again, who holds connections open does nothing else. */
 static void somebody_came(void *user, int fd)
 {
 	struct metrics_socket *server = user;
-	struct client *client = calloc(1, sizeof(*client));
+	struct asker *client = calloc(1, sizeof(*client));
 
-	if (server->nr_clients == MAX_CLIENTS)
-		close_client(TAILQ_FIRST(&server->clients));
-	if (client)
-		client->watch = loop_add(server->setup.loop, fd, EPOLLIN, client_ready, client);
-	if (!client || !client->watch) {
+	if (clients_are_full(&server->clients))
+		client_close(TAILQ_FIRST(&server->clients.list));
+	if (!client || client_add(&server->clients, &client->client, fd, client_ready, client)) {
 		close(fd);
 		free(client);
 		return;
 	}
 	client->server = server;
-	client->fd = fd;
-	TAILQ_INSERT_TAIL(&server->clients, client, link);
-	server->nr_clients++;
-	expect(client);
+	client_hurry(&client->client);
 }
 
 int metrics_socket_new(const struct metrics_socket_setup *setup, struct metrics_socket **ret)
@@ -229,7 +207,7 @@ int metrics_socket_new(const struct metrics_socket_setup *setup, struct metrics_
 	if (!server)
 		return -ENOMEM;
 	server->setup = *setup;
-	TAILQ_INIT(&server->clients);
+	clients_init(&server->clients, setup->loop, MAX_CLIENTS, is_closed);
 	err = listener_open(&server->listener, setup->loop, setup->runtime_dir, "metrics",
 			    somebody_came, server);
 	if (err)
@@ -243,8 +221,7 @@ struct metrics_socket *metrics_socket_free(struct metrics_socket *server)
 {
 	if (!server)
 		return NULL;
-	while (!TAILQ_EMPTY(&server->clients))
-		close_client(TAILQ_FIRST(&server->clients));
+	clients_close(&server->clients);
 	listener_close(&server->listener);
 	free(server);
 	return NULL;
