@@ -291,6 +291,7 @@ static void add_notices(const struct device *dev, struct json_object *to)
 static void add_life(const struct device *dev, struct json_object *to)
 {
 	bool attached = dev->activity == DEVICE_ATTACHED;
+	char why[STORE_VALUE_MAX];
 
 	json_add_text(to, "state", xenbus_state_name(dev->seen.own));
 	json_add_text(to, "frontend", xenbus_state_name(dev->seen.front));
@@ -298,7 +299,7 @@ static void add_life(const struct device *dev, struct json_object *to)
 	json_add_u64(to, "attached_s",
 		     attached ? (loop_now_ns() - dev->attached_ns) / NS_PER_S : 0);
 	add_pid(dev, to);
-	json_add_text(to, "reason", *dev->reason ? dev->reason : NULL);
+	json_add_text(to, "reason", device_why(dev, why, sizeof(why)) ? why : NULL);
 	json_add_flag(to, "foreign", dev->end == DEVICE_FOREIGN);
 	json_add_flag(to, "halted", atomic_load(&dev->halted));
 	add_notices(dev, to);

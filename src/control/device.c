@@ -642,6 +642,28 @@ static bool leave_alone(struct device *dev, const struct xenbus_view *view)
 	return true;
 }
 
+static void read_script_error(const struct device *dev, char *buf, size_t size)
+{
+	if (store_read(dev->env->store, XBT_NULL, dev->be_path, "hotplug-error", buf, size))
+		snprintf(buf, size, "no reason given");
+}
+
+bool device_why(const struct device *dev, char *buf, size_t size)
+{
+	char text[STORE_VALUE_MAX];
+
+	if (*dev->reason) {
+		snprintf(buf, size, "%s", dev->reason);
+	} else if (dev->script_failed && !dev->plugged) {
+		read_script_error(dev, text, sizeof(text));
+		snprintf(buf, size, "the hotplug script failed: %s", text);
+	} else {
+		return dev->activity != DEVICE_ATTACHED &&
+		       !reason_read(dev->env->store, dev->be_path, buf, size);
+	}
+	return true;
+}
+
 /* The toolstack's script gave up: its words belong into our log too. */
 static void note_script(struct device *dev)
 {
@@ -652,8 +674,7 @@ static void note_script(struct device *dev)
 		      (!strcmp(status, "error") || !strcmp(status, "busy"));
 
 	if (failed && !dev->script_failed) {
-		if (store_read(store, XBT_NULL, dev->be_path, "hotplug-error", text, sizeof(text)))
-			strcpy(text, "no reason given");
+		read_script_error(dev, text, sizeof(text));
 		device_log(dev, LOG_LEVEL_ERROR, "the hotplug script failed: %s", text);
 	}
 	dev->script_failed = failed;

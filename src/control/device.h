@@ -306,7 +306,13 @@ void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 void device_notice(struct device *dev, enum log_level level, const char *notice, const char *fmt,
 		   ...) __attribute__((format(printf, 4, 5)));
 
-/* --- called by the registry --- */
+/* --- called by the registry, and for admins --- */
+
+/*
+ * Why it does not work: its last device_reason(), also one of an earlier life of ours, or what the toolstack's script says.
+ * False when it works, or nothing is known.
+ */
+bool device_why(const struct device *dev, char *buf, size_t size);
 
 /* Every NOTICE_LOOK_S: say what its figures tell. */
 void device_look_at_figures(struct device *dev, uint64_t now_ns);

@@ -22,6 +22,21 @@ void reason_write(struct store *store, const char *be_path, int err, const char 
 	store_writef(store, XBT_NULL, path, "error", "%d %s", -err, text);
 }
 
+int reason_read(struct store *store, const char *be_path, char *buf, size_t size)
+{
+	char path[STORE_PATH_MAX], node[STORE_VALUE_MAX];
+	const char *text;
+	int err;
+
+	path_of(be_path, path);
+	err = store_read(store, XBT_NULL, path, "error", node, sizeof(node));
+	if (err)
+		return err;
+	text = strchr(node, ' '); /* behind the number */
+	snprintf(buf, size, "%s", text ? text + 1 : node);
+	return 0;
+}
+
 static bool is_empty(struct store *store, xs_transaction_t t, const char *path)
 {
 	unsigned int nr;

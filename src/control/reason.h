@@ -11,6 +11,9 @@
 /* `be_path` is "backend/KIND/DOMID/DEVID", `err` a negative errno. Best effort: the log has it too. */
 void reason_write(struct store *store, const char *be_path, int err, const char *text);
 
+/* The text of what was written last. 0, or -errno: -ENOENT when it works, or nothing is known. */
+int reason_read(struct store *store, const char *be_path, char *buf, size_t size);
+
 /* It works, or is gone. Takes what is empty then above the node along. */
 void reason_clear(struct store *store, const char *be_path);
 

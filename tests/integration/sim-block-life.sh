@@ -297,6 +297,7 @@ failed_script() {
 	_dir=$(backend vbd "$dom" 51712)
 	xenstore-write "$_dir/hotplug-error" "there is no such image" "$_dir/hotplug-status" error
 	wait_line "$log" "vbd $dom/51712: the hotplug script failed: there is no such image"
+	answer_is /result/devices/0/reason "the hotplug script failed: there is no such image" '{"command":"list"}'
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
 }
