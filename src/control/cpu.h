@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* How long its threads have run so far; 0 when that is not to be known. It opens no file, and waits for nobody. */
+/*
+ * How long its threads have run so far; 0 when that is not to be known, and of 0, which is none. It opens no file, and
+ * waits for nobody.
+ */
 uint64_t cpu_ns(pid_t pid);
 
 #endif

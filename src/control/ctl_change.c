@@ -349,12 +349,15 @@ static struct json_object *look_at_restart(void *user)
 static struct json_object *run_restart(struct ctl_asked *asked)
 {
 	struct waiting *w;
+	char why[256];
 	pid_t pid;
 
 	if (asked->daemon->options->isolation == ISOLATION_NONE)
 		return ctl_error("unsupported", "one process serves all guests (isolation = none): "
 						"systemctl restart pvbackd");
 	pid = guests_restart(asked->daemon->env->guests, asked->domid);
+	if (pid < 0 && guests_awaited(asked->daemon->env->guests, asked->domid, why, sizeof(why)))
+		return ctl_error("busy", "%s", why);
 	if (pid < 0)
 		return ctl_error("failed", "the guest has no process: none of its devices is "
 					   "connected");

@@ -276,7 +276,7 @@ static void add_process(void *user, const struct guests_process *process)
 	ctl_guest_name(to->asked->daemon->env, process->domid, name);
 	json_add_u64(ret, "domid", process->domid);
 	json_add_text(ret, "guest", name);
-	json_add_u64(ret, "pid", (uint64_t)process->pid);
+	json_object_object_add(ret, "pid", process->pid ? json_object_new_int(process->pid) : NULL);
 	json_add_u64(ret, "cpu_ns", cpu_ns(process->pid));
 	json_add_text(ret, "version", process->version);
 	json_add_u64(ret, "protocol", process->protocol);

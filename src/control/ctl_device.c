@@ -274,7 +274,7 @@ static void add_pid(const struct device *dev, struct json_object *to)
 	pid_t pid = guests_pid(dev);
 
 	json_object_object_add(to, "pid", pid ? json_object_new_int(pid) : NULL);
-	json_add_u64(to, "cpu_ns", pid ? cpu_ns(pid) : 0);
+	json_add_u64(to, "cpu_ns", cpu_ns(pid));
 }
 
 /* What the daemon says of it by itself, as far as it holds now. */
@@ -299,6 +299,11 @@ static void add_life(const struct device *dev, struct json_object *to)
 	json_add_u64(to, "attached_s",
 		     attached ? (loop_now_ns() - dev->attached_ns) / NS_PER_S : 0);
 	add_pid(dev, to);
+	json_add_text(to, "waits",
+		      dev->awaits_guest &&
+				      guests_awaited(dev->env->guests, dev->domid, why, sizeof(why))
+			      ? why
+			      : NULL);
 	json_add_text(to, "reason", device_why(dev, why, sizeof(why)) ? why : NULL);
 	json_add_flag(to, "foreign", dev->end == DEVICE_FOREIGN);
 	json_add_flag(to, "halted", atomic_load(&dev->halted));

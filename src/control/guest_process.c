@@ -294,13 +294,26 @@ unsigned int guest_process_list(const struct guest_process_setup *setup, uint32_
 
 /* --- the end --- */
 
+/* Of a child of ours alone the kernel tells. */
+static void note_end(struct guest_process *process)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+		return;
+	if (info.si_code == CLD_EXITED)
+		snprintf(process->how, sizeof(process->how), "exit status %d", info.si_status);
+	else
+		snprintf(process->how, sizeof(process->how), "killed by signal %d (%.20s)",
+			 info.si_status, strsignal(info.si_status));
+}
+
 static void ended(void *user, uint32_t events)
 {
 	struct guest_process *process = user;
-	siginfo_t info;
 
 	(void)events;
-	waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG); /* if it is our child */
+	note_end(process);
 	process->watch = loop_remove(process->loop, process->watch);
 	process->gone(process->user);
 }

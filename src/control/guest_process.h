@@ -25,6 +25,7 @@ struct guest_process {
 	uint32_t domid;
 	pid_t pid;
 	int pidfd;         /* owned; -1 when there is none */
+	char how[48];      /* it has ended: "killed by signal 9 (Killed)"; "": nobody knows */
 	bool older;        /* than our program or a library of it: it may be of an earlier build */
 	struct loop *loop; /* borrowed */
 	struct loop_watch *watch;

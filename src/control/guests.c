@@ -72,6 +72,7 @@ struct mourned {
 	uint32_t domid;
 	unsigned int restarts;
 	unsigned int deaths; /* of these in a row */
+	uint64_t died_ns;    /* the last of them */
 	struct loop_timer timer;
 };
 
@@ -270,6 +271,7 @@ static void mourn(struct guest_link *g)
 	if (!m)
 		return;
 	m->restarts++;
+	m->died_ns = loop_now_ns();
 	if (g->ending || loop_now_ns() - g->started_ns > STEADY_S * NS_PER_S) {
 		m->deaths = 0;
 		return;
@@ -320,12 +322,13 @@ static void close_link(struct guest_link *g, bool over)
 static void say_gone(const struct guest_link *g)
 {
 	int pid = (int)g->process.pid;
+	const char *how = g->process.how;
 
 	if (!g->ending && (!LIST_EMPTY(&g->devices) || !LIST_EMPTY(&g->left)))
 		guests_log(g->domid, LOG_LEVEL_WARNING,
-			   "its process (%d) has ended; the rings are taken up by "
+			   "its process (%d) has ended%s%s; the rings are taken up by "
 			   "another",
-			   pid);
+			   pid, *how ? ": " : "", how);
 	else if (g->ending_s >= END_S)
 		guests_log(g->domid, LOG_LEVEL_INFO,
 			   "its process (%d) has ended, and what it had open is closed", pid);
@@ -999,14 +1002,21 @@ static const char *state_of(const struct guest_link *g)
 	return g->greeted ? "serving" : "starting";
 }
 
+/* The first death costs no time. */
+static bool is_waited_for(const struct mourned *m)
+{
+	return m->timer.armed && m->deaths > 1;
+}
+
 void guests_each(struct guests *guests,
 		 void (*each)(void *user, const struct guests_process *process), void *user)
 {
+	const struct mourned *m;
 	struct guest_link *g;
 
 	for_each_link(guests, g)
 	{
-		const struct mourned *m = find_mourned(guests, g->domid);
+		m = find_mourned(guests, g->domid);
 		struct guests_process process = { .domid = g->domid,
 						  .pid = g->process.pid,
 						  .version = g->version,
@@ -1018,6 +1028,34 @@ void guests_each(struct guests *guests,
 		if (!is_thread(g))
 			each(user, &process);
 	}
+	LIST_FOREACH(m, &guests->mourned, link)
+		if (is_waited_for(m) && !find_exact(guests, m->domid))
+			each(user, &(struct guests_process){ .domid = m->domid,
+							     .version = "",
+							     .since_ns = m->died_ns,
+							     .restarts = m->restarts,
+							     .state = "waits" });
+}
+
+bool guests_awaited(const struct guests *guests, uint32_t domid, char *buf, size_t size)
+{
+	const struct guest_link *g = find_exact(guests, domid);
+	const struct mourned *m = find_mourned(guests, domid);
+	uint64_t now_ns = loop_now_ns();
+	char name[64];
+
+	name_of(guests, domid, name);
+	if (g)
+		snprintf(buf, size, "process %d, which has served guest %s, has not ended so far",
+			 (int)g->process.pid, name);
+	else if (m && is_waited_for(m))
+		snprintf(buf, size,
+			 "the process that serves guest %s has died %u times in a row; the next "
+			 "one starts in %.1f s",
+			 name, m->deaths,
+			 m->timer.due_ns > now_ns ? (double)(m->timer.due_ns - now_ns) / NS_PER_S
+						  : 0);
+	return g || (m && is_waited_for(m));
 }
 
 pid_t guests_restart(struct guests *guests, uint32_t domid)

@@ -48,17 +48,23 @@ struct guests *guests_free(struct guests *guests);
 /* What is known of a process. */
 struct guests_process {
 	uint32_t domid;
-	pid_t pid;
+	pid_t pid;           /* 0 while the next is waited for */
 	const char *version; /* borrowed; "": it has not greeted yet */
 	uint32_t protocol;
-	uint64_t since_ns;     /* it was started, or found by us */
+	uint64_t since_ns;     /* it was started, or found by us; or the one before it has died */
 	unsigned int restarts; /* of that guest's processes before it, since we run */
-	const char *state;     /* "starting", "serving", "ending", "hung" */
+	const char *
+		state; /* "starting", "serving", "ending", "hung"; "waits": the next starts later */
 };
 void guests_each(struct guests *guests,
 		 void (*each)(void *user, const struct guests_process *process), void *user);
 /* Have that guest's process let go of its rings and end; the next takes them up. Its number, or -ENOENT. */
 pid_t guests_restart(struct guests *guests, uint32_t domid);
+/*
+ * What a guest, or a device of it that awaits_guest, waits for: "the process that serves guest db has died 5 times in a
+ * row; ...". False when there is nothing to say.
+ */
+bool guests_awaited(const struct guests *guests, uint32_t domid, char *buf, size_t size);
 /* Who serves a device's rings: ourselves, with isolation = none; 0: nobody. */
 pid_t guests_pid(const struct device *dev);
 

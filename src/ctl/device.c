@@ -39,6 +39,10 @@ static const char *not_attached(struct json_object *device, enum colour *colour)
 	const char *state = json_text(device, "state");
 	bool waits = !strcmp(state, "initialising") || !strcmp(state, "init-wait");
 
+	if (*json_text(device, "waits")) {
+		*colour = COLOUR_RED;
+		return "restarting";
+	}
 	*colour = *json_text(device, "reason") ? COLOUR_RED : waits ? COLOUR_YELLOW : COLOUR_NONE;
 	return waits ? "waits for guest" : state;
 }

@@ -490,6 +490,10 @@ static void explain_not_attached(const struct explain *e)
 	bool waits = !strcmp(load->state, "init-wait") || !strcmp(load->state, "initialising");
 	bool over = !strcmp(load->state, "closing") || !strcmp(load->state, "closed");
 
+	if (*load->waits) {
+		SAY(e, "%s waits: %s. See `journalctl -u pvbackd`.", load->name, load->waits);
+		return;
+	}
 	SAY(e, "%s is not served (backend: %s, frontend: %s).", load->name,
 	    *load->state ? load->state : "none", *load->frontend ? load->frontend : "none");
 	if (*load->reason)

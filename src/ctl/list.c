@@ -52,11 +52,13 @@ static void print_reasons(const struct cli *cli, struct json_object *list)
 	for (size_t i = 0; i < json_length(list, "devices"); i++) {
 		struct json_object *device = json_item(list, "devices", i);
 		struct table line = { .nr_columns = 1, .titles = { "" } };
+		const char *waits = json_text(device, "waits");
+		const char *why = *waits ? waits : json_text(device, "reason");
 
-		if (!*json_text(device, "reason") || json_flag(device, "attached"))
+		if (!*why || json_flag(device, "attached"))
 			continue;
 		table_row(&line, COLOUR_RED);
-		table_cell(&line, "%s: %s", json_text(device, "name"), json_text(device, "reason"));
+		table_cell(&line, "%s: %s", json_text(device, "name"), why);
 		table_print_rows(&line, cli->colours, cli->out);
 		table_free(&line);
 	}

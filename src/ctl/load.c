@@ -230,6 +230,7 @@ void load_read(struct json_object *before, struct json_object *now, uint64_t int
 			      .state = json_text(now, "state"),
 			      .frontend = json_text(now, "frontend"),
 			      .reason = json_text(now, "reason"),
+			      .waits = json_text(now, "waits"),
 			      .is_disk = device_is_disk(now),
 			      .attached = json_flag(now, "attached"),
 			      .stalled = json_flag(now, "stalled"),

@@ -153,6 +153,29 @@ who_and_restarted() {
 	stop_daemon
 }
 
+# Whoever serves it dies as soon as it is there, until pvbackctl COMMAND... says PATTERN.
+it_dies_and_says() {
+	for _pid in $(pvb_guest_pids "$dom"); do
+		kill -9 "$_pid" 2>/dev/null || :
+	done
+	it_says "$@"
+}
+dying_says() { until_true 20000 it_dies_and_says "$@" || fail "pvbackctl $* does not: $(cat "$XENSIM_DIR/said")"; }
+died="the process that serves guest guest has died [0-9]* times in a row; the next one starts in [0-9.]* s"
+one_that_dies() {
+	is_isolated || return 0
+	start_daemon
+	busy_guest
+	dying_says "guest/xvda waits: $died. See .journalctl -u pvbackd." why guest/xvda --interval=0.1
+	dying_says "guest/xvda *restarting *- .*guest/vif0: $died" list
+	dying_says "guest *$dom *- *waits *[0-9.]* .s *[1-9]" version
+	dying_says "$died" restart guest
+	says "its process ([0-9]*) has ended: killed by signal 9 (Killed); the rings are taken up" events guest
+	says "guest *$dom *[0-9]* *serving" version
+	quiet_guest
+	stop_daemon
+}
+
 the_configuration() {
 	configure "iops = 900"
 	start_daemon --config="$XENSIM_DIR/conf"
@@ -199,6 +222,7 @@ test_case "which devices there are, and how fast they are" which_and_how_fast
 test_case "why a disk or a card is slow: its medium, its limit" why_slow
 test_case "why one does nothing: its guest, its slots, nothing to do" why_idle_or_not_there
 test_case "who serves it, and was it restarted" who_and_restarted
+test_case "one whose process dies again and again" one_that_dies
 test_case "what is on its wire; each request of it" capture_and_trace
 test_case "what is wrong with the configuration" the_configuration
 exit "$failed"

@@ -21,11 +21,11 @@ struct diagnosis_case {
 
 #define DISK                                                                                       \
 	.name = "web/xvda", .guest = "web", .target = "/dev/vg/web", .state = "connected",         \
-	.frontend = "connected", .reason = "", .is_disk = true, .attached = true,                  \
+	.frontend = "connected", .reason = "", .waits = "", .is_disk = true, .attached = true,     \
 	.attached_s = 7200, .interval_ns = SEC, .cpu = 0.12
 #define NIC                                                                                        \
 	.name = "web/vif0", .guest = "web", .target = "vif7.0", .state = "connected",              \
-	.frontend = "connected", .reason = "", .attached = true, .attached_s = 60,                 \
+	.frontend = "connected", .reason = "", .waits = "", .attached = true, .attached_s = 60,    \
 	.interval_ns = SEC, .cpu = -1
 #define IOPS(n_) .nr_limits = 1, .limits = { { "iops", n_ } }
 #define TIMES(count_, mean_, p50_, p99_)                                                           \
@@ -192,6 +192,7 @@ static const struct diagnosis_case cases[] = {
 	    .state = "closing",
 	    .frontend = "initialised",
 	    .reason = "/srv/db.img: No such file or directory",
+	    .waits = "",
 	    .is_disk = true,
 	    .interval_ns = SEC },
 	  "not-attached",
@@ -206,11 +207,29 @@ static const struct diagnosis_case cases[] = {
 	    .state = "init-wait",
 	    .frontend = "initialising",
 	    .reason = "",
+	    .waits = "",
 	    .interval_ns = SEC },
 	  "not-attached",
 	  "not attached",
 	  { "It waits for the guest", "xen-netfront" },
 	  NULL },
+	{ "a disk that nobody serves for the moment",
+	  { .name = "db/xvda",
+	    .guest = "db",
+	    .target = "/srv/db.img",
+	    .state = "connected",
+	    .frontend = "connected",
+	    .reason = "",
+	    .waits = "the process that serves guest db has died 5 times in a row; the next one "
+		     "starts in 2.5 s",
+	    .is_disk = true,
+	    .interval_ns = SEC },
+	  "not-attached",
+	  "not attached",
+	  { "db/xvda waits: the process that serves guest db has died 5 times in a row; the next "
+	    "one "
+	    "starts in 2.5 s. See `journalctl -u pvbackd`." },
+	  "is not served" },
 	{ "a card that works",
 	  { NIC, .carrier = true,
 	    .nic = { .tx_frames = 1000,

@@ -7,6 +7,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -122,6 +123,24 @@ static void tells_of(uint32_t domid, struct message device)
 	device.type = MESSAGE_START_DISK;
 	memset(&device.disk, 0, sizeof(device.disk));
 	CHECK(says(domid, &device));
+}
+
+/* --- what an admin sees --- */
+
+static struct guests_process seen;
+static unsigned int nr_seen;
+
+static void see(void *user, const struct guests_process *process)
+{
+	(void)user;
+	seen = *process;
+	nr_seen++;
+}
+
+static void look_at_all(void)
+{
+	nr_seen = 0;
+	guests_each(guests, see, NULL);
 }
 
 /* --- each case has its own control --- */
@@ -527,6 +546,33 @@ static void one_that_shows_what_is_no_figures_has_none(void **state)
 		close(fds[nr]);
 }
 
+static void one_that_dies_again_and_again_is_seen_while_it_waits(void **state)
+{
+	struct toy toy = toy_of(BAD);
+	char why[128];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		while (!guests_may_start(&toy.dev))
+			turn_for(loop, 10000000);
+		CHECK(!guests_awaited(guests, BAD, why, sizeof(why)));
+		start(&toy);
+		fake_process_die(BAD);
+	}
+	CHECK(!guests_may_start(&toy.dev) && guests_restart(guests, BAD) == -ENOENT);
+	CHECK(guests_awaited(guests, BAD, why, sizeof(why)));
+	CHECK(strstr(why, "guest 1 has died 3 times in a row; the next one starts in 0."));
+	look_at_all();
+	CHECK(nr_seen == 1 && seen.domid == BAD && seen.pid == 0 && seen.restarts == 3);
+	assert_string_equal(seen.state, "waits");
+	while (!guests_may_start(&toy.dev))
+		turn_for(loop, 10000000);
+	start(&toy);
+	look_at_all();
+	CHECK(nr_seen == 1 && seen.pid && seen.restarts == 3);
+	guests_forget(&toy.dev);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -547,6 +593,7 @@ int main(void)
 		CASE(figures_are_there_while_the_device_is_served),
 		CASE(a_new_control_is_shown_them_too),
 		CASE(one_that_shows_what_is_no_figures_has_none),
+		CASE(one_that_dies_again_and_again_is_seen_while_it_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

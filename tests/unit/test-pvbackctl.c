@@ -234,7 +234,11 @@ static int run(const char *line)
 	"\"names\":[\"db/xvdb\"],\"state\":\"init-wait\",\"frontend\":\"initialising\","           \
 	"\"attached\":false,\"attached_s\":0,\"pid\":null,\"target\":\"/srv/db.img\","             \
 	"\"reason\":\"/srv/db.img: No \\u001b[31m file\",\"limits\":[]}"
-#define LIST OK("{\"schema\":1,\"now_ns\":5,\"devices\":[" XVDA "}," VIF0 "," XVDB "]}")
+#define XVDC                                                                                       \
+	"{\"kind\":\"vbd\",\"domid\":9,\"guest\":\"db\",\"devid\":51744,\"name\":\"db/xvdc\","     \
+	"\"state\":\"connected\",\"frontend\":\"connected\",\"attached\":false,"                   \
+	"\"target\":\"/srv/c\",\"waits\":\"the next one starts in 2.5 s\",\"reason\":null}"
+#define LIST OK("{\"schema\":1,\"now_ns\":5,\"devices\":[" XVDA "}," VIF0 "," XVDB "," XVDC "]}")
 
 static void a_list_has_a_line_for_each_device(void **state)
 {
@@ -245,7 +249,9 @@ static void a_list_has_a_line_for_each_device(void **state)
 		 "web/xvda  connected          2 h  5000000  /dev/vg/web       iops=500 bps=20M\n"
 		 "web/vif0  connected         59 s  5000000  vif7.0 in xenbr0  -\n"
 		 "db/xvdb   waits for guest      -        -  /srv/db.img       -\n"
-		 "db/xvdb: /srv/db.img: No ?[31m file\n");
+		 "db/xvdc   restarting           -        -  /srv/c            -\n"
+		 "db/xvdb: /srv/db.img: No ?[31m file\n"
+		 "db/xvdc: the next one starts in 2.5 s\n");
 	assert_string_equal(server.asked[0], "{\"command\":\"list\"}");
 	assert_string_equal(complaints, "");
 }
@@ -255,7 +261,7 @@ static void a_list_of_names_is_for_scripts(void **state)
 	(void)state;
 	answers(LIST, NULL);
 	assert_int_equal(run("list --names"), CLI_OK);
-	HAS_SAID("web/xvda\nweb/vif0\ndb/xvdb\n");
+	HAS_SAID("web/xvda\nweb/vif0\ndb/xvdb\ndb/xvdc\n");
 }
 
 #define SHOW                                                                                       \
@@ -656,7 +662,7 @@ static void completion_offers_what_fits(void **state)
 	HAS_SAID("web/xvda\nweb/vif0\n");
 	answers(LIST, NULL);
 	run("--complete show --json d");
-	HAS_SAID("db/xvdb\n");
+	HAS_SAID("db/xvdb\ndb/xvdc\n");
 	answers(LIST, NULL);
 	run("--complete show web/xvda w");
 	HAS_SAID("");

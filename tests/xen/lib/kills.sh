@@ -92,7 +92,7 @@ only_resumed() {
 # (That the guest's process was killed is said, too; and on a busy host it takes seconds to start who opens an image.)
 only_deaths_are_warned_of() {
 	! grep -E 'error:|warning:' "$LOG/pvbackd.log" |
-		grep -Ev 'its process \([0-9]+\) has ended; the rings|its image has not answered for 5 s'
+		grep -Ev 'its process \([0-9]+\) has ended[^;]*; the rings|its image has not answered for 5 s'
 }
 
 fio_verified() {
