@@ -70,7 +70,7 @@ daemon_start() {
 
 # daemon_under_callgrind FILE: and what serves a guest's rings writes there what it executes
 daemon_under_callgrind() {
-	if [ ${#program_options[@]} -eq 0 ] || [ "$isolation" = none ]; then
+	if [ ${#program_options[@]} -eq 0 ]; then # an older build, which serves the rings itself
 		daemon_start valgrind -q --tool=callgrind --callgrind-out-file="$1"
 		return
 	fi
@@ -195,10 +195,16 @@ count_instructions() {
 		done
 }
 
+# can_count WHO: valgrind does not know pidfd_open(), which control needs
+can_count() {
+	daemon_of "$1"
+	[ -n "$(type -P valgrind)" ] && [ "${program_options[*]}" != --isolation=none ]
+}
+
 # count_all CASE WHO
 count_all() {
 	[ -z "$(type -P perf)" ] || count_calls "$1" "$2"
-	[ -z "$(type -P valgrind)" ] || count_instructions "$1" "$2"
+	! can_count "$2" || count_instructions "$1" "$2"
 }
 
 # take_turns N COMMAND CASE PARTY...: so often, and the other way round every second time
