@@ -11,6 +11,7 @@
 #include "core/statefile.h"
 
 #define NS_PER_S   1000000000ull
+#define PHASE_NS   (NS_PER_S / 16 * 17) /* between the looks of two guests */
 #define REST_S     64u /* the longest time without a look at the size of an image that nobody uses */
 #define PATIENCE_S 5u  /* until control is told that the medium does not answer */
 
@@ -248,12 +249,16 @@ static void size_came(struct slow_request *req)
 
 static void look(void *user);
 
-/* Whoever sleeps is woken for it: so of a disk that nobody uses after 1, 2, 4, ... seconds. */
+/*
+ * Whoever sleeps is woken for it: so of a disk that nobody uses every 2, 4, ... seconds; at whole multiples of that, so
+ * that a guest's disks have one waking, and not all guests the same.
+ */
 static void look_again_later(struct disk *disk)
 {
-	uint32_t wait_s = disk->asked || disk->closes ? 1 : disk->rest_s;
+	uint64_t every_ns = (disk->asked || disk->closes ? 1 : disk->rest_s) * NS_PER_S;
+	uint64_t phase_ns = loop_now_ns() + disk->device.domid * PHASE_NS;
 
-	loop_timer_set(disk->rings.home, &disk->look, wait_s * NS_PER_S, look, disk);
+	loop_timer_set(disk->rings.home, &disk->look, every_ns - phase_ns % every_ns, look, disk);
 }
 
 static void note_use(struct disk *disk)
@@ -270,11 +275,10 @@ static void note_use(struct disk *disk)
 	disk->answers = answers;
 }
 
-/* The kernel knows a device's size, and need not ask anybody. */
 static void look_at_size(struct disk *disk)
 {
 	note_use(disk);
-	if (disk->image.block_device) {
+	if (disk->image.size_at_hand) {
 		disk->size_err = image_size(&disk->image, &disk->bytes);
 		compare_size(disk);
 		return;

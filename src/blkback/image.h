@@ -98,6 +98,7 @@ struct image {
 	uint32_t physical_block; /* bytes, for `physical-sector-size`; the same or more */
 	bool direct;             /* O_DIRECT: nothing of it stays in our page cache */
 	bool block_device;
+	bool size_at_hand; /* of the kernel, which asks nobody for it */
 	bool read_only;
 	bool discard; /* space can be given back */
 	bool secure_discard;

@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "blkback/image.h"
@@ -115,6 +117,17 @@ static void leave_times(int fd)
 		fcntl(fd, F_SETFL, flags | O_NOATIME);
 }
 
+/* File systems of this host alone. Others may have to ask a server, or the other hosts. */
+static bool knows_sizes(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	return fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC ||
+	       fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == F2FS_SUPER_MAGIC;
+}
+
 static int measure(int fd, struct message_image *image)
 {
 	struct stat st;
@@ -128,6 +141,7 @@ static int measure(int fd, struct message_image *image)
 	image->block_device = S_ISBLK(st.st_mode);
 	image->dev = image->block_device ? st.st_rdev : st.st_dev;
 	image->inode = image->block_device ? 0 : st.st_ino;
+	image->size_at_hand = image->block_device || knows_sizes(fd);
 	leave_times(fd);
 	bytes = (uint64_t)st.st_size;
 	if (image->block_device && ioctl(fd, BLKGETSIZE64, &bytes) < 0)

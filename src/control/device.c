@@ -53,7 +53,11 @@ void device_notice(struct device *dev, enum log_level level, const char *notice,
 void device_look_at_figures(struct device *dev, uint64_t now_ns)
 {
 	const struct notice_rule *rule = dev->ops->notices;
+	bool rested = dev->rests;
 
+	dev->rests = dev->figures.mem && stats_view_rests(&dev->figures);
+	if (!dev->figures.mem || (rested && dev->rests))
+		return;
 	for (unsigned int i = 0; rule && rule->name; i++, rule++) {
 		enum notice_change change =
 			notice_look(&dev->notices, dev->ops->notices, i, &dev->figures, now_ns);
@@ -500,7 +504,9 @@ static bool start_detach(struct device *dev)
 	if (dev->activity != DEVICE_ATTACHED)
 		return false;
 	dev->activity = DEVICE_DETACHING;
-	dev->abandoned_ns = !dev->suspending && nobody_is_left(dev) ? loop_now_ns() : 0;
+	dev->abandoned_ns = 0;
+	if (!dev->suspending && nobody_is_left(dev))
+		guests_abandon(dev);
 	dev->ops->detach(dev);
 	return true;
 }
@@ -765,7 +771,7 @@ static void look_whether_abandoned(struct device *dev)
 
 	if (dev->abandoned_ns || dev->suspending || look(dev, &view) || !nobody_is_left(dev))
 		return;
-	dev->abandoned_ns = loop_now_ns();
+	guests_abandon(dev);
 	if (dev->activity == DEVICE_DETACHING && dev->ops->abandon)
 		dev->ops->abandon(dev);
 }

@@ -232,6 +232,7 @@ struct device {
 	LIST_ENTRY(device) served_link; /* likewise */
 	struct stats_view
 		figures; /* of its queues, while it is served; data to check, like a message */
+	bool rests; /* as of the last look at them: they do not change, and nothing is in flight */
 	struct notices notices;
 	LIST_ENTRY(device) link;
 	TAILQ_ENTRY(device) pending_link;
@@ -314,7 +315,9 @@ void device_notice(struct device *dev, enum log_level level, const char *notice,
  */
 bool device_why(const struct device *dev, char *buf, size_t size);
 
-/* Every NOTICE_LOOK_S: say what its figures tell. */
+/* --- called by whoever watches those that serve it --- */
+
+/* Every NOTICE_LOOK_S: say what its figures tell, and see whether it rests. */
 void device_look_at_figures(struct device *dev, uint64_t now_ns);
 
 struct device *device_new(const struct device_ops *ops, const struct device_env *env,

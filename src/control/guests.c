@@ -14,20 +14,20 @@
 #include "core/log.h"
 #include "core/parse.h"
 
-#define BUCKETS     64u
-#define MAX_FOUND   4096u
-#define MAX_LEFT    4096u /* devices of one guest */
-#define MAX_HEARD   128u  /* messages a second of one process: others are to be heard, too */
-#define NS_PER_S    1000000000ull
-#define GREET_NS    (2 * NS_PER_S)
-#define ASK_S       5u             /* between two questions to one that nobody waits for */
-#define SILENT_S    2u             /* without an answer: of one that nobody would miss */
-#define END_S       30u            /* to end, for one that serves nothing */
-#define LET_GO_S    3u             /* of an abandoned device: it takes no longer */
-#define TURN_NS     (5 * NS_PER_S) /* to be replaced: then others have their turn, too */
-#define MAX_BACKOFF 4u             /* 10 ms << 2 * that: 2.5 s */
-#define BACKOFF_NS  10000000ull
-#define STEADY_S    10u /* who has lived so long dies for another reason than the last time */
+#define BUCKETS       64u
+#define MAX_FOUND     4096u
+#define MAX_LEFT      4096u /* devices of one guest */
+#define MAX_HEARD     128u  /* messages a second of one process: others are to be heard, too */
+#define NS_PER_S      1000000000ull
+#define GREET_NS      (2 * NS_PER_S)
+#define ASK_RESTING_S (12 * NOTICE_LOOK_S) /* likewise, to one that has nothing to do */
+#define SILENT_S      2u                   /* without an answer: of one that nobody would miss */
+#define END_S         30u                  /* to end, for one that serves nothing */
+#define LET_GO_S      3u                   /* of an abandoned device: it takes no longer */
+#define TURN_NS       (5 * NS_PER_S)       /* to be replaced: then others have their turn, too */
+#define MAX_BACKOFF   4u                   /* 10 ms << 2 * that: 2.5 s */
+#define BACKOFF_NS    10000000ull
+#define STEADY_S      10u /* who has lived so long dies for another reason than the last time */
 
 /* A device that a process serves, of which this control has not made use yet. */
 struct left {
@@ -63,6 +63,8 @@ struct guest_link {
 	uint64_t started_ns;
 	unsigned int unanswered_s; /* since the last PONG */
 	bool asked;
+	bool told;      /* something, since it was asked last */
+	bool abandoned; /* a device of it may be */
 };
 
 /* A guest whose process has died, until one of its processes ends without a device: when the next may start. */
@@ -85,8 +87,7 @@ struct guests {
 	void (*greeted)(void *user);
 	void *greeted_user;
 	struct loop_timer greet_timer;
-	struct loop_tick tick;
-	unsigned int nr_ticks;
+	unsigned int nr_ticks;       /* of guests_look_after() */
 	int trace_fd;                /* owned; where traces go: log_trace_to() */
 	LIST_HEAD(, device) waiting; /* until the last that served their guest is gone */
 	uint32_t turn;               /* counts the outdated that were told to end, */
@@ -211,6 +212,7 @@ void guests_forget(struct device *dev)
 		LIST_REMOVE(dev, served_link);
 	dev->served_by = NULL;
 	dev->awaits_guest = false;
+	dev->rests = false;
 	stats_view_close(&dev->figures);
 }
 
@@ -704,11 +706,21 @@ int guests_start(struct device *dev, struct message *message, const int *fds, un
 	return 0;
 }
 
+void guests_abandon(struct device *dev)
+{
+	dev->abandoned_ns = loop_now_ns();
+	if (dev->served_by)
+		dev->served_by->abandoned = true;
+}
+
 void guests_send(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds)
 {
 	struct guest_link *g = dev->served_by;
 
-	if (!g || !g->socket)
+	if (!g)
+		return;
+	g->told = true;
+	if (!g->socket)
 		return;
 	message->kind = message_kind_of(dev->ops->kind);
 	message->domid = dev->domid;
@@ -892,8 +904,12 @@ static void go_on_without(struct guest_link *g)
 {
 	struct device *dev, *next;
 
+	if (!g->abandoned)
+		return;
+	g->abandoned = false;
 	for (dev = LIST_FIRST(&g->devices); dev; dev = next) {
 		next = LIST_NEXT(dev, served_link);
+		g->abandoned = g->abandoned || dev->abandoned_ns;
 		if (!is_overdue(g, dev))
 			continue;
 		device_log(dev, LOG_LEVEL_WARNING,
@@ -926,21 +942,28 @@ static bool is_hung(const struct guest_link *g)
 	return g->unanswered_s >= g->guests->setup.hung_s;
 }
 
-static bool has_abandoned(const struct guest_link *g)
+/* Not all in the same second. */
+static bool is_second_of(const struct guest_link *g, unsigned int interval)
+{
+	return (g->guests->nr_ticks + g->domid) % interval == 0;
+}
+
+/* It does nothing, and nothing is expected of it: as far as it tells, for the figures are its own. */
+static bool rests(const struct guest_link *g)
 {
 	const struct device *dev;
 
 	LIST_FOREACH(dev, &g->devices, served_link)
-		if (dev->abandoned_ns)
-			return true;
-	return false;
+		if (!dev->rests)
+			return false;
+	return LIST_EMPTY(&g->left) && !g->told;
 }
 
-/* One that is idle is woken for it; not all in the same second. */
+/* One that sleeps is woken for it: so it is asked rarely, but soon when it has something to do again. */
 static bool is_its_turn(const struct guest_link *g)
 {
-	return is_thread(g) || (g->guests->nr_ticks + g->domid) % ASK_S == 0 || g->ending ||
-	       serves_nothing(g) || has_abandoned(g);
+	return is_thread(g) || g->ending || g->abandoned || serves_nothing(g) ||
+	       (is_second_of(g, NOTICE_LOOK_S) && !rests(g)) || is_second_of(g, ASK_RESTING_S);
 }
 
 static void ask(struct guest_link *g)
@@ -950,17 +973,31 @@ static void ask(struct guest_link *g)
 		return;
 	send_plain(g, MESSAGE_PING);
 	g->asked = true;
+	g->told = false;
 }
 
 static void hear_again(struct guest_link *g)
 {
+	if (!g->nr_heard)
+		return;
 	g->nr_heard = 0;
 	link_rest(g->socket, false);
 }
 
-/* Once a second. */
+static void look_at_figures(struct guest_link *g)
+{
+	uint64_t now_ns = loop_now_ns();
+	struct device *dev;
+
+	if (!is_second_of(g, NOTICE_LOOK_S))
+		return;
+	LIST_FOREACH(dev, &g->devices, served_link)
+		device_look_at_figures(dev, now_ns);
+}
+
 static void look_after(struct guest_link *g)
 {
+	look_at_figures(g);
 	if (is_spoken_to(g)) {
 		hear_again(g);
 		ask(g);
@@ -982,9 +1019,8 @@ static void look_after(struct guest_link *g)
 	give_up(g);
 }
 
-static void look_after_all(void *user)
+void guests_look_after(struct guests *guests)
 {
-	struct guests *guests = user;
 	struct guest_link *g;
 
 	guests->nr_ticks++;
@@ -1138,7 +1174,6 @@ int guests_new(const struct guests_setup *setup, struct guests **ret)
 		free(guests);
 		return -ENOMEM;
 	}
-	loop_tick_add(setup->loop, &guests->tick, look_after_all, guests);
 	*ret = guests;
 	return 0;
 }
@@ -1150,7 +1185,6 @@ struct guests *guests_free(struct guests *guests)
 
 	if (!guests)
 		return NULL;
-	loop_tick_remove(&guests->tick);
 	loop_timer_cancel(&guests->greet_timer);
 	loop_timer_cancel(&guests->turn_timer);
 	while ((m = LIST_FIRST(&guests->mourned)))

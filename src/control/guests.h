@@ -42,6 +42,8 @@ void guests_find(struct guests *guests, void (*greeted)(void *user), void *user)
  * when they are not served for other reasons, or after five seconds.
  */
 void guests_looked(struct guests *guests);
+/* To be called once a second: who serves is asked whether it lives, and devices whose figures tell something say so. */
+void guests_look_after(struct guests *guests);
 /* The processes go on by themselves. NULL is fine; returns NULL. */
 struct guests *guests_free(struct guests *guests);
 
@@ -99,6 +101,8 @@ bool guests_may_start(struct device *dev);
 int guests_start(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds);
 /* Any later message for it: kind, ids and life are filled in here. Nothing happens if nobody serves it. */
 void guests_send(struct device *dev, struct message *message, const int *fds, unsigned int nr_fds);
+/* Nobody waits any more for what its rings hold: nor does it, for long, for a word of whoever serves them. */
+void guests_abandon(struct device *dev);
 /* It is served no more: after STOPPED, or a STARTED that says no. Idempotent. */
 void guests_forget(struct device *dev);
 

@@ -60,7 +60,8 @@ struct daemon {
 	struct device_env env;
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
-	int cgroups;           /* of their processes; -1: none */
+	struct loop_tick guests_tick;
+	int cgroups; /* of their processes; -1: none */
 	struct registry *registry;
 	struct ctl_daemon asked;        /* what the admin's socket tells of */
 	struct ctl *ctl;                /* owned; NULL when it could not be had */
@@ -392,6 +393,11 @@ static unsigned int patience(void)
 	return (unsigned int)(usec / 1000000) + 1;
 }
 
+static void look_after_guests(void *user)
+{
+	guests_look_after(user);
+}
+
 static int start_guests(struct daemon *daemon)
 {
 	struct guests_setup setup = {
@@ -411,7 +417,12 @@ static int start_guests(struct daemon *daemon)
 
 	if (setup.isolation == ISOLATION_GUEST)
 		setup.process.cgroups = daemon->cgroups = cgroup_find();
-	return err ? err : guests_new(&setup, &daemon->guests);
+	if (!err)
+		err = guests_new(&setup, &daemon->guests);
+	if (!err)
+		loop_tick_add(daemon->loop, &daemon->guests_tick, look_after_guests,
+			      daemon->guests);
+	return err;
 }
 
 static int start_registry(struct daemon *daemon)
@@ -560,6 +571,7 @@ static int start(struct daemon *daemon)
 static void stop(struct daemon *daemon)
 {
 	registry_free(daemon->registry);
+	loop_tick_remove(&daemon->guests_tick);
 	guests_free(daemon->guests);
 	guest_free(daemon->guest);
 	tap_keeper_stop();

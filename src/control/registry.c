@@ -36,8 +36,6 @@ struct registry {
 	bool looked;                               /* at all that were there at the start */
 	enum { SERVING, ASKING, DETACHING } phase; /* the last two: we are to end */
 	struct loop_timer patience;
-	struct loop_tick tick;
-	unsigned int nr_ticks;
 	uint64_t asked_ns;    /* the question of the phase ASKING */
 	unsigned int nr_open; /* in the phase: devices that are stuck so far, or not idle */
 };
@@ -591,19 +589,6 @@ static int watch_all(struct registry *registry)
 	return store->domid == 0 ? err : 0;
 }
 
-static void look_at_figures(void *user)
-{
-	struct registry *registry = user;
-	uint64_t now_ns = loop_now_ns();
-	struct device *dev;
-
-	if (++registry->nr_ticks % NOTICE_LOOK_S)
-		return;
-	for_each_device(registry, dev)
-		if (dev->figures.mem)
-			device_look_at_figures(dev, now_ns);
-}
-
 struct registry *registry_new(struct device_env *env, const struct device_ops *const *kinds)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
@@ -623,7 +608,6 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 	if (hear(registry) || watch_all(registry))
 		goto fail;
 	loop_set_pass(env->loop, work, registry);
-	loop_tick_add(env->loop, &registry->tick, look_at_figures, registry);
 	return registry;
 fail:
 	return registry_free(registry);
@@ -638,7 +622,6 @@ struct registry *registry_free(struct registry *registry)
 	for (unsigned int i = 0; i < DEVICE_BUCKETS; i++)
 		while (!LIST_EMPTY(&registry->devices[i]))
 			forget(LIST_FIRST(&registry->devices[i]));
-	loop_tick_remove(&registry->tick);
 	loop_timer_cancel(&registry->scan_timer);
 	loop_timer_cancel(&registry->halted_timer);
 	loop_timer_cancel(&registry->patience);

@@ -87,7 +87,7 @@ struct message_image {
 	uint32_t block;
 	uint32_t physical_block;
 	uint32_t discard_granularity;
-	message_bool direct, block_device, read_only, discard, secure_discard, fenced;
+	message_bool direct, block_device, read_only, discard, secure_discard, fenced, size_at_hand;
 	uint64_t dev, inode; /* which medium: disks that share one have the same */
 };
 

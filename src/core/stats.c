@@ -18,9 +18,11 @@
 #define VERSION   1u
 #define MAX_BYTES ((uint64_t)1 << 20)
 /* More than any queue counts, and than a device has: whoever reads a hostile block out does not read for long. */
-#define MAX_ROWS   256u
-#define MAX_QUEUES 16u
-#define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define MAX_ROWS     256u
+#define MAX_QUEUES   16u
+#define MAX_PLAIN    64u /* rows that stats_view_rests() looks at: they fit into a mask */
+#define DIGEST_PRIME UINT64_C(0x100000001b3)
+#define SEALS        (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 /* Queues are on different workers: none shares a line of the cache, or the one beside it, with another. */
 #define LINE 128u
 
@@ -132,6 +134,19 @@ static bool fits(const struct header *h, size_t bytes)
 	       h->first + (uint64_t)h->nr_queues * h->stride <= bytes;
 }
 
+static void note_plain_rows(struct stats_view *view)
+{
+	const struct stat_row *row = view->rows;
+
+	for (; view->nr_plain < view->nr_rows && view->nr_plain < MAX_PLAIN;
+	     view->nr_plain++, row++) {
+		if (row->kind == STAT_TIMES)
+			break;
+		if (row->kind == STAT_SINCE)
+			view->since_rows |= UINT64_C(1) << view->nr_plain;
+	}
+}
+
 static int read_rows(struct stats_view *view)
 {
 	struct header h; /* our copy */
@@ -156,6 +171,7 @@ static int read_rows(struct stats_view *view)
 	view->nr_queues = h.nr_queues;
 	view->first = h.first;
 	view->stride = h.stride;
+	note_plain_rows(view);
 	return 0;
 }
 
@@ -264,6 +280,25 @@ uint64_t stats_view_oldest(const struct stats_view *view, const char *name, uint
 			oldest_ns = since_ns;
 	}
 	return oldest_ns;
+}
+
+bool stats_view_rests(struct stats_view *view)
+{
+	uint64_t digest = 0, last = view->digest;
+	bool waits = false;
+
+	for (uint32_t queue = 0; queue < view->nr_queues; queue++) {
+		const uint64_t *words = words_of_queue(view, queue);
+
+		for (uint32_t i = 0; i < view->nr_plain; i++) {
+			uint64_t value = stat_get(&words[i]);
+
+			waits = waits || (value && view->since_rows >> i & 1);
+			digest = (digest ^ value) * DIGEST_PRIME;
+		}
+	}
+	view->digest = digest;
+	return !waits && digest == last;
 }
 
 struct stat_times stat_times_get(const uint64_t *words)

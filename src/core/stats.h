@@ -139,6 +139,10 @@ struct stats_view {
 	struct stat_row *rows; /* owned: our copy, which was checked */
 	uint32_t nr_rows;
 	uint32_t nr_queues;
+	/* Of stats_view_rests(): the rows before the first times, which of them say since when, and what all were. */
+	uint32_t nr_plain;
+	uint64_t since_rows;
+	uint64_t digest;
 };
 
 /*
@@ -165,6 +169,11 @@ static inline uint64_t stat_age(uint64_t since_ns, uint64_t now_ns)
  */
 uint64_t stats_view_sum(const struct stats_view *view, const char *name, enum stat_kind kind);
 uint64_t stats_view_oldest(const struct stats_view *view, const char *name, uint64_t now_ns);
+/*
+ * Whether nothing was counted since the last call, and nothing has begun that is not over. Of the rows before the first
+ * STAT_TIMES; cheap enough for a thousand devices.
+ */
+bool stats_view_rests(struct stats_view *view);
 /* A word as it is now. */
 static inline uint64_t stat_get(const uint64_t *word)
 {

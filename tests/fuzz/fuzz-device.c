@@ -340,6 +340,11 @@ void guests_forget(struct device *dev)
 		it->dev = NULL;
 }
 
+void guests_abandon(struct device *dev)
+{
+	dev->abandoned_ns = loop_now_ns();
+}
+
 bool guests_may_start(struct device *dev)
 {
 	(void)dev;

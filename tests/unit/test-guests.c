@@ -29,6 +29,7 @@ struct toy {
 
 static struct loop *loop;
 static struct guests *guests;
+static struct loop_tick second;
 static struct device_env env;
 static bool all_greeted;
 
@@ -53,6 +54,12 @@ void device_lost(struct device *dev)
 void device_log(struct device *dev, enum log_level level, const char *fmt, ...)
 {
 	(void)dev, (void)level, (void)fmt;
+}
+
+void device_look_at_figures(struct device *dev, uint64_t now_ns)
+{
+	(void)now_ns;
+	dev->rests = dev->figures.mem && stats_view_rests(&dev->figures);
 }
 
 static void ready(struct device *dev)
@@ -151,6 +158,12 @@ static void greeted(void *user)
 	all_greeted = true;
 }
 
+static void a_second_passes(void *user)
+{
+	(void)user;
+	guests_look_after(guests);
+}
+
 static int set_up(void **state)
 {
 	struct guests_setup setup = { .isolation = ISOLATION_GUEST, .fd = -1, .hung_s = 30 };
@@ -158,6 +171,7 @@ static int set_up(void **state)
 	(void)state;
 	loop = setup.loop = loop_new();
 	CHECK(loop && guests_new(&setup, &guests) == 0);
+	loop_tick_add(loop, &second, a_second_passes, NULL);
 	env = (struct device_env){ .loop = loop, .guests = guests, .ready = ready };
 	all_greeted = false;
 	return 0;
@@ -166,6 +180,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	loop_tick_remove(&second);
 	guests_free(guests);
 	fake_process_reset();
 	loop_free(loop);
@@ -491,6 +506,68 @@ static void figures_are_there_while_the_device_is_served(void **state)
 	stats_block_close(&block);
 }
 
+/* How often it is asked in so many seconds; it answers each time, or never. */
+static unsigned int asked_in(uint32_t domid, unsigned int seconds, bool answers)
+{
+	const struct message pong = { .type = MESSAGE_PONG };
+	struct message message;
+	unsigned int nr = 0;
+
+	while (seconds--) {
+		guests_look_after(guests);
+		while (recv(fake_processes[domid].fd, &message, sizeof(message), MSG_DONTWAIT) > 0)
+			nr += message.type == MESSAGE_PING && (!answers || says(domid, &pong));
+		turn(loop, TURNS);
+	}
+	return nr;
+}
+
+/* It sleeps, and would be woken for it. */
+static void one_that_rests_is_asked_rarely_and_soon_when_it_does_not(void **state)
+{
+	struct toy toy = toy_of(BAD);
+	struct vbd_stats *stats;
+	struct message message;
+	struct stats_block block;
+
+	(void)state;
+	CHECK(stats_block_open(&block, &vbd_stat_list, 1) == 0);
+	stats = stats_block_queue(&block, 0);
+	start(&toy);
+	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
+	says_with(BAD, &message, block.fd, 1);
+	turn(loop, TURNS);
+	loop_tick_remove(&second); /* the test's own are to be counted */
+	asked_in(BAD, 10, true);
+	CHECK(asked_in(BAD, 120, true) == 2);
+	stat_add(&stats->read, 1);
+	CHECK(asked_in(BAD, 5, true) == 1);
+	guests_send(&toy.dev, &(struct message){ .type = MESSAGE_CAPTURE }, NULL, 0);
+	CHECK(asked_in(BAD, 5, true) == 1);
+	stat_set(&stats->oldest, 1);
+	CHECK(asked_in(BAD, 20, true) == 4);
+	CHECK(asked_in(BAD, 30, false) == 1 && !fake_processes[BAD].killed);
+	CHECK(asked_in(BAD, 5, false) == 0 && fake_processes[BAD].killed);
+	fake_process_die(BAD);
+	stats_block_close(&block);
+}
+
+static void an_abandoned_device_is_not_waited_for(void **state)
+{
+	struct toy toy = toy_of(BAD);
+
+	(void)state;
+	loop_tick_remove(&second);
+	start(&toy);
+	turn(loop, TURNS);
+	asked_in(BAD, 10, true);
+	guests_abandon(&toy.dev);
+	asked_in(BAD, 2, false);
+	CHECK(toy.nr_lost == 0);
+	asked_in(BAD, 2, false);
+	CHECK(toy.nr_lost == 1 && !toy.dev.served_by);
+}
+
 static void a_new_control_is_shown_them_too(void **state)
 {
 	struct message device = about(MESSAGE_DEVICE, BAD, 7), echo;
@@ -591,6 +668,8 @@ int main(void)
 		CASE(those_of_another_version_are_replaced_one_after_the_other),
 		CASE(one_whose_device_is_to_end_does_not_wait_for_its_turn),
 		CASE(figures_are_there_while_the_device_is_served),
+		CASE(one_that_rests_is_asked_rarely_and_soon_when_it_does_not),
+		CASE(an_abandoned_device_is_not_waited_for),
 		CASE(a_new_control_is_shown_them_too),
 		CASE(one_that_shows_what_is_no_figures_has_none),
 		CASE(one_that_dies_again_and_again_is_seen_while_it_waits),

@@ -266,6 +266,38 @@ static void what_began_is_told_by_its_age(void **state)
 	free(text);
 }
 
+static void what_rests_neither_changes_nor_waits(void **state)
+{
+	const struct stat_list *lists[] = { &vbd_stat_list, &vif_stat_list };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct stats_block block;
+		struct stats_view view;
+
+		assert_int_equal(stats_block_open(&block, lists[i], 2), 0);
+		assert_int_equal(stats_view_open(&view, block.fd), 0);
+		stats_view_rests(&view);
+		for (uint32_t row = 0; row < lists[i]->nr; row++) {
+			const struct stat_row *is = &lists[i]->entries[row].row;
+			const uint64_t *seen = stats_view_find(&view, 1, is->name, is->kind);
+			uint64_t *word = stats_block_queue(&block, 1);
+
+			if (is->kind == STAT_TIMES)
+				continue;
+			assert_true(stats_view_rests(&view));
+			word += seen - stats_view_next(&view, 1, 0, NULL);
+			stat_set(word, 7);
+			assert_false(stats_view_rests(&view));
+			assert_int_equal(stats_view_rests(&view), is->kind != STAT_SINCE);
+			stat_set(word, 0);
+			assert_false(stats_view_rests(&view));
+		}
+		stats_view_close(&view);
+		stats_block_close(&block);
+	}
+}
+
 /* --- the lists --- */
 
 static const struct stat_entry *find(const struct stat_list *list, const char *name)
@@ -342,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_time_is_in_the_bucket_that_begins_before_it),
 		cmocka_unit_test(times_are_told_by_count_mean_and_quantiles),
 		cmocka_unit_test(what_began_is_told_by_its_age),
+		cmocka_unit_test(what_rests_neither_changes_nor_waits),
 		cmocka_unit_test(a_name_means_one_thing_in_both_lists),
 		cmocka_unit_test(each_operation_and_each_refusal_has_its_counter),
 	};
