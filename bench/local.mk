@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	bench/lib/common.sh \
 	bench/lib/cost \
 	bench/lib/report \
+	bench/lib/short-turns \
 	bench/lib/sim.sh \
 	bench/lib/xen.sh \
 	bench/neighbours \

@@ -63,11 +63,12 @@ static void fill_and_grant(struct plain *p, uint32_t gfn, const uint8_t *data, s
 static void prepare(struct plain *p)
 {
 	static const uint8_t peer_mac[6] = { 2, 0, 0, 0, 0, 1 };
+	static const uint8_t group_mac[6] = { 1, 0, 0x5e, 0, 0, 1 };
 	static uint8_t buf[NET_FRAME_MAX];
 	bool large = p->f->opt.plain > 1514;
 	struct net_frame frame = { .kind = large ? NET_GSO4 : NET_UDP4, .len = p->f->opt.plain };
 
-	net_frame_build(buf, &frame, p->f->mac, peer_mac, large);
+	net_frame_build(buf, &frame, p->f->mac, p->f->opt.group ? group_mac : peer_mac, large);
 	for (uint32_t i = 0; i < NET_RING_SIZE; i++) {
 		size_t at = i % PIECES * SIM_PAGE_SIZE;
 		uint32_t gfn;

@@ -48,6 +48,8 @@ static const char usage[] =
 	"  --plain=BYTES        a load for measuring: --frames of that size to the backend,\n"
 	"                       nothing checked, timed; over 1514 bytes with GSO\n"
 	"  --receive            plain: from the backend\n"
+	"  --group              plain: to the address of a group, so that a bridge gives a copy to "
+	"all\n"
 	"  --blind              expect no frame back, only an answer to each that is sent\n"
 	"  --attack=NAME        misbehave instead (--attack=list prints the names)\n"
 	"  --check=NAME         hold this conversation instead (--check=list prints the names)\n"
@@ -78,6 +80,7 @@ enum {
 	OPT_SEED,
 	OPT_PLAIN,
 	OPT_RECEIVE,
+	OPT_GROUP,
 	OPT_ATTACK,
 	OPT_CHECK,
 	OPT_SAME_QUEUE,
@@ -106,6 +109,7 @@ static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
 					      { "hold", 0, NULL, OPT_HOLD },
 					      { "plain", 1, NULL, OPT_PLAIN },
 					      { "receive", 0, NULL, OPT_RECEIVE },
+					      { "group", 0, NULL, OPT_GROUP },
 					      { "attack", 1, NULL, OPT_ATTACK },
 					      { "check", 1, NULL, OPT_CHECK },
 					      { "no-rx-notify", 0, NULL, OPT_NO_RX_NOTIFY },
@@ -234,6 +238,9 @@ static void option_apply(struct net_options *o, int opt)
 		break;
 	case OPT_RECEIVE:
 		o->receive = true;
+		break;
+	case OPT_GROUP:
+		o->group = true;
 		break;
 	case OPT_ATTACK:
 		o->attack = optarg;

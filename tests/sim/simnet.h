@@ -51,6 +51,7 @@ struct net_options {
 	uint32_t max_slots;
 	uint32_t plain; /* bytes of each frame of a plain load, 0 = none */
 	bool receive;   /* plain: from the backend */
+	bool group;     /* plain: to many */
 	int idle_ms;    /* no frame for so long: what is out is lost */
 	bool hold, lossy;
 	const char *until; /* stop sending when this file exists */
