@@ -13,9 +13,10 @@ int main(void)
 	if (!xc)
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {
-		xc_dominfo_t info = { 0 };
+		uint32_t domid = (uint32_t)atoi(line);
+		xc_domaininfo_t info;
 
-		if (xc_domain_getinfo(xc, (uint32_t)atoi(line), 1, &info) != 1)
+		if (xc_domain_getinfolist(xc, domid, 1, &info) != 1 || info.domain != domid)
 			info.cpu_time = 0;
 		printf("%llu\n", (unsigned long long)info.cpu_time);
 		fflush(stdout);

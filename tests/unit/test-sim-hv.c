@@ -603,7 +603,6 @@ static void domain_info_tells_who_is_dying_and_who_shut_down(void **state)
 {
 	xc_interface *xch = xc_interface_open(NULL, NULL, 0);
 	xc_domaininfo_t list[8];
-	xc_dominfo_t info;
 	uint32_t gfn, ref = grant_page(&gfn, false);
 	void *page = xengnttab_map_grant_ref(xgt, domid, ref, PROT_READ);
 
@@ -613,13 +612,16 @@ static void domain_info_tells_who_is_dying_and_who_shut_down(void **state)
 	assert_int_equal(list[1].domain, domid);
 	assert_false(list[1].flags & XEN_DOMINF_dying);
 	call(SIM_OP_DOM_SHUTDOWN, domid, SHUTDOWN_crash);
-	assert_int_equal(xc_domain_getinfo(xch, domid, 1, &info), 1);
-	assert_true(info.crashed && !info.dying);
+	assert_int_equal(xc_domain_getinfolist(xch, domid, 1, list), 1);
+	assert_true(list[0].flags & XEN_DOMINF_shutdown && !(list[0].flags & XEN_DOMINF_dying));
+	assert_int_equal(list[0].flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask,
+			 SHUTDOWN_crash);
 	call(SIM_OP_DOM_DESTROY, domid, 0);
-	assert_int_equal(xc_domain_getinfo(xch, domid, 1, &info), 1);
-	assert_true(info.dying); /* a zombie for as long as a page is mapped */
+	assert_int_equal(xc_domain_getinfolist(xch, domid, 1, list), 1);
+	assert_true(list[0].flags &
+		    XEN_DOMINF_dying); /* a zombie for as long as a page is mapped */
 	assert_int_equal(xengnttab_unmap(xgt, page, 1), 0);
-	assert_int_equal(xc_domain_getinfo(xch, domid, 1, &info), -1);
+	assert_int_equal(xc_domain_getinfolist(xch, domid, 1, list), 0);
 	xc_interface_close(xch);
 }
 
