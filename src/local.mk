@@ -59,6 +59,7 @@ libpvb_a_SOURCES = \
 	src/control/reason.c src/control/reason.h \
 	src/control/registry.c src/control/registry.h \
 	src/control/settings.c src/control/settings.h \
+	src/control/spawn.c src/control/spawn.h \
 	src/control/store.c src/control/store.h \
 	src/control/watchdog.c src/control/watchdog.h \
 	src/control/xenbus.c src/control/xenbus.h

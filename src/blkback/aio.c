@@ -26,6 +26,7 @@
 #define TRY_EACH      64u
 #define ULONG_BITS    (unsigned int)(sizeof(long) * CHAR_BIT)
 
+#define WAIT_BATCH   16u
 #define NO_THREAD_NS 100000000u /* until the next attempt to start one */
 #define NO_ROOM_US   1000u      /* likewise to submit, when the context is full */
 
@@ -33,6 +34,11 @@
 #define TELL_NS      100000u /* the worker hears of what is done after so long */
 #define LOOK_NS      1000000u /* or looks by itself, where the next one hangs: less and less, up to */
 #define LONG_LOOK_NS 100000000u
+
+static struct aio_request *request_of(struct iocb *iocb)
+{
+	return container_of(iocb, struct aio_request, iocb);
+}
 
 static bool writes(const struct aio_request *req)
 {
@@ -71,26 +77,44 @@ static bool would_wait(const struct aio_request *req, long result)
 	       (result >= 0 && (size_t)result < req->bytes);
 }
 
-static struct aio_request *next_to_wait(struct aio_client *client, bool *ret_last)
+/* The next, and those behind it that the kernel may have together with it. How many; `last`: there are no more. */
+static unsigned int next_to_wait(struct aio_client *client, struct iocb **batch, bool *ret_last)
 {
 	struct aio_request *req;
+	unsigned int nr = 0;
 
 	pthread_mutex_lock(&client->lock);
-	req = STAILQ_FIRST(&client->to_wait);
-	if (req)
+	while (nr < WAIT_BATCH && (req = STAILQ_FIRST(&client->to_wait)) &&
+	       (nr == 0 || !req->cached)) {
 		STAILQ_REMOVE_HEAD(&client->to_wait, link);
+		batch[nr++] = &req->iocb;
+		if (req->cached)
+			break;
+	}
 	*ret_last = STAILQ_EMPTY(&client->to_wait);
 	pthread_mutex_unlock(&client->lock);
-	return req;
+	return nr;
 }
 
-static int submit_patiently(io_context_t ctx, struct iocb *iocb)
+/* How many it took: all, or with *ret_err those before one that it refuses. */
+static unsigned int submit_patiently(io_context_t ctx, struct iocb **batch, unsigned int nr,
+				     int *ret_err)
 {
-	int ret;
+	unsigned int done = 0;
 
-	while ((ret = io_submit(ctx, 1, &iocb)) == -EAGAIN || ret == -EINTR)
-		usleep(NO_ROOM_US);
-	return ret == 1 ? 0 : ret < 0 ? ret : -EIO;
+	while (done < nr) {
+		int ret = io_submit(ctx, (long)(nr - done), batch + done);
+
+		if (ret > 0) {
+			done += (unsigned int)ret;
+		} else if (ret == -EAGAIN || ret == -EINTR) {
+			usleep(NO_ROOM_US);
+		} else {
+			*ret_err = ret < 0 ? ret : -EIO;
+			break;
+		}
+	}
+	return done;
 }
 
 /*
@@ -101,7 +125,7 @@ static bool hush(struct aio_request *req, bool last, uint64_t *told_ns)
 {
 	uint64_t now_ns;
 
-	if (!req->may_wait)
+	if (!req->cached)
 		return false;
 	now_ns = last ? 0 : loop_now_ns();
 	if (last || now_ns - *told_ns < TELL_NS) {
@@ -112,31 +136,43 @@ static bool hush(struct aio_request *req, bool last, uint64_t *told_ns)
 	return false;
 }
 
+/* The first of these was refused. The others wait for another run. */
+static void keep_refused(struct aio_client *client, struct iocb **batch, unsigned int nr, int err)
+{
+	struct aio_request *req = request_of(batch[0]);
+
+	pthread_mutex_lock(&client->lock);
+	req->refused = err;
+	STAILQ_INSERT_TAIL(&client->refused, req, link);
+	while (nr-- > 1)
+		STAILQ_INSERT_HEAD(&client->to_wait, request_of(batch[nr]), link);
+	pthread_mutex_unlock(&client->lock);
+}
+
 /*
- * The ring's thread. What was submitted may be back, and in use again, before io_submit() returns. One at a time: what
- * it does not have may be recalled.
+ * The ring's thread. What was submitted may be back, and in use again, before io_submit() returns. What it does not
+ * have may be recalled, so it takes few at a time.
  */
 static void submit_what_waits(struct slow_request *run)
 {
 	struct aio_client *client = container_of(run, struct aio_client, run);
 	uint64_t told_ns = loop_now_ns();
-	struct aio_request *req;
+	struct iocb *batch[WAIT_BATCH];
 	bool last, hushed = false;
+	unsigned int nr, done;
 	int err = 0;
 
-	while (!err && (req = next_to_wait(client, &last))) {
-		hushed = hush(req, last, &told_ns);
-		atomic_fetch_add(&client->nr_passed_on, 1);
-		err = submit_patiently(client->aio->ctx, &req->iocb);
+	while ((nr = next_to_wait(client, batch, &last))) {
+		hushed = hush(request_of(batch[0]), last, &told_ns);
+		atomic_fetch_add(&client->nr_passed_on, nr);
+		done = submit_patiently(client->aio->ctx, batch, nr, &err);
+		if (err) {
+			keep_refused(client, batch + done, nr - done, err);
+			break;
+		}
 		if (hushed && last)
 			break;
 	}
-	if (!err)
-		return;
-	pthread_mutex_lock(&client->lock);
-	req->refused = err;
-	STAILQ_INSERT_TAIL(&client->refused, req, link);
-	pthread_mutex_unlock(&client->lock);
 }
 
 static void run_ended(struct slow_request *run);
@@ -167,7 +203,7 @@ static void let_wait(struct aio *aio, struct aio_request *req)
 	req->iocb.aio_rw_flags &= ~(unsigned int)RWF_NOWAIT;
 	aio->nr_in_kernel++;
 	client->nr_waited++;
-	client->nr_hushed += req->may_wait;
+	client->nr_hushed += req->cached;
 	pthread_mutex_lock(&client->lock);
 	STAILQ_INSERT_TAIL(&client->to_wait, req, link);
 	pthread_mutex_unlock(&client->lock);
@@ -232,7 +268,7 @@ static bool withdraw_waiting(struct aio *aio, struct aio_request *req)
 	had = withdraw(&req->client->to_wait, req);
 	pthread_mutex_unlock(&req->client->lock);
 	aio->nr_in_kernel -= had;
-	req->client->nr_hushed -= had && req->may_wait;
+	req->client->nr_hushed -= had && req->cached;
 	return had;
 }
 
@@ -321,7 +357,7 @@ static void came_back(struct aio *aio, struct aio_request *req, long result)
 
 	/* The kernel puts what the ring's thread did before this; the language wants to be told. */
 	atomic_load(&req->client->nr_passed_on);
-	req->client->nr_hushed -= req->may_wait && req->bytes;
+	req->client->nr_hushed -= req->cached && req->bytes;
 	if (tried)
 		note_try(req->tries, refused);
 	if (!refused)
@@ -421,7 +457,7 @@ static void run_ended(struct slow_request *run)
 		start_run(client);
 	if (req) {
 		aio->nr_in_kernel--;
-		client->nr_hushed -= req->may_wait;
+		client->nr_hushed -= req->cached;
 		finish(aio, req, req->refused);
 	}
 	reap(aio);

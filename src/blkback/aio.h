@@ -36,6 +36,7 @@ struct aio_request {
 	struct aio_client *client; /* borrowed: whose it is */
 	size_t bytes;              /* of a transfer */
 	bool may_wait; /* whatever the kernel is told: never submitted by the worker itself */
+	bool cached;   /* it goes through the page cache, and is done when io_submit() returns */
 	aio_fn done;
 	/* In place of done(), after aio_recall() came too late: the medium has not done it. */
 	void (*given_back)(struct aio_request *req);
@@ -74,7 +75,7 @@ struct aio_client {
 	atomic_uint nr_passed_on; /* by the thread: the kernel has the request, and it has not */
 	struct loop_timer retry;  /* armed: there could be no thread */
 	unsigned int
-		nr_hushed; /* that may wait, and are not back: perhaps nobody tells when they are */
+		nr_hushed; /* that are cached, and are not back: perhaps nobody tells when they are */
 	struct loop_timer look; /* armed while there may be some */
 	uint64_t look_ns;
 	pthread_mutex_t lock;

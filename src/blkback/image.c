@@ -121,12 +121,21 @@ static void prepare_iocb(struct image_request *req, struct iocb *iocb)
 		iocb->aio_rw_flags = RWF_DSYNC;
 }
 
-/* The page cache reads ahead, makes room and writes through, and waits for that, whatever it is told. */
+/*
+ * The page cache reads ahead, makes room and writes through, and waits for that, whatever it is told. A write to a file
+ * waits while its file system is frozen: before the kernel looks at what it is told.
+ */
+static bool may_wait(const struct image_request *req)
+{
+	return !req->image->direct || (req->op == IMAGE_WRITE && !req->image->block_device);
+}
+
 static void submit_aio(struct aio *aio, struct image_request *req)
 {
 	prepare_iocb(req, &req->aio.iocb);
 	req->aio.bytes = req->op == IMAGE_FLUSH ? 0 : req->bytes;
-	req->aio.may_wait = !req->image->direct;
+	req->aio.may_wait = may_wait(req);
+	req->aio.cached = !req->image->direct;
 	req->aio.done = aio_done;
 	req->aio.given_back = aio_given_back;
 	aio_add(aio, &req->aio);

@@ -13,7 +13,7 @@
 #include "blkback/image_find.h"
 #include "blkback/vbd.h"
 #include "control/opener.h"
-#include "core/statefile.h"
+#include "core/slow.h"
 
 #define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
 
@@ -143,7 +143,7 @@ static int use_found(struct opening *opening, int fd)
 	if (strlen(find->path) >= sizeof(vbd->image_name)) {
 		device_reason(&vbd->dev, -ENAMETOOLONG, "the name of the image %s is too long",
 			      find->path);
-		statefile_close(&fd);
+		slow_close(&fd);
 		return -ENAMETOOLONG;
 	}
 	strcpy(vbd->image_name, find->path);
@@ -260,5 +260,5 @@ void vbd_give_up(struct device *dev)
 
 void vbd_close_image(struct vbd *vbd)
 {
-	statefile_close(&vbd->image_fd);
+	slow_close(&vbd->image_fd);
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "control/cgroup.h"
 #include "control/guest_process.h"
+#include "control/spawn.h"
 #include "core/link.h"
 #include "guest/main.h"
 
@@ -79,42 +79,6 @@ static int open_pidfd(struct guest_process *process)
 
 /* --- start --- */
 
-static int spawn(char *const *argv, int link, int listen, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int err;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						POSIX_SPAWN_SETPGROUP);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, link, GUEST_LINK_FD);
-	posix_spawn_file_actions_adddup2(&actions, listen, GUEST_LISTEN_FD);
-	posix_spawn_file_actions_addclosefrom_np(&actions, GUEST_LISTEN_FD + 1);
-	err = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attr, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	return -err;
-}
-
-/* Above what dup2() may overwrite before it is its turn. */
-static int move_up(int *fd)
-{
-	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 16);
-
-	if (moved < 0)
-		return -errno;
-	close(*fd);
-	*fd = moved;
-	return 0;
-}
-
 static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, const char *name,
 		     int link, int listen, pid_t *ret_pid)
 {
@@ -129,7 +93,10 @@ static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, co
 	snprintf(numbers[3], sizeof(numbers[3]), "%u",
 		 setup->uid_base ? setup->uid_base + domid : 0);
 	snprintf(numbers[4], sizeof(numbers[4]), "%d", setup->confine);
-	return spawn(argv, link, listen, ret_pid);
+	return spawn_again(
+		&(struct spawn){
+			.argv = argv, .fds = { link, listen }, .nr_fds = 2, .apart = true },
+		ret_pid);
 }
 
 int guest_process_start(const struct guest_process_setup *setup, uint32_t domid, const char *name,
@@ -145,11 +112,7 @@ int guest_process_start(const struct guest_process_setup *setup, uint32_t domid,
 		close(listen);
 		return err;
 	}
-	err = move_up(&pair[1]);
-	if (!err)
-		err = move_up(&listen);
-	if (!err)
-		err = spawn_for(setup, domid, name, pair[1], listen, &process.pid);
+	err = spawn_for(setup, domid, name, pair[1], listen, &process.pid);
 	close(pair[1]);
 	close(listen);
 	if (!err)

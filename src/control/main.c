@@ -33,6 +33,7 @@
 #include "control/options.h"
 #include "control/reason.h"
 #include "control/registry.h"
+#include "control/spawn.h"
 #include "control/watchdog.h"
 #include "core/dump.h"
 #include "core/log.h"
@@ -544,8 +545,10 @@ static int start_watchdog(struct daemon *daemon)
 
 static int start(struct daemon *daemon)
 {
-	int err;
+	int err = spawn_reserve();
 
+	if (err)
+		return err;
 	raise_limits();
 	daemon->loop = loop_new();
 	if (!daemon->loop)

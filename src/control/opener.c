@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,9 +13,10 @@
 #include <unistd.h>
 
 #include "control/opener.h"
+#include "control/spawn.h"
 #include "core/fdpass.h"
 
-#define CHILD_FD  3
+#define CHILD_FD  SPAWN_FIRST_FD
 #define LATE_NS   20000000ull   /* a question that takes longer does not hold up others */
 #define LINGER_NS 1000000000ull /* a child that nobody asks anything is there so long */
 
@@ -177,18 +177,8 @@ static int spawn(int fd, pid_t *ret_pid)
 {
 	char name[] = "pvbackd", argument[] = OPENER_ARGUMENT;
 	char *argv[] = { name, argument, NULL };
-	posix_spawn_file_actions_t actions;
-	int err = posix_spawn_file_actions_init(&actions);
 
-	if (err)
-		return -err;
-	err = posix_spawn_file_actions_adddup2(&actions, fd, CHILD_FD);
-	if (!err)
-		err = posix_spawn_file_actions_addclosefrom_np(&actions, CHILD_FD + 1);
-	if (!err)
-		err = posix_spawn(ret_pid, "/proc/self/exe", &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	return -err;
+	return spawn_again(&(struct spawn){ .argv = argv, .fds = { fd }, .nr_fds = 1 }, ret_pid);
 }
 
 static int begin(struct opener_child *child)

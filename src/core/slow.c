@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/slow.h"
 
@@ -74,7 +76,7 @@ static void *serve(void *user)
 }
 
 /* It ends by itself: nobody can wait for one that hangs. Signals stay the main thread's. */
-static int start_thread(struct slow *slow)
+static int start_thread(void *(*run)(void *user), void *user)
 {
 	sigset_t all, old;
 	pthread_t id;
@@ -82,11 +84,20 @@ static int start_thread(struct slow *slow)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&id, NULL, serve, slow);
+	err = pthread_create(&id, NULL, run, user);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
 		return -err;
 	pthread_detach(id);
+	return 0;
+}
+
+static int start_serving(struct slow *slow)
+{
+	int err = start_thread(serve, slow);
+
+	if (err)
+		return err;
 	slow->nr_users++;
 	slow->served = true;
 	return 0;
@@ -97,7 +108,7 @@ int slow_run(struct slow *slow, struct slow_request *req)
 	int err;
 
 	pthread_mutex_lock(&slow->lock);
-	err = slow->served ? 0 : start_thread(slow);
+	err = slow->served ? 0 : start_serving(slow);
 	if (!err)
 		STAILQ_INSERT_TAIL(&slow->todo, &req->task, link);
 	pthread_mutex_unlock(&slow->lock);
@@ -146,4 +157,17 @@ struct slow *slow_free(struct slow *slow)
 	pthread_cond_broadcast(&slow->more);
 	put(slow);
 	return NULL;
+}
+
+static void *close_it(void *user)
+{
+	close((int)(intptr_t)user);
+	return NULL;
+}
+
+void slow_close(int *fd)
+{
+	if (*fd >= 0 && start_thread(close_it, (void *)(intptr_t)*fd))
+		close(*fd);
+	*fd = -1;
 }

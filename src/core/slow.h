@@ -34,4 +34,10 @@ int slow_run(struct slow *slow, struct slow_request *req);
 /* Take it back, if the thread has not begun with it: true, and nothing follows. */
 bool slow_recall(struct slow *slow, struct slow_request *req);
 
+/*
+ * Close a descriptor that control has of a medium: the file system may want to write what it has, and not answer. In a
+ * thread that nobody waits for, if there can be one. -1 is fine; *fd is -1 then.
+ */
+void slow_close(int *fd);
+
 #endif

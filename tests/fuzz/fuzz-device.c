@@ -19,6 +19,7 @@
 #include "fake/fake_guest.h"
 #include "core/container_of.h"
 #include "core/slow.h"
+#include "core/statefile.h"
 #include "fake/fake_xen.h"
 #include "fuzz/fakes.h"
 #include "fuzz/fuzz.h"
@@ -63,6 +64,11 @@ bool slow_recall(struct slow *slow, struct slow_request *req)
 {
 	(void)slow, (void)req;
 	return false;
+}
+
+void slow_close(int *fd)
+{
+	statefile_close(fd);
 }
 
 /* --- a kind of device whose worker is the fuzzer --- */

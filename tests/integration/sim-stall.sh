@@ -5,6 +5,8 @@
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+# shellcheck source=tests/integration/stall-lib.sh
+. "${top_srcdir:-.}/tests/integration/stall-lib.sh"
 
 preload=$XENSIM_BUILD/lib/medium.so
 [ -e "$preload" ] || skip "$preload is not built (make xensim)"
@@ -325,40 +327,6 @@ flush_under_stall() {
 	stop_daemon
 }
 
-# two_guests: one with an image called slow, one with an image called fast; both are connected and wait
-two_guests() {
-	start_daemon --workers=1
-	for _name in slow fast; do
-		new_disk "$_name" 16
-		dom=$(xensim-xl create "$_name")
-		xensim-xl block-attach "$dom" "$XENSIM_DIR/$_name" xvda
-		begin "$XENSIM_DIR/$_name.load" simblk --requests=300 --mix="$1" --again "$dom" 51712
-		eval "$_name=$dom ${_name}_load=$!"
-		wait_line "$XENSIM_DIR/$_name.load" holding
-	done
-}
-rounds() { grep -c holding "$XENSIM_DIR/$1.load"; }
-another_round() { [ "$(rounds "$1")" -gt "$2" ]; }
-goes_on() { # GUEST: another round of its load comes to its end
-	_before=$(rounds "$1")
-	eval "kill -USR1 \$${1}_load"
-	until_true 10000 another_round "$1" "$_before" || fail "$1 does not go on: $(cat "$XENSIM_DIR/$1.load")"
-}
-others_come_and_go() {
-	new_disk other 16
-	xensim-xl block-attach "$fast" "$XENSIM_DIR/other" xvdb
-	simblk --requests=300 --verify-all "$fast" 51728
-	xensim-xl block-detach "$fast" xvdb
-}
-two_guests_go() {
-	kill -9 "$slow_load" "$fast_load" 2>/dev/null || :
-	wait "$slow_load" "$fast_load" || :
-	xensim-xl destroy "$slow"
-	xensim-xl destroy "$fast"
-	nothing_is_held
-	stop_daemon
-}
-
 # What nobody asked a medium for: whether it grew, how large a new one is, what the emulated disk wrote.
 no_answer() {
 	two_guests 50:50:0:0
@@ -385,7 +353,6 @@ no_answer_of_the_first() {
 	two_guests_go
 }
 
-waits_for_us() { [ "$(xenstore-read "/local/domain/$1/device/vbd/$2/state")" = 3 ]; }
 no_opening() {
 	two_guests 50:50:0:0
 	new_disk third 16
@@ -464,10 +431,6 @@ no_discard() {
 }
 
 # Whoever submits to it waits, for nothing that the medium has would come back; the worker is not the one.
-waits_in_vain() { # GUEST
-	kill -USR1 "$daemon"
-	grep "dump: vbd $1/51712/0 ring" "$log" | tail -n 1 | grep -q " submitted=[1-9]"
-}
 holds_up_who_submits() {
 	two_guests 45:45:0:10
 	touch "$XENSIM_FAULTS/wait-slow"
@@ -483,14 +446,12 @@ holds_up_who_submits() {
 }
 
 # The toolstack waits for state 6, and the domain for its pages; the kernel has requests all the while.
-has_open() { find /proc/[0-9]*/fd -lname "$XENSIM_DIR/$1" 2>/dev/null | grep -q .; } # IMAGE
-has_closed() { ! has_open "$1"; }
 hangs_altogether() { # IMAGE
 	touch "$XENSIM_FAULTS/wait-$1" "$XENSIM_FAULTS/hang-$1"
 }
 comes_back() { # IMAGE
 	rm -f "$XENSIM_FAULTS/wait-$1" "$XENSIM_FAULTS/hang-$1"
-	until_true 10000 has_closed "$1" || fail "it is still open: $(tail -n 5 "$log")"
+	until_true 10000 has_closed "$XENSIM_DIR/$1" || fail "it is still open: $(tail -n 5 "$log")"
 }
 # A late write of the guest that is gone would be lost in another's data: that one waits for its end.
 another_takes_it() { # IMAGE
@@ -516,7 +477,7 @@ let_go_while_it_hangs() {
 	stat_is 1 1 || fail "it is a zombie: $(xensim-xl stat)"
 	no_file_stays "vbd-$slow-*.journal"
 	goes_on fast
-	has_open slow || fail "nobody has the image open, and the kernel its requests"
+	has_open "$XENSIM_DIR/slow" || fail "nobody has the image open, and the kernel its requests"
 	if is_isolated; then # the next control finds a process that serves nothing any more
 		kill_daemon
 		start_daemon

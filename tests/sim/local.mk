@@ -28,6 +28,7 @@ tests_sim_libxensim_a_SOURCES = \
 	tests/sim/xsd_watch.c
 
 sim_programs = \
+	tests/sim/holdfs \
 	tests/sim/simblk \
 	tests/sim/simidle \
 	tests/sim/simnet \
@@ -73,6 +74,7 @@ tests_sim_xensim_xl_SOURCES = \
 	tests/sim/xl_device.c \
 	tests/sim/xl_domain.c
 tests_sim_xensim_xl_LDADD = $(sim_ldadd)
+tests_sim_holdfs_SOURCES = tests/sim/holdfs.c
 tests_sim_xensim_box_SOURCES = tests/sim/xensim-box.c
 tests_sim_xensim_box_LDADD = $(sim_ldadd)
 tests_sim_xensim_hv_SOURCES = tests/sim/xensim-hv.c
@@ -204,6 +206,7 @@ sim_tests = \
 	tests/integration/sim-watchdog.sh \
 	tests/integration/sim-stall.sh \
 	tests/integration/sim-stopped.sh \
+	tests/integration/sim-storage.sh \
 	tests/integration/sim-control.sh \
 	tests/integration/sim-net.sh \
 	tests/integration/sim-limits.sh \
@@ -222,7 +225,7 @@ sim_tests = \
 	tests/integration/sim-trace.sh
 EXTRA_DIST += tests/soak/net-order.sh
 EXTRA_DIST += $(sim_tests) tests/integration/sim-lib.sh tests/integration/systemd-box.sh \
-	tests/integration/sim-net-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
+	tests/integration/sim-net-lib.sh tests/integration/stall-lib.sh tests/integration/faults-lib.sh tests/integration/sim-walk-lib.sh
 # Longer ones of the same kind: every moment of a device's life, every use of a call in it, and a thousand
 # kills at random.
 walks = \

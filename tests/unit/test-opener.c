@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/opener.h"
+#include "control/spawn.h"
 #include "core/container_of.h"
 
 enum { NR = 4 };
@@ -244,5 +245,7 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], OPENER_ARGUMENT))
 		return opener_serve(kinds);
+	if (spawn_reserve())
+		return EXIT_FAILURE;
 	return cmocka_run_group_tests(tests, make_fifo, remove_fifo);
 }

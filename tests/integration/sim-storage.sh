@@ -1,0 +1,204 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Images on file systems that stop answering: one whose server on the network is gone (FUSE, tests/sim/holdfs.c), one
+# that is frozen (ext4 on a loop device). For root, who may mount; what this machine does not have is left out, and said.
+# shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
+set -eu
+
+build=${top_builddir:-$PWD}
+
+# --- the file systems, in a mount namespace that outlives the test: what waits for them would for ever ---
+
+mount_served() {
+	mkdir "$storage/files" "$storage/held" "$storage/served"
+	[ -c /dev/fuse ] || { echo "no /dev/fuse here" && return 1; }
+	mkfifo "$storage/word"
+	"$build/tests/sim/holdfs" "$storage/files" "$storage/held" "$storage/served" >"$storage/word" &
+	read -r _ <"$storage/word" || { echo "no file system can be mounted by FUSE" && return 1; }
+}
+
+mount_frozen() {
+	mkdir "$storage/frozen"
+	truncate -s 128M "$storage/frozen.img"
+	mke2fs -q -t ext4 "$storage/frozen.img"
+	mount -o loop "$storage/frozen.img" "$storage/frozen" 2>&1
+}
+
+end_storage() {
+	fsfreeze -u "$storage/frozen" 2>/dev/null || :
+	rm -f "$storage"/held/*
+	umount -l "$storage/frozen" "$storage/served" 2>/dev/null || :
+	rm -rf "$storage"
+}
+
+if [ -z "${SIM_STORAGE-}" ]; then
+	unshare -m true 2>/dev/null || { echo "SKIP: nobody may mount here"; exit 77; }
+	[ -x "$build/tests/sim/holdfs" ] || { echo "SKIP: tests/sim/holdfs is not built (make xensim)"; exit 77; }
+	SIM_STORAGE=none exec unshare -m sh "$0" "$@"
+fi
+if [ "$SIM_STORAGE" = none ]; then
+	storage=$(mktemp -d)
+	trap end_storage EXIT
+	trap 'exit 130' INT TERM
+	SIM_STORAGE=$storage
+	export SIM_STORAGE
+	for medium in served frozen; do
+		if why=$(mount_$medium); then touch "$storage/has-$medium"; else echo "left out, the $medium file system: $why"; fi
+	done
+	[ -e "$storage/has-served" ] || [ -e "$storage/has-frozen" ] || exit 77
+	status=0
+	sh "$0" "$@" || status=$?
+	exit "$status"
+fi
+storage=$SIM_STORAGE
+
+# shellcheck source=tests/integration/sim-lib.sh
+. "${top_srcdir:-.}/tests/integration/sim-lib.sh"
+# shellcheck source=tests/integration/stall-lib.sh
+. "${top_srcdir:-.}/tests/integration/stall-lib.sh"
+
+daemon=$$ # each case starts its own; test_case only looks whether this one lives
+
+hold() {
+	case $medium in
+	served) touch "$storage/held/slow" ;;
+	frozen) fsfreeze -f "$storage/frozen" ;;
+	esac
+}
+let_go() {
+	case $medium in
+	served) rm "$storage/held/slow" ;;
+	frozen) fsfreeze -u "$storage/frozen" ;;
+	esac
+}
+
+# What nobody has to wait for is done in so many seconds, on a slow machine too.
+at_once() { timeout 5 "$@" || fail "not at once: $*: $(tail -n 5 "$log")"; }
+
+# A guest whose image, all of it written before, will not answer. It has a disk elsewhere. Another guest has that only.
+two_guests_and_a_disk() {
+	start_daemon --workers=1
+	image=$storage/$medium/slow
+	dd if=/dev/zero of="$storage/$([ "$medium" = frozen ] && echo frozen || echo files)/slow" bs=1M count=16 conv=fsync 2>/dev/null
+	guest_in_rounds slow "$image" 45:40:5:10
+	for _name in beside fast; do new_disk "$_name" 16; done
+	xensim-xl block-attach "$slow" "$XENSIM_DIR/beside" xvdb
+	begin "$XENSIM_DIR/beside.load" simblk --requests=300 --mix=45:40:5:10 --again "$slow" 51728
+	beside_load=$!
+	wait_line "$XENSIM_DIR/beside.load" holding
+	guest_in_rounds fast "$XENSIM_DIR/fast" 45:40:5:10
+}
+all_go() {
+	kill -9 "$slow_load" "$fast_load" "$beside_load" 2>/dev/null || :
+	wait "$slow_load" "$fast_load" "$beside_load" || :
+	for _dom in "$slow" "$fast"; do
+		xensim-xl destroy "$_dom" || :
+	done
+	nothing_is_held
+	stop_daemon
+}
+
+stops_answering() {
+	hold
+	kill -USR1 "$slow_load"
+	until_true 10000 waits_in_vain "$slow" || fail "nothing waits, or its worker does: $(tail -n 5 "$log")"
+}
+a_guest_comes_and_goes() {
+	new_disk new 16
+	_new=$(xensim-xl create new)
+	at_once xensim-xl block-attach "$_new" "$XENSIM_DIR/new" xvda
+	simblk --requests=300 --verify-all "$_new" 51712
+	at_once xensim-xl destroy "$_new"
+}
+others_go_on() {
+	goes_on fast
+	goes_on beside
+	others_come_and_go
+	a_guest_comes_and_goes
+}
+still_waits() { ! another_round slow 1 || fail "the slow one did not wait"; }
+
+holds_up_its_disk() {
+	two_guests_and_a_disk
+	stops_answering
+	others_go_on
+	still_waits
+	let_go
+	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
+	goes_on slow
+	all_go
+}
+
+# Without a process for each guest the dead daemon cannot end before its medium answers, and keeps its rings so long.
+control_dies() {
+	PVB_ISOLATION=guest isolation=--isolation=guest
+	two_guests_and_a_disk
+	stops_answering
+	kill_daemon
+	_began=$(date +%s)
+	start_daemon --workers=1
+	[ $(($(date +%s) - _began)) -le 5 ] || fail "the next one waited"
+	others_go_on
+	still_waits
+	let_go
+	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
+	goes_on slow
+	all_go
+}
+
+# Its guest's process dies, and cannot end: the other guests know nothing of it.
+process_dies() {
+	PVB_ISOLATION=guest isolation=--isolation=guest
+	two_guests_and_a_disk
+	stops_answering
+	kill -9 "$(pvb_guest_pid "$slow")"
+	goes_on fast
+	a_guest_comes_and_goes
+	let_go
+	until_true 20000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
+	goes_on slow
+	goes_on beside
+	all_go
+}
+
+# Whoever closes a descriptor of the image waits, and many come by one: control, too.
+nobody_closes() {
+	touch "$storage/held/slow.flush"
+	two_guests_and_a_disk
+	others_go_on
+	goes_on slow
+	at_once xensim-xl destroy "$slow"
+	goes_on fast
+	a_guest_comes_and_goes
+	rm "$storage/held/slow.flush"
+	until_true 10000 has_closed "$image" || fail "it is still open: $(tail -n 5 "$log")"
+	all_go
+}
+
+destroyed() {
+	two_guests_and_a_disk
+	stops_answering
+	at_once xensim-xl destroy "$slow"
+	stat_is 1 1 || fail "it is a zombie: $(xensim-xl stat)"
+	no_file_stays "vbd-$slow-*.journal"
+	goes_on fast
+	a_guest_comes_and_goes
+	has_open "$image" || fail "nobody has the image open, and the kernel its requests"
+	let_go
+	until_true 10000 has_closed "$image" || fail "it is still open: $(tail -n 5 "$log")"
+	guest_in_rounds slow "$image" 45:40:5:10
+	goes_on slow
+	all_go
+}
+
+medium=served
+[ ! -e "$storage/has-served" ] || test_case "nobody waits for who closes an image" nobody_closes
+for medium in served frozen; do
+	[ -e "$storage/has-$medium" ] || continue
+	test_case "$medium: who stops answering holds up its own disk alone" holds_up_its_disk
+	test_case "$medium: control is killed, and the next one is there at once" control_dies
+	test_case "$medium: the guest's process is killed, and the others go on" process_dies
+	test_case "$medium: the guest is destroyed at once, and all is whole when it answers again" destroyed
+	let_go 2>/dev/null || : # one that failed may not have
+done
+exit "$failed"
