@@ -145,6 +145,7 @@ static int attach(struct vbd_queue *q)
 		return err;
 	q->aio->kept.max = q->disk->max_kept_by_worker;
 	kept_init(&q->kept, worker->xgt, q->id.domid, max_kept, &q->aio->kept);
+	q->copies_only = q->disk->start->copy_kept;
 	if (max_kept)
 		loop_tick_add(worker->loop, &q->kept_tick, age_kept, q);
 	err = aio_join(q->aio, &q->client, &q->part.queue, came_to_rest);

@@ -123,7 +123,7 @@ struct vbd_queue {
 	struct blkif_limits limits;
 	struct journal journal;
 	struct kept kept;
-	bool copies_only;           /* the kernel takes no data from or to what is kept mapped */
+	bool copies_only;           /* what is kept mapped is no place for the medium's data */
 	struct loop_tick kept_tick; /* when the frontend agreed to persistent grants */
 	struct vbd_io *ios;         /* owned; one per slot */
 	uint8_t *pages;             /* owned; two per slot, memory only once they are used */

@@ -120,7 +120,8 @@ struct message_start_disk {
 	struct message_disk_ring rings[MESSAGE_DISK_RINGS];
 	uint32_t
 		max_kept; /* pages of the frontend to keep mapped, for each ring; 0: it agreed to none */
-	message_bool resume; /* the rings are live, from an earlier life */
+	message_bool copy_kept; /* those are no place for the medium's data: it is copied */
+	message_bool resume;    /* the rings are live, from an earlier life */
 	message_bool halted;
 	message_bool discard; /* offered to this frontend, if the image can */
 	message_bool nbd, xentop, keep;

@@ -212,6 +212,7 @@ static void settle(void)
 }
 
 static uint32_t asked_ref, max_kept;
+static bool copies_kept;
 
 /* Reads of one sector each, as a 64-bit guest writes them. */
 static void guest_asks(unsigned int ring, uint32_t nr)
@@ -245,6 +246,7 @@ static void start_disk(struct disk *disk, unsigned int first, unsigned int nr)
 	start.disk.image =
 		(struct message_image){ .bytes = 1 << 20, .block = 512, .physical_block = 512 };
 	start.disk.max_kept = max_kept;
+	start.disk.copy_kept = copies_kept;
 	start.disk.resume = resumes;
 	start.disk.halted = starts_halted;
 	tuning->stall = stalls;
@@ -319,6 +321,7 @@ static int setup(void **state)
 	requests_an_hour = 0;
 	asked_ref = 1000;
 	max_kept = 0;
+	copies_kept = false;
 	fake_xen = (struct fake_xen){ .page = page_of, .notified = notified };
 	guest.nr_started = guest.nr_stopped = nr_asked = nr_passes = 0;
 	most_asked = most_answered = shallow_asked_in = shallow_answered_in = 0;
@@ -542,6 +545,22 @@ static void what_the_kernel_cannot_reach_is_copied(void **state)
 	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
 	medium_is_done();
 	settle();
+}
+
+/* Where control says so: by us, through the mapping, without the hypervisor. */
+static void data_of_persistent_grants_is_copied_if_that_is_cheaper(void **state)
+{
+	(void)state;
+	copies_kept = true;
+	attach_keeping(DATA_REF);
+	more_is_asked(1);
+	CHECK(nr_asked == 1 && asked[0]->nr_vec == 0);
+	memset(data, 0, sizeof(data));
+	memset(asked[0]->buf, 'x', asked[0]->bytes);
+	medium_is_done();
+	settle();
+	CHECK(word(0, 2) == 1 && fake_xen.nr_copies == 0 && queue(0)->stats->in_place == 0);
+	CHECK(data[0] == 'x' && data[511] == 'x' && data[512] == 0);
 }
 
 /* So many requests of ring 0 are held, and another disk asks it to have few in flight. */
@@ -918,6 +937,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(data_of_persistent_grants_stays_where_it_lies,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_mapped_is_copied, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			data_of_persistent_grants_is_copied_if_that_is_cheaper, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_kernel_cannot_reach_is_copied, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_ring_does_not_sleep_over_what_is_held, setup,
