@@ -12,13 +12,13 @@ bool device_is_disk(struct json_object *device)
 
 void device_target(struct json_object *device, char *buf, size_t size)
 {
-	const char *bridge = json_text(device, "bridge");
+	const char *master = json_text(device, "master");
 
 	if (device_is_disk(device))
 		snprintf(buf, size, "%s", json_text(device, "target"));
 	else
-		snprintf(buf, size, "%s%s%s", json_text(device, "tap"), *bridge ? " in " : "",
-			 bridge);
+		snprintf(buf, size, "%s%s%s", json_text(device, "tap"), *master ? " in " : "",
+			 master);
 }
 
 static bool has_notice(struct json_object *device, const char *name)

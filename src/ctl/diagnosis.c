@@ -183,6 +183,13 @@ static struct diagnosis slowest_wait(const struct load *load)
 	return limited(load, rx > tx, rx > tx ? rx : tx);
 }
 
+static struct diagnosis lossy(const struct nic_load *nic)
+{
+	uint64_t lost = dropped(nic);
+
+	return is(VERDICT_DROPS, percent(lost, nic->tx_frames + nic->rx_frames + lost));
+}
+
 static struct diagnosis diagnose_nic(const struct load *load)
 {
 	const struct nic_load *nic = &load->nic;
@@ -190,12 +197,13 @@ static struct diagnosis diagnose_nic(const struct load *load)
 
 	if (!load->carrier)
 		return is(VERDICT_CARRIER, 0);
+	if (nic->drops[DROP_TAP_DOWN])
+		return lossy(nic);
 	ret = slowest_wait(load);
 	if (ret.percent >= WAITS)
 		return ret;
 	if (dropped(nic))
-		return is(VERDICT_DROPS,
-			  percent(dropped(nic), nic->tx_frames + nic->rx_frames + dropped(nic)));
+		return lossy(nic);
 	if (ret.percent >= WAITS_SOME)
 		return ret;
 	return is(nic->tx_frames || nic->rx_frames ? VERDICT_FINE : VERDICT_IDLE, 0);

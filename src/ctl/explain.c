@@ -371,7 +371,7 @@ static const struct {
 			   "The guest's driver is at fault: update it, or try `quirks`" },
 	[DROP_TAP_DOWN] = { "from the guest were lost because the interface is down "
 			    "(tx_drop_tap_down)",
-			    "Set it up: `ip link set DEV up`" },
+			    "Set it up: `ip link set " },
 	[DROP_TAP_BUSY] = { "from the guest were lost because the host had no room for them "
 			    "(tx_drop_tap_busy)",
 			    "Whoever receives them in this host is too slow" },
@@ -396,8 +396,20 @@ static void say_drops(const struct explain *e)
 
 	for (unsigned int i = 0; i < NR_DROPS; i++)
 		if (nic->drops[i])
-			SAY(e, " %" PRIu64 " frames %s. %s.", nic->drops[i], drops[i].what,
-			    drops[i].cure);
+			SAY(e, " %" PRIu64 " frames %s. %s%s%s.", nic->drops[i], drops[i].what,
+			    drops[i].cure, i == DROP_TAP_DOWN ? e->load->tap : "",
+			    i == DROP_TAP_DOWN ? " up`" : "");
+}
+
+/* Where bridge= names one. What routes its frames has none. */
+static void say_bridge(const struct explain *e)
+{
+	const struct load *load = e->load;
+
+	if (*load->tap && *load->bridge && !*load->master && !strstr(load->script, "route") &&
+	    !strstr(load->script, "nat"))
+		SAY(e, " The interface %s is in no bridge: `ip link set %s master %s`.", load->tap,
+		    load->tap, load->bridge);
 }
 
 static void say_way(const struct explain *e, const char *way, uint64_t frames, uint64_t bytes,
@@ -468,12 +480,14 @@ static void explain_nic(const struct explain *e)
 		SAY(e, "%s loses frames: %u %% of them in %s.", load->name, e->is.percent,
 		    while_of(load).text);
 		say_drops(e);
+		say_bridge(e);
 		say_nic_figures(e);
 		say_limits(e);
 		return;
 	default:
 		SAY(e, e->is.verdict == VERDICT_IDLE ? "%s is idle." : "%s is not held up.",
 		    load->name);
+		say_bridge(e);
 		say_nic_figures(e);
 		say_limits(e);
 		SAY(e,
@@ -483,6 +497,10 @@ static void explain_nic(const struct explain *e)
 }
 
 /* --- either --- */
+
+#define ATTACH_AGAIN                                                                               \
+	"detach it and attach it again (`xl block-detach` and `xl block-attach`, or `xl "          \
+	"network-detach` and `xl network-attach`)"
 
 static void explain_not_attached(const struct explain *e)
 {
@@ -499,9 +517,7 @@ static void explain_not_attached(const struct explain *e)
 	if (*load->reason)
 		SAY(e,
 		    " The daemon says: %s. Put that right; where the guest does not connect again "
-		    "by "
-		    "itself then, take the device away and attach it again (`xl block-detach` and "
-		    "`xl block-attach`, or `xl network-detach` and `xl network-attach`).",
+		    "by itself then, " ATTACH_AGAIN ".",
 		    load->reason);
 	else if (waits)
 		SAY(e,
@@ -510,7 +526,8 @@ static void explain_not_attached(const struct explain *e)
 		    "it the driver (%s)?",
 		    load->is_disk ? "xen-blkfront" : "xen-netfront");
 	else if (over)
-		SAY(e, " The guest, or the toolstack, has closed it; nothing is wrong.");
+		SAY(e, " The guest, or the toolstack, has closed it. If the guest did not close "
+		       "it, " ATTACH_AGAIN ".");
 	SAY(e, " `journalctl -u pvbackd` and `pvbackctl events` have what happened.");
 }
 

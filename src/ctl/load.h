@@ -66,8 +66,8 @@ struct nic_load {
 #define LOAD_LIMITS 8u
 
 struct load {
-	const char *name, *guest, *target, *state, *frontend, *reason,
-		*waits; /* borrowed; never NULL */
+	const char *name, *guest, *target, *state, *frontend, *reason, *waits, *tap, *bridge,
+		*master, *script; /* borrowed; never NULL */
 	bool is_disk;
 	bool attached, stalled, halted, late, carrier;
 	uint64_t attached_s;

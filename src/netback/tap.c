@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -379,6 +381,19 @@ int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ])
 	if (!err)
 		memcpy(ret_name, ifr.ifr_name, IFNAMSIZ);
 	return err;
+}
+
+void tap_master(const char *class_net, const char *name, char ret_name[IFNAMSIZ])
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *master;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/%s/master", class_net, name);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len < 0 ? 0 : len] = '\0';
+	master = strrchr(target, '/');
+	snprintf(ret_name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, master ? master + 1 : target);
 }
 
 static void delete_interface(const struct tap *tap)

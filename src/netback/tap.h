@@ -76,6 +76,9 @@ int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu);
 /* The name it has now, wherever it is. 0 or -errno. */
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ]);
 
+/* What the interface of that name is a port of, "" when of nothing; by "/sys/class/net", which waits for no lock. */
+void tap_master(const char *class_net, const char *name, char ret_name[IFNAMSIZ]);
+
 /* Whether it is in our network namespace. */
 bool tap_is_here(const struct tap *tap);
 

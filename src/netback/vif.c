@@ -766,12 +766,15 @@ static void vif_describe(const struct device *dev, struct json_object *ret,
 			 struct json_object *detail)
 {
 	const struct vif *vif = (const struct vif *)(const void *)dev;
-	char name[IFNAMSIZ] = "";
+	char name[IFNAMSIZ] = "", master[IFNAMSIZ];
 
 	if (vif->tap.open)
 		tap_name(&vif->tap, name);
+	tap_master("/sys/class/net", name, master);
 	json_add_text(ret, "tap", name);
+	json_add_text(ret, "master", master);
 	add_key(vif, ret, "bridge");
+	add_key(vif, ret, "script");
 	add_key(vif, ret, "mac");
 	json_add_flag(ret, "carrier", dev->activity == DEVICE_ATTACHED && !vif->stalled);
 	if (!detail)

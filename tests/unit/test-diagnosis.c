@@ -19,14 +19,16 @@ struct diagnosis_case {
 	const char *never;   /* and not this */
 };
 
+#define TAP(name_, bridge_, master_)                                                               \
+	.tap = (name_), .bridge = (bridge_), .master = (master_), .script = "vif-bridge"
 #define DISK                                                                                       \
 	.name = "web/xvda", .guest = "web", .target = "/dev/vg/web", .state = "connected",         \
-	.frontend = "connected", .reason = "", .waits = "", .is_disk = true, .attached = true,     \
-	.attached_s = 7200, .interval_ns = SEC, .cpu = 0.12
+	.frontend = "connected", .reason = "", .waits = "", TAP("", "", ""), .is_disk = true,      \
+	.attached = true, .attached_s = 7200, .interval_ns = SEC, .cpu = 0.12
 #define NIC                                                                                        \
 	.name = "web/vif0", .guest = "web", .target = "vif7.0", .state = "connected",              \
-	.frontend = "connected", .reason = "", .waits = "", .attached = true, .attached_s = 60,    \
-	.interval_ns = SEC, .cpu = -1
+	.frontend = "connected", .reason = "", .waits = "", TAP("vif7.0", "xenbr0", "xenbr0"),     \
+	.attached = true, .attached_s = 60, .interval_ns = SEC, .cpu = -1
 #define IOPS(n_) .nr_limits = 1, .limits = { { "iops", n_ } }
 #define TIMES(count_, mean_, p50_, p99_)                                                           \
 	{                                                                                          \
@@ -208,6 +210,7 @@ static const struct diagnosis_case cases[] = {
 	    .frontend = "initialising",
 	    .reason = "",
 	    .waits = "",
+	    TAP("", "", ""),
 	    .interval_ns = SEC },
 	  "not-attached",
 	  "not attached",
@@ -287,8 +290,46 @@ static const struct diagnosis_case cases[] = {
 	  "drops 30 %",
 	  { "web/vif0 loses frames: 30 % of them in the last second.",
 	    "20 frames from the guest were refused by port security (tx_refused_*).",
-	    "10 frames from the guest were lost because the interface is down", "`ip link set" },
+	    "10 frames from the guest were lost because the interface is down",
+	    "`ip link set vif7.0 up`" },
+	  "no bridge" },
+	{ "what an interface that is down loses comes before the limit",
+	  { NIC, .carrier = true, .nr_limits = 1, .limits = { { "rate", "625000,50000" } },
+	    .nic = { .tx_limit_ns = 960 * MS, .drops = { [DROP_TAP_DOWN] = 10 } } },
+	  "drops",
+	  "drops 100 %",
+	  { "web/vif0 loses frames: 100 % of them" },
 	  NULL },
+	{ "a card that is in no bridge",
+	  { .name = "web/vif0",
+	    .guest = "web",
+	    .target = "vif7.0",
+	    .state = "connected",
+	    .frontend = "connected",
+	    .reason = "",
+	    .waits = "",
+	    TAP("vif7.0", "xenbr0", ""),
+	    .attached = true,
+	    .carrier = true,
+	    .interval_ns = SEC },
+	  "idle",
+	  "",
+	  { "The interface vif7.0 is in no bridge: `ip link set vif7.0 master xenbr0`." },
+	  NULL },
+	{ "a disk that was closed",
+	  { .name = "web/xvda",
+	    .guest = "web",
+	    .target = "/dev/vg/web",
+	    .state = "closed",
+	    .frontend = "closed",
+	    .reason = "",
+	    .waits = "",
+	    .is_disk = true,
+	    .interval_ns = SEC },
+	  "not-attached",
+	  "not attached",
+	  { "has closed it. If the guest did not close it, detach it and attach it again" },
+	  "nothing is wrong" },
 	{ "a carrier that is off",
 	  { NIC },
 	  "no-carrier",

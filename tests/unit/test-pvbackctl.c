@@ -227,7 +227,8 @@ static int run(const char *line)
 	"{\"kind\":\"vif\",\"domid\":7,\"guest\":\"web\",\"devid\":0,\"name\":\"web/vif0\","       \
 	"\"names\":[\"web/vif0\"],\"state\":\"connected\",\"frontend\":\"connected\","             \
 	"\"attached\":true,\"attached_s\":59,\"pid\":5000000,\"target\":\"vif7.0 in xenbr0\","     \
-	"\"tap\":\"vif7.0\",\"bridge\":\"xenbr0\",\"mac\":\"00:16:3e:11:22:33\","                  \
+	"\"tap\":\"vif7.0\",\"bridge\":\"xenbr1\",\"master\":\"xenbr0\",\"mac\":\"00:16:3e:11:22:" \
+	"33\","                                                                                    \
 	"\"reason\":null,\"carrier\":true,\"limits\":[]}"
 #define XVDB                                                                                       \
 	"{\"kind\":\"vbd\",\"domid\":9,\"guest\":\"db\",\"devid\":51728,\"name\":\"db/xvdb\","     \

@@ -13,10 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -368,6 +370,26 @@ static bool may_make_taps(void)
 	return true;
 }
 
+/* Not every kernel has bridges. */
+static void what_it_is_a_port_of_is_told(void **state)
+{
+	char dir[] = "/tmp/tap.XXXXXX", vif[64], link[80], master[IFNAMSIZ];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(vif, sizeof(vif), "%s/vif7.0", dir);
+	snprintf(link, sizeof(link), "%s/master", vif);
+	assert_int_equal(mkdir(vif, 0700), 0);
+	tap_master(dir, "vif7.0", master);
+	assert_string_equal(master, "");
+	assert_int_equal(symlink("../xenbr0", link), 0);
+	tap_master(dir, "vif7.0", master);
+	assert_string_equal(master, "xenbr0");
+	unlink(link);
+	rmdir(vif);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +409,7 @@ int main(void)
 		cmocka_unit_test_teardown(it_comes_back_without_a_carrier, teardown),
 		cmocka_unit_test_teardown(a_length_that_an_admin_has_set_stays, teardown),
 		cmocka_unit_test_teardown(drain_throws_away_what_waits, teardown),
+		cmocka_unit_test(what_it_is_a_port_of_is_told),
 		cmocka_unit_test_teardown(writing_while_it_is_down_fails_with_eio, teardown),
 	};
 	int failed;

@@ -292,6 +292,12 @@ int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu)
 	return 0;
 }
 
+void tap_master(const char *class_net, const char *name, char ret_name[IFNAMSIZ])
+{
+	(void)class_net, (void)name;
+	ret_name[0] = '\0';
+}
+
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ])
 {
 	(void)tap;
