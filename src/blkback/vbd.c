@@ -248,6 +248,13 @@ static void vbd_in_force(const struct device *dev, void *ret)
 	*(struct disk_options *)ret = ((const struct vbd *)(const void *)dev)->options;
 }
 
+static bool vbd_holds(const struct device *dev)
+{
+	const struct vbd *vbd = (const struct vbd *)(const void *)dev;
+
+	return vbd->stalled || vbd->flush_failed || vbd->awaited;
+}
+
 static void vbd_describe(const struct device *dev, struct json_object *ret,
 			 struct json_object *detail)
 {
@@ -269,7 +276,7 @@ static void vbd_describe(const struct device *dev, struct json_object *ret,
 #define VBD_OPS(kind_)                                                                             \
 	{                                                                                          \
 		.kind = kind_, .kernel_module = "xen-blkback", .size = sizeof(struct vbd),         \
-		.name_key = "dev", .notices = notices, .section = "disk", .holds = true,           \
+		.name_key = "dev", .notices = notices, .section = "disk", .holds = vbd_holds,      \
 		.keys = disk_keys, .own_keys = disk_keys, .defaults = &disk_options_default,       \
 		.options_size = sizeof(struct disk_options), .in_force = vbd_in_force,             \
 		.describe = vbd_describe, .probe = vbd_probe, .advertise = vbd_advertise,          \

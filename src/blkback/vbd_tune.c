@@ -105,9 +105,9 @@ void vbd_note_stalled(struct vbd *vbd, int err)
 
 	vbd->stalled = true;
 	device_log(&vbd->dev, LOG_LEVEL_WARNING,
-		   "the image says: %s; requests are held. When that is mended: xenstore-write "
-		   "/local/domain/%u/%s/retry 1",
-		   strerror(-err), vbd->dev.env->store->domid, vbd->dev.be_path);
+		   "the image says: %s; requests are held. When that is mended: pvbackctl "
+		   "retry %s/%u/%u",
+		   strerror(-err), vbd->dev.ops->kind, vbd->dev.domid, vbd->dev.devid);
 	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_stalled, &note);
 }
 
@@ -141,9 +141,8 @@ void vbd_note_flush_failed(struct vbd *vbd, int err)
 	device_log(&vbd->dev, LOG_LEVEL_ERROR,
 		   "a flush failed: %s. What the guest had written may be lost: all but reads "
 		   "fails until the "
-		   "disk is attached again, or an admin says go: xenstore-write "
-		   "/local/domain/%u/%s/retry 1",
-		   strerror(-err), vbd->dev.env->store->domid, vbd->dev.be_path);
+		   "disk is attached again, or an admin says go: pvbackctl retry %s/%u/%u",
+		   strerror(-err), vbd->dev.ops->kind, vbd->dev.domid, vbd->dev.devid);
 	store_transact(vbd->dev.env->store, vbd->dev.be_path, write_flush_failed, &note);
 }
 

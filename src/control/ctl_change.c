@@ -147,7 +147,7 @@ static bool section_of(const struct device *dev, char *buf, size_t size)
 	return strlen(buf) < 128 && !strpbrk(buf, "[]\"';#=");
 }
 
-/* NULL with the file's name in `path`, or an error. */
+/* NULL with the file's name in `path`, "" when nothing was there to be taken away; or an error. */
 static struct json_object *change_config(const struct ctl_asked *asked, const struct key *key,
 					 char path[PATH_MAX])
 {
@@ -168,6 +168,8 @@ static struct json_object *change_config(const struct ctl_asked *asked, const st
 	err = drop_in_set(path, section, key->name, asked->value);
 	if (err && err != -ENOENT)
 		return ctl_error("failed", "%s cannot be written: %s", path, strerror(-err));
+	if (err == -ENOENT)
+		*path = '\0';
 	if (!err)
 		err = daemon->reload(daemon->user, &faults);
 	config_faults_free(&faults);
@@ -178,12 +180,34 @@ static struct json_object *change_config(const struct ctl_asked *asked, const st
 			      : NULL;
 }
 
+/* What holds now that it is unset here, and from where: of what holds at once. */
+static void add_in_force(const struct ctl_asked *asked, const struct key *key,
+			 struct json_object *result)
+{
+	struct json_object *setting =
+		key && key->when == KEY_AT_ONCE ? ctl_device_setting(asked->dev, key) : NULL;
+	char section[2 * CTL_NAME_MAX], path[PATH_MAX];
+
+	if (!setting)
+		return;
+	drop_in_path(asked->daemon->options->config, path, sizeof(path));
+	json_object_object_add(result, "value",
+			       json_object_get(json_object_object_get(setting, "value")));
+	json_object_object_add(result, "from",
+			       json_object_get(json_object_object_get(setting, "from")));
+	if (section_of(asked->dev, section, sizeof(section)) &&
+	    drop_in_has(path, section, key->name))
+		json_add_text(result, "by", path);
+	json_object_put(setting);
+}
+
 static struct json_object *run_set(struct ctl_asked *asked)
 {
 	const struct key *own = NULL, *config = NULL;
 	struct json_object *answer = find_key(asked, &own, &config), *result;
 	char path[PATH_MAX] = "", name[2 * CTL_NAME_MAX];
-	int err = 0;
+	int err = asked->value ? 0 : -ENODATA;
+	bool changed;
 
 	if (!answer && asked->config)
 		answer = change_config(asked, config, path);
@@ -193,18 +217,21 @@ static struct json_object *run_set(struct ctl_asked *asked)
 		err = change_own(asked->dev, own->name, asked->value);
 	if (err && err != -ENODATA)
 		return ctl_error("failed", "xenstore does not take it: %s", strerror(-err));
+	changed = !err || *path;
 	ctl_device_name(asked->dev, name);
 	result = ctl_new_result();
 	json_add_text(result, "device", name);
 	json_add_text(result, "key", own ? own->name : config->name);
 	json_add_text(result, "value", asked->value);
+	if (!asked->value)
+		add_in_force(asked, config, result);
 	if (*path)
 		json_add_text(result, "file", path);
-	if (err == -ENODATA && !asked->config)
+	if (!changed)
 		json_add_text(result, "note", "it was not set");
 	else if ((own ? own : config)->when == KEY_AT_CONNECT)
 		json_add_text(result, "note", "this holds when the device connects the next time");
-	if (err != -ENODATA || asked->config)
+	if (changed)
 		device_log(asked->dev, LOG_LEVEL_INFO, "an admin %s `%s`%s%s%s",
 			   asked->value ? "sets" : "unsets", asked->key, asked->value ? " to " : "",
 			   asked->value ? asked->value : "", *path ? ", lastingly" : "");
@@ -214,6 +241,7 @@ static struct json_object *run_set(struct ctl_asked *asked)
 static struct json_object *run_retry(struct ctl_asked *asked)
 {
 	struct json_object *result;
+	bool held;
 	int err;
 
 	if (!asked->dev->ops->holds)
@@ -221,10 +249,12 @@ static struct json_object *run_retry(struct ctl_asked *asked)
 				 "nothing of a %s is ever held: there is nothing to "
 				 "be tried again",
 				 asked->dev->ops->section);
-	err = change_own(asked->dev, "retry", "1");
+	held = asked->dev->ops->holds(asked->dev);
+	err = held ? change_own(asked->dev, "retry", "1") : 0;
 	if (err)
 		return ctl_error("failed", "xenstore does not take it: %s", strerror(-err));
 	result = ctl_new_result();
+	json_add_flag(result, "held", held);
 	return ctl_result(result);
 }
 

@@ -239,7 +239,9 @@ static struct json_object *show_devices(struct ctl_asked *asked, enum ctl_depth 
 		struct found found = find_devices(asked->daemon, NULL);
 
 		for (size_t i = 0; i < found.nr; i++)
-			json_object_array_add(list, ctl_device_show(found.devices[i], depth));
+			if (!asked->guest || found.devices[i]->domid == asked->domid)
+				json_object_array_add(list,
+						      ctl_device_show(found.devices[i], depth));
 		free(found.devices);
 	}
 	return ctl_result(result);
@@ -326,9 +328,9 @@ static struct json_object *run_metrics(struct ctl_asked *asked)
 /* --- the commands --- */
 
 static const struct ctl_command own_commands[] = {
-	{ "list", 0, 0, run_list },
-	{ "show", 0, CTL_DEVICE, run_show },
-	{ "stats", 0, CTL_DEVICE, run_stats },
+	{ "list", 0, CTL_DEVICE | CTL_GUEST, run_list },
+	{ "show", 0, CTL_DEVICE | CTL_GUEST, run_show },
+	{ "stats", 0, CTL_DEVICE | CTL_GUEST, run_stats },
 	{ "version", 0, 0, run_version },
 	{ "metrics", 0, 0, run_metrics },
 	{ 0 },

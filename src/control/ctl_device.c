@@ -148,6 +148,16 @@ static struct json_object *new_setting(const struct device *dev, const struct ke
 	return setting;
 }
 
+static struct json_object *whole_setting(const struct device *dev, const struct key *key,
+					 const void *in_force, void *scratch)
+{
+	struct json_object *setting = new_setting(dev, key, in_force);
+
+	json_add_text(setting, "from", source_of(dev, key, in_force, scratch));
+	json_add_flag(setting, "live", key->when == KEY_AT_ONCE);
+	return setting;
+}
+
 /* Those that are set. */
 static void add_limits(const struct device *dev, struct json_object *to, const void *in_force)
 {
@@ -163,13 +173,21 @@ static void add_settings(const struct device *dev, struct json_object *to, const
 {
 	struct json_object *settings = json_add_list(to, "settings");
 
-	for (const struct key *key = dev->ops->keys; key->name; key++) {
-		struct json_object *setting = new_setting(dev, key, in_force);
+	for (const struct key *key = dev->ops->keys; key->name; key++)
+		json_object_array_add(settings, whole_setting(dev, key, in_force, scratch));
+}
 
-		json_add_text(setting, "from", source_of(dev, key, in_force, scratch));
-		json_add_flag(setting, "live", key->when == KEY_AT_ONCE);
-		json_object_array_add(settings, setting);
-	}
+struct json_object *ctl_device_setting(const struct device *dev, const struct key *key)
+{
+	char *in_force = device_is_probed(dev) ? calloc(2, dev->ops->options_size) : NULL;
+	struct json_object *setting;
+
+	if (!in_force)
+		return NULL;
+	dev->ops->in_force(dev, in_force);
+	setting = whole_setting(dev, key, in_force, in_force + dev->ops->options_size);
+	free(in_force);
+	return setting;
 }
 
 static void add_options(const struct device *dev, struct json_object *to, enum ctl_depth depth)

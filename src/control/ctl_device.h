@@ -27,7 +27,11 @@ void ctl_device_name(const struct device *dev, char name[2 * CTL_NAME_MAX]);
  */
 bool ctl_device_is(const struct device *dev, const char *text);
 
-/* The caller's. */
+/*
+ * One of its options, as it is in force: {"key", "value", "from", "live"}. NULL when nothing is in force yet. Both are the
+ * caller's.
+ */
+struct json_object *ctl_device_setting(const struct device *dev, const struct key *key);
 struct json_object *ctl_device_show(const struct device *dev, enum ctl_depth depth);
 
 #endif

@@ -113,7 +113,8 @@ struct device_ops {
 	void (*ask_flow)(struct device *dev);
 	/* Whether an earlier life of ours left rings in use. NULL: it leaves no trace of that. */
 	bool (*left)(struct device *dev);
-	bool holds; /* what the medium fails may wait for an admin's `retry` */
+	/* Whether something that the medium has failed waits for an admin's `retry`. NULL: nothing ever does. */
+	bool (*holds)(const struct device *dev);
 	/*
 	 * Put what it moves into a file, from now on, in place of any other capture; or end that, when it is still that of
 	 * `what->owner`. 0 with what->fd its own; or -errno, and where the filter is why, *ret_why says what is wrong with it.

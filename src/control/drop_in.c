@@ -45,12 +45,26 @@ static bool is_setting_of(const char *line, const char *key)
 struct edit {
 	const char *section, *key, *value;
 	bool inside, found; /* the section; the key in it */
+	bool blank;         /* the last line is */
+	long heading; /* where that of the section is, as long as nothing stays below it; else -1 */
 };
+
+static bool is_blank(const char *line)
+{
+	return line[strspn(line, " \t\r\n")] == '\0';
+}
 
 static void write_setting(const struct edit *edit, FILE *out)
 {
 	if (edit->value)
 		fprintf(out, "%s = %s\n", edit->key, edit->value);
+}
+
+/* An empty section goes with its last line: what follows is written over it. */
+static void end_section(const struct edit *edit, FILE *out)
+{
+	if (edit->inside && !edit->value && edit->heading >= 0)
+		fseek(out, edit->heading, SEEK_SET);
 }
 
 /* A section that ends without the key gets it there. */
@@ -61,7 +75,11 @@ static void edit_line(struct edit *edit, const char *line, FILE *out)
 			write_setting(edit, out);
 			edit->found = true;
 		}
+		end_section(edit, out);
 		edit->inside = is_heading(line, edit->section);
+		edit->heading = ftell(out);
+	} else if (!is_blank(line) && !is_setting_of(line, edit->key)) {
+		edit->heading = -1;
 	}
 	if (edit->inside && is_setting_of(line, edit->key)) {
 		if (!edit->found)
@@ -69,6 +87,7 @@ static void edit_line(struct edit *edit, const char *line, FILE *out)
 		edit->found = true;
 		return;
 	}
+	edit->blank = is_blank(line);
 	fputs(line, out);
 	if (!strchr(line, '\n'))
 		fputc('\n', out);
@@ -76,10 +95,11 @@ static void edit_line(struct edit *edit, const char *line, FILE *out)
 
 static void edit_end(struct edit *edit, FILE *out)
 {
+	end_section(edit, out);
 	if (edit->found || !edit->value)
 		return;
 	if (!edit->inside)
-		fprintf(out, "\n[%s]\n", edit->section);
+		fprintf(out, "%s[%s]\n", edit->blank ? "" : "\n", edit->section);
 	write_setting(edit, out);
 }
 
@@ -98,9 +118,29 @@ static void edit_all(struct edit *edit, FILE *in, FILE *out)
 
 /* --- files --- */
 
+bool drop_in_has(const char *path, const char *section, const char *key)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+	bool inside = false, found = false;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (in && !found && getline(&line, &size, in) >= 0) {
+		if (is_heading(line, ""))
+			inside = is_heading(line, section);
+		found = inside && is_setting_of(line, key);
+	}
+	free(line);
+	if (in)
+		fclose(in);
+	return found;
+}
+
 static int finish(FILE *out, int err)
 {
-	if (!err && (fflush(out) || fsync(fileno(out)) < 0))
+	if (!err &&
+	    (fflush(out) || ftruncate(fileno(out), ftell(out)) < 0 || fsync(fileno(out)) < 0))
 		err = -errno;
 	if (fclose(out) && !err)
 		err = -errno;

@@ -6,13 +6,18 @@
 #ifndef PVB_DROP_IN_H
 #define PVB_DROP_IN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* "CONFIG.d/90-pvbackctl.conf" */
 void drop_in_path(const char *config, char *buf, size_t size);
 
+/* Whether KEY is set in [SECTION] of the file. */
+bool drop_in_has(const char *path, const char *section, const char *key);
+
 /*
- * Set KEY in [SECTION] of the file, or take it away (VALUE is NULL); the file is replaced as a whole. 0; -ENOENT when
+ * Set KEY in [SECTION] of the file, or take it away (VALUE is NULL), and the heading with the last of its lines; the file
+ * is replaced as a whole. 0; -ENOENT when
  * there was nothing to be taken away; or -errno with the file as it was.
  */
 int drop_in_set(const char *path, const char *section, const char *key, const char *value);

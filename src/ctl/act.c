@@ -20,19 +20,40 @@ static void say_text(const struct cli *cli, const char *before, const char *text
 
 /* --- single devices and guests --- */
 
+/* What holds in its place. */
+static void say_unset(const struct cli *cli, struct json_object *result)
+{
+	const char *value = json_text(result, "value"), *from = json_text(result, "from");
+	const char *by = json_text(result, "by"), *key = cli->words[1];
+	char text[256];
+
+	if (*by)
+		snprintf(text, sizeof(text), "%s is %s still, by ", key, value);
+	else
+		snprintf(text, sizeof(text), "%s is %s now, by the ", key, value);
+	if (*by)
+		say_text(cli, text, by, "; --config removes it there");
+	else if (*from)
+		say_text(cli, text, from, "");
+	else
+		say_text(cli, key, " is not set", "");
+}
+
 static void say_setting(const struct cli *cli, struct json_object *result)
 {
-	const char *value = json_text(result, "value"), *file = json_text(result, "file");
+	bool unset = cli->nr_words < 3;
+	const char *file = json_text(result, "file");
 
 	if (!cli->is_terminal)
 		return;
 	fprintf(cli->out, "%s: ", cli->words[0]);
-	if (*value)
-		say_text(cli, cli->words[1], " is ", value);
+	if (unset)
+		say_unset(cli, result);
 	else
-		say_text(cli, cli->words[1], " is not set", "");
+		say_text(cli, cli->words[1], " is ", json_text(result, "value"));
 	if (*file)
-		say_text(cli, "It lasts: ", file, " has it.");
+		say_text(cli, unset ? "It is removed from " : "It lasts: ", file,
+			 unset ? "." : " has it.");
 	if (*json_text(result, "note"))
 		say_text(cli, "", json_text(result, "note"), "");
 }
@@ -44,9 +65,10 @@ int cli_set(struct cli *cli)
 
 static void say_retried(const struct cli *cli, struct json_object *result)
 {
-	(void)result;
 	if (cli->is_terminal)
-		fprintf(cli->out, "%s: what was held is tried again\n", cli->words[0]);
+		fprintf(cli->out, "%s: %s\n", cli->words[0],
+			json_flag(result, "held") ? "what was held is tried again"
+						  : "nothing was held");
 }
 
 int cli_retry(struct cli *cli)

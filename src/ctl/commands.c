@@ -27,15 +27,14 @@ const struct cli_option_row cli_options[] = {
 #define TRACE_OPTIONS   (CLI_FILTER | CLI_SECONDS | CLI_LOG | CLI_OFF)
 
 const struct cli_command cli_commands[] = {
-	{ "list", "", CLI_NAMES, "which disks and network cards there are", "list", cli_list },
-	{ "show", "[DEVICE]", 0, "all about a device: state, limits, settings, counters",
+	{ "list", "[WHO]", CLI_NAMES, "which disks and network cards there are", "list", cli_list },
+	{ "show", "[WHO]", 0, "all about a device: state, limits, settings, counters",
 	  "show web/xvda", cli_show },
-	{ "stats", "[DEVICE]", 0, "the figures of each of its queues", "stats web/xvda",
-	  cli_stats },
+	{ "stats", "[WHO]", 0, "the figures of each of its queues", "stats web/xvda", cli_stats },
 	{ "top", "", CLI_INTERVAL | CLI_ONCE, "how fast they are, and what holds them up; live",
 	  "top", cli_top },
-	{ "why", "DEVICE", CLI_INTERVAL, "why a device is slow, and what can be done",
-	  "why web/xvda", cli_why },
+	{ "why", "WHO", CLI_INTERVAL, "why a device is slow, and what can be done", "why web/xvda",
+	  cli_why },
 	{ "events", "[WHO]", 0, "what changed, and what went wrong", "events web", cli_events },
 	{ "set", "DEVICE KEY VALUE", CLI_CONFIG, "set an option of a device, such as a limit",
 	  "set web/xvda iops 500", cli_set },

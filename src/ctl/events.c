@@ -53,11 +53,43 @@ static void print_events(const struct cli *cli, struct json_object *result)
 	table_free(&table);
 }
 
+/* Nothing is known of it: CLI_OK if it is there all the same, else that has been said. */
+static int ask_whether_it_is(struct cli *cli)
+{
+	struct json_object *request = cli_request(cli), *result;
+	int status;
+
+	json_object_object_add(request, "command", json_object_new_string("list"));
+	status = cli_ask(cli, request, &result);
+	if (!status)
+		json_object_put(result);
+	return status;
+}
+
+static bool has_wanted(const struct cli *cli, struct json_object *result)
+{
+	for (size_t i = 0; i < json_length(result, "events"); i++)
+		if (is_wanted(cli, json_item(result, "events", i)))
+			return true;
+	return false;
+}
+
 int cli_events(struct cli *cli)
 {
-	struct json_object *request = cli_request(cli);
+	struct json_object *request = cli_request(cli), *result;
+	int status;
 
 	json_object_object_del(request, "device"); /* chosen here */
 	json_object_object_del(request, "guest");
-	return cli_answer(cli, request, CLI_PATIENCE_S, print_events);
+	status = cli_ask(cli, request, &result);
+	if (status)
+		return status;
+	if (cli->nr_words && !has_wanted(cli, result))
+		status = ask_whether_it_is(cli);
+	if (!status && cli->given & CLI_JSON)
+		cli_print_json(cli, result);
+	else if (!status)
+		print_events(cli, result);
+	json_object_put(result);
+	return status;
 }

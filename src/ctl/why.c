@@ -79,9 +79,11 @@ int cli_why(struct cli *cli)
 		look_wait(cli->interval);
 		status = look_take(cli, &second);
 	}
-	if (!status) {
-		look_compare(&first, &second, 0, &load);
-		look_ever(&second, 0, &ever);
+	for (size_t i = 0; !status && i < second.nr; i++) {
+		look_compare(&first, &second, i, &load);
+		look_ever(&second, i, &ever);
+		if (i && !(cli->given & CLI_JSON))
+			fputc('\n', cli->out);
 		say(cli, &load, &ever);
 	}
 	look_forget(&first);

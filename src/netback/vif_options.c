@@ -65,9 +65,11 @@ static void print_vif_rate(const void *value, char *buf, size_t size)
 #define AT(field_)                                                                                 \
 	.at = offsetof(struct vif_options, field_),                                                \
 	.size = sizeof(((struct vif_options *)NULL)->field_)
-#define RATE(unit_, field_)                                                                        \
+#define MBIT    "1250000,100000 is 100 Mbit/s"
+#define PACKETS "1000,100000 is 10000 packets a second"
+#define RATE(unit_, field_, example_)                                                              \
 	.when = KEY_AT_ONCE, .is_limit = true, .parse = parse_vif_rate, .print = print_vif_rate,   \
-	.allowed = unit_ ",MICROSECONDS", AT(field_)
+	.allowed = unit_ ",MICROSECONDS: " example_, AT(field_)
 
 const struct key vif_keys[] = {
 	{ .name = "antispoof",
@@ -111,10 +113,10 @@ const struct key vif_keys[] = {
 	  .max = PATH_MAX,
 	  .value = "DIR",
 	  .help = "write captures of NICs into DIR (default: the runtime-dir)" },
-	{ .name = "rate", RATE("BYTES", rate) },
-	{ .name = "rate-rx", RATE("BYTES", rate_rx) },
-	{ .name = "packet-rate", RATE("PACKETS", packet_rate) },
-	{ .name = "packet-rate-rx", RATE("PACKETS", packet_rate_rx) },
+	{ .name = "rate", RATE("BYTES", rate, MBIT) },
+	{ .name = "rate-rx", RATE("BYTES", rate_rx, MBIT) },
+	{ .name = "packet-rate", RATE("PACKETS", packet_rate, PACKETS) },
+	{ .name = "packet-rate-rx", RATE("PACKETS", packet_rate_rx, PACKETS) },
 	{ 0 },
 };
 
@@ -156,9 +158,9 @@ const struct key vif_own_keys[] = {
 	  .print = print_quirks,
 	  AT(quirks),
 	  .allowed = "a list of " QUIRKS_NAMES },
-	{ .name = "rate", RATE("BYTES", rate) },
-	{ .name = "rate-rx", RATE("BYTES", rate_rx) },
-	{ .name = "packet-rate", RATE("PACKETS", packet_rate) },
-	{ .name = "packet-rate-rx", RATE("PACKETS", packet_rate_rx) },
+	{ .name = "rate", RATE("BYTES", rate, MBIT) },
+	{ .name = "rate-rx", RATE("BYTES", rate_rx, MBIT) },
+	{ .name = "packet-rate", RATE("PACKETS", packet_rate, PACKETS) },
+	{ .name = "packet-rate-rx", RATE("PACKETS", packet_rate_rx, PACKETS) },
 	{ 0 },
 };

@@ -83,6 +83,12 @@ static bool toy_captures(const struct device *dev, const void *owner, struct mes
 	return owner != NULL;
 }
 
+static bool toy_holds(const struct device *dev)
+{
+	(void)dev;
+	return true;
+}
+
 static void toy_done(struct device *dev, bool removed)
 {
 	(void)dev, (void)removed;
@@ -97,7 +103,7 @@ static const struct device_ops toy_ops = { .kind = "vbd",
 					   .own_keys = disk_keys,
 					   .defaults = &disk_options_default,
 					   .options_size = sizeof(struct disk_options),
-					   .holds = true,
+					   .holds = toy_holds,
 					   .probe = toy_probe,
 					   .advertise = toy_advertise,
 					   .plugged = toy_says_no,

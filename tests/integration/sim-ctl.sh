@@ -53,7 +53,8 @@ all_names() {
 	ask '{"command":"list"}' "$first/names" | grep -q "\"$_name/xvda\",\"$_name/51712\"" ||
 		fail "$(ask '{"command":"list"}')"
 	answer_is "$first/target" "$XENSIM_DIR/disk" '{"command":"list"}'
-	answer_is "$first/state" connected '{"command":"list"}'
+	answer_is "$first/state" connected '{"command":"list","guest":"guest"}'
+	answer_is /code no-such-device '{"command":"list","guest":"nobody"}'
 	answer_is "$first/attached" true '{"command":"list"}'
 	answer_is "$first/pid" "$(pvb_guest_pid "$dom")" '{"command":"list"}'
 	end_guest
@@ -130,7 +131,7 @@ who_serves() {
 nonsense() {
 	start_daemon
 	answer_is /code unknown-command '{"command":"dance"}'
-	answer_is /code usage '{"command":"list","device":"x"}'
+	answer_is /code usage '{"command":"version","device":"x"}'
 	answer_is /code usage '{"command":"show","device":7}'
 	answer_is /code usage '{"command":"show","device":"guest\u0000/xvda"}'
 	answer_is /code usage '{"command":7}'
@@ -190,9 +191,14 @@ lasting() {
 	setting_is iops 6000 configuration
 	configure "iops = 900"
 	answer_is /code bad-value "$(set_key iops -1 ',"config":true')"
+	ask "$(unset_key iops)" /result/value /result/from /result/by | xargs >"$XENSIM_DIR/unset"
+	[ "$(cat "$XENSIM_DIR/unset")" = "6000 configuration $_drop_in" ] || fail "$(cat "$XENSIM_DIR/unset")"
 	answer_is /ok true "$(unset_key iops ',"config":true')"
 	! grep -q iops "$_drop_in" || fail "$(cat "$_drop_in")"
 	setting_is iops 900 configuration
+	answer_is /ok true "$(unset_key bps ',"config":true')"
+	! grep -q '^\[' "$_drop_in" || fail "$(cat "$_drop_in")"
+	answer_is /result/note "it was not set" "$(unset_key bps ',"config":true')"
 	end_guest
 	stop_daemon
 	rm -r "$XENSIM_DIR/conf.d"

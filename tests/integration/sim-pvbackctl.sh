@@ -65,7 +65,12 @@ which_and_how_fast() {
 	says "^DEVICE *STATE" list
 	busy_guest
 	says "guest/xvda *connected .*$XENSIM_DIR/disk" list
-	says "guest/vif0 *connected .*vif$dom.0" list
+	says "guest/vif0 *connected .*vif$dom.0 *-" list guest
+	xenstore-write "$(backend vif "$dom" 0)/bridge" xenbr0
+	says "vif$dom.0 is in no bridge: .ip link set vif$dom.0 master xenbr0" why guest/vif0 --interval=0.1
+	says "guest/vif0: network card.*guest/xvda: disk\|guest/xvda: disk.*guest/vif0: network card" show guest
+	says "guest/xvda .*guest/vif0 \|guest/vif0 .*guest/xvda " why guest --interval=0.1
+	ends 1 events nosuch
 	[ "$(ctl list --names | sort | xargs)" = "guest/vif0 guest/xvda" ] || fail "$(ctl list --names)"
 	says "image *$XENSIM_DIR/disk .*iops *0 *default.*time_medium" show guest/xvda
 	says "tx_packets *[1-9][0-9]* *frames.*time_rx " stats "vif/$dom/0"
@@ -93,6 +98,7 @@ why_the_limit() {
 	says "an admin sets .iops. to 50" events guest
 	ends 1 set guest/xvda iops lots
 	says "takes a number from 0" set guest/xvda iops lots
+	says "1250000,100000 is 100 Mbit/s" set guest/vif0 rate 100M
 	ends 0 unset guest/xvda iops
 	ends 0 set guest/vif0 rate 5000,50000
 	verdict_is guest/vif0 limit
@@ -114,6 +120,10 @@ why_idle_or_not_there() {
 	start_daemon
 	guest_with_disk 16
 	says "is not served (backend: init-wait.*waits for the guest" why guest/xvda
+	_error=/local/domain/0/error/backend/vbd/$dom/51712/error
+	xenstore-write -- "$_error" "-2 /srv/x: No such file" # as an earlier life of the daemon leaves it
+	says "The daemon says: /srv/x: No such file" why guest/xvda --interval=0.1
+	xenstore-rm "$_error"
 	xensim-xl network-attach "$dom" 0
 	start_peer
 	rm -f "$XENSIM_DIR/go"
@@ -140,7 +150,7 @@ who_and_restarted() {
 	busy_guest
 	says "pvbackd .*process $daemon" version
 	ends 0 drain guest
-	ends 0 retry guest/xvda
+	says '"held":false' retry guest/xvda --json
 	if is_isolated; then
 		says "guest *$dom *$(pvb_guest_pid "$dom") *serving .* 0 *[0-9.]* *$" version
 		ends 0 restart guest

@@ -50,7 +50,7 @@ no_space() {
 	start_daemon
 	faulty_load enospc
 	until_true 10000 stalled_by "No space left on device" || fail "not stalled"
-	wait_line "$log" "vbd $dom/51712: the image says: No space left on device; requests are held"
+	wait_line "$log" "vbd $dom/51712: the image says: No space left on device; requests are held. When that is mended: pvbackctl retry vbd/$dom/51712"
 	kill -0 "$load" || fail "the guest did not wait: $(cat "$XENSIM_DIR/load")"
 	mend
 	load_is_clean

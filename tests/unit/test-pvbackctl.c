@@ -429,33 +429,51 @@ static void what_is_to_be_done_is_asked_for_and_nothing_said_to_a_script(void **
 	}
 }
 
-/* Two lines of what a terminal gets for it. */
-static void an_admin_at_a_terminal_is_told_what_was_done(void **state)
+/* No more and no less. */
+static void terminal_gets(const char *line, const char *answer, const char *wanted)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
 	char text[512] = "";
 	size_t len = 0;
 	FILE *to;
 
-	(void)state;
 	CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
 	to = fopen(ptsname(master), "r+e");
 	CHECK(to);
-	answers(OK("{\"value\":\"500\",\"note\":\"It holds when web connects "
-		   "again.\",\"file\":\"/etc/f\"}"),
-		NULL);
-	assert_int_equal(run_into(to, "set web/xvda iops 500"), CLI_OK);
+	answers(answer, NULL);
+	assert_int_equal(run_into(to, line), CLI_OK);
 	/* It comes line by line. */
-	while (!strstr(text, "connects again.\r\n")) {
+	while (len < strlen(wanted)) {
 		ssize_t got = read(master, text + len, sizeof(text) - 1 - len);
 
 		CHECK(got > 0);
 		len += (size_t)got;
 	}
-	assert_string_equal(text, "web/xvda: iops is 500\r\nIt lasts: /etc/f has it.\r\n"
-				  "It holds when web connects again.\r\n");
+	assert_string_equal(text, wanted);
 	fclose(to);
 	close(master);
+}
+
+static void an_admin_at_a_terminal_is_told_what_was_done(void **state)
+{
+	(void)state;
+	terminal_gets("set web/xvda iops 500",
+		      OK("{\"value\":\"500\",\"note\":\"It holds when web connects "
+			 "again.\",\"file\":\"/etc/f\"}"),
+		      "web/xvda: iops is 500\r\nIt lasts: /etc/f has it.\r\n"
+		      "It holds when web connects again.\r\n");
+	terminal_gets("unset web/xvda iops",
+		      OK("{\"value\":\"200\",\"from\":\"configuration\",\"by\":\"/etc/f\"}"),
+		      "web/xvda: iops is 200 still, by /etc/f; --config removes it there\r\n");
+	terminal_gets("unset web/xvda iops --config",
+		      OK("{\"value\":\"0\",\"from\":\"default\",\"file\":\"/etc/f\"}"),
+		      "web/xvda: iops is 0 now, by the default\r\n"
+		      "It is removed from /etc/f.\r\n");
+	terminal_gets("unset web/xvda cache-mode", OK("{\"value\":null}"),
+		      "web/xvda: cache-mode is not set\r\n");
+	terminal_gets("retry web/xvda", OK("{\"held\":true}"),
+		      "web/xvda: what was held is tried again\r\n");
+	terminal_gets("retry web/xvda", OK("{\"held\":false}"), "web/xvda: nothing was held\r\n");
 }
 
 static void faults_of_the_configuration_are_lines_and_a_status(void **state)
@@ -494,6 +512,19 @@ static void events_are_of_all_or_of_a_guest_or_of_a_device(void **state)
 	assert_int_equal(run("events web"), CLI_OK);
 	HAS_SAID("TIME                 DEVICE    WHAT\n1970-01-01 00:00:00  web/xvda  connected\n");
 	assert_string_equal(server.asked[0], "{\"command\":\"events\"}");
+}
+
+static void of_what_is_not_there_are_no_events(void **state)
+{
+	(void)state;
+	answers(EVENTS, "{\"ok\":false,\"error\":\"there is no guest `nosuch`\"}");
+	assert_int_equal(run("events nosuch"), CLI_FAILED);
+	HAS_SAID("");
+	COMPLAINS("there is no guest `nosuch`");
+	assert_string_equal(server.asked[1], "{\"command\":\"list\",\"guest\":\"nosuch\"}");
+	answers(EVENTS, OK("{}"));
+	assert_int_equal(run("events quiet"), CLI_OK);
+	HAS_SAID("TIME  DEVICE  WHAT\n");
 }
 
 static void metrics_are_as_the_daemon_writes_them(void **state)
@@ -612,12 +643,13 @@ static void a_wrong_command_line_ends_with_2(void **state)
 	} cases[] = {
 		{ "", "which command?" },
 		{ "lost", "no command `lost`" },
-		{ "list web/xvda", "list takes nothing" },
-		{ "show web/xvda web/xvdb", "show takes [DEVICE]" },
+		{ "list web/xvda web", "list takes [WHO]" },
+		{ "check web/xvda", "check takes nothing" },
+		{ "show web/xvda web/xvdb", "show takes [WHO]" },
 		{ "show --names", "show takes no --names" },
 		{ "list --nonsense", "no option `--nonsense`" },
 		{ "list --runtime-dir", "`--runtime-dir` takes a value" },
-		{ "why", "why takes DEVICE" },
+		{ "why", "why takes WHO" },
 		{ "why x --interval=0", "--interval takes seconds, from 0.1 to 86400" },
 		{ "why x --interval=1h", "--interval takes seconds" },
 		{ "why x --interval=-1", "--interval takes seconds" },
@@ -639,7 +671,7 @@ static void each_command_has_its_help(void **state)
 	for (const struct cli_command *command = cli_commands; command->name; command++)
 		assert_non_null(strstr(out, command->help));
 	assert_int_equal(run("show --help"), CLI_OK);
-	assert_non_null(strstr(out, "usage: pvbackctl show [DEVICE]\n"));
+	assert_non_null(strstr(out, "usage: pvbackctl show [WHO]\n"));
 	assert_non_null(strstr(out, "example: pvbackctl show web/xvda\n"));
 	assert_int_equal(run("--version"), CLI_OK);
 	HAS_SAID("pvbackctl " PACKAGE_VERSION "\n");
@@ -663,7 +695,7 @@ static void completion_offers_what_fits(void **state)
 	HAS_SAID("web/xvda\nweb/vif0\n");
 	answers(LIST, NULL);
 	run("--complete show --json d");
-	HAS_SAID("db/xvdb\ndb/xvdc\n");
+	HAS_SAID("db\ndb/xvdb\ndb/xvdc\n");
 	answers(LIST, NULL);
 	run("--complete show web/xvda w");
 	HAS_SAID("");
@@ -684,6 +716,7 @@ int main(void)
 		cmocka_unit_test(an_admin_at_a_terminal_is_told_what_was_done),
 		cmocka_unit_test(faults_of_the_configuration_are_lines_and_a_status),
 		cmocka_unit_test(events_are_of_all_or_of_a_guest_or_of_a_device),
+		cmocka_unit_test(of_what_is_not_there_are_no_events),
 		cmocka_unit_test(metrics_are_as_the_daemon_writes_them),
 		cmocka_unit_test(a_capture_goes_to_the_file_that_was_opened_here),
 		cmocka_unit_test(a_capture_that_the_daemon_ends_says_why),
