@@ -131,7 +131,7 @@ disk_life() {
 	end_disk
 }
 disk() {
-	at_each disk_life ">hello" "<hello" ">log-level" ">start-disk" "<started" ">tune-disk" ">halt" ">dump" ">stop" "<stopped"
+	at_each disk_life ">hello" "<hello" ">log-level" ">trace" ">start-disk" "<started" ">tune-disk" ">halt" ">dump" ">stop" "<stopped"
 }
 disk_everywhere() { everywhere disk_life; }
 disk_twice() { twice_everywhere disk_life; }
@@ -278,6 +278,20 @@ nic_life() {
 }
 nic() { at_each nic_life ">start-nic" "<started" ">tune-nic" "<tuned" ">capture" ">halt" ">stop" "<stopped"; }
 nic_everywhere() { everywhere nic_life; }
+
+# A capture that fills its file is over; where nobody knew of its end, it begins anew and is over again.
+is_full() { [ "$(grep -c "its size limit is reached" "$log")" -gt "$_full_before" ]; }
+full_capture_life() {
+	_full_before=$(grep -c "its size limit is reached" "$log" || :)
+	begin_frames
+	key vif pcap size=1
+	until_it_is is_full
+	until_it_is somebody_died
+	load_ends
+	rm -f "$XENSIM_DIR/run"/*.pcapng*
+	end_nic
+}
+full_capture() { at_each full_capture_life "<captured"; }
 nic_twice() { twice_everywhere nic_life; }
 
 # A guest that gives no slots has no carrier, until it does; a process that comes later has had no frame for it.
@@ -333,6 +347,7 @@ walk_case "a daemon of threads that ends" asked control
 walk_case "a process that outlives control" adopted
 walk_case "a disk by NBD" nbd
 walk_case "a NIC that is changed under load" nic
+walk_case "a capture that ends by itself" full_capture
 walk_case "a guest that takes no frames" slotless
 walk_case "a guest that chooses its hash" hashes
 [ -n "${SIM_WALK_CASE-}" ] || test_case "no message is left out" none_is_left_out
