@@ -547,8 +547,10 @@ static int start(struct daemon *daemon)
 {
 	int err = spawn_reserve();
 
-	if (err)
+	if (err) {
+		log_error("/dev/null cannot be opened, or no more than once: %s", strerror(-err));
 		return err;
+	}
 	raise_limits();
 	daemon->loop = loop_new();
 	if (!daemon->loop)
