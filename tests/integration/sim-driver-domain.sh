@@ -114,7 +114,9 @@ the_advice() {
 	_load=$!
 	wait_line "$log" "vbd $dom/51712: .* requests are held"
 	rm "$XENSIM_FAULTS/enospc"
-	sh -c "$(sed -n "s/.*vbd $dom.51712.*When that is mended: //p" "$log")"
+	_advice=$(sed -n "s/.*vbd $dom.51712.*When that is mended: pvbackctl //p" "$log" | tail -n 1)
+	# shellcheck disable=SC2086 # its words
+	"$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" $_advice || fail "\"pvbackctl $_advice\" fails"
 	wait "$_load" || fail "$(cat "$XENSIM_DIR/load")"
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
