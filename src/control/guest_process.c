@@ -103,7 +103,7 @@ int guest_process_start(const struct guest_process_setup *setup, uint32_t domid,
 			struct guest_process *ret, int *ret_fd)
 {
 	struct guest_process process = { .domid = domid, .pidfd = -1 };
-	int pair[2], listen, err = bind_socket(setup, domid, &listen);
+	int pair[2], listen = -1, err = bind_socket(setup, domid, &listen);
 
 	if (err)
 		return err;
