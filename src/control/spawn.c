@@ -13,6 +13,11 @@
 
 #define STACK_BYTES (64u << 10)
 
+#ifdef __SANITIZE_THREAD__ /* ThreadSanitizer takes clone() for fork(), and would forbid us new threads */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 #define BLOCK 64 /* the kernel copies all of so many numbers, or none */
 
 /*

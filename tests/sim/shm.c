@@ -65,8 +65,9 @@ struct sim_shm *sim_shm_create(int fd)
 
 	if (ftruncate(fd, (off_t)SIM_MEM_BYTES))
 		return NULL;
-	shm = shm_map(fd);
-	if (!shm)
+	/* Its own, also where it is a thread beside handles: as far from them as another process is. */
+	shm = mmap(NULL, SIM_MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (shm == MAP_FAILED)
 		return NULL;
 	lock_init(&shm->lock);
 	for (uint32_t i = 0; i < SIM_MAX_DOMS; i++)
@@ -93,7 +94,9 @@ void sim_shm_detach(struct sim_shm *shm)
 	if (!shm)
 		return;
 	pthread_mutex_lock(&mapped.lock);
-	if (--mapped.users == 0) {
+	if (shm != mapped.shm) {
+		munmap(shm, SIM_MEM_BYTES); /* sim_shm_create()'s */
+	} else if (--mapped.users == 0) {
 		munmap(shm, SIM_MAP_BYTES);
 		mapped.shm = NULL;
 	}
