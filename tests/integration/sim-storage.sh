@@ -118,15 +118,20 @@ others_go_on() {
 }
 still_waits() { ! another_round slow 1 || fail "the slow one did not wait"; }
 
-holds_up_its_disk() {
-	two_guests_and_a_disk
-	stops_answering
+# The disk waits and nobody else does; when its medium answers again, all is whole.
+waits_alone_until_it_answers() {
 	others_go_on
 	still_waits
 	let_go
 	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
 	goes_on slow
 	all_go
+}
+
+holds_up_its_disk() {
+	two_guests_and_a_disk
+	stops_answering
+	waits_alone_until_it_answers
 }
 
 # Without a process for each guest the dead daemon cannot end before its medium answers, and keeps its rings so long.
@@ -138,12 +143,7 @@ control_dies() {
 	_began=$(date +%s)
 	start_daemon --workers=1
 	[ $(($(date +%s) - _began)) -le 5 ] || fail "the next one waited"
-	others_go_on
-	still_waits
-	let_go
-	until_true 10000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
-	goes_on slow
-	all_go
+	waits_alone_until_it_answers
 }
 
 # Its guest's process dies, and cannot end: the other guests know nothing of it.
