@@ -119,7 +119,8 @@ tests/sim/lib/libxenctrl.so: $(sim_ctrl_src) $(sim_so_headers)
 	$(AM_V_CCLD)$(MKDIR_P) tests/sim/lib && \
 	version=`pkg-config --modversion xencontrol` && \
 	soname=libxenctrl.so.`echo $$version | cut -d. -f1,2` && \
-	echo "VERS_$$version { global: xc_*; local: *; };" > tests/sim/lib/libxenctrl.map && \
+	named=`nm -D --with-symbol-versions \`$(CC) -print-file-name=libxenctrl.so\` | sed -n 's/.* xc_interface_open@@//p'` && \
+	echo "$$named { global: xc_*; local: *; };" > tests/sim/lib/libxenctrl.map && \
 	$(sim_so_link) -DSIM_MAP_BYTES=SIM_HDR_BYTES -Wl,-soname,$$soname \
 		-Wl,--version-script=tests/sim/lib/libxenctrl.map \
 		-o tests/sim/lib/$$soname $(sim_ctrl_src:%=$(srcdir)/%) && \

@@ -37,7 +37,7 @@ int __wrap_io_submit(io_context_t ctx, long nr, struct iocb **list)
 
 static int tap[2];
 static struct tap_batch *batch;
-static char texts[TAP_BATCH_MAX][16];
+static char texts[TAP_BATCH_MAX][24];
 
 static int begin(void **state)
 {
