@@ -5,7 +5,10 @@
 # shellcheck disable=SC2034
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Each release of Debian has its own parts.
+RELEASE=${XEN_LAB_RELEASE:-12}
 CACHE=${XEN_LAB_CACHE:-$LAB/cache}
+[ "$RELEASE" = 12 ] || CACHE=$CACHE/debian-$RELEASE
 BUSYBOX=/bin/busybox
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 

@@ -5,8 +5,19 @@
 # $CACHE/NAME; inputs_NAME lists what it is made from, one a line: other parts, file:PATH, fn:FUNCTION,
 # text:WORD.
 
-ALL_PARTS=(packages-amd64 packages-i386 tree-amd64 tree-i386 xen linux-amd64 linux-i386
-	dom0.cpio guest-amd64.cpio guest-i386.cpio small-amd64.cpio root-amd64.ext4 guests.ext4)
+# What differs between releases of Debian: where packages come from (empty: where this machine has its own from), Xen,
+# whether there is a 32-bit kernel, what is called otherwise, and libraries of the build under test that this machine
+# cannot lend it.
+case $RELEASE in
+12) SUITE='' XEN=4.17 ARCHS=(amd64 i386) RELEASE_PACKAGES=(libaio1) ICU=72 ;;
+13) SUITE=trixie XEN=4.20 ARCHS=(amd64) ICU=76
+	RELEASE_PACKAGES=(libaio1t64 libjson-c5 libinih1 libnbd0 libpcap0.8t64 libseccomp2 libsystemd0 libncurses6 libtinfo6) ;;
+*) die "release $RELEASE: 12 and 13 are known" ;;
+esac
+
+ALL_PARTS=("${ARCHS[@]/#/packages-}" "${ARCHS[@]/#/tree-}" xen "${ARCHS[@]/#/linux-}" dom0.cpio small-amd64.cpio root-amd64.ext4
+	guests.ext4)
+for arch in "${ARCHS[@]}"; do ALL_PARTS+=("guest-$arch.cpio"); done
 
 KERNEL_PACKAGE_amd64=linux-image-amd64
 KERNEL_PACKAGE_i386=linux-image-686-pae
@@ -14,10 +25,10 @@ KERNEL_PACKAGE_i386=linux-image-686-pae
 # What a guest has in its initramfs (with its libraries), and in its root file system.
 GUEST_PACKAGES=(bash dash base-files coreutils mount util-linux grep sed mawk findutils procps kmod iproute2 iputils-ping
 	ethtool fio iperf3 e2fsprogs busybox-static tar gzip)
-DOM0_PACKAGES=(xen-utils-4.17 xenstore-utils qemu-system-xen seabios libaio1 libnl-3-200
-	libnl-route-3-200 libxenmisc4.17 tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin
+DOM0_PACKAGES=("xen-utils-$XEN" xenstore-utils qemu-system-xen seabios "${RELEASE_PACKAGES[@]}" libnl-3-200
+	libnl-route-3-200 "libxenmisc$XEN" tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin
 	qemu-utils radvd openvswitch-switch)
-PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" xen-hypervisor-4.17-amd64 "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}")
+PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" "xen-hypervisor-$XEN-amd64" "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}")
 PACKAGES_i386=("$KERNEL_PACKAGE_i386" "${GUEST_PACKAGES[@]}")
 
 # Modules, with what they depend on.
@@ -29,7 +40,7 @@ GUEST_PROGRAMS=(usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin
 
 # What fio links and nobody here calls: half of an initramfs, which each guest has to be given and to unpack. Libraries
 # that have nothing but the names of its symbols, which begin so, take their place.
-declare -A GUEST_STUBS=([librados.so.2]=rados_ [librbd.so.1]=rbd_ [libicudata.so.72]=icudt)
+declare -A GUEST_STUBS=([librados.so.2]=rados_ [librbd.so.1]=rbd_ [libicudata.so.$ICU]=icudt)
 
 # ---- the machinery ----
 
@@ -81,13 +92,19 @@ make_part() {
 # ---- packages ----
 
 # private_apt ARCH COMMAND...: apt-get on a package state of its own, so that nothing is installed here,
-# no architecture is added here, and the sources are this machine's
+# no architecture is added here, and the sources are this machine's, or another release's from the same place
 private_apt() {
-	local arch=$1 root="$CACHE/apt-$1"
+	local arch=$1 root="$CACHE/apt-$1" sources=()
 	shift
+	if [ -n "$SUITE" ]; then
+		sources=(-o "Dir::Etc::sourcelist=$root/sources.list" -o Dir::Etc::sourceparts=/dev/null)
+		mkdir -p "$root"
+		printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+			"$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/$' | head -n 1)" "$SUITE" >"$root/sources.list"
+	fi
 	mkdir -p "$root/state/lists/partial" "$root/cache/archives/partial"
 	: >"$root/status"
-	apt-get -q -o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
+	apt-get -q "${sources[@]}" -o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
 		-o Dir::State="$root/state" -o Dir::State::status="$root/status" -o Dir::Cache="$root/cache" \
 		-o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 -o Acquire::Languages=none \
 		-o Acquire::Retries=3 -o APT::Install-Recommends=0 -o APT::Install-Suggests=0 "$@"
@@ -103,7 +120,7 @@ fetch_packages() {
 	mkdir "$CACHE/packages-$arch"
 	mv "$CACHE/apt-$arch/cache/archives"/*.deb "$CACHE/packages-$arch/"
 }
-inputs_packages_amd64() { text "${PACKAGES_amd64[@]}"; }
+inputs_packages_amd64() { text $SUITE "${PACKAGES_amd64[@]}"; }
 part_packages_amd64() { fetch_packages amd64 "${PACKAGES_amd64[@]}"; }
 inputs_packages_i386() { text "${PACKAGES_i386[@]}"; }
 part_packages_i386() { fetch_packages i386 "${PACKAGES_i386[@]}"; }
@@ -149,7 +166,7 @@ part_tree_i386() { make_tree i386; }
 
 inputs_xen() { printf '%s\n' tree-amd64 fn:allow_accessed_pdptes; }
 part_xen() {
-	gzip -dc "$CACHE"/tree-amd64/boot/xen-4.17-amd64.gz >"$CACHE/xen"
+	gzip -dc "$CACHE/tree-amd64/boot/xen-$XEN-amd64.gz" >"$CACHE/xen"
 	allow_accessed_pdptes "$CACHE/xen"
 }
 
@@ -192,7 +209,12 @@ make_linux() {
 	setup=$(number_at "$image" $((0x1f1)) 1)
 	offset=$(number_at "$image" $((0x248)) 4)
 	length=$(number_at "$image" $((0x24c)) 4)
-	head -c $(((setup + 1) * 512 + offset + length - 4)) "$image" | tail -c $((length - 4)) | xz -dc >"$out/vmlinux"
+	head -c $(((setup + 1) * 512 + offset + length - 4)) "$image" | tail -c $((length - 4)) >"$out/payload"
+	case $(od -A n -N 4 -t x1 "$out/payload") in
+	' 28 b5 2f fd') zstd -qdc "$out/payload" >"$out/vmlinux" ;;
+	*) xz -dc "$out/payload" >"$out/vmlinux" ;;
+	esac
+	rm "$out/payload"
 }
 inputs_linux_amd64() { printf '%s\n' tree-amd64 fn:make_linux; }
 part_linux_amd64() { make_linux amd64; }
@@ -259,6 +281,14 @@ stub_libraries() {
 	done
 }
 
+# copy_module FROM TO: as insmod takes it
+copy_module() {
+	case $1 in
+	*.xz) xz -dc "$1" >"$2" ;;
+	*) cp "$1" "$2" ;;
+	esac
+}
+
 # copy_modules ARCH TO MODULE...: the modules and what they depend on, and TO/lib/modules/load with
 # their paths in the order of loading; a built-in one is left out
 copy_modules() {
@@ -272,8 +302,8 @@ copy_modules() {
 		while IFS= read -r path; do
 			path=${path#"$tree"}
 			mkdir -p "$to/usr/$(dirname "$path")"
-			cp "$tree$path" "$to/usr$path"
-			printf '%s\n' "$path"
+			copy_module "$tree$path" "$to/usr${path%.xz}"
+			printf '%s\n' "${path%.xz}"
 		done >"$to/modules.list"
 	cp "$tree/usr/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$to/usr/lib/modules/$version/"
 	depmod -b "$to" "$version"
@@ -284,7 +314,7 @@ pack_cpio() { (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -o -0
 
 # Dom0's root but for what a run lays over it (its init, the build under test, the scenarios).
 inputs_dom0_cpio() {
-	printf '%s\n' tree-amd64 fn:copy_modules
+	printf '%s\n' tree-amd64 fn:copy_modules fn:copy_module
 	text "${DOM0_MODULES[@]}"
 }
 part_dom0_cpio() {
@@ -322,7 +352,7 @@ make_guest_root() {
 	install -m 755 "$LAB/guest/agent" "$root/usr/sbin/lab-agent"
 }
 inputs_of_guest() {
-	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:libraries_of fn:stub_library fn:stub_libraries
+	printf '%s\n' "tree-$1" file:guest/init file:guest/agent fn:make_guest_root fn:copy_modules fn:copy_module fn:libraries_of fn:stub_library fn:stub_libraries
 	text "${GUEST_MODULES[@]}" "${GUEST_PROGRAMS[@]}" "${!GUEST_STUBS[@]}" "${GUEST_STUBS[@]}"
 }
 make_guest_cpio() {
@@ -364,17 +394,19 @@ part_root_amd64_ext4() {
 
 # What Dom0 hands to guests, as one file system on a disk of its own.
 inputs_guests_ext4() {
-	printf '%s\n' linux-amd64 linux-i386 guest-amd64.cpio guest-i386.cpio small-amd64.cpio
+	local arch
+	for arch in "${ARCHS[@]}"; do printf '%s\n' "linux-$arch" "guest-$arch.cpio"; done
+	echo small-amd64.cpio
 }
 part_guests_ext4() {
-	local root="$CACHE/guests.root" file
+	local root="$CACHE/guests.root" arch
 	rm -rf "$root"
 	mkdir "$root"
 	ln "$CACHE/linux-amd64/vmlinuz" "$root/vmlinuz-amd64"
-	ln "$CACHE/linux-amd64/vmlinux" "$root/vmlinux-amd64"
-	ln "$CACHE/linux-i386/vmlinux" "$root/vmlinux-i386"
-	for file in guest-amd64.cpio guest-i386.cpio small-amd64.cpio; do
-		ln "$CACHE/$file" "$root/$file"
+	ln "$CACHE/small-amd64.cpio" "$root/small-amd64.cpio"
+	for arch in "${ARCHS[@]}"; do
+		ln "$CACHE/linux-$arch/vmlinux" "$root/vmlinux-$arch"
+		ln "$CACHE/guest-$arch.cpio" "$root/guest-$arch.cpio"
 	done
 	mke2fs -q -t ext4 -d "$root" "$CACHE/guests.ext4" 384M
 	rm -rf "$root"

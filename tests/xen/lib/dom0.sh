@@ -63,6 +63,14 @@ skip() {
 	exit 0
 }
 
+# disk_stat NAME: what the kernel counts of /dev/NAME, which it may know by another name
+disk_stat() {
+	local numbers
+	numbers=$(stat -c '0x%t 0x%T' "/dev/$1")
+	# shellcheck disable=SC2086 # two
+	cat "/sys/dev/block/$(printf '%d:%d' $numbers)/stat"
+}
+
 # note WORDS: a figure or a fact for the reader, no check
 note() { report "note $SCENARIO: $*"; }
 

@@ -26,7 +26,7 @@ check "its requests have 256 segments" eval 'is "$(guest_run features "cat /sys/
 check "fio reads back what it wrote in large requests" guest_run features "$(fio_line /dev/xvdb --bsrange=4k-1024k --iodepth=64 --size=8M)" 180
 check "fio reads back what it wrote to the qcow2 image" guest_run features "$(fio_line /fio.dat --size=4M)" 180
 
-discards() { cut -d' ' -f12 <<<"$(tr -s ' ' </sys/block/nvme0n2/stat | sed 's/^ //')"; }
+discards() { disk_stat nvme0n2 | awk '{ print $12 }'; }
 reaches_device() {
 	local before
 	before=$(discards)

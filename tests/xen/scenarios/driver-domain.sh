@@ -16,7 +16,7 @@ libraries_of() {
 }
 # What becomes part of the driver domain's initramfs is what its administrator would install; Dom0 has it all.
 driver_initramfs() {
-	local root=/scratch/driver.root programs=(/usr/sbin/pvbackd /usr/lib/xen-4.17/bin/xl) path modules libraries dirs
+	local root=/scratch/driver.root programs=(/usr/sbin/pvbackd "$(command -v xl)") path modules libraries dirs
 	local -A in_dir=()
 	mapfile -t modules < <(modprobe -a --show-depends xen-evtchn xen-gntdev xenfs tun bridge |
 		sed -n 's/^insmod \([^ ]*\).*/\1/p')
@@ -45,7 +45,7 @@ serve="pvbackd </dev/null >>/run/pvbackd.log 2>&1 &"
 become_driver() {
 	guest_run driver "while read -r module; do insmod \$module; done </usr/driver.modules; mount -t xenfs xenfs /proc/xen && mkdir -p /run/xen /run/lock /var/lib/xen /var/log/xen /var/run && ip link add xenbr0 type bridge forward_delay 0 && ip addr add 10.78.0.1/24 dev xenbr0 && ip link set xenbr0 up" &&
 		guest_run driver "$serve" &&
-		guest_run driver "/usr/lib/xen-4.17/bin/xl devd -F </dev/null >/run/devd.log 2>&1 &" &&
+		guest_run driver "$(command -v xl) devd -F </dev/null >/run/devd.log 2>&1 &" &&
 		guest_run driver "sleep 1; pidof pvbackd && pidof xl || { cat /run/pvbackd.log /run/devd.log; false; }"
 }
 need "the daemon and xl devd run in it" become_driver

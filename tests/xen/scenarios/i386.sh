@@ -3,6 +3,7 @@
 # A 32-bit guest kernel speaks the x86_32 ring.
 # limit: 200
 
+[ -e /guests/vmlinux-i386 ] || skip "this release of Debian has no 32-bit kernel"
 scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start

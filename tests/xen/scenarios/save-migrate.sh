@@ -33,7 +33,7 @@ need "a TCP stream runs both ways" moves_on mover
 # written DISK: how many writes the medium has seen
 written() {
 	local n
-	read -r _ _ _ _ n _ <"/sys/block/$1/stat" && echo "$n"
+	read -r _ _ _ _ n _ < <(disk_stat "$1") && echo "$n"
 }
 written_more() { [ "$(written "$1")" -gt "$2" ]; }
 writes_on() { wait_for 20 written_more "$1" "$(written "$1")"; }
