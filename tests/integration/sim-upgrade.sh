@@ -101,6 +101,43 @@ upgrade_and_back() {
 version() { upgrade_and_back XENSIM_VERSION=99; }
 protocol() { upgrade_and_back XENSIM_PROTOCOL=999; }
 
+# Control dies amid the turn of the first one, whose medium hangs, alone or with a process: that one's, or one that waits
+# for its turn. The next control of that version goes on, and in the end all are of it: each control shows a process of
+# its own version alike.
+shown() { ask '{"command":"version"}' "/result/processes/$1/$2"; }
+all_are_like() { # MEMBER VALUE
+	for _nr in 0 1 2; do
+		[ "$(shown "$_nr" "$1")" = "$2" ] && [ "$(shown "$_nr" state)" = serving ] || return 1
+	done
+}
+dies_amid() { # XENSIM_...=VALUE MEMBER
+	: >"$log"
+	preload=$XENSIM_BUILD/lib/medium.so
+	start_daemon --workers=1
+	guests_are_busy
+	_own=$(shown 0 "$2")
+	for _dies in nobody one two; do
+		touch "$XENSIM_FAULTS/hang-one"
+		stop_daemon
+		start_other "$1"
+		until_true 10000 has_begun || fail "nobody is replaced"
+		! all_are_like "$2" "$_own" || fail "who waits is of that version already"
+		eval "_domid=\${$_dies-}"
+		[ -z "$_domid" ] || kill -9 "$(pvb_guest_pid "$_domid")"
+		kill_daemon
+		rm "$XENSIM_FAULTS/hang-one"
+		start_other "$1"
+		until_true 30000 all_are_like "$2" "$_own" || fail "not all are replaced: $(ask '{"command":"version"}')"
+		stop_daemon
+		start_daemon --workers=1
+		one_after_the_other
+	done
+	guests_are_well
+	stop_daemon
+}
+version_dies() { dies_amid XENSIM_VERSION=99 version; }
+protocol_dies() { dies_amid XENSIM_PROTOCOL=999 protocol; }
+
 # Another build of the same version, as a distribution makes one to close a hole in the program or in a library of it.
 build() {
 	cp "$PVBACKD" "$XENSIM_DIR/pvbackd"
@@ -154,6 +191,8 @@ protocol_hangs() { while_one_hangs XENSIM_PROTOCOL=999; }
 test_case "processes of another version are replaced one after the other, and nothing is lost" version
 test_case "processes that speak another protocol, too" protocol
 test_case "processes of another build of the same version, or with an older library, too" build
+test_case "control dies between two turns, with or without a process: the next one goes on" version_dies
+test_case "also where they speak another protocol" protocol_dies
 test_case "a guest is destroyed before its process of another version has its turn" version_hangs
 test_case "and one whose process speaks another protocol" protocol_hangs
 exit "$failed"
