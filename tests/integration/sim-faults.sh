@@ -38,7 +38,8 @@ good_life() {
 
 # The daemon's own start: it may refuse, with a status and a line that says why.
 start_fault() { # CALL USE ERRNO
-	start_faulty "$1:$2:$3"
+	xensim-xl fail "$1:$2:$3"
+	start_faulty later
 	if ! kill -0 "$daemon" 2>/dev/null; then
 		! wait "$daemon" || fail "use $2 of $1: it left with status 0"
 		[ "$(grep -c "pvbackd: error" "$log")" -gt 0 ] || fail "use $2 of $1: it left without a word"
@@ -53,8 +54,8 @@ start_fault() { # CALL USE ERRNO
 every_start() { # CALL ERRNO
 	_use=1
 	start_fault "$1" "$_use" "$2"
-	reached || fail "$1 is never used"
-	while reached; do
+	reached "$1" || fail "$1 is never used"
+	while reached "$1"; do
 		_use=$((_use + 1))
 		start_fault "$1" "$_use" "$2"
 	done
@@ -88,6 +89,7 @@ test_case "no aio context" aio_context
 test_case "no file can be opened" no_descriptors
 
 begin_with() { # WHAT-FAILS
+	xensim-xl fail none
 	start_faulty "$1"
 	other_begins
 	good_life # what stays in the daemon for good, stays now

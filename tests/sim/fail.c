@@ -30,7 +30,7 @@ struct fault {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fault faults[SIM_MAX_FAULTS];
-static unsigned int nr_faults;
+static unsigned int nr_faults, nr_own; /* those of the environment first */
 static unsigned int own_uses[SIM_MAX_FAULTS];
 static struct sim_fail_order *order; /* NULL: nobody changes his mind later */
 static unsigned int order_seen;
@@ -71,13 +71,14 @@ static bool fault_parse(char *item, struct fault *f)
 	return true;
 }
 
-/* @uses: one count for each item of @spec. */
-static void faults_parse(const char *spec, unsigned int *uses)
+/* After the first @nr faults, which stay. @uses: one count for each item of @spec. */
+static void faults_parse(unsigned int nr, const char *spec, unsigned int *uses)
 {
 	char *copy = strdup(spec), *rest = copy, *item;
 
-	nr_faults = 0;
-	for (unsigned int i = 0; i < SIM_MAX_FAULTS && (item = strsep(&rest, ",")); i++) {
+	nr_faults = nr;
+	for (unsigned int i = 0;
+	     nr_faults < SIM_MAX_FAULTS && i < SIM_MAX_FAULTS && (item = strsep(&rest, ",")); i++) {
 		struct fault *f = &faults[nr_faults];
 
 		f->used = &uses[i];
@@ -109,11 +110,10 @@ static void ask(void)
 	asked = true;
 	if (!env)
 		return;
-	faults_parse(env, own_uses);
-	if (!strstr(env, "later"))
-		return;
-	order = order_map();
-	order_seen = order ? __atomic_load_n(&order->number, __ATOMIC_ACQUIRE) : 0;
+	faults_parse(0, env, own_uses);
+	nr_own = nr_faults;
+	if (strstr(env, "later"))
+		order = order_map();
 }
 
 static void listen_to_orders(void)
@@ -123,7 +123,7 @@ static void listen_to_orders(void)
 	if (number == order_seen)
 		return;
 	order_seen = number;
-	faults_parse(order->spec, order->used[number % 2]);
+	faults_parse(nr_own, order->spec, order->used[number % 2]);
 }
 
 static int count_use(const char *call)

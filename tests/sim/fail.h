@@ -4,8 +4,9 @@
  *
  * $XENSIM_FAIL is "[role/]call:i[:errno]", several separated by commas: the i-th use
  * (from 1) of the call fails, with EIO unless an errno is given by number or
- * name; the i-th and all after it with "i+"; with a role (role.h) in a process of that kind only. "later" among them: then what `xensim-xl fail` orders while the program
- * runs, counted from then on over all processes that hear of it: one use fails, whichever has it.
+ * name; the i-th and all after it with "i+"; with a role (role.h) in a process of that kind only. "later" among them: then
+ * also what `xensim-xl fail` orders, now or has ordered already, counted from the order on over all processes that hear of
+ * it: one use fails, whichever has it.
  */
 #ifndef SIM_FAIL_H
 #define SIM_FAIL_H

@@ -18,22 +18,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
+#include <linux/major.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <xenstore.h>
 
 #include "fail.h"
 
-enum { MAX_FDS = 4096 };
-enum fd_kind { FD_OTHER, FD_TAP, FD_NETLINK };
+enum { MAX_FDS = 4096, TAP_MINOR = 200 };
 
-static unsigned char kinds[MAX_FDS]; /* enum fd_kind */
+static bool netlinks[MAX_FDS];
 
 static void *real(const char *name)
 {
@@ -49,16 +51,25 @@ static void *real(const char *name)
 		fn_;                                                                               \
 	})
 
-static int remember(int fd, enum fd_kind kind)
+static int remember(int fd, bool netlink)
 {
 	if (fd >= 0 && fd < MAX_FDS)
-		__atomic_store_n(&kinds[fd], (unsigned char)kind, __ATOMIC_RELAXED);
+		__atomic_store_n(&netlinks[fd], netlink, __ATOMIC_RELAXED);
 	return fd;
 }
 
-static bool is(int fd, enum fd_kind kind)
+static bool is_netlink(int fd)
 {
-	return fd >= 0 && fd < MAX_FDS && __atomic_load_n(&kinds[fd], __ATOMIC_RELAXED) == kind;
+	return fd >= 0 && fd < MAX_FDS && __atomic_load_n(&netlinks[fd], __ATOMIC_RELAXED);
+}
+
+/* Also one that another process has opened. */
+static bool is_tap(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(MISC_MAJOR, TAP_MINOR);
 }
 
 /* A call that takes RTNL. */
@@ -78,9 +89,18 @@ static bool fails(const char *call)
 	return err != 0;
 }
 
-static bool fd_fails(int fd, enum fd_kind kind, const char *call)
+static bool tap_fails(int fd, const char *call)
 {
-	return is(fd, kind) && fails(call);
+	int err = errno;
+	bool tap = is_tap(fd);
+
+	errno = err;
+	return tap && fails(call);
+}
+
+static bool netlink_fails(int fd, const char *call)
+{
+	return is_netlink(fd) && fails(call);
 }
 
 /* --- libaio: results are 0 or more, or -errno --- */
@@ -137,7 +157,7 @@ int io_submit(io_context_t ctx, long nr, struct iocb *ios[])
 	if (nr > 1 && sim_fail("io_submit.partial"))
 		nr /= 2;
 	for (long i = 0; i < nr; i++) {
-		err = is(ios[i]->aio_fildes, FD_TAP) ? sim_fail("tap.write") : 0;
+		err = is_tap(ios[i]->aio_fildes) ? sim_fail("tap.write") : 0;
 		if (err)
 			return submit_bad_frame(ctx, nr, ios, i, err);
 	}
@@ -175,7 +195,7 @@ static int open_with(int (*fn)(int, const char *, int, ...), int dir, const char
 
 	if (fails(tap ? "tap.open" : "open"))
 		return -1;
-	return remember(fn(dir, path, flags, mode), tap ? FD_TAP : FD_OTHER);
+	return remember(fn(dir, path, flags, mode), false);
 }
 
 #define DEFINE_OPEN(name_, params_, dir_)                                                          \
@@ -196,9 +216,9 @@ DEFINE_OPEN(openat64, (int fd, const char *file, int oflag, ...), fd)
 
 int close(int fd)
 {
-	if (is(fd, FD_TAP))
+	if (is_tap(fd))
 		note_rtnl("close of a tap", (unsigned long)fd);
-	remember(fd, FD_OTHER);
+	remember(fd, false);
 	return REAL(close)(fd);
 }
 
@@ -221,27 +241,27 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (is_on_net(request))
 		note_rtnl("ioctl", request);
-	return fd_fails(fd, FD_TAP, "tap.ioctl") ? -1 : REAL(ioctl)(fd, request, arg);
+	return tap_fails(fd, "tap.ioctl") ? -1 : REAL(ioctl)(fd, request, arg);
 }
 
 ssize_t read(int fd, void *buf, size_t nbytes)
 {
-	return fd_fails(fd, FD_TAP, "tap.read") ? -1 : REAL(read)(fd, buf, nbytes);
+	return tap_fails(fd, "tap.read") ? -1 : REAL(read)(fd, buf, nbytes);
 }
 
 ssize_t readv(int fd, const struct iovec *iovec, int count)
 {
-	return fd_fails(fd, FD_TAP, "tap.read") ? -1 : REAL(readv)(fd, iovec, count);
+	return tap_fails(fd, "tap.read") ? -1 : REAL(readv)(fd, iovec, count);
 }
 
 ssize_t write(int fd, const void *buf, size_t n)
 {
-	return fd_fails(fd, FD_TAP, "tap.write") ? -1 : REAL(write)(fd, buf, n);
+	return tap_fails(fd, "tap.write") ? -1 : REAL(write)(fd, buf, n);
 }
 
 ssize_t writev(int fd, const struct iovec *iovec, int count)
 {
-	return fd_fails(fd, FD_TAP, "tap.write") ? -1 : REAL(writev)(fd, iovec, count);
+	return tap_fails(fd, "tap.write") ? -1 : REAL(writev)(fd, iovec, count);
 }
 
 /* --- netlink --- */
@@ -250,32 +270,31 @@ int socket(int domain, int type, int protocol)
 {
 	if (domain == AF_NETLINK && fails("netlink.socket"))
 		return -1;
-	return remember(REAL(socket)(domain, type, protocol),
-			domain == AF_NETLINK ? FD_NETLINK : FD_OTHER);
+	return remember(REAL(socket)(domain, type, protocol), domain == AF_NETLINK);
 }
 
 ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
-	if (is(fd, FD_NETLINK))
+	if (is_netlink(fd))
 		note_rtnl("netlink", (unsigned long)fd);
-	return fd_fails(fd, FD_NETLINK, "netlink.send") ? -1 : REAL(send)(fd, buf, n, flags);
+	return netlink_fails(fd, "netlink.send") ? -1 : REAL(send)(fd, buf, n, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	if (is(fd, FD_NETLINK))
+	if (is_netlink(fd))
 		note_rtnl("netlink", (unsigned long)fd);
-	return fd_fails(fd, FD_NETLINK, "netlink.send") ? -1 : REAL(sendmsg)(fd, message, flags);
+	return netlink_fails(fd, "netlink.send") ? -1 : REAL(sendmsg)(fd, message, flags);
 }
 
 ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
-	return fd_fails(fd, FD_NETLINK, "netlink.recv") ? -1 : REAL(recv)(fd, buf, n, flags);
+	return netlink_fails(fd, "netlink.recv") ? -1 : REAL(recv)(fd, buf, n, flags);
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	return fd_fails(fd, FD_NETLINK, "netlink.recv") ? -1 : REAL(recvmsg)(fd, message, flags);
+	return netlink_fails(fd, "netlink.recv") ? -1 : REAL(recvmsg)(fd, message, flags);
 }
 
 /* --- libxenstore: NULL or false, with errno --- */

@@ -194,6 +194,7 @@ sim_tests = \
 	tests/integration/sim-antispoof.sh \
 	tests/integration/sim-meanwhile-net.sh \
 	tests/integration/sim-faults.sh \
+	tests/integration/sim-faults-net.sh \
 	tests/integration/sim-hostile-net.sh \
 	tests/integration/sim-rate.sh \
 	tests/integration/sim-net-control.sh \
@@ -243,7 +244,7 @@ KILLS = 1000
 soak: $(sim_so) $(sim_programs) pvbackd
 	top_srcdir='$(top_srcdir)' sh '$(srcdir)/tests/soak/sigkill.sh' $(KILLS) $(SEED)
 .PHONY: walk $(walks) soak
-EXTRA_DIST += tests/soak/sigkill.sh tests/integration/sim-faults-net.sh
+EXTRA_DIST += tests/soak/sigkill.sh
 
 # The shared objects must be there before a test starts.
 $(sim_tests:.sh=.log): $(sim_so) $(sim_programs) tests/integration/ask-ctl \
