@@ -217,6 +217,7 @@ sim_tests = \
 	tests/integration/sim-metrics.sh \
 	tests/integration/sim-pvbackctl.sh \
 	tests/integration/sim-blocks.sh \
+	tests/integration/sim-toolstacks.sh \
 	tests/integration/sim-vbd3.sh \
 	tests/integration/sim-box.sh \
 	tests/integration/sim-systemd.sh \
