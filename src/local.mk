@@ -53,6 +53,7 @@ libpvb_a_SOURCES = \
 	src/control/metrics.c src/control/metrics.h \
 	src/control/metrics_all.c src/control/metrics_all.h \
 	src/control/metrics_socket.c src/control/metrics_socket.h \
+	src/control/names.c src/control/names.h \
 	src/control/notice.c src/control/notice.h \
 	src/control/opener.c src/control/opener.h \
 	src/control/owner.c src/control/owner.h \

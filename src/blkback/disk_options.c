@@ -22,7 +22,8 @@ static const char *const error_policies[] = {
 #define AT(field_)                                                                                 \
 	.at = offsetof(struct disk_options, field_),                                               \
 	.size = sizeof(((struct disk_options *)NULL)->field_)
-#define AMOUNT(field_) .parse = key_amount, .max = AMOUNT_MAX, AT(field_)
+#define AMOUNT(field_)       .parse = key_amount, .max = AMOUNT_MAX, AT(field_)
+#define LIMIT(field_, zero_) .when = KEY_AT_ONCE, .is_limit = true, .zero = zero_, AMOUNT(field_)
 
 const struct key disk_keys[] = {
 	{ .name = "persistent-grants",
@@ -39,10 +40,10 @@ const struct key disk_keys[] = {
 	  .parse = key_choice,
 	  .words = error_policies,
 	  AT(errors) },
-	{ .name = "iops", .when = KEY_AT_ONCE, .is_limit = true, AMOUNT(iops) },
-	{ .name = "iops-burst", .when = KEY_AT_ONCE, .is_limit = true, AMOUNT(iops_burst) },
-	{ .name = "bps", .when = KEY_AT_ONCE, .is_limit = true, AMOUNT(bps) },
-	{ .name = "bps-burst", .when = KEY_AT_ONCE, .is_limit = true, AMOUNT(bps_burst) },
+	{ .name = "iops", LIMIT(iops, "no limit") },
+	{ .name = "iops-burst", LIMIT(iops_burst, "a tenth of iops") },
+	{ .name = "bps", LIMIT(bps, "no limit") },
+	{ .name = "bps-burst", LIMIT(bps_burst, "a tenth of bps") },
 	{ .name = "cache-mode",
 	  .when = KEY_AT_CONNECT,
 	  .parse = key_choice,
@@ -52,6 +53,7 @@ const struct key disk_keys[] = {
 	  .when = KEY_AT_ONCE,
 	  .parse = key_u32,
 	  .max = POLL_US_MAX,
+	  .zero = "off",
 	  AT(poll_us) },
 	{ .name = "nbd-timeout",
 	  .when = KEY_AT_CONNECT,

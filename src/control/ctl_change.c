@@ -12,6 +12,7 @@
 #include "control/drop_in.h"
 #include "control/guests.h"
 #include "control/json.h"
+#include "control/names.h"
 
 #define NS_PER_MS  1000000ull
 #define PATIENCE_S 50u /* the client's is a minute */
@@ -137,9 +138,9 @@ static struct json_object *list_faults(const struct config_faults *faults)
 /* "disk web/xvda". False when such a name cannot stand in a heading. */
 static bool section_of(const struct device *dev, char *buf, size_t size)
 {
-	char guest[CTL_NAME_MAX], name[64];
+	char guest[GUEST_NAME_MAX], name[64];
 
-	ctl_guest_name(dev->env, dev->domid, guest);
+	name_guest(dev->env, dev->domid, guest);
 	if (dev->ops->number_prefix || store_read(dev->env->store, XBT_NULL, dev->be_path,
 						  dev->ops->name_key, name, sizeof(name)))
 		snprintf(name, sizeof(name), "%u", dev->devid);
@@ -153,7 +154,7 @@ static struct json_object *change_config(const struct ctl_asked *asked, const st
 {
 	const struct ctl_daemon *daemon = asked->daemon;
 	struct config_faults faults;
-	char section[2 * CTL_NAME_MAX];
+	char section[DEVICE_NAME_MAX];
 	int err = daemon->check(daemon->user, &faults);
 
 	config_faults_free(&faults);
@@ -186,7 +187,7 @@ static void add_in_force(const struct ctl_asked *asked, const struct key *key,
 {
 	struct json_object *setting =
 		key && key->when == KEY_AT_ONCE ? ctl_device_setting(asked->dev, key) : NULL;
-	char section[2 * CTL_NAME_MAX], path[PATH_MAX];
+	char section[DEVICE_NAME_MAX], path[PATH_MAX];
 
 	if (!setting)
 		return;
@@ -205,7 +206,7 @@ static struct json_object *run_set(struct ctl_asked *asked)
 {
 	const struct key *own = NULL, *config = NULL;
 	struct json_object *answer = find_key(asked, &own, &config), *result;
-	char path[PATH_MAX] = "", name[2 * CTL_NAME_MAX];
+	char path[PATH_MAX] = "", name[DEVICE_NAME_MAX];
 	int err = asked->value ? 0 : -ENODATA;
 	bool changed;
 
@@ -218,7 +219,7 @@ static struct json_object *run_set(struct ctl_asked *asked)
 	if (err && err != -ENODATA)
 		return ctl_error("failed", "xenstore does not take it: %s", strerror(-err));
 	changed = !err || *path;
-	ctl_device_name(asked->dev, name);
+	name_device(asked->dev, name);
 	result = ctl_new_result();
 	json_add_text(result, "device", name);
 	json_add_text(result, "key", own ? own->name : config->name);

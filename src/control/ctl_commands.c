@@ -13,6 +13,7 @@
 #include "control/guests.h"
 #include "control/json.h"
 #include "control/metrics_all.h"
+#include "control/names.h"
 
 #define SCHEMA   1u
 #define NS_PER_S 1000000000ull
@@ -137,7 +138,7 @@ static void note_device(void *user, struct device *dev)
 {
 	struct found *found = user;
 
-	if (found->name && !ctl_device_is(dev, found->name))
+	if (found->name && !name_fits(dev, found->name))
 		return;
 	if (found->nr == found->room) {
 		size_t room = found->room ? 2 * found->room : 64;
@@ -189,12 +190,12 @@ static struct json_object *find_device(struct ctl_asked *asked)
 
 static bool is_guest(const struct device *dev, const char *text)
 {
-	char name[CTL_NAME_MAX], number[16];
+	char name[GUEST_NAME_MAX], number[16];
 
 	snprintf(number, sizeof(number), "%u", dev->domid);
 	if (!strcmp(text, number))
 		return true;
-	ctl_guest_name(dev->env, dev->domid, name);
+	name_guest(dev->env, dev->domid, name);
 	return !strcmp(text, name);
 }
 
@@ -273,9 +274,9 @@ static void add_process(void *user, const struct guests_process *process)
 {
 	const struct processes *to = user;
 	struct json_object *ret = json_object_new_object();
-	char name[CTL_NAME_MAX];
+	char name[GUEST_NAME_MAX];
 
-	ctl_guest_name(to->asked->daemon->env, process->domid, name);
+	name_guest(to->asked->daemon->env, process->domid, name);
 	json_add_u64(ret, "domid", process->domid);
 	json_add_text(ret, "guest", name);
 	json_object_object_add(ret, "pid", process->pid ? json_object_new_int(process->pid) : NULL);

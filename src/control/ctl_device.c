@@ -9,81 +9,15 @@
 #include "control/guests.h"
 #include "control/json.h"
 #include "control/keys.h"
+#include "control/names.h"
 
 #define NS_PER_S 1000000000ull
 
 /* --- names --- */
 
-void ctl_guest_name(const struct device_env *env, uint32_t domid, char name[CTL_NAME_MAX])
-{
-	char home[32];
-
-	snprintf(home, sizeof(home), "/local/domain/%u", domid);
-	if (store_read(env->store, XBT_NULL, home, "name", name, CTL_NAME_MAX) || !*name)
-		snprintf(name, CTL_NAME_MAX, "%u", domid);
-}
-
-/* What a device may be called beside its guest. The first that there is is printed. */
-struct names {
-	char guest[CTL_NAME_MAX], own[64], prefixed[32], number[16];
-};
-
-static void read_names(const struct device *dev, struct names *ret)
-{
-	const char *prefix = dev->ops->number_prefix;
-
-	ctl_guest_name(dev->env, dev->domid, ret->guest);
-	snprintf(ret->number, sizeof(ret->number), "%u", dev->devid);
-	ret->prefixed[0] = '\0';
-	if (prefix)
-		snprintf(ret->prefixed, sizeof(ret->prefixed), "%s%u", prefix, dev->devid);
-	if (store_read(dev->env->store, XBT_NULL, dev->be_path, dev->ops->name_key, ret->own,
-		       sizeof(ret->own)))
-		ret->own[0] = '\0';
-}
-
-static const char *printed(const struct names *names)
-{
-	return *names->prefixed ? names->prefixed : *names->own ? names->own : names->number;
-}
-
-void ctl_device_name(const struct device *dev, char name[2 * CTL_NAME_MAX])
-{
-	struct names names;
-
-	read_names(dev, &names);
-	snprintf(name, 2 * CTL_NAME_MAX, "%s/%s", names.guest, printed(&names));
-}
-
-static bool is_guest(const struct device *dev, const struct names *names, const char *text,
-		     size_t len)
-{
-	char number[16], whole[32];
-
-	snprintf(number, sizeof(number), "%u", dev->domid);
-	snprintf(whole, sizeof(whole), "%s/%u", dev->ops->kind, dev->domid);
-	return (strlen(names->guest) == len && !memcmp(text, names->guest, len)) ||
-	       (strlen(number) == len && !memcmp(text, number, len)) ||
-	       (strlen(whole) == len && !memcmp(text, whole, len));
-}
-
-/* A guest's name may have a slash, a device's has none. */
-bool ctl_device_is(const struct device *dev, const char *text)
-{
-	const char *slash = strrchr(text, '/');
-	struct names names;
-
-	if (!slash)
-		return false;
-	read_names(dev, &names);
-	return is_guest(dev, &names, text, (size_t)(slash - text)) && slash[1] &&
-	       (!strcasecmp(slash + 1, names.own) || !strcasecmp(slash + 1, names.prefixed) ||
-		!strcmp(slash + 1, names.number));
-}
-
 static void add_name(struct json_object *list, const char *guest, const char *device)
 {
-	char text[2 * CTL_NAME_MAX];
+	char text[DEVICE_NAME_MAX];
 
 	if (*device && snprintf(text, sizeof(text), "%s/%s", guest, device) < (int)sizeof(text))
 		json_object_array_add(list, json_of_text(text));
@@ -92,21 +26,22 @@ static void add_name(struct json_object *list, const char *guest, const char *de
 static void add_names(const struct device *dev, struct json_object *ret)
 {
 	struct json_object *all;
-	char domid[16], whole[32], name[2 * CTL_NAME_MAX];
+	char domid[16], whole[32], name[DEVICE_NAME_MAX];
 	struct names names;
 
-	read_names(dev, &names);
+	names_read(dev, &names);
 	snprintf(domid, sizeof(domid), "%u", dev->domid);
 	snprintf(whole, sizeof(whole), "%s/%u", dev->ops->kind, dev->domid);
-	snprintf(name, sizeof(name), "%s/%s", names.guest, printed(&names));
+	snprintf(name, sizeof(name), "%s/%s", names.guest, names_printed(&names));
 	json_add_text(ret, "guest", names.guest);
 	json_add_text(ret, "name", name);
 	all = json_add_list(ret, "names");
 	add_name(all, names.guest, names.prefixed);
 	add_name(all, names.guest, names.own);
 	add_name(all, names.guest, names.number);
-	add_name(all, domid, printed(&names));
+	add_name(all, domid, names_printed(&names));
 	add_name(all, whole, names.number);
+	json_object_array_add(all, json_object_new_string(dev->name));
 }
 
 /* --- settings --- */
@@ -155,6 +90,7 @@ static struct json_object *whole_setting(const struct device *dev, const struct 
 
 	json_add_text(setting, "from", source_of(dev, key, in_force, scratch));
 	json_add_flag(setting, "live", key->when == KEY_AT_ONCE);
+	json_add_text(setting, "meaning", key_meaning(key, in_force));
 	return setting;
 }
 

@@ -15,6 +15,7 @@
 #include "control/events.h"
 #include "control/guests.h"
 #include "control/json.h"
+#include "control/names.h"
 #include "core/messages.h"
 
 #define NS_PER_S 1000000000ull
@@ -23,7 +24,7 @@
 
 struct named {
 	const char *who;
-	char *name; /* 2 * CTL_NAME_MAX; "": none found */
+	char *name; /* DEVICE_NAME_MAX; "": none found */
 };
 
 static void find_named(void *user, struct device *dev)
@@ -31,18 +32,18 @@ static void find_named(void *user, struct device *dev)
 	struct named *named = user;
 
 	if (!strcmp(dev->name, named->who))
-		ctl_device_name(dev, named->name);
+		name_device(dev, named->name);
 }
 
 /* As an admin calls it, while it is there; then as the log did. NULL: it is about none. */
 static void add_who(const struct ctl_asked *asked, struct json_object *to, const char *who)
 {
-	char name[2 * CTL_NAME_MAX] = "";
+	char name[DEVICE_NAME_MAX] = "";
 	struct named named = { .who = who, .name = name };
 	uint32_t domid;
 
 	if (guests_logged(who, &domid))
-		ctl_guest_name(asked->daemon->env, domid, name);
+		name_guest(asked->daemon->env, domid, name);
 	else if (*who)
 		registry_each(asked->daemon->registry, find_named, &named);
 	json_add_text(to, "device", *name ? name : *who ? who : NULL);

@@ -9,6 +9,7 @@
 #include "control/device.h"
 #include "control/guests.h"
 #include "control/keys.h"
+#include "control/names.h"
 #include "control/owner.h"
 #include "control/reason.h"
 #include "control/settings.h"
@@ -438,6 +439,15 @@ unsigned int device_offer_queues(const struct device *dev, unsigned int most)
 	return before > nr ? before : nr;
 }
 
+/* The log calls it by its numbers. This line has the name that an admin knows. */
+static void say_name(struct device *dev)
+{
+	char name[DEVICE_NAME_MAX];
+
+	name_device(dev, name);
+	device_log(dev, LOG_LEVEL_INFO, "is %s", name);
+}
+
 /*
  * Once per device: who is it, and what must exist before the toolstack's script runs. -errno when xenstore
  * does not say who.
@@ -451,8 +461,10 @@ static int probe(struct device *dev)
 	if (err)
 		device_reason(dev, err,
 			      "its `frontend` or `frontend-id` key is missing, wrong or too long");
-	if (!err)
+	if (!err) {
+		say_name(dev);
 		err = dev->ops->probe(dev);
+	}
 	dev->phase = err ? DEVICE_UNUSABLE : DEVICE_PROBED;
 	return 0;
 }

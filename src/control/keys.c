@@ -167,6 +167,16 @@ void key_print(const struct key *key, const void *values, char *buf, size_t size
 		snprintf(buf, size, "%s", (const char *)value);
 }
 
+const char *key_meaning(const struct key *key, const void *values)
+{
+	const char *value = (const char *)values + key->at;
+
+	for (size_t i = 0; i < key->size; i++)
+		if (value[i])
+			return NULL;
+	return key->zero;
+}
+
 /* What SIGHUP does for it; print_help() has the words. */
 static const char *const marks[] = {
 	[KEY_AT_RESTART] = "",

@@ -33,6 +33,7 @@ struct key {
 	enum key_when when;
 	/* Of a value in the file that is wrong. What holds in its place, for its default would not be safe: */
 	const char *if_wrong; /* NULL: the default */
+	const char *zero;     /* what a value of zeros means, for people; NULL: what it says */
 	bool is_limit;        /* how much a device may do */
 	bool vital;           /* nothing is safe in its place: the daemon does not start */
 	/* Of the command line; `value` is NULL for an option that only the file has. */
@@ -69,6 +70,9 @@ void key_allowed(const struct key *key, char *buf, size_t size);
 
 /* The value that it has in `values`, as parse() takes it: that of any key which a device may have. */
 void key_print(const struct key *key, const void *values, char *buf, size_t size);
+
+/* What its value in `values` means where that is no number to take at its word: "no limit". NULL: it is one. */
+const char *key_meaning(const struct key *key, const void *values);
 
 /* The lines of --help. */
 void keys_help(const struct key *keys, FILE *out);

@@ -6,15 +6,15 @@
 #include <unistd.h>
 
 #include "control/cpu.h"
-#include "control/ctl_device.h"
 #include "control/guests.h"
 #include "control/metrics_all.h"
+#include "control/names.h"
 
 /* --- devices --- */
 
 struct entry {
 	struct device *dev; /* borrowed */
-	char domain[CTL_NAME_MAX], device[2 * CTL_NAME_MAX];
+	char domain[GUEST_NAME_MAX], device[DEVICE_NAME_MAX];
 };
 
 struct entries {
@@ -27,8 +27,8 @@ static void name_it(struct entry *entry)
 {
 	const char *slash;
 
-	ctl_guest_name(entry->dev->env, entry->dev->domid, entry->domain);
-	ctl_device_name(entry->dev, entry->device);
+	name_guest(entry->dev->env, entry->dev->domid, entry->domain);
+	name_device(entry->dev, entry->device);
 	slash = strrchr(entry->device, '/');
 	if (slash)
 		memmove(entry->device, slash + 1, strlen(slash));
@@ -99,20 +99,20 @@ static const char own_cpu[] = "process_cpu_seconds"; /* as every program calls i
 static void write_restarts(void *user, const struct guests_process *process)
 {
 	const struct serving *serving = user;
-	char name[CTL_NAME_MAX];
+	char name[GUEST_NAME_MAX];
 	const struct metrics_label labels[] = { { "domain", name }, { NULL, NULL } };
 
-	ctl_guest_name(serving->env, process->domid, name);
+	name_guest(serving->env, process->domid, name);
 	metrics_sample(serving->metrics, restarts, METRICS_COUNTER, labels, process->restarts);
 }
 
 static void write_cpu(void *user, const struct guests_process *process)
 {
 	const struct serving *serving = user;
-	char name[CTL_NAME_MAX];
+	char name[GUEST_NAME_MAX];
 	const struct metrics_label labels[] = { { "domain", name }, { NULL, NULL } };
 
-	ctl_guest_name(serving->env, process->domid, name);
+	name_guest(serving->env, process->domid, name);
 	metrics_seconds(serving->metrics, guests_cpu, METRICS_COUNTER, labels,
 			cpu_ns(process->pid));
 }

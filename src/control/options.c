@@ -273,10 +273,7 @@ static enum options_result load(int argc, char *const *argv, struct options *opt
 		return result;
 	options->config = early->config ? early->config : DEFAULT_CONFIG_FILE;
 	config_read(options, options->config, early->config != NULL, faults);
-	result = apply_argv(argc, argv, &args, options);
-	if (!*options->vif.pcap_dir)
-		memcpy(options->vif.pcap_dir, options->runtime_dir, sizeof(options->runtime_dir));
-	return result;
+	return apply_argv(argc, argv, &args, options);
 }
 
 /* The daemon is not there to ask its file for a comma: guests would have no disks. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What has changed, by the daemon's memory. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -7,15 +8,28 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-/* Of the device that is asked for, or of a device of the guest that is; all when none is. */
-static bool is_wanted(const struct cli *cli, struct json_object *event)
+/* About `who`, a device, or a guest or a device of it. */
+static bool is_about(struct json_object *event, const char *who)
 {
 	const char *device = json_text(event, "device");
-	size_t len = cli->nr_words ? strlen(cli->words[0]) : 0;
+	size_t len = strlen(who);
 
-	if (!len)
-		return true;
-	return !strncmp(device, cli->words[0], len) && (!device[len] || device[len] == '/');
+	return !strncmp(device, who, len) && (!device[len] || device[len] == '/');
+}
+
+static bool has_about(struct json_object *result, const char *who)
+{
+	for (size_t i = 0; i < json_length(result, "events"); i++)
+		if (is_about(json_item(result, "events", i), who))
+			return true;
+	return false;
+}
+
+static void keep_about(struct json_object *result, const char *who)
+{
+	for (size_t i = json_length(result, "events"); i-- > 0;)
+		if (!is_about(json_item(result, "events", i), who))
+			json_object_array_del_idx(json_member(result, "events"), i, 1);
 }
 
 static enum colour colour_of(struct json_object *event)
@@ -47,31 +61,42 @@ static void print_events(const struct cli *cli, struct json_object *result)
 	struct table table = { .nr_columns = 3, .titles = { "TIME", "DEVICE", "WHAT" } };
 
 	for (size_t i = 0; i < json_length(result, "events"); i++)
-		if (is_wanted(cli, json_item(result, "events", i)))
-			event_row(&table, json_item(result, "events", i));
+		event_row(&table, json_item(result, "events", i));
 	table_print(&table, cli->colours, cli->out);
 	table_free(&table);
 }
 
-/* Nothing is known of it: CLI_OK if it is there all the same, else that has been said. */
-static int ask_whether_it_is(struct cli *cli)
+/*
+ * What the events call the device or guest that `word` names in another way ("7/xvda"): *ret, the caller's. CLI_OK; else
+ * it is not there, which has been said.
+ */
+static int find_name(struct cli *cli, const char *word, char **ret)
 {
-	struct json_object *request = cli_request(cli), *result;
+	struct json_object *request = cli_request(cli), *result, *device;
+	const char *name;
 	int status;
 
 	json_object_object_add(request, "command", json_object_new_string("list"));
 	status = cli_ask(cli, request, &result);
-	if (!status)
-		json_object_put(result);
-	return status;
+	if (status)
+		return status;
+	device = json_item(result, "devices", 0);
+	name = json_text(device, strchr(word, '/') ? "name" : "guest");
+	*ret = strdup(*name ? name : word);
+	json_object_put(result);
+	return *ret ? CLI_OK : CLI_FAILED;
 }
 
-static bool has_wanted(const struct cli *cli, struct json_object *result)
+/* A device that is gone is known by the word that the events have, and by no other. */
+static int choose(struct cli *cli, struct json_object *result, const char *word)
 {
-	for (size_t i = 0; i < json_length(result, "events"); i++)
-		if (is_wanted(cli, json_item(result, "events", i)))
-			return true;
-	return false;
+	char *name = NULL;
+	int status = has_about(result, word) ? CLI_OK : find_name(cli, word, &name);
+
+	if (!status)
+		keep_about(result, name ? name : word);
+	free(name);
+	return status;
 }
 
 int cli_events(struct cli *cli)
@@ -84,8 +109,8 @@ int cli_events(struct cli *cli)
 	status = cli_ask(cli, request, &result);
 	if (status)
 		return status;
-	if (cli->nr_words && !has_wanted(cli, result))
-		status = ask_whether_it_is(cli);
+	if (cli->nr_words)
+		status = choose(cli, result, cli->words[0]);
 	if (!status && cli->given & CLI_JSON)
 		cli_print_json(cli, result);
 	else if (!status)

@@ -85,6 +85,17 @@ static void print_facts(const struct cli *cli, struct json_object *device)
 	free(limits);
 }
 
+/* "500", "0 (no limit)", "(the runtime-dir)", "-" */
+static void value_cell(struct table *table, struct json_object *setting)
+{
+	const char *value = json_text(setting, "value"), *meaning = json_text(setting, "meaning");
+
+	if (*meaning)
+		table_cell(table, "%s%s(%s)", value, *value ? " " : "", meaning);
+	else
+		table_cell(table, "%s", *value ? value : "-");
+}
+
 static void print_settings(const struct cli *cli, struct json_object *device)
 {
 	struct table table = { .nr_columns = 4,
@@ -92,11 +103,10 @@ static void print_settings(const struct cli *cli, struct json_object *device)
 
 	for (size_t i = 0; i < json_length(device, "settings"); i++) {
 		struct json_object *setting = json_item(device, "settings", i);
-		const char *value = json_text(setting, "value");
 
 		table_row(&table, COLOUR_NONE);
 		table_cell(&table, "  %s", json_text(setting, "key"));
-		table_cell(&table, "%s", *value ? value : "-");
+		value_cell(&table, setting);
 		table_cell(&table, "%s", json_text(setting, "from"));
 		table_cell(&table, "%s",
 			   json_flag(setting, "live") ? "at once" : "when it connects again");

@@ -67,10 +67,11 @@ static void read_mtu(struct vif *vif)
 /* Under the name that the interface has now. */
 static void read_capture(struct vif *vif)
 {
+	const char *dir = vif->options.pcap_dir;
 	char name[IFNAMSIZ] = "";
 
 	tap_name(&vif->tap, name);
-	if (vif_pcap_read(&vif->pcap, &vif->dev, name, vif->options.pcap_dir) &&
+	if (vif_pcap_read(&vif->pcap, &vif->dev, name, *dir ? dir : vif->dev.env->runtime_dir) &&
 	    vif->dev.activity == DEVICE_ATTACHED)
 		vif_pcap_send(&vif->pcap, &vif->dev);
 }

@@ -68,8 +68,8 @@ static void print_vif_rate(const void *value, char *buf, size_t size)
 #define MBIT    "1250000,100000 is 100 Mbit/s"
 #define PACKETS "1000,100000 is 10000 packets a second"
 #define RATE(unit_, field_, example_)                                                              \
-	.when = KEY_AT_ONCE, .is_limit = true, .parse = parse_vif_rate, .print = print_vif_rate,   \
-	.allowed = unit_ ",MICROSECONDS: " example_, AT(field_)
+	.when = KEY_AT_ONCE, .is_limit = true, .zero = "no limit", .parse = parse_vif_rate,        \
+	.print = print_vif_rate, .allowed = unit_ ",MICROSECONDS: " example_, AT(field_)
 
 const struct key vif_keys[] = {
 	{ .name = "antispoof",
@@ -104,6 +104,7 @@ const struct key vif_keys[] = {
 	  .parse = key_u32,
 	  AT(rx_stall_ms),
 	  .max = MAX_MS,
+	  .zero = "never",
 	  .value = "MS",
 	  .help = "then turn its carrier off; 0: never (60000)" },
 	{ .name = "pcap-dir",
@@ -111,6 +112,7 @@ const struct key vif_keys[] = {
 	  .parse = key_text,
 	  AT(pcap_dir),
 	  .max = PATH_MAX,
+	  .zero = "the runtime-dir",
 	  .value = "DIR",
 	  .help = "write captures of NICs into DIR (default: the runtime-dir)" },
 	{ .name = "rate", RATE("BYTES", rate, MBIT) },

@@ -72,10 +72,13 @@ which_and_how_fast() {
 	says "guest/xvda .*guest/vif0 \|guest/vif0 .*guest/xvda " why guest --interval=0.1
 	ends 1 events nosuch
 	[ "$(ctl list --names | sort | xargs)" = "guest/vif0 guest/xvda" ] || fail "$(ctl list --names)"
-	says "image *$XENSIM_DIR/disk .*iops *0 *default.*time_medium" show guest/xvda
+	says "image *$XENSIM_DIR/disk .*iops *0 (no limit) *default.*time_medium" show guest/xvda
 	says "tx_packets *[1-9][0-9]* *frames.*time_rx " stats "vif/$dom/0"
 	says "guest/vif0 *[1-9].* us.*%" top --once --interval=0.5
 	ends 1 show guest/xvdb
+	grep -q "vbd $dom/51712: is guest/xvda$" "$log" || fail "the log has not the name: $(grep "vbd $dom/51712" "$log")"
+	says "connected" events "vbd $dom/51712"
+	says "also called .*vif $dom/0 .*pcap-dir *(the runtime-dir) *default" show "vif $dom/0"
 	[ "$(ctl --complete show guest/x)" = guest/xvda ] || fail "$(ctl --complete show guest/x)"
 	ctl --complete set guest/xvda io | grep -qx iops-burst || fail "$(ctl --complete set guest/xvda io)"
 	quiet_guest

@@ -108,6 +108,9 @@ static void every_option_says_what_it_takes(void **state)
 	}
 	key_allowed(keys_find(disk_keys, "cache-mode"), allowed, sizeof(allowed));
 	CHECK(!strcmp(allowed, "none, writeback or writethrough"));
+	assert_string_equal(key_meaning(keys_find(disk_keys, "iops-burst"), &disk_options_default),
+			    "a tenth of iops");
+	assert_null(key_meaning(keys_find(disk_keys, "nbd-timeout"), &disk_options_default));
 	key_allowed(keys_find(disk_keys, "poll-time"), allowed, sizeof(allowed));
 	CHECK(!strcmp(allowed, "a number from 0 to 100000"));
 }

@@ -268,7 +268,9 @@ static void a_list_of_names_is_for_scripts(void **state)
 #define SHOW                                                                                       \
 	OK("{\"schema\":1,\"now_ns\":5,\"devices\":[" XVDA                                         \
 	   ",\"settings\":[{\"key\":\"iops\",\"value\":\"500\",\"from\":\"xenstore\","             \
-	   "\"live\":true},{\"key\":\"cache-mode\",\"value\":\"none\",\"from\":\"default\","       \
+	   "\"live\":true},{\"key\":\"bps\",\"value\":\"0\",\"meaning\":\"no limit\","             \
+	   "\"from\":\"default\",\"live\":true},{\"key\":\"cache-mode\",\"value\":\"none\","       \
+	   "\"from\":\"default\","                                                                 \
 	   "\"live\":false}],\"queues\":[{\"index\":0,\"figures\":{"                               \
 	   "\"read\":{\"kind\":\"counter\",\"unit\":\"requests\",\"value\":300},"                  \
 	   "\"write\":{\"kind\":\"counter\",\"unit\":\"requests\",\"value\":0},"                   \
@@ -289,9 +291,10 @@ static void a_device_is_shown_with_all_that_is_known(void **state)
 		 "  backend      connected\n"
 		 "  frontend     connected\n"
 		 "  limits       iops=500 bps=20M\n"
-		 "  SETTING     VALUE  FROM      A CHANGE HOLDS\n"
-		 "  iops        500    xenstore  at once\n"
-		 "  cache-mode  none   default   when it connects again\n"
+		 "  SETTING     VALUE         FROM      A CHANGE HOLDS\n"
+		 "  iops        500           xenstore  at once\n"
+		 "  bps         0 (no limit)  default   at once\n"
+		 "  cache-mode  none          default   when it connects again\n"
 		 "  QUEUE  FIGURE      VALUE  UNIT        MEAN   P50    P99   MOST\n"
 		 "  0      read          300  requests\n"
 		 "  0      oldest      12 ms  ago\n"
@@ -512,6 +515,14 @@ static void events_are_of_all_or_of_a_guest_or_of_a_device(void **state)
 	assert_int_equal(run("events web"), CLI_OK);
 	HAS_SAID("TIME                 DEVICE    WHAT\n1970-01-01 00:00:00  web/xvda  connected\n");
 	assert_string_equal(server.asked[0], "{\"command\":\"events\"}");
+	answers(EVENTS, NULL);
+	assert_int_equal(run("events web2 --json"), CLI_OK);
+	assert_non_null(strstr(out, "\"web2/xvda\""));
+	assert_null(strstr(out, "\"web/xvda\""));
+	answers(EVENTS, OK("{\"devices\":[{\"name\":\"web2/xvda\",\"guest\":\"web2\"}]}"));
+	assert_int_equal(run("events 8/xvda"), CLI_OK);
+	HAS_SAID("TIME                 DEVICE     WHAT\n1970-01-02 00:00:00  web2/xvda  broke\n");
+	assert_string_equal(server.asked[1], "{\"command\":\"list\",\"device\":\"8\\/xvda\"}");
 }
 
 static void of_what_is_not_there_are_no_events(void **state)
