@@ -19,6 +19,22 @@ static const char *const error_policies[] = {
 	[DISK_ERRORS_REPORT] = "report", [DISK_ERRORS_STALL] = "stall", NULL
 };
 
+static const char *const persistent_choices[] = { [DISK_PERSISTENT_AUTO] = "auto",
+						  [DISK_PERSISTENT_YES] = "yes",
+						  [DISK_PERSISTENT_NO] = "no",
+						  NULL };
+
+/* It was a flag once: 0 and 1 go on being what they were. */
+static int parse_persistent(const struct key *key, const char *text, void *ret)
+{
+	bool flag;
+
+	if (key_flag(key, text, &flag))
+		return key_choice(key, text, ret);
+	*(enum disk_persistent *)ret = flag ? DISK_PERSISTENT_YES : DISK_PERSISTENT_NO;
+	return 0;
+}
+
 #define AT(field_)                                                                                 \
 	.at = offsetof(struct disk_options, field_),                                               \
 	.size = sizeof(((struct disk_options *)NULL)->field_)
@@ -28,7 +44,8 @@ static const char *const error_policies[] = {
 const struct key disk_keys[] = {
 	{ .name = "persistent-grants",
 	  .when = KEY_AT_CONNECT,
-	  .parse = key_flag,
+	  .parse = parse_persistent,
+	  .words = persistent_choices,
 	  AT(persistent_grants) },
 	{ .name = "max-persistent-grants",
 	  .when = KEY_AT_CONNECT,
@@ -65,6 +82,12 @@ const struct key disk_keys[] = {
 	  .help = "how long requests wait for a lost NBD server (default: 60)" },
 	{ 0 },
 };
+
+bool disk_offers_persistent(const struct disk_options *options, bool dear)
+{
+	return options->persistent_grants == DISK_PERSISTENT_YES ||
+	       (options->persistent_grants == DISK_PERSISTENT_AUTO && dear);
+}
 
 static uint64_t most(uint64_t a, uint64_t b)
 {

@@ -25,16 +25,22 @@ enum disk_cache {
 	DISK_CACHE_WRITETHROUGH, /* through it; every write is on the medium before it is answered */
 };
 
+enum disk_persistent {
+	DISK_PERSISTENT_AUTO, /* where they are cheaper than grant copy */
+	DISK_PERSISTENT_YES,
+	DISK_PERSISTENT_NO,
+};
+
 #define POLL_US_MAX       100000u
 #define NBD_TIMEOUT_S_MAX 86400u
 
 struct disk_options {
-	bool persistent_grants;         /* offered */
-	uint32_t max_persistent_grants; /* kept mapped for a ring */
-	enum disk_errors errors;        /* at any time */
-	uint64_t iops;                  /* requests a second; 0: no limit */
-	uint64_t iops_burst;            /* of them at once; 0: as many as in a tenth of a second */
-	uint64_t bps;                   /* bytes, likewise */
+	enum disk_persistent persistent_grants; /* offered? */
+	uint32_t max_persistent_grants;         /* kept mapped for a ring */
+	enum disk_errors errors;                /* at any time */
+	uint64_t iops;                          /* requests a second; 0: no limit */
+	uint64_t iops_burst; /* of them at once; 0: as many as in a tenth of a second */
+	uint64_t bps;        /* bytes, likewise */
 	uint64_t bps_burst;
 	enum disk_cache cache;  /* from the next connect on */
 	uint32_t poll_us;       /* to look for more before going to sleep */
@@ -44,6 +50,9 @@ struct disk_options {
 extern const struct disk_options disk_options_default;
 
 extern const struct key disk_keys[]; /* of struct disk_options */
+
+/* Whether a frontend is offered persistent grants. `dear`: this kernel pins granted pages dearly, as a PV domain's does. */
+bool disk_offers_persistent(const struct disk_options *options, bool dear);
 
 /*
  * A limit as rate_set() takes it: `burst` (0: what a tenth of a second allows) in the time that it

@@ -60,6 +60,12 @@ struct vbd_front {
 };
 
 /*
+ * A PV kernel pins a granted page by several walks of page tables that are Xen's, which costs a multiple of copying it
+ * (bench/README.md). To any other it is a page like its own.
+ */
+bool vbd_pinning_is_dear(void);
+
+/*
  * vbd_front.c: read the frontend's keys: hostile text. `plain`: take the ring of one queue and one page,
  * whatever other keys say. 0, or -errno with `why` (at most `size` bytes) for the admin.
  */

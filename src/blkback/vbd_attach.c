@@ -46,7 +46,7 @@ static void attach_failed(struct vbd *vbd, int err, const char *why)
  */
 static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 {
-	bool offered = vbd->options.persistent_grants;
+	bool offered = disk_offers_persistent(&vbd->options, vbd_pinning_is_dear());
 
 	if (vbd->resume)
 		store_read_flag(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path,
@@ -54,11 +54,7 @@ static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 	return front->persistent && offered ? vbd->options.max_persistent_grants : 0;
 }
 
-/*
- * A PV kernel pins a granted page for the medium by several walks of page tables that are Xen's, which costs a multiple of
- * copying it (bench/README.md). To any other it is a page like its own.
- */
-static bool pinning_is_dear(void)
+bool vbd_pinning_is_dear(void)
 {
 	int fd = open("/sys/hypervisor/guest_type", O_RDONLY | O_CLOEXEC);
 	char type[3] = "";
@@ -77,7 +73,7 @@ static void describe(struct vbd *vbd, const struct vbd_front *front,
 		.abi = (uint32_t)front->abi,
 		.nr_rings = front->nr_queues,
 		.max_kept = kept_pages(vbd, front),
-		.copy_kept = pinning_is_dear(),
+		.copy_kept = vbd_pinning_is_dear(),
 		.resume = vbd->resume,
 		.halted = vbd->dev.halted,
 		.discard = vbd->discard,

@@ -17,11 +17,14 @@ static void values_are_taken(void **state)
 	struct disk_options o = disk_options_default;
 
 	(void)state;
-	CHECK(!o.persistent_grants && o.max_persistent_grants == 1056);
-	CHECK(set(&o, "persistent-grants", "yes") == 0 && o.persistent_grants);
-	CHECK(set(&o, "persistent-grants", "0") == 0 && !o.persistent_grants);
-	CHECK(set(&o, "persistent-grants", "1") == 0 && o.persistent_grants);
-	CHECK(set(&o, "persistent-grants", "no") == 0 && !o.persistent_grants);
+	CHECK(o.persistent_grants == DISK_PERSISTENT_AUTO && o.max_persistent_grants == 1056);
+	CHECK(disk_offers_persistent(&o, true) && !disk_offers_persistent(&o, false));
+	CHECK(set(&o, "persistent-grants", "yes") == 0 && disk_offers_persistent(&o, false));
+	CHECK(set(&o, "persistent-grants", "0") == 0 && !disk_offers_persistent(&o, true));
+	CHECK(set(&o, "persistent-grants", "1") == 0 && disk_offers_persistent(&o, false));
+	CHECK(set(&o, "persistent-grants", "no") == 0 && !disk_offers_persistent(&o, true));
+	CHECK(set(&o, "persistent-grants", "auto") == 0);
+	CHECK(o.persistent_grants == DISK_PERSISTENT_AUTO);
 	CHECK(set(&o, "max-persistent-grants", "65536") == 0 && o.max_persistent_grants == 65536);
 	CHECK(set(&o, "max-persistent-grants", "0") == 0 && o.max_persistent_grants == 0);
 	CHECK(set(&o, "iops", "500") == 0 && set(&o, "iops-burst", "7") == 0);
