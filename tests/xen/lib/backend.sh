@@ -90,6 +90,15 @@ disk() { printf "'%s'" "$(disk_words "$@")"; }
 # vif NUMBER [MORE]: an entry of vif=[] with a mac made of the number
 vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
 
+# kept_pages: of guests, that stay mapped for their disks (persistent grants). They come and go with what guests do.
+kept_pages() {
+	local name value sum=0
+	while read -r name value; do
+		sum=$((sum + value))
+	done < <(pvbackctl metrics | grep '^pvbackd_disk_kept_pages{')
+	echo "$sum"
+}
+
 # backend_footprint: what the daemon holds for its guests, as one comparable line. Not the event descriptors of its
 # workers: one makes what it needs for disks when it has its first.
 backend_footprint() {
@@ -102,7 +111,7 @@ backend_footprint() {
 	mapfile -t pids < <(backend_pid; guest_pids "")
 	pids=("${pids[@]/#//proc/}")
 	fds=$(find "${pids[@]/%//fd}" -mindepth 1 ! -lname '*eventfd*' | wc -l)
-	maps=$(cat "${pids[@]/%//maps}" | grep -c gntdev)
+	maps=$(($(cat "${pids[@]/%//maps}" | grep -c gntdev) - $(kept_pages)))
 	echo "interfaces: $taps; processes: ${#pids[@]}; fds: $fds; grant maps: $maps"
 }
 footprint_is() { is "$(backend_footprint)" "$1"; }
