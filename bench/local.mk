@@ -22,7 +22,7 @@ bench_xen_mark_SOURCES = bench/xen/mark.c bench/xen/mark.h
 bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
 
 EXTRA_DIST += \
-	bench/README.md \
+	bench/README.md bench/history/2026-11.md \
 	bench/emulated \
 	bench/control-death \
 	bench/fairness \
@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	bench/neighbours \
 	bench/packages \
 	bench/scale-disks \
+	bench/real-host \
 	bench/restart-time \
 	bench/xen-block \
 	bench/xen-cost \

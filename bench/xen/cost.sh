@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# What the scenarios of bench/xen-cost share: windows in which a guest does N or 2N of something, where a backend's
-# threads and interrupts are, and what is needed later to name what ran.
+# What the scenarios of bench/xen-cost share: windows in which a guest does N or 2N of something,
+# and what is needed later to name what ran.
 # shellcheck disable=SC2154
 
 # shellcheck source=bench/xen/bench.sh
@@ -74,20 +74,3 @@ remember() {
 
 # remember_guest GUEST: where its modules are
 remember_guest() { guest_run "$1" "grep -E ' [tT] .*\[xen_(blk|net)front' /proc/kallsyms" >"$LOG/guest-kallsyms"; }
-
-# place CPU WHO: all threads of the backend, and the interrupts of its event channels. Dom0's virtual processors are
-# pinned to those of the machine, and the guest to CPU 1.
-place() {
-	local irq name pids pid
-	while read -r irq name; do
-		echo $((1 << $1)) >"/proc/irq/$irq/smp_affinity" || return
-	done < <(sed -nE 's/^ *([0-9]+):.* (\S*(blkif-backend|vif[0-9]|evtchn:(pvbackd|qemu))\S*)$/\1 \2/p' /proc/interrupts)
-	case $2 in
-	pvbackd*) pids=$(guest_pids "") ;;
-	qdisk) pids=$(pgrep qemu-system) ;;
-	*) pids=$(pgrep '^([0-9]+\.xvd|vif[0-9])') ;;
-	esac
-	for pid in $pids; do
-		taskset -a -p -c "$1" "$pid" >/dev/null || return
-	done
-}

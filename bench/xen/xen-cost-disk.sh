@@ -7,11 +7,11 @@
 
 guests=(bench)
 device=/dev/xvdb target=/dev/nullb0
-window_ms=8000
+window_ms=12000
 
 # The first disk makes libxl start the QEMU that will serve qdisk's later.
 guests_up() {
-	guest_config bench pvh "disk=['backendtype=qdisk,format=raw,vdev=xvdz,access=r,target=/guests/small-amd64.cpio']" &&
+	guest_config bench pvh "cpus = \"$cpu\"" "disk=['backendtype=qdisk,format=raw,vdev=xvdz,access=r,target=/guests/small-amd64.cpio']" &&
 		guest_start bench 90 && remember_guest bench
 }
 attach() {
@@ -25,20 +25,25 @@ detach() { xl block-detach bench xvdb && wait_for 30 in_guest bench "test ! -e /
 
 # load RW BYTES DEPTH IOS
 load() { echo "$(fio_words "$@") --randrepeat=1"; }
+# So many at once, and the next when all are back: how many meet in a wake is not left to chance.
+batches() { echo "$(load "$@") --iodepth_batch=$3 --iodepth_batch_complete_min=$3"; }
 loads() { # WHO
-	count bench randread-4k-d32 "$1" 3000 load randread 4k 32 &&
+	count bench randread-4k-b32 "$1" 3200 batches randread 4k 32 &&
+		count bench randwrite-4k-b32 "$1" 3200 batches randwrite 4k 32 &&
+		count bench randread-4k-d32 "$1" 3000 load randread 4k 32 &&
 		count bench randwrite-4k-d32 "$1" 3000 load randwrite 4k 32 &&
 		count bench randread-4k-d1 "$1" 800 load randread 4k 1 &&
-		count bench read-128k-d8 "$1" 500 load read 128k 8
+		count bench read-128k-d8 "$1" 500 load read 128k 8 &&
+		count bench write-128k-d8 "$1" 500 load write 128k 8
 }
 turn() { # WHO
 	case $1 in
-	pvbackd-persistent) backend_start --config=/run/persistent.conf ;;
+	pvbackd-copy) backend_start --config=/run/copy.conf ;;
 	*) party_on "$1" ;;
-	esac && attach "$1" && place "$cpu" "$1" && remember && loads "$1" && detach && party_off "$1"
+	esac && attach "$1" && remember && loads "$1" && detach && party_off "$1"
 }
 
-printf 'persistent-grants = yes\n' >/run/persistent.conf
+printf 'persistent-grants = no\n' >/run/copy.conf
 marks_start
 case $medium in
 mq) queue_mode=2 ;;

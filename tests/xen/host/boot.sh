@@ -69,7 +69,7 @@ qemu_run() {
 		"$CACHE/guests.ext4,readonly=on" "$work/logs"
 	# shellcheck disable=SC2086
 	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 $accel -cpu "$CPU" -m 6G -smp 2 \
-		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE" \
+		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE ${XEN_LAB_XEN:-}" \
 		-initrd "$CACHE/linux-amd64/vmlinuz $LINUX_LINE,$work/dom0.cpio" ${XEN_LAB_QEMU:-} "$@"
 }
 
