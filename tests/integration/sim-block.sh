@@ -26,6 +26,7 @@ no_protocol() { load --abi=32 --no-protocol; }
 windows() { load --profile=windows --rounds=3; }
 ovmf() { load --profile=ovmf --rounds=3; }
 legacy() { load --profile=legacy --abi=32; }
+netbsd() { load --profile=legacy --rounds=2; }
 again() { load --rounds=5; }
 big_ring() { load --ring-order=4 --depth=512 --span=30000; }
 # The older pair of keys: the guest gets what it asks for, and the order's key is not there.
@@ -180,6 +181,7 @@ test_case "a frontend that names no protocol is an old 32-bit one" no_protocol
 test_case "Windows' close and reopen at every start works" windows
 test_case "OVMF may go straight to state 4 and must see 5 before 6" ovmf
 test_case "a 2.6.18 frontend that does not wait for state 2 is served" legacy
+test_case "NetBSD's frontend, which does not wait for it either, is served" netbsd
 test_case "a frontend may close and connect again and again" again
 test_case "a ring of 16 pages with 512 requests in flight works" big_ring
 test_case "a ring's size may be told in pages, by the older keys" by_pages

@@ -34,6 +34,8 @@ queues() { load --queues=4 --kinds=udp4,udp6,gso4 --csum6; }
 no_csum4() { load --no-csum4 --kinds=udp4,tcp4; }
 csum6() { load --csum6 --kinds=udp6,tcp6; }
 windows() { load --windows --rounds=3 --frames=300; }
+linux_2_6_18() { load --old --kinds=udp4,tcp4,gso4 --rounds=2 --frames=300; }
+older() { load --old --no-rx-notify --no-sg --no-gso --kinds=udp4,tcp4 --frames=300; }
 kexec() { load --leave=kexec --rounds=4 --frames=300; }
 straight() { load --leave=straight --rounds=4 --frames=300; }
 again() { load --rounds=5 --frames=200; }
@@ -219,6 +221,8 @@ test_case "several queues work" queues
 test_case "a guest that wants no blank IPv4 checksums gets none" no_csum4
 test_case "a guest that takes blank IPv6 checksums gets them right" csum6
 test_case "Windows' close and reopen at every start works" windows
+test_case "Linux 2.6.18's frontend is served: one queue, one channel" linux_2_6_18
+test_case "and one that is older: no scatter-gather, no word of posted buffers" older
 test_case "a kexec takes over a NIC" kexec
 test_case "a frontend may go from 4 to 1 without closing" straight
 test_case "a frontend may close and connect again and again" again

@@ -13,8 +13,11 @@ static void negotiate(struct net_front *f)
 	struct bus *bus = &f->bus;
 	uint64_t queues = bus_read_back(bus, "multi-queue-max-queues", 1);
 
+	if (f->opt.old)
+		queues = 1;
 	f->nr_queues = queues && queues < f->opt.queues ? (uint32_t)queues : f->opt.queues;
-	f->split = f->opt.split && bus_read_back(bus, "feature-split-event-channels", 0);
+	f->split = f->opt.split && !f->opt.old &&
+		   bus_read_back(bus, "feature-split-event-channels", 0);
 	f->sg = f->opt.sg && bus_read_back(bus, "feature-sg", 0);
 	f->gso4 = f->sg && f->opt.gso4 && bus_read_back(bus, "feature-gso-tcpv4", 0);
 	f->gso6 = f->sg && f->opt.gso6 && bus_read_back(bus, "feature-gso-tcpv6", 0);
@@ -48,7 +51,7 @@ static void write_keys(void *user, xs_transaction_t t)
 	struct net_front *f = user;
 	struct bus *bus = &f->bus;
 
-	if (bus_read_back(bus, "multi-queue-max-queues", 0))
+	if (!f->opt.old && bus_read_back(bus, "multi-queue-max-queues", 0))
 		bus_write(bus, t, "multi-queue-num-queues", "%u", f->nr_queues);
 	for (uint32_t i = 0; i < f->nr_queues; i++)
 		write_queue(f, t, i);
@@ -57,7 +60,7 @@ static void write_keys(void *user, xs_transaction_t t)
 		bus_write(bus, t, "feature-rx-notify", "1");
 	bus_write(bus, t, "feature-sg", "%d", f->opt.sg);
 	bus_write(bus, t, "feature-gso-tcpv4", "%d", f->opt.gso4);
-	if (!f->opt.freebsd) {
+	if (!f->opt.freebsd && !f->opt.old) {
 		bus_write(bus, t, "feature-gso-tcpv6", "%d", f->opt.gso6);
 		bus_write(bus, t, "feature-ipv6-csum-offload", "%d", f->opt.csum6);
 	}

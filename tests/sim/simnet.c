@@ -34,6 +34,7 @@ static const char usage[] =
 	"  --no-csum4           take no IPv4 frames with a blank checksum\n"
 	"  --no-rx-notify       do not tell when receive buffers are posted\n"
 	"  --freebsd            say no more than FreeBSD's driver does\n"
+	"  --old                say no more than Linux 2.6.18's driver does\n"
 	"  --expect=no-csum|no-gso|single-slot   complain of what comes nevertheless\n"
 	"  --same-queue         complain of a flow that comes on another queue than it went\n"
 	"  --lose=N             make each Nth receive buffer a bad one, and count what is lost\n"
@@ -87,6 +88,7 @@ enum {
 	OPT_LOSE,
 	OPT_NO_RX_NOTIFY,
 	OPT_FREEBSD,
+	OPT_OLD,
 	OPT_EXPECT,
 	OPT_HELP
 };
@@ -114,6 +116,7 @@ static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
 					      { "check", 1, NULL, OPT_CHECK },
 					      { "no-rx-notify", 0, NULL, OPT_NO_RX_NOTIFY },
 					      { "freebsd", 0, NULL, OPT_FREEBSD },
+					      { "old", 0, NULL, OPT_OLD },
 					      { "expect", 1, NULL, OPT_EXPECT },
 					      { "same-queue", 0, NULL, OPT_SAME_QUEUE },
 					      { "lose", 1, NULL, OPT_LOSE },
@@ -247,6 +250,9 @@ static void option_apply(struct net_options *o, int opt)
 		break;
 	case OPT_NO_RX_NOTIFY:
 		o->no_rx_notify = true;
+		break;
+	case OPT_OLD:
+		o->old = true;
 		break;
 	case OPT_FREEBSD:
 		o->freebsd = true;

@@ -57,7 +57,7 @@ struct net_options {
 	const char *until; /* stop sending when this file exists */
 	bool groups;       /* request-multicast-control */
 	uint32_t headroom; /* xdp-headroom */
-	bool no_rx_notify, freebsd, same_queue;
+	bool no_rx_notify, freebsd, old, same_queue;
 	uint32_t lose;      /* each so manieth receive buffer is none; 0: all are */
 	const char *expect; /* what the backend must not send, whatever we say */
 	bool ctrl;          /* offer a control ring */
