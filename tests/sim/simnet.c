@@ -135,6 +135,7 @@ struct flight {
 
 static struct flight flights[MAX_WINDOW];
 static uint32_t nr_flying;
+static uint16_t next_number; /* of a frame */
 
 static void bad_usage(void)
 {
@@ -373,6 +374,7 @@ static void send_one(struct net_front *f, struct net_queue *q, uint16_t frame_nu
 	slots = f->sg ? 1 + pick(f, f->opt.max_slots) : 1;
 	net_tx_put(f, q, buf, &frame, slots < least ? least : slots, blank, gso_size);
 	*fl = (struct flight){ .number = frame_number, .left = frame.payload };
+	next_number = (uint16_t)(frame_number + 1);
 	nr_flying++;
 	f->stats.sent++;
 }
@@ -442,7 +444,30 @@ static void order_judge(struct net_front *f, const struct net_frame *frame)
 			       .number = frame->number,
 			       .end = frame->start + (uint32_t)frame->payload,
 			       .sent = f->stats.sent };
-	if (f->opt.same_queue && frame->kind != NET_RAW && f->packet.queue != frame->flow)
+}
+
+/*
+ * The host learns the queue of a flow right after it has passed the flow's first frame on, so that frame may come back
+ * before. What is sent once one is back comes by the flow's queue. Each kind of frame is a flow of its own to the host.
+ */
+static void queue_judge(struct net_front *f, const struct net_frame *frame)
+{
+	static struct {
+		bool any, all;
+		uint16_t
+			from; /* the number of the frame that was sent next when the first was back */
+	} learnt[NET_MAX_QUEUES][NET_NR_KINDS], *l;
+	int16_t since;
+
+	if (frame->kind == NET_RAW)
+		return;
+	l = &learnt[frame->flow][frame->kind];
+	if (!l->any)
+		l->from = next_number;
+	l->any = true;
+	since = (int16_t)(frame->number - l->from);
+	l->all |= since >= (int32_t)f->opt.window; /* all that was on the way then is back */
+	if ((l->all || since >= 0) && f->packet.queue != frame->flow)
 		net_protocol_error(f, "a flow on another queue than it went", frame->flow);
 }
 
@@ -479,6 +504,8 @@ static void packet_judge(struct net_front *f)
 	f->stats.bytes += p->len;
 	if (frame.flow < NET_MAX_QUEUES)
 		order_judge(f, &frame);
+	if (f->opt.same_queue && frame.flow < NET_MAX_QUEUES)
+		queue_judge(f, &frame);
 	flight_landed(f, &frame);
 }
 
