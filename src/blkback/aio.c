@@ -26,9 +26,10 @@
 #define TRY_EACH      64u
 #define ULONG_BITS    (unsigned int)(sizeof(long) * CHAR_BIT)
 
-#define WAIT_BATCH   16u
-#define NO_THREAD_NS 100000000u /* until the next attempt to start one */
-#define NO_ROOM_US   1000u      /* likewise to submit, when the context is full */
+#define CALL_BYTES   (256u << 10) /* through the page cache, in a call */
+#define WARY_NS      2000000000u  /* of calls, after one that was held up */
+#define NO_THREAD_NS 100000000u   /* until the next attempt to start one */
+#define NO_ROOM_US   1000u        /* likewise to submit, when the context is full */
 
 #define FLAG_RESFD   1u /* IOCB_FLAG_RESFD: linux/aio_abi.h and libaio.h are not to be had together */
 #define TELL_NS      100000u /* the worker hears of what is done after so long */
@@ -84,7 +85,7 @@ static unsigned int next_to_wait(struct aio_client *client, struct iocb **batch,
 	unsigned int nr = 0;
 
 	pthread_mutex_lock(&client->lock);
-	while (nr < WAIT_BATCH && (req = STAILQ_FIRST(&client->to_wait)) &&
+	while (nr < AIO_BATCH && (req = STAILQ_FIRST(&client->to_wait)) &&
 	       (nr == 0 || !req->cached)) {
 		STAILQ_REMOVE_HEAD(&client->to_wait, link);
 		batch[nr++] = &req->iocb;
@@ -157,7 +158,7 @@ static void submit_what_waits(struct slow_request *run)
 {
 	struct aio_client *client = container_of(run, struct aio_client, run);
 	uint64_t told_ns = loop_now_ns();
-	struct iocb *batch[WAIT_BATCH];
+	struct iocb *batch[AIO_BATCH];
 	bool last, hushed = false;
 	unsigned int nr, done;
 	int err = 0;
@@ -195,14 +196,21 @@ static void start_run(void *user)
 		loop_timer_set(home, &client->retry, NO_THREAD_NS, start_run, client);
 }
 
+static void count_waiting(struct aio_client *client, unsigned int nr)
+{
+	client->nr_waited += nr;
+	queue_mark(client->queue); /* it shows the number */
+}
+
 /* To the ring's thread: from now on it counts as one that the kernel has. */
 static void let_wait(struct aio *aio, struct aio_request *req)
 {
 	struct aio_client *client = req->client;
 
 	req->iocb.aio_rw_flags &= ~(unsigned int)RWF_NOWAIT;
+	io_set_eventfd(&req->iocb, aio->event_fd);
 	aio->nr_in_kernel++;
-	client->nr_waited++;
+	count_waiting(client, 1);
 	client->nr_hushed += req->cached;
 	pthread_mutex_lock(&client->lock);
 	STAILQ_INSERT_TAIL(&client->to_wait, req, link);
@@ -210,20 +218,109 @@ static void let_wait(struct aio *aio, struct aio_request *req)
 	start_run(client);
 }
 
+/* --- what seldom has to wait --- */
+
+/* Of what goes through the page cache nobody tells: it is done when the call is. */
+static void prepare_call(struct loop_call *loop)
+{
+	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
+	struct aio_call *call = &client->call;
+	struct aio_request *req;
+	size_t bytes = 0;
+
+	call->nr = 0;
+	while (call->nr < AIO_BATCH && bytes < CALL_BYTES &&
+	       (req = STAILQ_FIRST(&client->to_try))) {
+		STAILQ_REMOVE_HEAD(&client->to_try, link);
+		if (req->cached) {
+			req->iocb.u.c.flags &= ~FLAG_RESFD;
+			bytes += req->bytes;
+		}
+		client->nr_hushed += req->cached;
+		call->batch[call->nr++] = &req->iocb;
+	}
+	client->aio->nr_in_kernel += call->nr;
+}
+
+static void make_call(struct loop_call *loop)
+{
+	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
+	struct aio_call *call = &client->call;
+
+	call->err = 0;
+	call->nr_taken = 0;
+	atomic_fetch_add(&client->nr_passed_on, call->nr);
+	while (call->nr_taken < call->nr && !call->err) {
+		int ret = io_submit(client->aio->ctx, (long)(call->nr - call->nr_taken),
+				    call->batch + call->nr_taken);
+
+		if (ret > 0)
+			call->nr_taken += (unsigned int)ret;
+		else if (ret != -EINTR)
+			call->err = ret < 0 ? ret : -EIO;
+	}
+}
+
+static void call_is_late(struct loop_call *loop)
+{
+	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
+
+	client->call.late = true;
+	count_waiting(client, client->call.nr);
+}
+
+static void call_done(struct loop_call *loop);
+
+static bool is_wary(const struct aio_client *client)
+{
+	return client->wary_until_ns && loop_lately_ns() < client->wary_until_ns;
+}
+
+/* What there is to try, in a call; by the ring's thread when no call is to be made, or can be. */
+static void begin_call(struct aio *aio, struct aio_client *client)
+{
+	struct aio_call *call = &client->call;
+	struct aio_request *req;
+
+	call->loop = (struct loop_call){
+		.prepare = prepare_call, .work = make_call, .late = call_is_late, .done = call_done
+	};
+	call->out = !is_wary(client) && loop_call(aio->worker->loop, &call->loop) == 0;
+	while (!call->out && (req = STAILQ_FIRST(&client->to_try))) {
+		STAILQ_REMOVE_HEAD(&client->to_try, link);
+		let_wait(aio, req);
+	}
+}
+
+static void try_it(struct aio *aio, struct aio_request *req)
+{
+	struct aio_client *client = req->client;
+
+	STAILQ_INSERT_TAIL(&client->to_try, req, link);
+	if (!client->call.out)
+		begin_call(aio, client);
+}
+
 /* --- queueing --- */
 
 /* A flush does not wait here: the kernel hands it to a thread of its own. */
 static void queue_request(struct aio *aio, struct aio_request *req)
 {
-	if (req->bytes) {
-		req->tries = tries_of(req);
-		if (req->may_wait || !is_worth_a_try(req->tries)) {
-			let_wait(aio, req);
-			return;
-		}
-		req->iocb.aio_rw_flags |= (unsigned int)RWF_NOWAIT;
+	if (!req->bytes) {
+		STAILQ_INSERT_TAIL(&aio->todo, req, link);
+		return;
 	}
-	STAILQ_INSERT_TAIL(&aio->todo, req, link);
+	req->tries = tries_of(req);
+	if (!is_worth_a_try(req->tries)) {
+		let_wait(aio, req);
+		return;
+	}
+	if (!(req->cached && writes(req))) /* the page cache cannot say it of a write */
+		req->iocb.aio_rw_flags |= (unsigned int)RWF_NOWAIT;
+	if (req->may_wait)
+		try_it(aio, req);
+	else
+		STAILQ_INSERT_TAIL(&aio->todo, req, link);
 }
 
 /* What a ring has no slot for waits behind those that it has in the kernel: at least one, which comes back. */
@@ -276,7 +373,8 @@ bool aio_recall(struct aio *aio, struct aio_request *req)
 {
 	if (withdraw(&req->client->behind, req))
 		return true;
-	req->recalled = !withdraw(&aio->todo, req) && !withdraw_waiting(aio, req);
+	req->recalled = !withdraw(&aio->todo, req) && !withdraw(&req->client->to_try, req) &&
+			!withdraw_waiting(aio, req);
 	if (req->recalled)
 		return false;
 	slots_put(&aio->slots, &req->client->slots);
@@ -296,6 +394,7 @@ int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	pthread_mutex_init(&client->lock, NULL);
 	STAILQ_INIT(&client->behind);
 	STAILQ_INIT(&client->to_wait);
+	STAILQ_INIT(&client->to_try);
 	STAILQ_INIT(&client->refused);
 	slots_join(&aio->slots, &client->slots);
 	return bufshare_open(&client->buffers, aio->buffers);
@@ -303,7 +402,7 @@ int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 
 bool aio_is_idle(const struct aio_client *client)
 {
-	return client->slots.taken == 0 && !client->runs;
+	return client->slots.taken == 0 && !client->runs && !client->call.out;
 }
 
 void aio_leave(struct aio *aio, struct aio_client *client)
@@ -462,6 +561,42 @@ static void run_ended(struct slow_request *run)
 	}
 	reap(aio);
 	if (!client->runs)
+		client->idle(client);
+}
+
+/* The kernel did not take it: it refuses it, or has no room, or those before it were refused. */
+static void not_taken(struct aio *aio, struct aio_request *req, int err)
+{
+	aio->nr_in_kernel--;
+	if (err) {
+		came_back(aio, req, err);
+		return;
+	}
+	req->client->nr_hushed -= req->cached;
+	if (req->recalled)
+		give_back(aio, req);
+	else
+		let_wait(aio, req);
+}
+
+static void call_done(struct loop_call *loop)
+{
+	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
+	struct aio_call *call = &client->call;
+	struct aio *aio = client->aio;
+
+	if (call->late)
+		client->wary_until_ns = loop_lately_ns() + WARY_NS;
+	for (unsigned int i = call->nr_taken; i < call->nr; i++)
+		not_taken(aio, request_of(call->batch[i]),
+			  i == call->nr_taken && call->err != -EAGAIN ? call->err : 0);
+	reap(aio);
+	if (!STAILQ_EMPTY(&aio->todo))
+		submit_all(aio);
+	call->out = call->late = false;
+	if (!STAILQ_EMPTY(&client->to_try))
+		begin_call(aio, client);
+	if (aio_is_idle(client))
 		client->idle(client);
 }
 

@@ -6,6 +6,10 @@
  * No medium may hold up the worker, so what it submits says RWF_NOWAIT. Where the kernel answers that it would have to
  * wait (a full queue, a suspended device, blocks to be allocated, a file system that cannot tell), the ring's own
  * thread submits the request once more, without that word. It comes back to the worker like any other.
+ *
+ * There are calls of which the kernel does not say that they may wait, and that seldom do: a write to a file whose file system may be
+ * frozen, all that goes through the page cache. Those are made by the worker as a loop_call(): when one is held up,
+ * another thread is the worker from then on. For some time after that the ring's own thread makes them.
  */
 #ifndef PVB_AIO_H
 #define PVB_AIO_H
@@ -35,8 +39,8 @@ struct aio_request {
 	struct iocb iocb;          /* first: a transfer or a flush, from io_prep_*() */
 	struct aio_client *client; /* borrowed: whose it is */
 	size_t bytes;              /* of a transfer */
-	bool may_wait; /* whatever the kernel is told: never submitted by the worker itself */
-	bool cached;   /* it goes through the page cache, and is done when io_submit() returns */
+	bool may_wait;             /* whatever the kernel is told */
+	bool cached; /* it goes through the page cache, and is done when io_submit() returns */
 	aio_fn done;
 	/* In place of done(), after aio_recall() came too late: the medium has not done it. */
 	void (*given_back)(struct aio_request *req);
@@ -56,6 +60,16 @@ struct aio_tries {
 };
 
 #define AIO_SIZES 10u
+#define AIO_BATCH 16u
+
+/* A loop_call() of a ring, and what it submits. */
+struct aio_call {
+	struct loop_call loop; /* first */
+	bool out, late;        /* not done yet; held up */
+	struct iocb *batch[AIO_BATCH];
+	unsigned int nr, nr_taken; /* by the kernel */
+	int err;                   /* -errno of the one behind those; 0 when it took all */
+};
 
 /* A ring, and what it has of what the worker's rings share. */
 struct aio_client {
@@ -68,8 +82,8 @@ struct aio_client {
 	/* the rest is private to aio.c */
 	struct aio *aio; /* borrowed */
 	struct aio_tries tries[2][AIO_SIZES];
-	uint64_t nr_waited;      /* requests that its thread submitted */
-	struct slow *slow;       /* owned: its thread; NULL: it never joined */
+	uint64_t nr_waited; /* requests that its thread submitted, or a call that was held up */
+	struct slow *slow;  /* owned: its thread; NULL: it never joined */
 	struct slow_request run; /* of the thread, until it finds nothing more to submit */
 	bool runs;
 	atomic_uint nr_passed_on; /* by the thread: the kernel has the request, and it has not */
@@ -78,6 +92,9 @@ struct aio_client {
 		nr_hushed; /* that are cached, and are not back: perhaps nobody tells when they are */
 	struct loop_timer look; /* armed while there may be some */
 	uint64_t look_ns;
+	struct aio_requests to_try; /* those that may wait, for the worker's call */
+	struct aio_call call;
+	uint64_t wary_until_ns; /* of such calls: one was held up */
 	pthread_mutex_t lock;
 	struct aio_requests to_wait; /* locked: for the thread to submit */
 	struct aio_requests refused; /* locked: what it could not */

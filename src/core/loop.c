@@ -19,6 +19,8 @@
 #define TICK_NS   NS_PER_S
 #define LONG_NS   (NS_PER_S / 10)
 #define LATELY_NS (NS_PER_S / 100) /* a tick of a kernel with HZ=100 */
+#define RELIEF_MS                                                                                  \
+	5 /* a call that takes longer than one to two of these costs its thread the loop */
 
 struct loop_watch {
 	LIST_ENTRY(loop_watch) link; /* on the loop's list of removed ones */
@@ -45,6 +47,14 @@ struct loop {
 	void *pass_user;
 	pthread_mutex_t mail_lock;
 	STAILQ_HEAD(mail, loop_task) mail;
+	struct mail calls;       /* struct loop_call: of this turn */
+	struct loop_call *call;  /* under way */
+	atomic_ulong turn;       /* odd: a call is under way; who changes it to even has the loop */
+	atomic_bool rests;       /* the thread that stands by */
+	pthread_mutex_t lock;    /* of what follows */
+	pthread_cond_t changed;  /* any of it */
+	unsigned int nr_threads; /* which may touch the loop */
+	bool stands_by, ends;    /* there is such a thread; it is to end */
 };
 
 static uint64_t read_clock(clockid_t id)
@@ -132,14 +142,27 @@ static void run_timers(void *user, uint32_t events)
 	set_alarm(loop);
 }
 
+static void init_locks(struct loop *loop)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&loop->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&loop->lock, NULL);
+	pthread_mutex_init(&loop->mail_lock, NULL);
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 
 	if (!loop)
 		return NULL;
-	pthread_mutex_init(&loop->mail_lock, NULL);
+	init_locks(loop);
 	STAILQ_INIT(&loop->mail);
+	STAILQ_INIT(&loop->calls);
 	loop->mailfd = loop->timerfd = -1;
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epfd < 0)
@@ -163,10 +186,23 @@ static void free_removed(struct loop *loop)
 	}
 }
 
+/* Until no thread touches the loop: who runs it has been told to quit. */
+static void end_threads(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->ends = true;
+	pthread_cond_broadcast(&loop->changed);
+	while (loop->nr_threads)
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	loop->ends = false;
+	pthread_mutex_unlock(&loop->lock);
+}
+
 struct loop *loop_free(struct loop *loop)
 {
 	if (!loop)
 		return NULL;
+	end_threads(loop);
 	loop_remove(loop, loop->mail_watch);
 	loop_remove(loop, loop->timer_watch);
 	free_removed(loop);
@@ -177,6 +213,8 @@ struct loop *loop_free(struct loop *loop)
 	if (loop->epfd >= 0)
 		close(loop->epfd);
 	pthread_mutex_destroy(&loop->mail_lock);
+	pthread_mutex_destroy(&loop->lock);
+	pthread_cond_destroy(&loop->changed);
 	free(loop);
 	return NULL;
 }
@@ -289,30 +327,138 @@ void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user)
 	loop->pass_user = user;
 }
 
-int loop_run(struct loop *loop)
+/* --- calls that may be held up --- */
+
+static void call_is_done(struct loop_task *task)
+{
+	struct loop_call *call = (struct loop_call *)(void *)task;
+
+	call->done(call);
+}
+
+static unsigned long begin_call(struct loop *loop)
+{
+	unsigned long turn = atomic_fetch_add(&loop->turn, 1) + 1;
+
+	if (!atomic_load(&loop->rests))
+		return turn;
+	pthread_mutex_lock(&loop->lock);
+	atomic_store(&loop->rests, false);
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+	return turn;
+}
+
+/* The loop is another thread's since, and this one has nothing left to do. */
+static void end_late_call(struct loop *loop, struct loop_call *call)
+{
+	call->task.run = call_is_done;
+	pthread_mutex_lock(&loop->lock); /* the loop may be freed next */
+	loop_post(loop, &call->task);
+	loop->nr_threads--;
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+/* False: the loop is another thread's. */
+static bool make_call(struct loop *loop, struct loop_call *call)
+{
+	unsigned long turn;
+
+	call->prepare(call);
+	loop->call = call;
+	turn = begin_call(loop);
+	call->work(call);
+	if (!atomic_compare_exchange_strong(&loop->turn, &turn, turn + 1)) {
+		end_late_call(loop, call);
+		return false;
+	}
+	call->done(call);
+	return true;
+}
+
+static bool make_calls(struct loop *loop)
+{
+	struct loop_task *task;
+
+	while ((task = STAILQ_FIRST(&loop->calls))) {
+		STAILQ_REMOVE_HEAD(&loop->calls, link);
+		if (!make_call(loop, (struct loop_call *)(void *)task))
+			return false;
+	}
+	return true;
+}
+
+/* What the calls have brought is worked on at once. False: the loop is another thread's. */
+static bool end_turn(struct loop *loop, bool *ret_again)
+{
+	*ret_again = loop->pass && loop->pass(loop->pass_user);
+	if (STAILQ_EMPTY(&loop->calls))
+		return true;
+	if (!make_calls(loop))
+		return false;
+	*ret_again = loop->pass && loop->pass(loop->pass_user);
+	return true;
+}
+
+/* --- turns --- */
+
+static int take_turn(struct loop *loop, bool again)
 {
 	struct epoll_event batch[BATCH];
+	int n;
+
+	atomic_store_explicit(&loop->sleeps, !again, memory_order_relaxed);
+	n = epoll_wait(loop->epfd, batch, BATCH, again ? 0 : -1);
+	atomic_store_explicit(&loop->sleeps, false, memory_order_relaxed);
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		struct loop_watch *watch = batch[i].data.ptr;
+
+		if (!watch->removed)
+			watch->fn(watch->user, batch[i].events);
+	}
+	free_removed(loop);
+	return 0;
+}
+
+static void leave(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->nr_threads--;
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+/* The thread is one of nr_threads, and is not any more. 0 as well when the loop is another thread's. */
+static int run(struct loop *loop)
+{
 	bool again = false;
+	int err = 0;
 
-	while (!loop->quit) {
-		int n;
-
-		atomic_store_explicit(&loop->sleeps, !again, memory_order_relaxed);
-		n = epoll_wait(loop->epfd, batch, BATCH, again ? 0 : -1);
-		atomic_store_explicit(&loop->sleeps, false, memory_order_relaxed);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		for (int i = 0; i < n; i++) {
-			struct loop_watch *watch = batch[i].data.ptr;
-
-			if (!watch->removed)
-				watch->fn(watch->user, batch[i].events);
-		}
-		free_removed(loop);
-		again = loop->pass && loop->pass(loop->pass_user);
+	while (!loop->quit && !err) {
+		/* Calls that are left over wait for no event. */
+		err = take_turn(loop, again || !STAILQ_EMPTY(&loop->calls));
+		if (!err && !end_turn(loop, &again))
+			return 0;
 	}
 	loop->quit = false;
-	return 0;
+	leave(loop);
+	return err;
+}
+
+static void enter(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->nr_threads++;
+	pthread_mutex_unlock(&loop->lock);
+}
+
+int loop_run(struct loop *loop)
+{
+	enter(loop);
+	return run(loop);
 }
 
 bool loop_sleeps(const struct loop *loop)
@@ -327,9 +473,25 @@ void loop_quit(struct loop *loop)
 
 /* --- threads --- */
 
+/* It ends by itself: nobody could wait for one that is held up. Signals stay the main thread's. */
+static int start_thread(void *(*main)(void *user), struct loop *loop)
+{
+	sigset_t all, old;
+	pthread_t id;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&id, NULL, main, loop);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!err)
+		pthread_detach(id);
+	return -err;
+}
+
 static void *thread_main(void *user)
 {
-	int err = loop_run(user);
+	int err = run(user);
 
 	if (err)
 		log_error("a loop's thread stopped: %s", strerror(-err));
@@ -338,17 +500,15 @@ static void *thread_main(void *user)
 
 int loop_thread_start(struct loop_thread *thread, struct loop *loop)
 {
-	sigset_t all, old;
-	pthread_t id;
 	int err;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&id, NULL, thread_main, loop);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
-	*thread = (struct loop_thread){ .loop = loop, .thread = id, .running = true };
+	enter(loop);
+	err = start_thread(thread_main, loop);
+	if (err) {
+		leave(loop);
+		return err;
+	}
+	*thread = (struct loop_thread){ .loop = loop, .running = true };
 	return 0;
 }
 
@@ -369,6 +529,90 @@ void loop_thread_stop(struct loop_thread *thread)
 	if (!thread->running)
 		return;
 	loop_post(thread->loop, &task.task);
-	pthread_join(thread->thread, NULL);
+	end_threads(thread->loop);
 	thread->running = false;
+}
+
+/* --- the thread that stands by --- */
+
+static void wait_a_moment(struct loop *loop)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += RELIEF_MS * 1000000l;
+	if (until.tv_nsec >= (long)NS_PER_S) {
+		until.tv_nsec -= (long)NS_PER_S;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&loop->changed, &loop->lock, &until);
+}
+
+/* Until there is a call, unless there was one since `turn`. */
+static void rest(struct loop *loop, unsigned long turn)
+{
+	atomic_store(&loop->rests, true);
+	if (atomic_load(&loop->turn) != turn)
+		atomic_store(&loop->rests, false);
+	while (atomic_load(&loop->rests) && !loop->ends)
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	atomic_store(&loop->rests, false);
+}
+
+/* True: the loop is ours, for its thread is in the same call as a moment ago. */
+static bool wait_for_the_loop(struct loop *loop)
+{
+	unsigned long turn;
+
+	while (!loop->ends) {
+		turn = atomic_load(&loop->turn);
+		wait_a_moment(loop);
+		if (atomic_load(&loop->turn) != turn)
+			continue;
+		if (turn % 2 == 0)
+			rest(loop, turn);
+		else if (atomic_compare_exchange_strong(&loop->turn, &turn, turn + 1))
+			return true;
+	}
+	return false;
+}
+
+static void *stand_by(void *user)
+{
+	struct loop *loop = user;
+	bool ours;
+
+	pthread_mutex_lock(&loop->lock);
+	ours = wait_for_the_loop(loop);
+	loop->stands_by = false;
+	pthread_mutex_unlock(&loop->lock);
+	if (!ours) {
+		leave(loop);
+		return NULL;
+	}
+	loop->call->late(loop->call);
+	return thread_main(loop);
+}
+
+static int have_relief(struct loop *loop)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&loop->lock);
+	if (!loop->stands_by)
+		err = start_thread(stand_by, loop);
+	if (!err && !loop->stands_by)
+		loop->nr_threads++;
+	loop->stands_by = !err;
+	pthread_mutex_unlock(&loop->lock);
+	return err;
+}
+
+int loop_call(struct loop *loop, struct loop_call *call)
+{
+	int err = have_relief(loop);
+
+	if (!err)
+		STAILQ_INSERT_TAIL(&loop->calls, &call->task, link);
+	return err;
 }

@@ -4,7 +4,7 @@
  *
  * A watch may be removed inside any callback, its own included: it is only
  * flagged, and freed once the batch that epoll returned is through. A loop and
- * everything in it belongs to one thread; loop_post() and loop_sleeps() alone may be
+ * everything in it belongs to the thread that runs it; loop_post() and loop_sleeps() alone may be
  * called from another.
  */
 #ifndef PVB_LOOP_H
@@ -46,7 +46,21 @@ struct loop_task {
 	void (*run)(struct loop_task *task);
 };
 
+/*
+ * A call that something outside may hold up, though it seldom does. Owned by the caller until `done` has run. `work` touches
+ * nothing that other callbacks of the loop do: it may run beside them.
+ */
+struct loop_call {
+	struct loop_task task;                   /* first */
+	void (*prepare)(struct loop_call *call); /* in the loop, right before `work` */
+	void (*work)(struct loop_call *call);
+	/* In the loop, while `work` is still under way: it takes so long that another thread runs the loop now. */
+	void (*late)(struct loop_call *call);
+	void (*done)(struct loop_call *call); /* in the loop */
+};
+
 struct loop *loop_new(void);
+/* NULL is fine; returns NULL. Nobody runs it. */
 struct loop *loop_free(struct loop *loop);
 
 /* Watch `fd` for EPOLLIN, EPOLLOUT, EPOLLET. NULL with errno set on failure. `user` is borrowed. */
@@ -71,12 +85,18 @@ void loop_post(struct loop *loop, struct loop_task *task);
 bool loop_sleeps(const struct loop *loop);
 
 /*
+ * Make a call at the end of this turn, on the loop's own thread. When it takes longer than some milliseconds (5 to 10), a
+ * thread that stands by runs the loop from there on, and this one ends with the call. 0 or -errno: no thread could stand by.
+ */
+int loop_call(struct loop *loop, struct loop_call *call);
+
+/*
  * Called once per turn, after the callbacks of that turn: the place where a
  * batch is worked on. It returns true when it wants another turn at once.
  */
 void loop_set_pass(struct loop *loop, bool (*pass)(void *user), void *user);
 
-/* Run until loop_quit(); 0, or -errno when epoll itself fails. */
+/* Run until loop_quit(); 0, or -errno when epoll itself fails. 0 too when another thread runs it: see loop_call(). */
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);
 
@@ -84,8 +104,7 @@ void loop_quit(struct loop *loop);
  * A thread that runs a loop. Zero-initialise. Signals stay the main thread's.
  */
 struct loop_thread {
-	struct loop *loop;    /* borrowed */
-	unsigned long thread; /* pthread_t */
+	struct loop *loop; /* borrowed */
 	bool running;
 };
 

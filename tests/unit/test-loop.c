@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/container_of.h"
 #include "core/loop.h"
 
 struct pair {
@@ -263,6 +264,166 @@ static void a_loop_sleeps_when_it_waits_and_not_when_it_is_held_up(void **state)
 	loop_free(loop);
 }
 
+struct late_call {
+	struct loop_call call;
+	struct loop_task begin, is_served;
+	struct loop *loop;
+	int late, go_on, served, done; /* eventfds */
+	pthread_t worked, told, served_by;
+	bool prepared;
+};
+
+static void tell(int fd)
+{
+	uint64_t one = 1;
+
+	CHECK(write(fd, &one, sizeof(one)) == sizeof(one));
+}
+
+static void hear(int fd)
+{
+	uint64_t count;
+
+	CHECK(read(fd, &count, sizeof(count)) == sizeof(count));
+}
+
+static void prepare_late(struct loop_call *call)
+{
+	((struct late_call *)(void *)call)->prepared = true;
+}
+
+static void work_until_told(struct loop_call *call)
+{
+	struct late_call *l = (struct late_call *)(void *)call;
+
+	CHECK(l->prepared);
+	l->worked = pthread_self();
+	hear(l->go_on);
+}
+
+static void say_late(struct loop_call *call)
+{
+	tell(((struct late_call *)(void *)call)->late);
+}
+
+static void say_done(struct loop_call *call)
+{
+	struct late_call *l = (struct late_call *)(void *)call;
+
+	l->told = pthread_self();
+	tell(l->done);
+}
+
+static void begin_late(struct loop_task *task)
+{
+	struct late_call *l = container_of(task, struct late_call, begin);
+
+	CHECK(loop_call(l->loop, &l->call) == 0);
+}
+
+static void say_served(struct loop_task *task)
+{
+	struct late_call *l = container_of(task, struct late_call, is_served);
+
+	l->served_by = pthread_self();
+	tell(l->served);
+}
+
+/* Three times: who stands by has to be somebody new each time. */
+static void a_call_that_is_held_up_holds_nobody_up(void **state)
+{
+	struct loop_thread thread = { 0 };
+	struct late_call l = { .call = { .prepare = prepare_late,
+					 .work = work_until_told,
+					 .late = say_late,
+					 .done = say_done },
+			       .begin.run = begin_late,
+			       .is_served.run = say_served,
+			       .loop = loop_new(),
+			       .late = eventfd(0, 0),
+			       .go_on = eventfd(0, 0),
+			       .served = eventfd(0, 0),
+			       .done = eventfd(0, 0) };
+
+	(void)state;
+	CHECK(loop_thread_start(&thread, l.loop) == 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		loop_post(l.loop, &l.begin);
+		hear(l.late);
+		loop_post(l.loop, &l.is_served);
+		hear(l.served);
+		tell(l.go_on);
+		hear(l.done);
+		CHECK(!pthread_equal(l.worked, l.served_by));
+		CHECK(pthread_equal(l.told, l.served_by));
+	}
+	loop_thread_stop(&thread);
+	loop_free(l.loop);
+	close(l.late);
+	close(l.go_on);
+	close(l.served);
+	close(l.done);
+}
+
+struct quick_call {
+	struct loop_call call;
+	struct loop *loop;
+	struct loop_task begin;
+	int nr_done, nr_calls;
+	int passed; /* eventfd */
+};
+
+static void do_nothing(struct loop_call *call)
+{
+	(void)call;
+}
+
+static void count_done(struct loop_call *call)
+{
+	((struct quick_call *)(void *)call)->nr_done++;
+}
+
+static void begin_quick(struct loop_task *task)
+{
+	struct quick_call *q = container_of(task, struct quick_call, begin);
+
+	q->nr_calls++;
+	CHECK(loop_call(q->loop, &q->call) == 0);
+}
+
+static bool pass_after_call(void *user)
+{
+	struct quick_call *q = user;
+
+	if (q->nr_done && q->nr_done == q->nr_calls)
+		tell(q->passed);
+	return false;
+}
+
+static void what_a_call_brings_is_worked_on_in_a_pass(void **state)
+{
+	struct loop_thread thread = { 0 };
+	struct quick_call q = { .call = { .prepare = do_nothing,
+					  .work = do_nothing,
+					  .late = do_nothing,
+					  .done = count_done },
+				.begin.run = begin_quick,
+				.loop = loop_new(),
+				.passed = eventfd(0, 0) };
+
+	(void)state;
+	loop_set_pass(q.loop, pass_after_call, &q);
+	CHECK(loop_thread_start(&thread, q.loop) == 0);
+	for (unsigned int i = 0; i < 100; i++) {
+		loop_post(q.loop, &q.begin);
+		hear(q.passed);
+	}
+	loop_thread_stop(&thread);
+	CHECK(q.nr_done == 100);
+	loop_free(q.loop);
+	close(q.passed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +434,8 @@ int main(void)
 		cmocka_unit_test(tasks_of_another_thread_run_once_and_in_order),
 		cmocka_unit_test(a_pass_that_wants_more_is_not_kept_waiting),
 		cmocka_unit_test(a_loop_sleeps_when_it_waits_and_not_when_it_is_held_up),
+		cmocka_unit_test(a_call_that_is_held_up_holds_nobody_up),
+		cmocka_unit_test(what_a_call_brings_is_worked_on_in_a_pass),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
