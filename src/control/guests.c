@@ -840,7 +840,7 @@ static void next_turn(void *user)
 	if (!next)
 		return;
 	guests_log(next->domid, LOG_LEVEL_INFO,
-		   "its process (%d) is of another version, and is replaced",
+		   "its process (%d) is from before an upgrade, and is replaced",
 		   (int)next->process.pid);
 	guests->turn++;
 	next->has_turn = true;

@@ -190,7 +190,7 @@ upgrades() {
 	_serves=$(pvb_guest_pid "$dom")
 	drop_in next "Environment=LD_PRELOAD=$XENSIM_BUILD/lib/version.so XENSIM_VERSION=next"
 	inside systemctl restart pvbackd || fail "$(inside systemctl status pvbackd)"
-	wait_line "$log" "its process .* is of another version, and is replaced"
+	wait_line "$log" "its process .* is from before an upgrade, and is replaced"
 	until_true 20000 pvb_guest_is_replaced "$dom" "$_serves" || fail "an old process serves"
 	goes_on "$(pvb_guest_pid "$dom")"
 }

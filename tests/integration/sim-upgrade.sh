@@ -66,7 +66,7 @@ guests_are_well() {
 # What the log has after the line with which a daemon has begun: who is replaced, and who is served again.
 turns() {
 	awk '/ serves with / { s = "" }
-		/: its process .* is of another version, and is replaced/ { sub(":", "", $3); s = s "end " $3 "\n" }
+		/: its process .* is from before an upgrade, and is replaced/ { sub(":", "", $3); s = s "end " $3 "\n" }
 		/: resumed/ { split($3, at, "/"); s = s "back " at[1] "\n" }
 		END { printf "%s", s }' "$log"
 }
