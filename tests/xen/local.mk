@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/xen/host/common.sh \
 	tests/xen/host/parts.sh \
 	tests/xen/host/prune \
+	tests/xen/install-for \
 	tests/xen/lib/backend.sh \
 	tests/xen/lib/dom0.sh \
 	tests/xen/lib/guest.sh \
@@ -24,6 +25,7 @@ EXTRA_DIST += \
 	tests/xen/scenarios/ctl.sh \
 	tests/xen/scenarios/destroy.sh \
 	tests/xen/scenarios/disk-features.sh \
+	tests/xen/scenarios/driver-domain.sh \
 	tests/xen/scenarios/errors.sh \
 	tests/xen/scenarios/grub32.sh \
 	tests/xen/scenarios/hotplug.sh \
@@ -33,6 +35,7 @@ EXTRA_DIST += \
 	tests/xen/scenarios/net-features.sh \
 	tests/xen/scenarios/order \
 	tests/xen/scenarios/pvh.sh \
+	tests/xen/scenarios/save-migrate.sh \
 	tests/xen/scenarios/smoke.sh \
 	tests/xen/scenarios/stock-scripts.sh \
 	tests/xen/scenarios/two-guests.sh

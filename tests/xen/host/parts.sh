@@ -6,12 +6,12 @@
 # text:WORD.
 
 # What differs between releases of Debian: where packages come from (empty: where this machine has its own from), Xen,
-# whether there is a 32-bit kernel, what is called otherwise, and libraries of the build under test that this machine
-# cannot lend it.
+# whether there is a 32-bit kernel, what is called otherwise, and what the build under test is built with (../install-for) and
+# runs with, where this machine cannot lend it.
 case $RELEASE in
 12) SUITE='' XEN=4.17 ARCHS=(amd64 i386) RELEASE_PACKAGES=(libaio1) ICU=72 ;;
 13) SUITE=trixie XEN=4.20 ARCHS=(amd64) ICU=76
-	RELEASE_PACKAGES=(libaio1t64 libjson-c5 libinih1 libnbd0 libpcap0.8t64 libseccomp2 libsystemd0 libncurses6 libtinfo6) ;;
+	mapfile -t RELEASE_PACKAGES < <(grep -- '^lib.*-dev$' "$LAB/../../tools/packages") ;;
 *) die "release $RELEASE: 12 and 13 are known" ;;
 esac
 
@@ -321,7 +321,7 @@ part_dom0_cpio() {
 	local root="$CACHE/dom0.root"
 	rm -rf "$root"
 	mkdir "$root"
-	(cd "$CACHE/tree-amd64" && find . -path ./boot -prune -o -path ./usr/lib/modules -prune -o -print0 |
+	(cd "$CACHE/tree-amd64" && find . '(' -path ./boot -o -path ./usr/lib/modules -o -path ./usr/include -o -name '*.a' ')' -prune -o -print0 |
 		cpio --quiet -p -d -0 -l "$root")
 	mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,var/log/xen,var/lib/xen,root}
 	copy_modules amd64 "$root" "${DOM0_MODULES[@]}"

@@ -19,7 +19,7 @@ busy_disk_line() { fio_line "$1" --size=4M --loops=1000; }
 iperf() {
 	local guest=$1 address=$2 megabytes=$3
 	shift 3
-	iperf_server && guest_run "$guest" "iperf3 -c $address -n ${megabytes}M -i 0 -f m $*" 120 | grep -E 'receiver|sender|error'
+	iperf_server && guest_run "$guest" "iperf3 -c $address -n ${megabytes}M -i 1 -f m $*" 120 | grep -E 'receiver|sender|error'
 	[ "${PIPESTATUS[0]}" -eq 0 ]
 }
 

@@ -49,26 +49,26 @@ check "a file on the root file system is written and synced" show \
 check "eth0 comes up" guest_net hvm eth0 10.77.0.2
 check "the guest pings Dom0" show "/usr/bin/ping -c 5 -i 0.2 10.77.0.1"
 check "a file crosses the network and comes back the same" send_file hvm 10.77.0.1
-to_dom0() { iperf_server && show "iperf3 -c 10.77.0.1 -n 24M -i 0" 120; }
-from_dom0() { iperf_server && show "iperf3 -c 10.77.0.1 -n 24M -i 0 -R" 120; }
+to_dom0() { iperf_server && show "iperf3 -c 10.77.0.1 -n 24M -i 1" 120; }
+from_dom0() { iperf_server && show "iperf3 -c 10.77.0.1 -n 24M -i 1 -R" 120; }
 check "iperf3 sends TCP to Dom0" to_dom0
 check "iperf3 receives TCP from Dom0" from_dom0
 small_udp() {
 	local out
-	iperf_server && out=$(show "iperf3 -c 10.77.0.1 -u -l 18 -b 200k -k 1000 -i 0" 60) && has "$out" ' 0/1000 \(0%\)'
+	iperf_server && out=$(show "iperf3 -c 10.77.0.1 -u -l 18 -b 200k -k 1000 -i 1" 60) && has "$out" ' 0/1000 \(0%\)'
 }
 check "64-byte UDP frames arrive, every one" small_udp
 
 tagged() {
 	ip link add link xenbr0 name xenbr0.7 type vlan id 7 && ip addr add 10.78.0.1/24 dev xenbr0.7 &&
 		ip link set xenbr0.7 up && guest_run hvm "ip link add link eth0 name eth0.7 type vlan id 7" &&
-		guest_net hvm eth0.7 10.78.0.2 && iperf_server && show "iperf3 -c 10.78.0.1 -n 4M -i 0" 120 &&
-		iperf_server && show "iperf3 -c 10.78.0.1 -n 4M -i 0 -R" 120
+		guest_net hvm eth0.7 10.78.0.2 && iperf_server && show "iperf3 -c 10.78.0.1 -n 4M -i 1" 120 &&
+		iperf_server && show "iperf3 -c 10.78.0.1 -n 4M -i 1 -R" 120
 }
 check "a VLAN-tagged stream passes both ways" tagged
 jumbo() {
 	ip link set xenbr0 mtu 9000 && ip link set "vif$(guest_id hvm).0" mtu 9000 && guest_run hvm "ip link set eth0 mtu 9000" &&
-		show "/usr/bin/ping -c 3 -i 0.2 -M do -s 8972 10.77.0.1" && iperf_server && show "iperf3 -c 10.77.0.1 -n 8M -i 0" 120
+		show "/usr/bin/ping -c 3 -i 0.2 -M do -s 8972 10.77.0.1" && iperf_server && show "iperf3 -c 10.77.0.1 -n 8M -i 1" 120
 }
 check "frames of MTU 9000 pass" jumbo
 

@@ -32,8 +32,8 @@ guest_job one disk-a "$(fio_line /dev/xvda --size=8M)"
 guest_job one disk-b "$(fio_line /dev/xvdb --size=6M)"
 guest_job two disk-a "$(fio_line /dev/xvda --size=8M)"
 guest_job two disk-b "$(fio_line /dev/xvdb --size=6M)"
-guest_job one net-a "iperf3 -c 10.77.0.3 -p 5201 -n 2M -b 500K -i 0"
-guest_job one net-b "iperf3 -c 10.78.0.3 -p 5202 -n 2M -b 500K -i 0 -R"
+guest_job one net-a "iperf3 -c 10.77.0.3 -p 5201 -n 2M -b 500K -i 1"
+guest_job one net-b "iperf3 -c 10.78.0.3 -p 5202 -n 2M -b 500K -i 1 -R"
 nap 3
 journals_are_of() {
 	local version journal
