@@ -164,6 +164,9 @@ int blk_connect(struct blk_front *f)
 	negotiate(f);
 	blk_queues_open(f);
 	err = publish(f);
+	/* A state 6 of the last life is no answer to one that has not waited. */
+	if (!err && f->opt.profile == BLK_LEGACY)
+		bus_wait(&f->bus, ~BUS_MASK(BUS_CLOSED), BUS_CONNECT_MS);
 	if (!err)
 		err = bus_expect(&f->bus, BUS_MASK(BUS_CONNECTED), BUS_CONNECT_MS, "4");
 	if (!err)
