@@ -30,7 +30,9 @@ loads() { # WHO
 	count bench tcp-from-guest "$1" 64 tcp '' &&
 		count bench tcp-to-guest "$1" 64 tcp -R &&
 		count bench udp64-from-guest "$1" 5000 udp &&
-		count bench tcp-rr "$1" 800 rr
+		count bench tcp-rr "$1" 800 rr &&
+		count bench tcp-from-guest-4 "$1" 64 tcp "-P 4" &&
+		count bench tcp-to-guest-4 "$1" 64 tcp "-R -P 4"
 }
 turn() { # WHO
 	party_on "${1%-*}" && attach "$1" && remember && loads "$1" && detach && party_off "$1"
