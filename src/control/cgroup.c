@@ -26,7 +26,7 @@ static int write_to(int dir, const char *name, const char *text)
 	return err;
 }
 
-/* The line "0::/PATH" says where we are. False: in none of ours. */
+/* The line "0::/PATH" names our cgroup. False when it is not the one that systemd gives us for this. */
 static bool find_path(char *path, int size)
 {
 	FILE *file = fopen("/proc/self/cgroup", "re");

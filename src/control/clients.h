@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is connected to one of our sockets (listener.h): so many at most, each of them watched, and closed when it takes too
- * long. Control thread only.
+ * The clients that are connected to one of our sockets (listener.h). There is a maximum of them. Each is watched, and is
+ * closed when it takes too long. Control thread only.
  */
 #ifndef PVB_CLIENTS_H
 #define PVB_CLIENTS_H
@@ -16,11 +16,11 @@ struct client;
 struct clients {
 	struct loop *loop; /* borrowed */
 	unsigned int max, nr;
-	void (*done)(struct client *client); /* it is closed: release the rest of it */
+	void (*done)(struct client *client); /* the client is closed: free what embeds it */
 	TAILQ_HEAD(, client) list;           /* the oldest is the first; client_heard() */
 };
 
-/* Embedded in what its socket knows of it. */
+/* Embedded in the struct that the socket has for each client. */
 struct client {
 	TAILQ_ENTRY(client) link;
 	struct clients *clients; /* borrowed */
@@ -29,7 +29,7 @@ struct client {
 	struct loop_timer patience;
 };
 
-/* There are none so far. */
+/* Begin with no client. */
 void clients_init(struct clients *clients, struct loop *loop, unsigned int max,
 		  void (*done)(struct client *client));
 /* Close all. Idempotent. */
@@ -39,13 +39,13 @@ static inline bool clients_are_full(const struct clients *clients)
 	return clients->nr >= clients->max;
 }
 
-/* One more, which is heard from now on: `ready` gets `user`. 0 with `fd` its own, or -errno. */
+/* Add a client and watch it: `ready` is called with `user` when it sends something. 0, and it owns `fd`; or -errno. */
 int client_add(struct clients *clients, struct client *client, int fd, loop_fd_fn ready,
 	       void *user);
 void client_close(struct client *client);
-/* It is the last of the list now. */
+/* The client has said something: move it to the end of the list. */
 void client_heard(struct client *client);
-/* It is closed in ten seconds; or it is not, after all. */
+/* Close it in ten seconds, unless client_relax() is called before. */
 void client_hurry(struct client *client);
 void client_relax(struct client *client);
 

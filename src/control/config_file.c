@@ -27,7 +27,7 @@ struct reader {
 		*value; /* borrowed: what a fault is about; NULL: nothing that has a name */
 	/* The section that we are in: */
 	char section[INI_MAX_LINE];
-	unsigned int parts;         /* bits of enum options_part_nr that it may have; 0: nothing */
+	unsigned int parts;         /* bits of enum options_part_nr: tables that it may use */
 	const char *guest, *device; /* parts of `name`; NULL: not for one */
 	char name[INI_MAX_LINE];
 };
@@ -135,7 +135,7 @@ static void enter_section(struct reader *reader, const char *section)
 		reader->guest = reader->device = NULL;
 }
 
-/* What is below a heading that is wrong holds for nobody: it is not for whoever stands above it. */
+/* Lines below a wrong heading hold for nobody. In particular they do not belong to the section before it. */
 static void take_heading(struct reader *reader, const char *heading)
 {
 	size_t len = strcspn(heading, "]");
@@ -186,7 +186,7 @@ static int set(struct reader *reader, unsigned int part, const struct key *key, 
 			    key, value);
 }
 
-/* What becomes of a key whose value is not known; "" when its default is as good as any. */
+/* Says what holds in place of a value that is wrong; "" when that is the default. */
 static const char *do_without(struct reader *reader, unsigned int part, const struct key *key,
 			      char *buf, size_t size)
 {
@@ -230,7 +230,7 @@ static void say_wrong(struct reader *reader, unsigned int part, const struct key
 	      do_without(reader, part, key, then, sizeof(then)));
 }
 
-/* It was meant for somebody, who must not be worse off for the heading. */
+/* The admin meant some guest. That guest must not be less protected because the heading is wrong. */
 static void take_stray(struct reader *reader, const char *name)
 {
 	unsigned int part;
@@ -249,7 +249,7 @@ static int take_setting(void *user, const char *section, const char *name, const
 	unsigned int part;
 	const struct key *key = find_key(name, reader->parts, false, &part);
 
-	(void)section; /* take_heading() has seen it */
+	(void)section; /* take_heading() has read it */
 	reader->key = name;
 	reader->value = value;
 	if (!reader->parts)
@@ -264,7 +264,7 @@ static int take_setting(void *user, const char *section, const char *name, const
 
 /* --- one file --- */
 
-/* It would take the rest of a line that is too long for it as a line of its own. */
+/* libinih would take the rest of a line that is too long as a line of its own. */
 static bool drop_rest(struct reader *reader, const char *line)
 {
 	int c = 0;
@@ -276,7 +276,7 @@ static bool drop_rest(struct reader *reader, const char *line)
 	return true;
 }
 
-/* As libinih sees it: a comment may follow a blank. */
+/* As libinih reads a line: a comment may follow a blank. */
 static bool is_setting(const char *line)
 {
 	char before = '\0';
@@ -288,8 +288,9 @@ static bool is_setting(const char *line)
 }
 
 /*
- * A line for libinih, which can name neither the line of a fault nor more than one: what it would refuse is said here
- * and kept from it. Nor does it see how far a line is indented: to it that would continue the line before.
+ * The next line for libinih. libinih reports one fault only, and not its line number. So a line that it would refuse is
+ * reported here, and libinih gets an empty one. It also takes an indented line as part of the line before, so we remove
+ * the indentation.
  */
 static char *next_line(char *buf, int size, void *user)
 {
@@ -314,7 +315,7 @@ static char *next_line(char *buf, int size, void *user)
 	return strcpy(buf, "\n");
 }
 
-/* A directory would read as an empty file, and a FIFO might never end. NULL with errno set. */
+/* Open a plain file only: a directory would read as an empty file, and a FIFO might never end. NULL with errno set. */
 static FILE *open_file(const char *file)
 {
 	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -329,7 +330,7 @@ static FILE *open_file(const char *file)
 	return NULL;
 }
 
-/* What cannot be read may have said anything. */
+/* A file that cannot be read may have had any option. */
 static void cannot_read(struct reader *reader, int err)
 {
 	fault(reader, "it cannot be read: %s",

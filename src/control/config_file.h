@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pvbackd.conf, and what packages and admins put beside it -> struct options. */
+/* Reads pvbackd.conf and the files in pvbackd.conf.d into struct options. */
 #ifndef PVB_CONFIG_FILE_H
 #define PVB_CONFIG_FILE_H
 
@@ -10,27 +10,27 @@
 /* Texts are owned. */
 struct config_fault {
 	char *file;
-	int line;          /* 0: it is about all of it */
-	char *key, *value; /* NULL: it is about none */
+	int line;          /* 0: it is about the whole file */
+	char *key, *value; /* NULL: it is not about a key */
 	char *text;        /* for the admin: what is wrong, and what is allowed */
 };
 
-/* What is wrong with it. Zero-initialised: nothing. */
+/* All faults of a configuration. Zero-initialised: none. */
 struct config_faults {
-	unsigned int nr;           /* of which those that there was memory for are in the list */
-	bool vital;                /* one of them leaves nothing that would be safe to go on with */
+	unsigned int nr;           /* of all; the list has those that there was memory for */
+	bool vital;                /* with one of them nothing is safe to go on with */
 	struct config_fault *list; /* owned */
 	unsigned int nr_listed;
 };
 
-/* Each fault into the log, in a line. */
+/* Write each fault into the log, one line each. */
 void config_faults_log(const struct config_faults *faults);
 void config_faults_free(struct config_faults *faults); /* idempotent */
 
 /*
- * Read FILE, and then those of FILE.d/ that end in ".conf", by their names; what comes later wins. FILE may be missing
- * unless it `must_exist`; none may be anything but a plain file. What is wrong is left out, or counts as its key's
- * `if_wrong`; the rest is set in `options`.
+ * Read FILE, and then the files in FILE.d/ whose names end in ".conf", in the order of their names. A later line wins.
+ * FILE may be missing unless it `must_exist`. All must be plain files. A wrong line is left out, or its key gets the value
+ * `if_wrong`. The other lines are set in `options`.
  */
 void config_read(struct options *options, const char *file, bool must_exist,
 		 struct config_faults *ret);

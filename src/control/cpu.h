@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process uses of the processors. */
+/* The CPU time of a process. */
 #ifndef PVB_CONTROL_CPU_H
 #define PVB_CONTROL_CPU_H
 
@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 /*
- * How long its threads have run so far; 0 when that is not to be known, and of 0, which is none. It opens no file, and
- * waits for nobody.
+ * How long the threads of process `pid` have run so far, in ns. 0 when that cannot be found out, and when `pid` is 0. It
+ * opens no file and does not block.
  */
 uint64_t cpu_ns(pid_t pid);
 

@@ -19,26 +19,26 @@
 #define MAX_CLIENTS 16u
 #define MAX_REQUEST 65536u /* with the end of its line */
 #define LOOK_NS     (100ull * 1000000ull)
-#define MAX_FDS     4u /* more than one is too many, and is said to be so */
+#define MAX_FDS     4u /* one is allowed; with room for more we can refuse them in words */
 
 struct ctl_client {
-	struct client client; /* hurried for the rest of a request, and to read an answer */
+	struct client client; /* has a time limit for sending and for reading */
 	struct ctl *ctl;      /* borrowed */
-	char *request; /* owned: what came of it so far, and perhaps more behind it; NULL: nothing */
+	char *request; /* owned: what has come so far, perhaps more than one request; NULL: nothing */
 	size_t used;
-	int passed;                 /* owned: a descriptor that came with it; -1: none */
-	struct json_object *answer; /* owned; NULL: none is on its way */
-	size_t sent;                /* of its text */
-	struct ctl_wait wait;       /* `look` is NULL: for nothing */
-	struct ctl_hold hold;       /* `look` is NULL: nothing */
+	int passed;                 /* owned: the descriptor that came with the request; -1: none */
+	struct json_object *answer; /* owned; NULL: none is being sent */
+	size_t sent;                /* bytes of its text */
+	struct ctl_wait wait;       /* `look` is NULL: no request waits */
+	struct ctl_hold hold;       /* `look` is NULL: none */
 	struct loop_timer looking, next;
-	bool over; /* after the answer it is closed */
+	bool over; /* close it after the answer */
 };
 
 struct ctl {
 	struct ctl_setup setup;
 	struct listener listener;
-	struct clients clients; /* who has not been heard of for longest is the first */
+	struct clients clients; /* the one that has been silent for longest is the first */
 	struct loop_tick tick;
 };
 
@@ -133,7 +133,7 @@ static void hear_next(void *user)
 	go_on(user);
 }
 
-/* What came behind it has its turn after all others. */
+/* The client's next request waits until all other clients had their turn. */
 static void answered(struct ctl_client *client)
 {
 	struct loop *loop = client->ctl->setup.loop;
@@ -184,11 +184,11 @@ static void send_answer(struct ctl_client *client)
 static void give(struct ctl_client *client, struct json_object *answer)
 {
 	client->answer = answer;
-	client_hurry(&client->client); /* that it is read */
+	client_hurry(&client->client); /* it has to read the answer in time */
 	send_answer(client);
 }
 
-/* It is the last that is said to it. */
+/* Send this answer, and then close the connection. */
 static void end_with(struct ctl_client *client, struct json_object *answer)
 {
 	client->over = true;
@@ -212,7 +212,7 @@ static struct json_object *parse(const char *text, size_t len)
 	return request;
 }
 
-/* The first line of what came; NULL when the answer comes later. */
+/* Answer the first line of what has come. NULL when the answer comes later. */
 static struct json_object *ask(struct ctl_client *client, const char *line, size_t len)
 {
 	const struct ctl_setup *setup = &client->ctl->setup;
@@ -236,11 +236,11 @@ static void take_request(struct ctl_client *client)
 	memmove(client->request, end + 1, client->used);
 	if (answer)
 		give(client, answer);
-	else /* only its end is heard */
+	else /* watch only for the client's end */
 		loop_modify(client->ctl->setup.loop, client->client.watch, 0);
 }
 
-/* One request at most. */
+/* Answer one request at most. */
 static void go_on(struct ctl_client *client)
 {
 	if (client->answer || client->wait.look || !client->used)
@@ -281,7 +281,7 @@ void ctl_hold(struct ctl_client *client, const struct ctl_hold *hold)
 	client->hold = *hold;
 }
 
-/* Who still has an answer to come gets that first. */
+/* A client that still waits for an answer gets that one first. */
 static void look_at_hold(struct ctl_client *client)
 {
 	struct json_object *last;
@@ -316,7 +316,7 @@ int ctl_take_fd(struct ctl_client *client)
 
 /* --- what comes --- */
 
-/* A second one is nobody's. */
+/* Keep one descriptor, and close any other. */
 static void keep_passed(struct ctl_client *client, const int *fds, unsigned int nr_fds)
 {
 	for (unsigned int i = 0; i < nr_fds; i++)
@@ -326,7 +326,7 @@ static void keep_passed(struct ctl_client *client, const int *fds, unsigned int 
 			close(fds[i]);
 }
 
-/* False when nothing can come any more. */
+/* False when the client can send nothing more. */
 static bool receive(struct ctl_client *client)
 {
 	const struct iovec iov = { client->request + client->used, MAX_REQUEST - client->used };
@@ -361,7 +361,7 @@ static void client_ready(void *user, uint32_t events)
 
 /* --- who comes --- */
 
-/* Of those who ask nothing the one that has been silent for longest makes room. */
+/* Close a client that asks nothing to make room: the one that has been silent for longest. */
 static bool make_room(struct ctl *ctl)
 {
 	struct client *each;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The admin's socket, RUNTIME_DIR/ctl: a line of JSON is a request, and a line of JSON is its answer. It is root's, and
- * the user's that the daemon runs as. Clients are strangers all the same: what each may hold is bounded, nobody waits
- * for one, and the loop has its turn after each request. Control thread only.
+ * The admin's socket, RUNTIME_DIR/ctl: a request is a line of JSON, and so is its answer. Root and the user that the
+ * daemon runs as may connect. Clients are not trusted all the same: what each may hold is bounded, the daemon waits for
+ * none of them, and it returns to its loop after each request. Control thread only.
  */
 #ifndef PVB_CONTROL_CTL_H
 #define PVB_CONTROL_CTL_H
@@ -19,8 +19,8 @@ struct ctl_setup {
 	struct loop *loop;       /* borrowed */
 	const char *runtime_dir; /* borrowed; no other daemon has it */
 	/*
-	 * The answer to a request, which the socket then owns: ctl_result(), ctl_error(); NULL after ctl_wait(). `request` is
-	 * an object, and borrowed.
+	 * Return the answer to a request, made by ctl_result() or ctl_error(); the socket owns it. NULL after ctl_wait().
+	 * `request` is a JSON object, and borrowed.
 	 */
 	struct json_object *(*ask)(void *user, struct ctl_client *client,
 				   struct json_object *request);
@@ -32,7 +32,7 @@ int ctl_new(const struct ctl_setup *setup, struct ctl **ret);
 /* Close all connections, and remove the socket. NULL is fine; returns NULL. */
 struct ctl *ctl_free(struct ctl *ctl);
 
-/* --- for who answers --- */
+/* --- for the code that answers --- */
 
 /* {"ok": true, "result": RESULT}; RESULT is taken. */
 struct json_object *ctl_result(struct json_object *result);
@@ -43,20 +43,20 @@ struct json_object *ctl_error(const char *code, const char *fmt, ...)
 /* The descriptor that came with the request: the caller's from now on; -1: none. */
 int ctl_take_fd(struct ctl_client *client);
 
-/* Something that a request has begun, and that has no end yet. */
+/* A request that has begun something and is answered when that has ended. */
 struct ctl_wait {
-	/* Ten times a second: the answer when there is one, else NULL. */
+	/* Called ten times a second: returns the answer, or NULL while there is none. */
 	struct json_object *(*look)(void *user);
-	/* It is answered, or its client is gone. May be NULL. */
+	/* The request is answered, or its client is gone. May be NULL. */
 	void (*forget)(void *user);
 	void *user;
 };
-/* The answer comes later; nothing else of this client is heard until then. For use in ask(). */
+/* The answer comes later. Until then nothing else is read from this client. For use in ask(). */
 void ctl_wait(struct ctl_client *client, const struct ctl_wait *wait);
 
 /*
- * Something that a request has begun, and that goes on while the client stays connected: once a second it is asked
- * whether it has ended, and what it says then is the last that the client hears. One for each client: the one before ends.
+ * Something that a request has begun and that goes on while the client stays connected. look() is called once a second.
+ * When it returns something that is sent, and the connection ends. A client has one at a time: a new one ends the old.
  */
 struct ctl_hold {
 	struct json_object *(*look)(void *user); /* NULL while it goes on */

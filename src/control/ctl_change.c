@@ -15,7 +15,7 @@
 #include "control/names.h"
 
 #define NS_PER_MS  1000000ull
-#define PATIENCE_S 50u /* the client's is a minute */
+#define PATIENCE_S 50u /* pvbackctl waits for a minute */
 
 /* --- keys of a device --- */
 
@@ -104,7 +104,7 @@ static int write_change(struct store *store, xs_transaction_t t, void *user)
 	return store_remove(store, t, dir, change->key);
 }
 
-/* The watch will say so, too: but the next question is to be answered by what holds then. */
+/* The watch will tell us, too. But the next request must already be answered with the new value. */
 static int change_own(struct device *dev, const char *key, const char *value)
 {
 	struct change change = { .dev = dev, .key = key, .value = value };
@@ -148,7 +148,7 @@ static bool section_of(const struct device *dev, char *buf, size_t size)
 	return strlen(buf) < 128 && !strpbrk(buf, "[]\"';#=");
 }
 
-/* NULL with the file's name in `path`, "" when nothing was there to be taken away; or an error. */
+/* NULL, with the file's name in `path` ("" when there was nothing to remove); or an error. */
 static struct json_object *change_config(const struct ctl_asked *asked, const struct key *key,
 					 char path[PATH_MAX])
 {
@@ -181,7 +181,7 @@ static struct json_object *change_config(const struct ctl_asked *asked, const st
 			      : NULL;
 }
 
-/* What holds now that it is unset here, and from where: of what holds at once. */
+/* Says which value holds now that the key is unset, and where it comes from; for options that change at once. */
 static void add_in_force(const struct ctl_asked *asked, const struct key *key,
 			 struct json_object *result)
 {
@@ -286,9 +286,9 @@ static struct json_object *run_reload(struct ctl_asked *asked)
 	return ctl_result(result);
 }
 
-/* --- what takes its time --- */
+/* --- commands that take time --- */
 
-/* What is waited for: of a guest, or of a device of it. */
+/* What the command waits for: a guest, or one of its devices. */
 struct waiting {
 	const struct ctl_daemon *daemon;
 	uint32_t domid;
@@ -342,7 +342,7 @@ static bool is_waited_for(const struct waiting *w, const struct device *dev)
 
 /* --- restart --- */
 
-/* Served by another, or by nobody since its frontend is not connected. */
+/* Another process serves it, or none does because its frontend is not connected. */
 static void look_whether_served(void *user, struct device *dev)
 {
 	struct waiting *w = user;

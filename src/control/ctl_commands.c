@@ -39,7 +39,7 @@ static const struct argument {
 
 #define NR_ARGUMENTS (sizeof(arguments) / sizeof(arguments[0]))
 
-/* A text is one line of something: what is behind a zero, or a control character, is no part of any. */
+/* A text must be one line, without a zero byte or a control character. */
 static bool is_plain(struct json_object *value)
 {
 	const char *text = json_object_get_string(value);
@@ -50,7 +50,7 @@ static bool is_plain(struct json_object *value)
 	return true;
 }
 
-/* What is out of range is no number that means anything: 0 is none of them either. */
+/* 0 for a number that is out of range: no argument allows 0. */
 static uint32_t number_of(struct json_object *value)
 {
 	int64_t number = json_object_get_int64(value);
@@ -199,7 +199,7 @@ static bool is_guest(const struct device *dev, const char *text)
 	return !strcmp(text, name);
 }
 
-/* One that has devices. NULL, or an error. */
+/* Find a guest that has devices. NULL, or an error. */
 static struct json_object *find_guest(struct ctl_asked *asked)
 {
 	struct found found = find_devices(asked->daemon, NULL);
@@ -308,7 +308,7 @@ static struct json_object *run_version(struct ctl_asked *asked)
 
 /* --- metrics --- */
 
-/* For a file that another program reads: in the format that all know. */
+/* In the older text format, which every reader of such a file knows. */
 static struct json_object *run_metrics(struct ctl_asked *asked)
 {
 	struct metrics_daemon daemon = { asked->daemon->env, asked->daemon->registry };

@@ -55,7 +55,7 @@ static const struct key *own_key(const struct device *dev, const struct key *key
 	return own->name ? own : NULL;
 }
 
-/* Where the value in force comes from: the device's own directory is looked at first, and what is wrong there is not. */
+/* Where the value in force comes from. A key in the device's own directory comes first, unless its value is wrong. */
 static const char *source_of(const struct device *dev, const struct key *key, const void *in_force,
 			     void *scratch)
 {
@@ -94,7 +94,7 @@ static struct json_object *whole_setting(const struct device *dev, const struct 
 	return setting;
 }
 
-/* Those that are set. */
+/* The limits that are set. */
 static void add_limits(const struct device *dev, struct json_object *to, const void *in_force)
 {
 	struct json_object *limits = json_add_list(to, "limits");
@@ -157,7 +157,7 @@ static void add_buckets(struct json_object *to, const struct stat_times *times)
 	}
 }
 
-/* Of the last one only the beginning is known. */
+/* The end of the highest bucket that is not empty; of the last bucket only the beginning is known. */
 static uint64_t longest(const struct stat_times *times)
 {
 	uint32_t i = STAT_BUCKETS;
@@ -231,7 +231,7 @@ static void add_pid(const struct device *dev, struct json_object *to)
 	json_add_u64(to, "cpu_ns", cpu_ns(pid));
 }
 
-/* What the daemon says of it by itself, as far as it holds now. */
+/* The notices (notice.h) that hold now. */
 static void add_notices(const struct device *dev, struct json_object *to)
 {
 	const struct notice_rule *rules = dev->ops->notices;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices as the admin's socket (ctl.h) names and shows them. Control thread only. */
+/* Devices as JSON, for the admin's socket (ctl.h). Control thread only. */
 #ifndef PVB_CTL_DEVICE_H
 #define PVB_CTL_DEVICE_H
 
@@ -8,9 +8,9 @@
 #include "control/device.h"
 
 enum ctl_depth {
-	CTL_BRIEF,   /* what it is, and how it does */
-	CTL_WHOLE,   /* and its figures and settings */
-	CTL_BUCKETS, /* and the distribution of all times */
+	CTL_BRIEF,   /* what it is, its state and its limits */
+	CTL_WHOLE,   /* also its figures and settings */
+	CTL_BUCKETS, /* also the distribution of all times */
 };
 
 /*

@@ -35,7 +35,7 @@ static void find_named(void *user, struct device *dev)
 		name_device(dev, named->name);
 }
 
-/* As an admin calls it, while it is there; then as the log did. NULL: it is about none. */
+/* The device's name as an admin knows it; of a device that is gone, the name in the log. NULL: it is about none. */
 static void add_who(const struct ctl_asked *asked, struct json_object *to, const char *who)
 {
 	char name[DEVICE_NAME_MAX] = "";
@@ -83,7 +83,7 @@ static void close_if_open(int fd)
 #define MAX_SNAPLEN      65536u
 #define DEFAULT_SIZE_MIB 1024u
 
-/* One that a client has begun. It outlives its device, and then does nothing. */
+/* A capture that a client has begun. When its device is gone it does nothing more. */
 struct capturing {
 	const struct ctl_daemon *daemon;
 	const struct device_ops *ops;
@@ -108,7 +108,7 @@ static struct device *captured_device(struct capturing *c)
 	return c->dev;
 }
 
-/* As it should: the client says so, and has not failed. */
+/* The last answer of a capture: `word` says why it has ended. */
 static struct json_object *capture_end(const char *word, const char *text,
 				       const struct message_captured *how)
 {
@@ -155,8 +155,8 @@ static void end_capture(void *user)
 }
 
 /*
- * Somebody whom a guest may have taken over is going to write there: so it is to be no terminal and no device, and
- * nothing that can be read through it.
+ * The guest's process will write to this descriptor, and the guest may have taken that process over. So it must not be
+ * a terminal or a device, and must not be open for reading.
  */
 static bool may_be_captured_into(int fd)
 {
@@ -224,7 +224,7 @@ static struct json_object *run_capture(struct ctl_asked *asked)
 
 /* --- traces --- */
 
-/* One that a client reads. There is one at a time: whoever sets the traces anew ends it. */
+/* A trace that a client reads. There is one at a time: a new one ends it. */
 struct tracing {
 	const struct ctl_daemon *daemon;
 };
@@ -247,7 +247,7 @@ static struct json_object *look_at_tracing(void *user)
 				   "configuration has them");
 }
 
-/* What the daemon was started with goes on; what is on its way to the client is not for the log. */
+/* The trace that the daemon was started with goes on. Lines for the client do not go into the log. */
 static void end_tracing(void *user)
 {
 	struct tracing *tracing = user;
@@ -261,7 +261,7 @@ static void end_tracing(void *user)
 	free(tracing);
 }
 
-/* Nobody who writes there ever waits, whatever it is, and it cannot be read by who has it. */
+/* Only a socket of this kind: a write to it need never wait, and a guest's process can read nothing of the admin's from it. */
 static bool may_be_traced_into(int fd)
 {
 	int domain = 0, type = 0;

@@ -14,7 +14,7 @@
 #include "control/reason.h"
 #include "control/settings.h"
 
-/* More steps than any walk through the states takes; the rest waits for the next event. */
+/* More steps than any walk through the states needs. If it needs more they wait for the next event. */
 #define MAX_STEPS 8
 /* A tenth of a second, and twice as long each time; the sixth that fails is an error, the ninth and later wait 26 s. */
 #define RETRY_NS             (100ull * 1000000ull)
@@ -70,7 +70,7 @@ void device_look_at_figures(struct device *dev, uint64_t now_ns)
 	}
 }
 
-/* Remembers it; false when it was, or there is no room for more. */
+/* Remember the key `name`. False when it is remembered already, or when there is no room. */
 static bool is_new_slip(struct device *dev, const char *name)
 {
 	size_t used = strlen(dev->slips);
@@ -112,7 +112,7 @@ int device_settings(struct device *dev, const struct key *keys, void *values)
 	snprintf(number, sizeof(number), "%u", dev->devid);
 	err = store_read(store, XBT_NULL, home, "name", guest, sizeof(guest));
 	if (err == -ENOENT)
-		return 0; /* the guest is on its way out */
+		return 0; /* the guest is being destroyed */
 	if (err) {
 		device_log(dev, LOG_LEVEL_WARNING,
 			   "its guest's name cannot be read, which the sections of the "
@@ -178,7 +178,7 @@ static void end_as(struct device *dev, enum device_end end)
 
 /* --- whose it is --- */
 
-/* Not in xenstore: that is for whom it belongs to. */
+/* Only in the log: the error node in xenstore is for the owner of the device. */
 static void leave_to(struct device *dev, enum owner owner, const char *dir)
 {
 	end_as(dev, DEVICE_FOREIGN);
@@ -195,7 +195,7 @@ static void leave_to(struct device *dev, enum owner owner, const char *dir)
 			   "alone. To leave it all of this kind, see `serve` in pvbackd.conf(5)");
 }
 
-/* -EBUSY when it is another's, after the log was told. */
+/* Write our name as the owner's. -EBUSY, and a line in the log, when the device belongs to another. */
 static int claim(struct store *store, xs_transaction_t t, struct device *dev, enum xenbus_state own)
 {
 	const char *dir = dev->env->runtime_dir;
@@ -221,7 +221,7 @@ static int claim_first(struct store *store, xs_transaction_t t, void *user)
 	return claim(store, t, dev, dev->seen.own);
 }
 
-/* Before anything is made for it: what another has, it has too. 0; 1 when it is another's; -errno. */
+/* Claim the device before we make a tap or files for it: if it is another's, those are there already. 0; 1 when it is another's; -errno. */
 static int own(struct device *dev)
 {
 	int err = dev->phase >= DEVICE_OWNED
@@ -237,7 +237,7 @@ static int own(struct device *dev)
 
 struct state_write {
 	struct device *dev;
-	enum xenbus_state expected; /* what we saw; another value means somebody was faster */
+	enum xenbus_state expected; /* what we read; if it has changed meanwhile we write nothing */
 	enum xenbus_state state;
 	int (*keys)(struct device *dev, xs_transaction_t t); /* may be NULL */
 };
@@ -273,7 +273,7 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 	else
 		dev->seen.own = to;
 	if (dev->end == DEVICE_FOREIGN)
-		dev->env->ready(dev); /* it was taken from us */
+		dev->env->ready(dev); /* another has claimed it */
 	if (!err)
 		dev->advanced = true;
 	if (!err && to == XENBUS_CONNECTED)
@@ -288,8 +288,8 @@ static int switch_state(struct device *dev, enum xenbus_state from, enum xenbus_
 /* --- looking --- */
 
 /*
- * Gone, or nonsense: the same to us. A driver domain may not read the guest's home, and what is gone there is EACCES
- * to it. -errno when xenstore gives no answer, which proves nothing.
+ * A state that is gone and one that is no number are the same to us. A driver domain may not read the guest's home: it
+ * gets EACCES for what is gone there. -errno when xenstore gives no answer; then we know nothing.
  */
 static int read_state(struct device *dev, const char *dir, enum xenbus_state *ret_state)
 {
@@ -308,7 +308,7 @@ void device_unread(struct device *dev, unsigned int keys)
 	dev->unread |= keys;
 }
 
-/* What could not be read, or need not be yet, stays unread. */
+/* Read the keys that changed. Keys that could not be read, or are not needed yet, stay marked as unread. */
 static int read_changes(struct device *dev)
 {
 	int err = 0;
@@ -366,9 +366,9 @@ static bool sysfs_has(const char *fmt, const char *kind, uint32_t domid, uint32_
 }
 
 /*
- * The kernel's backend probes every device in state 1, and whoever is first would win: so where its
- * module is loaded no new device is ours. When the module comes later it binds what runs, too, and
- * writes its states; the frontend closes then, and two backends on one ring must not be.
+ * The kernel's backend takes every device in state 1, and would race with us. So while its module is loaded we take no
+ * new device. When the module is loaded later, it also binds devices that we serve, and writes their states. The frontend
+ * closes then, and we must let go: two backends must never serve one ring.
  */
 static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
 {
@@ -382,7 +382,7 @@ static bool is_the_kernels(const struct device *dev, enum xenbus_state own)
 
 /* --- acting --- */
 
-/* The path must lie in the frontend's own home (XSA-175): libxl writes no other. */
+/* The frontend's path must lie in the frontend's own home (XSA-175). libxl writes no other. */
 static int read_identity(struct device *dev)
 {
 	struct store *store = dev->env->store;
@@ -469,7 +469,7 @@ static int probe(struct device *dev)
 	return 0;
 }
 
-/* An event comes at once, so nothing is missed between an earlier look and this. */
+/* A new watch fires at once, so we miss no change between an earlier read and this. */
 static int watch_front_state(struct device *dev)
 {
 	int err = dev->watching ? 0 : watch_key(dev, "f", "state", true);
@@ -495,7 +495,7 @@ static void start_attach(struct device *dev, bool resume)
 	dev->env->ready(dev);
 }
 
-/* Not while the rings of an earlier life are served by a process that is not gone: it is asked again then. */
+/* False while a process that is ending still serves the rings of an earlier life. When it is gone we are called again. */
 static bool may_attach(struct device *dev)
 {
 	if (!dev->env->guests || guests_may_start(dev))
@@ -504,7 +504,7 @@ static bool may_attach(struct device *dev)
 	return false;
 }
 
-/* A toolstack that destroys takes the frontend's directory away, and waits for our state 6 before the domain dies. */
+/* A toolstack that destroys a guest removes the frontend's directory, and waits for our state 6 before the domain dies. */
 static bool nobody_is_left(const struct device *dev)
 {
 	return dev->dead || dev->seen.own == XENBUS_MISSING || dev->seen.front == XENBUS_MISSING;
@@ -551,7 +551,7 @@ void device_attached(struct device *dev, int err)
 		resumed(dev);
 	if (!err) {
 		dev->attached_ns = loop_now_ns();
-		dev->ops->halt(dev); /* it may have changed on the way */
+		dev->ops->halt(dev); /* dev->halted may have changed while attach() was under way */
 	}
 	guests_returned(dev);
 	dev->env->ready(dev);
@@ -563,7 +563,7 @@ void device_not_yet(struct device *dev)
 	dev->fresh = true;
 }
 
-/* Its rings are as a killed daemon leaves them: its journals tell what is to be done again. */
+/* The rings are as after a kill of the daemon. The journals say which requests must be done again. */
 void device_lost(struct device *dev)
 {
 	bool detaching = dev->activity == DEVICE_DETACHING;
@@ -604,7 +604,7 @@ static bool is_the_end(enum xenbus_action action)
 	       action == XENBUS_DO_FORGET;
 }
 
-/* One action. 0: look again; 1: wait for an event; -errno: likewise. */
+/* Do one action. 0: look again; 1 or -errno: wait for an event. */
 static int act(struct device *dev, enum xenbus_action action, enum xenbus_state own)
 {
 	if (is_the_end(action) && dev->activity == DEVICE_IDLE && dev->env->guests &&
@@ -682,7 +682,7 @@ bool device_why(const struct device *dev, char *buf, size_t size)
 	return true;
 }
 
-/* The toolstack's script gave up: its words belong into our log too. */
+/* The toolstack's script has failed: log its reason, too. */
 static void note_script(struct device *dev)
 {
 	struct store *store = dev->env->store;
@@ -699,8 +699,8 @@ static void note_script(struct device *dev)
 }
 
 /*
- * State 1 after a later one, of this life or an earlier: the toolstack removed the directory and made a
- * new one before we looked. That is another device, with other keys, and the rings belong to the old one.
+ * The state was beyond 1, in this life of the daemon or an earlier one, and is 1 again: the toolstack has removed the
+ * directory and made a new one before we looked. That is another device. The rings belong to the old one.
  */
 static bool is_replaced(const struct device *dev, const struct xenbus_view *view)
 {
@@ -737,8 +737,9 @@ static int step_once(struct device *dev)
 	}
 	if (view.own > XENBUS_INITIALISING && dev->env->guests && guests_left(dev) &&
 	    dev->phase != DEVICE_UNUSABLE) {
-		start_attach(dev,
-			     true); /* its rings are served: whatever follows begins with that */
+		start_attach(
+			dev,
+			true); /* a process serves its rings: take them over first, whatever comes next */
 		dev->fresh = false;
 		return 1;
 	}
@@ -747,7 +748,7 @@ static int step_once(struct device *dev)
 	if (view.plugged && !dev->plugged && dev->ops->online)
 		dev->ops->online(dev);
 	dev->plugged = view.plugged;
-	/* It may ask again before we wrote 4: it has its answer, and has changed its mind meanwhile. */
+	/* The frontend may ask for a second change before we have written 4 for the first. */
 	if (view.own == XENBUS_RECONFIGURED && view.front == XENBUS_RECONFIGURING &&
 	    view.attached && dev->ops->reconfigure)
 		dev->ops->reconfigure(dev);
@@ -756,7 +757,7 @@ static int step_once(struct device *dev)
 	return act(dev, action, view.own);
 }
 
-/* What is being attached would be detached at once. */
+/* Whether a device that is being attached would be detached again at once. */
 static bool is_unwanted(struct device *dev)
 {
 	struct xenbus_view view;
@@ -788,7 +789,7 @@ static void look_whether_abandoned(struct device *dev)
 		dev->ops->abandon(dev);
 }
 
-/* 0, or -errno when xenstore did not do what it was asked. */
+/* Take all steps. 0, or -errno when xenstore refused something. */
 static int walk(struct device *dev)
 {
 	int ret = 0;
@@ -819,7 +820,7 @@ static void again(void *user)
 	dev->env->ready(dev);
 }
 
-/* No event will tell when it would go: xenstored is out of memory, a quota is used up, others are always faster. */
+/* Try again after a time: no event tells when xenstored has memory again, a quota has room, or transactions no longer conflict. */
 static void retry_later(struct device *dev, int err)
 {
 	unsigned int shift = dev->nr_retries < RETRY_MAX_SHIFT ? dev->nr_retries : RETRY_MAX_SHIFT;
@@ -840,12 +841,12 @@ void device_step(struct device *dev)
 	struct store *store = dev->env->store;
 	int err;
 
-	store_trouble(store); /* was another's */
+	store_trouble(store); /* clears what an earlier step left */
 	err = walk(dev);
 	if (!err)
 		err = store_trouble(store);
 	if (store->lost)
-		return; /* and so is what we know: the daemon starts anew */
+		return; /* the daemon restarts itself */
 	if (err) {
 		retry_later(dev, err);
 		return;

@@ -12,7 +12,7 @@
 #include "control/drop_in.h"
 
 #define NAME "90-pvbackctl.conf"
-/* Begins with a dot: nobody reads it as a configuration. */
+/* The name begins with a dot, so that it is not read as a configuration. */
 #define NEW_NAME "." NAME ".new"
 
 void drop_in_path(const char *config, char *buf, size_t size)
@@ -44,9 +44,9 @@ static bool is_setting_of(const char *line, const char *key)
 
 struct edit {
 	const char *section, *key, *value;
-	bool inside, found; /* the section; the key in it */
-	bool blank;         /* the last line is */
-	long heading; /* where that of the section is, as long as nothing stays below it; else -1 */
+	bool inside, found; /* we are in the section; the key was in it */
+	bool blank;         /* the last line is blank */
+	long heading; /* offset of the section's heading while no line of it is kept; else -1 */
 };
 
 static bool is_blank(const char *line)
@@ -60,14 +60,14 @@ static void write_setting(const struct edit *edit, FILE *out)
 		fprintf(out, "%s = %s\n", edit->key, edit->value);
 }
 
-/* An empty section goes with its last line: what follows is written over it. */
+/* No line of the section is kept: write what follows over its heading. */
 static void end_section(const struct edit *edit, FILE *out)
 {
 	if (edit->inside && !edit->value && edit->heading >= 0)
 		fseek(out, edit->heading, SEEK_SET);
 }
 
-/* A section that ends without the key gets it there. */
+/* The section ends here. If the key was not in it, add it. */
 static void edit_line(struct edit *edit, const char *line, FILE *out)
 {
 	if (is_heading(line, "")) {

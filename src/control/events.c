@@ -9,7 +9,7 @@
 static struct {
 	pthread_mutex_t lock;
 	struct event events[EVENTS_MAX];
-	unsigned int nr; /* that have been, ever */
+	unsigned int nr; /* of all events so far */
 } last = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static uint64_t wall_ns(void)
@@ -20,7 +20,7 @@ static uint64_t wall_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Figures that were asked for are no change. */
+/* A dump is no event: somebody has asked for it. */
 static bool is_notable(const char *text)
 {
 	return strncmp(text, "dump: ", 6) != 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What has changed of late: the last lines of the log, in memory. */
+/* The last lines of the log, in memory, for pvbackctl events. */
 #ifndef PVB_EVENTS_H
 #define PVB_EVENTS_H
 
@@ -21,7 +21,7 @@ struct event {
 /* A listener of log.h. Any thread. */
 void events_hear(enum log_level level, const char *text, size_t who_len, const char *notice);
 
-/* Those that there are, the oldest first, in an array of EVENTS_MAX; returns how many. */
+/* Copy all events that are remembered, the oldest first, into an array of EVENTS_MAX. Returns how many. */
 unsigned int events_copy(struct event *ret);
 
 #endif

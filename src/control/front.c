@@ -49,7 +49,7 @@ static void complain(struct front_reader *r, const char *key, uint32_t min, uint
 			     strerror(-err));
 }
 
-/* *ret stays as it was where there is nothing good to read. */
+/* *ret is not changed when the key is missing or wrong. */
 static void read_number(struct front_reader *r, const char *key, uint32_t min, uint32_t max,
 			bool needed, uint32_t *ret)
 {

@@ -26,7 +26,7 @@
 
 extern char **environ;
 
-/* The directory is reached through a descriptor: its path may be longer than a socket's address can be. */
+/* Name the socket through a descriptor of the directory: the directory's path may be too long for a socket's address. */
 static int socket_address(const struct guest_process_setup *setup, uint32_t domid, int *ret_dir,
 			  struct sockaddr_un *ret)
 {
@@ -50,7 +50,7 @@ static void remove_socket(const struct guest_process_setup *setup, uint32_t domi
 	close(dir);
 }
 
-/* Only bound: who listens is whom a later control takes for the other end (SO_PEERCRED). */
+/* Bind it here; the guest's process listens. A later control gets the process that listens as its peer (SO_PEERCRED). */
 static int bind_socket(const struct guest_process_setup *setup, uint32_t domid, int *ret_fd)
 {
 	struct sockaddr_un address;
@@ -137,7 +137,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* When it was started, in nanoseconds since the host was: the 22nd field, and the second is in brackets. 0 or -errno. */
+/* When it was started, in nanoseconds since the host's boot. That is the 22nd field; the second is in brackets. 0 or -errno. */
 static int started_at(pid_t pid, uint64_t *ret_ns)
 {
 	char path[32], line[512];
@@ -158,7 +158,7 @@ static int started_at(pid_t pid, uint64_t *ret_ns)
 	return 0;
 }
 
-/* For dl_iterate_phdr(): the program's own entry has no name, and the kernel's (vdso) is no file. */
+/* For dl_iterate_phdr(). The entry of the program has no name, and that of the kernel (vdso) is no file. */
 static int look_at_library(struct dl_phdr_info *library, size_t size, void *user)
 {
 	uint64_t *newest_ns = user;
@@ -176,9 +176,9 @@ static int look_at_library(struct dl_phdr_info *library, size_t size, void *user
 }
 
 /*
- * Whether our program, or a library of it, was put in place after it was started. Two builds may call themselves the same
- * version, one with a fault that a guest has used to take its process over; so what the process says of itself is not all
- * that counts. A library's fault is cured by an upgrade of the library and a restart of the daemon, as is usual.
+ * Whether our program or one of its libraries is newer on disk than the process. The version that a process reports is not
+ * enough: two builds may have the same version, and a guest may have taken the old one over by a fault that the new one
+ * does not have. And after an upgrade of a library a restart of the daemon should be all that an admin has to do.
  */
 static bool is_older_than_us(pid_t pid)
 {
@@ -257,7 +257,7 @@ unsigned int guest_process_list(const struct guest_process_setup *setup, uint32_
 
 /* --- the end --- */
 
-/* Of a child of ours alone the kernel tells. */
+/* The kernel tells this of our own children only. */
 static void note_end(struct guest_process *process)
 {
 	siginfo_t info = { 0 };

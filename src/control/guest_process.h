@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processes that serve guests, as the kernel has them: started, found by their sockets in the runtime directory,
- * watched until they are gone, killed.
+ * The processes that serve guests: starting them, finding them by their sockets in the runtime directory, watching for
+ * their end, killing them.
  */
 #ifndef PVB_GUEST_PROCESS_H
 #define PVB_GUEST_PROCESS_H
@@ -25,8 +25,8 @@ struct guest_process {
 	uint32_t domid;
 	pid_t pid;
 	int pidfd;         /* owned; -1 when there is none */
-	char how[48];      /* it has ended: "killed by signal 9 (Killed)"; "": nobody knows */
-	bool older;        /* than our program or a library of it: it may be of an earlier build */
+	char how[48];      /* how it ended: "killed by signal 9 (Killed)"; "": not known */
+	bool older;        /* than our program or a library of it */
 	struct loop *loop; /* borrowed */
 	struct loop_watch *watch;
 	void (*gone)(void *user);
@@ -34,18 +34,18 @@ struct guest_process {
 };
 
 /*
- * Start one for this guest, of this name. 0 with the process and our end of the socket to it in *ret_fd (the caller's),
- * or -errno.
+ * Start a process for this guest, which has this name. 0, with the process and our end of the socket to it (*ret_fd, the
+ * caller's); or -errno.
  */
 int guest_process_start(const struct guest_process_setup *setup, uint32_t domid, const char *name,
 			struct guest_process *ret, int *ret_fd);
 /*
- * Connect to the one that serves this guest. As above; -ECONNREFUSED or -ENOENT when there is none (its socket is
- * removed then).
+ * Connect to the process that serves this guest. Returns as above; -ECONNREFUSED or -ENOENT when there is none. Then its
+ * socket is removed.
  */
 int guest_process_find(const struct guest_process_setup *setup, uint32_t domid,
 		       struct guest_process *ret, int *ret_fd);
-/* The guests whose sockets lie in the runtime directory, up to `max`. Returns how many. */
+/* Find the guests that have a socket in the runtime directory, `max` at most. Returns how many. */
 unsigned int guest_process_list(const struct guest_process_setup *setup, uint32_t *ret_domids,
 				unsigned int max);
 

@@ -27,54 +27,54 @@
 #define TURN_NS       (5 * NS_PER_S)       /* to be replaced: then others have their turn, too */
 #define MAX_BACKOFF   4u                   /* 10 ms << 2 * that: 2.5 s */
 #define BACKOFF_NS    10000000ull
-#define STEADY_S      10u /* who has lived so long dies for another reason than the last time */
+#define STEADY_S      10u /* one that dies later has another reason than the one before */
 
-/* A device that a process serves, of which this control has not made use yet. */
+/* A device that a process serves, and that this control has not adopted yet. */
 struct left {
 	LIST_ENTRY(left) link;
 	struct message start;
 	struct message_served served;
 	struct stats_view figures;
-	bool whole;    /* the START has come, too */
-	bool stopping; /* nobody wants it: STOPPED follows */
+	bool whole;    /* its START has come, too */
+	bool stopping; /* it was told to stop: STOPPED follows */
 };
 
-/* Whoever serves a guest's rings, or all guests'. */
+/* The process that serves a guest's rings, or the thread that serves all. */
 struct guest_link {
 	LIST_ENTRY(guest_link) link;
 	struct guests *guests; /* borrowed */
 	uint32_t domid;        /* 0: all */
-	struct link *socket;   /* owned; NULL once it is not to be spoken to */
+	struct link *socket;   /* owned; NULL: we no longer speak to it */
 	struct guest_process process;
 	LIST_HEAD(, device) devices;
 	LIST_HEAD(, left) left;
-	bool greeting;        /* guests_find() waits for it */
-	bool greeted;         /* HELLO has come, */
-	uint32_t nr_expected; /* and then so many devices */
+	bool greeting;        /* guests_find() waits for its HELLO */
+	bool greeted;         /* its HELLO has come */
+	uint32_t nr_expected; /* devices that follow its HELLO */
 	char version[32];
 	uint32_t protocol;
-	unsigned int nr_heard; /* messages, since the last tick */
-	bool talks_too_much;   /* and the log has said so */
-	bool outdated;         /* of another version: it is replaced when it is its turn */
-	bool foreign;          /* likewise, and nothing but END is said to it */
-	bool has_turn;         /* it is now */
-	bool ending;           /* END was sent, by us or an earlier control, */
-	unsigned int ending_s; /* so long ago */
+	unsigned int nr_heard; /* messages since the last tick */
+	bool talks_too_much;   /* the log has said so */
+	bool outdated;         /* from before an upgrade: it is replaced when it has its turn */
+	bool foreign;  /* it speaks another protocol: likewise, and END is all that we send to it */
+	bool has_turn; /* to be replaced */
+	bool ending;   /* END was sent, by us or an earlier control */
+	unsigned int ending_s; /* since when */
 	uint64_t started_ns;
 	unsigned int unanswered_s; /* since the last PONG */
 	bool asked;
-	bool told;      /* something, since it was asked last */
-	bool abandoned; /* a device of it may be */
+	bool told;      /* something was sent to it since the last PING */
+	bool abandoned; /* one of its devices may be */
 };
 
-/* A guest whose process has died, until one of its processes ends without a device: when the next may start. */
+/* A guest whose process has died, and when the next one may start. Kept until one of its processes ends without a device. */
 struct mourned {
 	LIST_ENTRY(mourned) link;
 	struct guests *guests;
 	uint32_t domid;
 	unsigned int restarts;
-	unsigned int deaths; /* of these in a row */
-	uint64_t died_ns;    /* the last of them */
+	unsigned int deaths; /* in a row */
+	uint64_t died_ns;    /* of the last */
 	struct loop_timer timer;
 };
 
@@ -89,9 +89,9 @@ struct guests {
 	struct loop_timer greet_timer;
 	unsigned int nr_ticks;       /* of guests_look_after() */
 	int trace_fd;                /* owned; where traces go: log_trace_to() */
-	LIST_HEAD(, device) waiting; /* until the last that served their guest is gone */
-	uint32_t turn;               /* counts the outdated that were told to end, */
-	unsigned int nr_returning;   /* and so many devices of the last are not served again yet */
+	LIST_HEAD(, device) waiting; /* until the process that served their guest is gone */
+	uint32_t turn;               /* counts the outdated processes that were told to end */
+	unsigned int nr_returning;   /* devices of the last of them that are not served again yet */
 	struct loop_timer turn_timer;
 };
 
@@ -263,7 +263,7 @@ static struct mourned *new_mourned(struct guest_link *g)
 	return m;
 }
 
-/* The first death costs nothing: whoever was killed by chance, or was told to end, is replaced at once. */
+/* After the first death the next process starts at once: an admin may have killed it, or it was told to end. */
 static void mourn(struct guest_link *g)
 {
 	struct guests *guests = g->guests;
@@ -336,7 +336,7 @@ static void say_gone(const struct guest_link *g)
 			   "its process (%d) has ended, and what it had open is closed", pid);
 }
 
-/* The kernel has ended it, and its I/O: nobody serves these rings. */
+/* The kernel has ended the process and its I/O. Nobody serves these rings now. */
 static void gone(void *user)
 {
 	struct guest_link *g = user;
@@ -366,7 +366,7 @@ static void gone(void *user)
 		next_turn(guests);
 }
 
-/* It is not to be spoken to any more; gone() follows when the kernel lets it die. */
+/* Kill it and speak to it no more. gone() follows when the kernel has ended it. */
 static void give_up(struct guest_link *g)
 {
 	g->socket = link_free(g->socket);
@@ -381,7 +381,7 @@ static void socket_ended(void *user, int err)
 
 	if (is_thread(g)) {
 		log_error("the thread that serves the rings is not heard: %s", strerror(-err));
-		abort(); /* it is part of us */
+		abort(); /* it is a thread of ours */
 	}
 	if (err == -EPROTO)
 		guests_log(g->domid, LOG_LEVEL_ERROR,
@@ -423,7 +423,7 @@ static bool may_be_of(const struct guest_link *g, const struct message *message)
 	return !g->domid || message->domid == g->domid;
 }
 
-/* Whoever sends none, or what is no such block, is served all the same: there are just no figures to be seen. */
+/* A device whose process sends no figures, or none that are valid, is served all the same. It just shows none. */
 static void take_figures(struct stats_view *view, const int *fds, unsigned int nr_fds)
 {
 	if (nr_fds && !view->mem)
@@ -461,7 +461,7 @@ static void note_start(struct guest_link *g, const struct message *message)
 	left->whole = true;
 }
 
-/* What was on its way when the last control went. */
+/* A message that was under way when the last control ended. */
 static void left_has_changed(struct guest_link *g, struct left *left, const struct message *message,
 			     const int *fds, unsigned int nr_fds)
 {
@@ -490,7 +490,7 @@ static bool is_settled(const struct guest_link *g)
 	return true;
 }
 
-/* An earlier control may have been of another version, or have had processes where a thread is to serve now. */
+/* The process may be of another version, or there may be processes where a thread is to serve now. */
 static void compare(struct guest_link *g, const struct message_hello *hello)
 {
 	g->ending = hello->ending;
@@ -502,7 +502,7 @@ static void compare(struct guest_link *g, const struct message_hello *hello)
 
 static void hello(struct guest_link *g, const struct message_hello *hello)
 {
-	/* Who was started by us serves nothing yet. */
+	/* A process that we have started serves nothing yet. */
 	if (g->greeted || hello->nr_devices > (g->greeting ? MAX_LEFT : 0)) {
 		protocol_error(g);
 		return;
@@ -517,7 +517,7 @@ static void hello(struct guest_link *g, const struct message_hello *hello)
 		return;
 	}
 	g->nr_expected = hello->nr_devices;
-	send_log_level(g); /* an earlier control may have had another */
+	send_log_level(g); /* an earlier control may have had another level */
 	if (!is_thread(g))
 		send_trace_fd(g);
 }
@@ -530,7 +530,7 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 
 	if (dev && message->type == MESSAGE_STOPPED && g->ending &&
 	    dev->activity != DEVICE_DETACHING)
-		return; /* it stops all, and gone() follows */
+		return; /* it stops all devices; gone() follows */
 	if (dev && message->type == MESSAGE_STARTED)
 		take_figures(&dev->figures, fds, nr_fds);
 	if (dev)
@@ -539,7 +539,7 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 		left_has_changed(g, left, message, fds, nr_fds);
 }
 
-/* What it has to tell of itself at first is bounded by how much that can be. */
+/* At first it tells of all its devices, so it may send more. But no more than that takes. */
 static void count_heard(struct guest_link *g)
 {
 	if (is_thread(g) || g->greeting || ++g->nr_heard < MAX_HEARD)
@@ -618,7 +618,7 @@ static struct guest_link *new_link(struct guests *guests, uint32_t domid,
 	return g;
 }
 
-/* Its name is for the admin who looks at ps. */
+/* The guest's name, which ps shows to an admin. */
 static void name_of(const struct guests *guests, uint32_t domid, char name[64])
 {
 	char dir[48], text[64];
@@ -677,7 +677,7 @@ bool guests_may_start(struct device *dev)
 {
 	struct guests *guests = dev->env->guests;
 	struct guest_link *process =
-		find_exact(guests, dev->domid); /* also when a thread is to serve */
+		find_exact(guests, dev->domid); /* also when a thread is to serve it */
 	struct guest_link *g = find_link(guests, dev->domid);
 	struct mourned *m = find_mourned(guests, dev->domid);
 	struct left *left = left_of(dev);
@@ -812,7 +812,7 @@ void guests_find(struct guests *guests, void (*greeted)(void *user), void *user)
 
 	guests->greeted = greeted;
 	guests->greeted_user = user;
-	guests->nr_greeting = 1; /* not before all were found */
+	guests->nr_greeting = 1; /* so that `greeted` does not follow before all are found */
 	for (unsigned int i = 0; i < nr; i++)
 		find_one(guests, domids[i]);
 	free(domids);
@@ -890,7 +890,7 @@ bool guests_release(struct device *dev)
 
 /* --- looking after them --- */
 
-/* Where nobody waits for what the rings hold, nobody waits for a word of whoever serves them. */
+/* Nobody needs what these rings hold any more, so we do not wait long for their process, either. */
 static bool is_overdue(const struct guest_link *g, const struct device *dev)
 {
 	if (!dev->abandoned_ns)
@@ -932,8 +932,8 @@ static void end_if_unused(struct guest_link *g)
 }
 
 /*
- * One that has nothing to do but to end may wait for a medium. Killed it is waited for by the kernel, which keeps its
- * pages and its image until the medium has given back what it has.
+ * A process that only has to end may wait for a medium. When it is killed the kernel waits in its place: it keeps its pages
+ * and its image until the medium has completed all requests.
  */
 static bool is_hung(const struct guest_link *g)
 {
@@ -942,13 +942,13 @@ static bool is_hung(const struct guest_link *g)
 	return g->unanswered_s >= g->guests->setup.hung_s;
 }
 
-/* Not all in the same second. */
+/* Spread the questions over the seconds. */
 static bool is_second_of(const struct guest_link *g, unsigned int interval)
 {
 	return (g->guests->nr_ticks + g->domid) % interval == 0;
 }
 
-/* It does nothing, and nothing is expected of it: as far as it tells, for the figures are its own. */
+/* It has nothing to do. So its own figures say, which we need not believe. */
 static bool rests(const struct guest_link *g)
 {
 	const struct device *dev;
@@ -959,7 +959,7 @@ static bool rests(const struct guest_link *g)
 	return LIST_EMPTY(&g->left) && !g->told;
 }
 
-/* One that sleeps is woken for it: so it is asked rarely, but soon when it has something to do again. */
+/* A question wakes a process that sleeps. So ask it rarely, but soon when it has something to do again. */
 static bool is_its_turn(const struct guest_link *g)
 {
 	return is_thread(g) || g->ending || g->abandoned || serves_nothing(g) ||
@@ -1038,7 +1038,7 @@ static const char *state_of(const struct guest_link *g)
 	return g->greeted ? "serving" : "starting";
 }
 
-/* The first death costs no time. */
+/* After the first death there is no wait. */
 static bool is_waited_for(const struct mourned *m)
 {
 	return m->timer.armed && m->deaths > 1;
@@ -1136,7 +1136,7 @@ void guests_set_log_level(struct guests *guests, enum log_level level)
 	for_each_link(guests, g) if (is_spoken_to(g)) send_log_level(g);
 }
 
-/* A thread is part of us. */
+/* A thread is in our own process. */
 void guests_trace_to(struct guests *guests, int fd)
 {
 	struct guest_link *g;

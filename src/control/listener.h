@@ -16,15 +16,15 @@ struct listener {
 	int fd, dir;       /* owned, while `watch` is */
 	struct loop_watch *watch;
 	struct log_limit refusals;
-	/* Somebody who may ask; the descriptor, which does not block, is the callee's. */
+	/* A client that may ask has connected. The descriptor is non-blocking, and is the callee's. */
 	void (*came)(void *user, int fd);
 	void *user;
 };
 
-/* One with that name is of a daemon that was killed: the caller knows that there is no other. 0 or -errno. */
+/* Make the socket. An old one of this name is removed: the caller knows that no other daemon runs. 0 or -errno. */
 int listener_open(struct listener *listener, struct loop *loop, const char *dir, const char *name,
 		  void (*came)(void *user, int fd), void *user);
-/* Remove it, too. Idempotent. */
+/* Close the socket and remove its file. Idempotent. */
 void listener_close(struct listener *listener);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The start-up order, and what the process answers with. */
+/* The order of the start, and the exit status. */
 #include "config.h"
 
 #include <errno.h>
@@ -47,9 +47,9 @@
 #include "netback/vif_file.h"
 
 enum { EXIT_USAGE = 2 };
-enum { HUNG_S = 10 };      /* a guest's process is ended then */
-enum { LOCK_TRIES = 300 }; /* ten milliseconds each */
-enum { STORE_TRIES = 50 }; /* a fifth of a second each */
+enum { HUNG_S = 10 };      /* a guest's process that has not answered for so long is killed */
+enum { LOCK_TRIES = 300 }; /* one each ten milliseconds */
+enum { STORE_TRIES = 50 }; /* one each fifth of a second */
 
 struct daemon {
 	int argc;
@@ -62,24 +62,24 @@ struct daemon {
 	struct guest *guest;   /* owned: the thread that serves all; NULL: processes do */
 	struct guests *guests; /* owned */
 	struct loop_tick guests_tick;
-	int cgroups; /* of their processes; -1: none */
+	int cgroups; /* directory of the guests' cgroups; -1: none */
 	struct registry *registry;
-	struct ctl_daemon asked;        /* what the admin's socket tells of */
+	struct ctl_daemon asked;        /* what the admin's socket uses */
 	struct ctl *ctl;                /* owned; NULL when it could not be had */
 	struct metrics_daemon measured; /* likewise */
 	struct metrics_socket *metrics;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
 	bool told_to_stop;
-	bool leave; /* all that is served is left as it is */
-	int err;    /* of what could only be started in the loop */
+	bool leave; /* end without detaching: all devices stay as they are */
+	int err;    /* of what is started from within the loop */
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };
 
 static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_ops,
 						  &vif_device_ops, NULL };
-/* Those of them that `serve` has left. */
+/* The kinds that `serve` names. */
 static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
 static const struct opener_kind *const openings[] = { &image_find_kind, &nbd_dial_kind, NULL };
@@ -103,8 +103,8 @@ static void dump_all(struct daemon *daemon)
 }
 
 /*
- * Processes serve on, for the next control; but whoever presses Ctrl-C wants all of it to end, and each does when its
- * media let it. Threads end with us, and let go of the rings first.
+ * At SIGTERM the guests' processes serve on, for the next control. At Ctrl-C everything is to end: each process ends as soon
+ * as its media allow it. Threads end with us, and let go of the rings before.
  */
 static void stop_serving(struct daemon *daemon, bool all)
 {
@@ -124,7 +124,7 @@ static void stop_serving(struct daemon *daemon, bool all)
 
 /* --- SIGHUP: what has changed in the configuration --- */
 
-/* What does not need the registry. */
+/* Release what does not need the registry. */
 static void apply_options(const struct options *options)
 {
 	log_set_level(options->log_level);
@@ -189,7 +189,7 @@ static void signal_came(void *user, uint32_t events)
 
 /* --- start --- */
 
-/* Before any thread, so that all inherit it. */
+/* Block the signals before any thread exists, so that all threads inherit the mask. */
 static int take_signals(struct daemon *daemon)
 {
 	sigset_t set;
@@ -212,8 +212,8 @@ static int take_signals(struct daemon *daemon)
 }
 
 /*
- * A predecessor that was killed holds the lock until the kernel has ended its I/O: its writes must
- * not overtake our replays. So a busy lock is worth a little patience.
+ * A daemon that was killed holds the lock until the kernel has ended its I/O, so that its writes cannot come after our
+ * replays. So wait a little for the lock.
  */
 static int take_lock(int fd)
 {
@@ -228,7 +228,7 @@ static int take_lock(int fd)
 	return -EBUSY;
 }
 
-/* The name under which other daemons know it, too: owner.h. */
+/* The directory's real path, by which other daemons know us (owner.h). */
 static int name_runtime_dir(struct daemon *daemon)
 {
 	char *dir = daemon->options.runtime_dir;
@@ -275,7 +275,7 @@ static int take_runtime_dir(struct daemon *daemon)
 	return 0;
 }
 
-/* A disk or a NIC takes some descriptors: as many as we may have. */
+/* Each disk and NIC needs some descriptors: allow ourselves as many as we may. */
 static void raise_limits(void)
 {
 	struct rlimit limit;
@@ -308,7 +308,7 @@ static void warn_of_kernel_backends(void)
 			  "unload it (modprobe -r xen-netback) and block it, see pvbackd(8)");
 }
 
-/* Whether we were told to stop, within a little time. For as long as the loop does not run. */
+/* Wait a little for a signal to stop. True when one came. For use while the loop does not run. */
 static bool told_to_stop(void)
 {
 	const struct timespec while_ns = { .tv_nsec = 200 * 1000 * 1000 };
@@ -320,7 +320,7 @@ static bool told_to_stop(void)
 	return sigtimedwait(&set, NULL, &while_ns) > 0;
 }
 
-/* It may be about to start, or to come back: without systemd nobody else would try again. */
+/* xenstored may be about to start, or to restart. Without systemd nobody would start us again, so try for a while. */
 static int open_store(struct daemon *daemon)
 {
 	int err = store_open(&daemon->store);
@@ -338,8 +338,8 @@ static int open_store(struct daemon *daemon)
 }
 
 /*
- * Before any device is taken up, for a tap that nobody has any more may have the name that a living vif
- * wants; and after the first look at all of them, for one that went in between is known to nobody.
+ * Remove taps and files whose devices are gone. Once before any device is taken up, because such a tap may have the name
+ * that a vif wants; and once after the first look at all devices, for those that went in between.
  */
 static void sweep(const struct device_env *env)
 {
@@ -365,7 +365,7 @@ static void choose_kinds(unsigned int serve)
 	served[nr] = NULL;
 }
 
-/* Its rings on threads of ours: the same as a process, over a socket pair. */
+/* Serve all rings on threads of ours. They speak with control as a process does, over a socket pair. */
 static int start_thread(struct daemon *daemon, int *ret_fd)
 {
 	struct guest_setup setup = { .nr_workers = count_workers(daemon),
@@ -384,7 +384,7 @@ static int start_thread(struct daemon *daemon, int *ret_fd)
 	return err;
 }
 
-/* Systemd's patience with us is ours with them, where that is shorter. */
+/* systemd's watchdog time for us is our limit for the guests' processes, if it is shorter. */
 static unsigned int patience(void)
 {
 	uint64_t usec = 0;
@@ -453,7 +453,7 @@ static int start_registry(struct daemon *daemon)
 	return -EIO;
 }
 
-/* Guests are served without it, too. */
+/* Not fatal: guests are served without it. */
 static void start_ctl(struct daemon *daemon)
 {
 	struct ctl_setup setup = { .loop = daemon->loop,
@@ -491,7 +491,7 @@ static void start_metrics(struct daemon *daemon)
 			  daemon->options.runtime_dir, strerror(-err));
 }
 
-/* Those that still serve are known: now the devices. */
+/* We know the processes that still serve. Now look at the devices. */
 static void all_greeted(void *user)
 {
 	struct daemon *daemon = user;
@@ -508,7 +508,7 @@ static void all_greeted(void *user)
 	sd_notify(0, "READY=1");
 }
 
-/* On the watchdog's thread: the control thread waits for xenstored, and hears no signal. The guests' requests are in journals. */
+/* On the watchdog's thread, when the control thread waits for xenstored and sees no signal. Requests are safe in journals. */
 static void stop_without_xenstored(void)
 {
 	sigset_t set;
@@ -606,7 +606,7 @@ static int serve(struct daemon *daemon)
 		err = daemon->err;
 	if (!err && daemon->store.lost && !daemon->told_to_stop)
 		err = -ENOTCONN;
-	/* In each case: nobody is to find a socket without a daemon. */
+	/* In every case: no socket may stay behind without a daemon. */
 	daemon->ctl = ctl_free(daemon->ctl);
 	daemon->metrics = metrics_socket_free(daemon->metrics);
 	daemon->leave |= err == -ENOTCONN && daemon->env.served_apart;
@@ -615,14 +615,14 @@ static int serve(struct daemon *daemon)
 	if (!left)
 		stop(daemon);
 	log_stop();
-	if (left && err != -ENOTCONN) /* no thread can be waited for */
+	if (left && err != -ENOTCONN) /* threads hang, so we cannot wait for them */
 		_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
 	return err;
 }
 
 /*
- * A connection to xenstored is for life: without it no watch is left, and what was read is of no worth. The next life
- * takes the rings up as after any restart, and needs nobody who restarts it.
+ * When the connection to xenstored ends, all watches are lost, and what we have read may be outdated. So execute the
+ * program again: it takes the rings up as after any restart, and needs no systemd for that.
  */
 static void start_anew(char **argv)
 {

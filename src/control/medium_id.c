@@ -16,7 +16,7 @@
 #define BLKGETDISKSEQ _IOR(0x12, 128, uint64_t) /* from Linux 5.15 on */
 #endif
 
-/* In sectors; 0 for a whole disk. */
+/* Where a partition starts, in sectors; 0 for a whole disk. */
 static uint64_t partition_start(dev_t dev)
 {
 	char path[64];
@@ -84,7 +84,7 @@ static const char *after_word(const char *text, const char *word)
 	return strncmp(text, word, len) ? NULL : text + len;
 }
 
-/* A number that ends with `end`; *at moves behind that. */
+/* Read a number that is followed by `end`; *at moves behind that. */
 static bool take(const char **at, char end, uint64_t max, uint64_t *ret)
 {
 	return parse_digits(at, max, ret) && *(*at)++ == end;

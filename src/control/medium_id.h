@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which medium a disk was attached with: kept in the disk's backend directory from the first look at it, by the
- * hotplug script or else by the daemon, so that another one that came under the same name since is told apart.
+ * Which medium a disk was attached with. The hotplug script, or else the daemon, writes it into the disk's backend directory
+ * when it first looks at the medium. So we notice when another medium has the same name later.
  */
 #ifndef PVB_MEDIUM_ID_H
 #define PVB_MEDIUM_ID_H
@@ -16,25 +16,25 @@
 
 struct medium_id {
 	bool device;
-	dev_t dev;       /* of a device its own number, of a file that of its file system */
+	dev_t dev;       /* the device's own number, or that of the file's file system */
 	uint64_t number; /* the file's inode; where the partition starts, else 0 */
 	/*
-	 * Numbers come again: when the file was made (ns), or the sequence number of the disk, which is another
-	 * for another stick under the same name. 0: the kernel does not say.
+	 * Numbers are used again. So this is when the file was made (ns), or the disk's sequence number, which changes
+	 * when another USB stick gets the same name. 0: the kernel does not know.
 	 */
 	uint64_t life;
 	uint64_t bytes;
 };
 
 /*
- * What is open as `fd`. 0; -ENOTBLK when it is neither a file nor a block device; else -errno. Waits for the medium,
- * which may not answer.
+ * Identify the medium that is open as `fd`. 0; -ENOTBLK when it is neither a file nor a block device; else -errno. Waits for
+ * the medium, which may not answer.
  */
 int medium_id_of(int fd, struct medium_id *ret);
 
 /*
- * Whether `now` is what `then` was. It may have grown, or shrunk; only where the kernel does not tell one life of a
- * number from the next is a smaller one another.
+ * Whether `now` is the same medium as `then`. Its size may have changed. Only where the kernel has no sequence number or
+ * time for it, a smaller one counts as another medium.
  */
 bool medium_id_same(const struct medium_id *then, const struct medium_id *now);
 

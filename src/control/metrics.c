@@ -6,12 +6,12 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-enum { LE_STEP = 8 }; /* buckets of core/stats.h between two bounds: a factor of four */
+enum { LE_STEP = 8 }; /* so many buckets of core/stats.h make one here: a factor of four */
 
-/* What a figure becomes. */
+/* Which metric a figure becomes. */
 enum how { AS_IT_IS, AS_AGE, AS_HISTOGRAM, AS_TOTAL };
 
-/* Rows of one family stand together. */
+/* Rows of one family follow each other. */
 struct row {
 	const char *list;   /* "vbd", "vif": whose figure it is */
 	const char *family; /* NULL ends the table */
@@ -136,7 +136,7 @@ static const char *suffix(enum metrics_type type)
 	return type == METRICS_COUNTER ? "_total" : type == METRICS_INFO ? "_info" : "";
 }
 
-/* The older format knows no suffixes and no infos: there a family is called as its samples are. */
+/* In the older format a family has the name of its samples, and there is no type info. */
 void metrics_family(const struct metrics *metrics, const char *name, enum metrics_type type,
 		    const char *help)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The figures of all devices in the words of Prometheus: OpenMetrics 1.0, or the text format 0.0.4 from before that,
- * which differ in the names of counters' families and in the last line. Names and units follow Prometheus' conventions:
- * base units (seconds, bytes), counters end in _total.
+ * The figures of all devices as text for Prometheus: OpenMetrics 1.0, or the older text format 0.0.4. These differ in the
+ * names of counters' families and in the last line. Names and units follow Prometheus' conventions: base units (seconds,
+ * bytes), and counters end in _total.
  */
 #ifndef PVB_METRICS_H
 #define PVB_METRICS_H
@@ -36,7 +36,7 @@ struct metrics_label {
 	const char *value;
 };
 
-/* A line of the family: a counter's, a gauge's or an info's. */
+/* Write a line of the family: of a counter, a gauge or an info. */
 void metrics_sample(const struct metrics *metrics, const char *name, enum metrics_type type,
 		    const struct metrics_label *labels, uint64_t value);
 /* Likewise, of a time in ns. */
@@ -50,14 +50,14 @@ struct metrics_device {
 	const struct stats_view *figures;
 };
 
-/* All that these count: a family comes once, with all devices. */
+/* Write all metrics of these devices. Each family comes once, with the lines of all devices. */
 void metrics_devices(const struct metrics *metrics, const struct metrics_device *devices, size_t nr,
 		     uint64_t now_ns);
 
-/* Whether the figure of a list is among them. */
+/* Whether there is a metric for this figure of that list. */
 bool metrics_has(const char *list, const char *figure);
 
-/* What OpenMetrics ends with. */
+/* The last line of OpenMetrics. */
 void metrics_end(const struct metrics *metrics);
 
 #endif

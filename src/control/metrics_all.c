@@ -94,7 +94,7 @@ struct serving {
 
 static const char restarts[] = "pvbackd_process_restarts";
 static const char guests_cpu[] = "pvbackd_process_cpu_seconds";
-static const char own_cpu[] = "process_cpu_seconds"; /* as every program calls its own */
+static const char own_cpu[] = "process_cpu_seconds"; /* the name that all programs use for this */
 
 static void write_restarts(void *user, const struct guests_process *process)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The metrics of the whole daemon: itself, who serves, and all devices. Control thread only. */
+/* The metrics of the whole daemon: of control, of the guests' processes, and of all devices. Control thread only. */
 #ifndef PVB_METRICS_ALL_H
 #define PVB_METRICS_ALL_H
 

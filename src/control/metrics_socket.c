@@ -20,11 +20,11 @@
 #define OPEN_TYPE   "application/openmetrics-text"
 
 struct asker {
-	struct client client; /* hurried for the whole of a question, and to read an answer */
+	struct client client; /* has a time limit for its question, and for reading the answer */
 	struct metrics_socket *server; /* borrowed */
 	char request[MAX_REQUEST];
 	size_t used;
-	char *answer; /* owned; NULL: the question is not whole yet */
+	char *answer; /* owned; NULL: the question is not complete yet */
 	size_t len, sent;
 };
 
@@ -44,7 +44,7 @@ static void is_closed(struct client *closed)
 
 /* --- the answer --- */
 
-/* Whether it has said that it knows OpenMetrics. Names of fields are in any case; a weight of 0 nobody sends. */
+/* Whether the client accepts OpenMetrics. Field names may be in upper or lower case. A weight (q=) is not looked at. */
 static bool accepts_open(const char *request)
 {
 	static const char field[] = "accept:";
@@ -129,7 +129,7 @@ static int answer(struct asker *client)
 
 /* --- a connection --- */
 
-/* False when it has all, or is gone. */
+/* False when the client has the whole answer, or is gone. */
 static bool send_more(struct asker *client)
 {
 	ssize_t n = send(client->client.fd, client->answer + client->sent,
@@ -141,7 +141,7 @@ static bool send_more(struct asker *client)
 	return client->sent < client->len;
 }
 
-/* False when there will be no whole question. A zero in it ends the text that is looked at. */
+/* False when the question cannot become complete. A zero byte ends the text that we look at. */
 static bool receive(struct asker *client)
 {
 	ssize_t n = recv(client->client.fd, client->request + client->used,
@@ -182,7 +182,7 @@ static void client_ready(void *user, uint32_t events)
 		client_close(&client->client);
 }
 
-/* The oldest makes room: Prometheus comes again, who holds connections open does nothing else. */
+/* Close the oldest client to make room. Prometheus asks again; others may only be holding connections open. */
 static void somebody_came(void *user, int fd)
 {
 	struct metrics_socket *server = user;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RUNTIME_DIR/metrics: a Unix socket at which Prometheus' way of asking is understood, GET /metrics by HTTP/1.1 (RFC 9110
- * and 9112), one question for a connection. Who asks is a stranger: what it may hold is bounded, and nobody waits for it.
- * Control thread only.
+ * RUNTIME_DIR/metrics: a Unix socket that answers as Prometheus wants it: GET /metrics by HTTP/1.1 (RFC 9110 and 9112), one
+ * question for each connection. Clients are not trusted: what they may hold is bounded, and we wait for none. Control
+ * thread only.
  */
 #ifndef PVB_METRICS_SOCKET_H
 #define PVB_METRICS_SOCKET_H

@@ -3,7 +3,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* Since when it has grown, each time that somebody looked. */
+/* Since when the counter has grown between any two looks. */
 static uint64_t growing_since(struct notices *notices, unsigned int nr, uint64_t count,
 			      uint64_t now_ns)
 {

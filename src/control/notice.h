@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon says of a device before anybody asks: that its medium does not answer, that its limit has been reached
- * for long. Each is a rule about one of the device's figures (core/stats.h). It is said once, and when it is over.
+ * Notices: what the daemon writes about a device by itself, for instance that its medium does not answer, or that its limit
+ * has been reached for a minute. Each is a rule about one of the device's figures (core/stats.h). The log has a line when
+ * it begins and when it is over.
  *
- * In the journal such a line has the field PVBACKD_NOTICE, the rule's name.
+ * In the journal such a line has the field PVBACKD_NOTICE with the rule's name.
  */
 #ifndef PVB_NOTICE_H
 #define PVB_NOTICE_H
@@ -14,26 +15,26 @@
 #include "core/stats.h"
 
 #define NOTICE_LOOK_S  5u    /* between two looks */
-#define NOTICE_MAX     4u    /* rules of a kind of device */
-#define NOTICE_QUIET_S 3600u /* before it is said of the device again */
+#define NOTICE_MAX     4u    /* rules for a kind of device, at most */
+#define NOTICE_QUIET_S 3600u /* before the same notice is given again */
 
 struct notice_rule {
 	const char *name; /* NULL ends a table */
 	const char *
-		figure; /* STAT_SINCE: it began so long ago; STAT_COUNTER: it has grown at each look for so long */
+		figure; /* STAT_SINCE: its age is at least `for_s`; STAT_COUNTER: it has grown at each look for so long */
 	enum stat_kind kind;
 	uint32_t seconds;
-	const char *text; /* for the log, with the cure */
-	const char *over; /* likewise, when it is no more */
+	const char *text; /* for the log, with what to do */
+	const char *over; /* for the log, when it is over */
 };
 
-/* Of one device. Zero: nothing was looked at. */
+/* The state of one device's rules. Zero: before the first look. */
 struct notices {
 	struct {
 		bool looked, said;
-		bool holds;        /* now, be it said or not */
+		bool holds;        /* now, whether it was said or not */
 		uint64_t count;    /* at the last look */
-		uint64_t since_ns; /* it grows; 0: it does not */
+		uint64_t since_ns; /* since when it grows; 0: it does not */
 		uint64_t said_ns;  /* the last time; 0: never */
 	} of[NOTICE_MAX];
 };
@@ -41,8 +42,8 @@ struct notices {
 enum notice_change { NOTICE_NONE, NOTICE_BEGINS, NOTICE_ENDS };
 
 /*
- * Look at the figures for rule `nr` of the table, every NOTICE_LOOK_S. What is no longer to be seen (there is no such
- * figure) does not hold.
+ * Look at the figures for rule `nr` of the table; to be called every NOTICE_LOOK_S. A rule whose figure is missing does not
+ * hold.
  */
 enum notice_change notice_look(struct notices *notices, const struct notice_rule *rules,
 			       unsigned int nr, const struct stats_view *figures, uint64_t now_ns);

@@ -17,8 +17,8 @@
 #include "core/fdpass.h"
 
 #define CHILD_FD  SPAWN_FIRST_FD
-#define LATE_NS   20000000ull   /* a question that takes longer does not hold up others */
-#define LINGER_NS 1000000000ull /* a child that nobody asks anything is there so long */
+#define LATE_NS   20000000ull   /* when a question takes longer, the next one gets another child */
+#define LINGER_NS 1000000000ull /* a child without a question ends after so long */
 
 /* The child's: for a question, at first and after each answer; and before an answer. Before a question is its kind. */
 enum { READY, ANSWER };
@@ -34,8 +34,8 @@ enum child_state {
 	CHILD_STARTING,
 	CHILD_READY,
 	CHILD_ASKED,
-	CHILD_ANSWERED, /* and lets go of what it has opened, which may take its time, too */
-	CHILD_LEFT,     /* to its fate: killed, and gone when the kernel lets it */
+	CHILD_ANSWERED, /* it closes what it has opened, which may block, too */
+	CHILD_LEFT,     /* it was killed, and is gone when the kernel has ended its calls */
 };
 
 struct opener_child {
@@ -52,7 +52,7 @@ struct opener_child {
 
 /* --- the end of a child --- */
 
-/* Kill it, and wait for nothing: it may be in a call that nobody can end. */
+/* Kill the child, and do not wait: it may be in a call that cannot be interrupted. */
 static void leave(struct opener_child *child)
 {
 	if (child->state == CHILD_LEFT)
@@ -63,7 +63,7 @@ static void leave(struct opener_child *child)
 	if (child->fd >= 0)
 		close(child->fd);
 	if (child->pid)
-		kill(child->pid, SIGKILL); /* nobody else's: we have not reaped it */
+		kill(child->pid, SIGKILL); /* the pid is still the child's: we have not reaped it */
 	if (child->req)
 		child->req->child = NULL;
 	child->req = NULL;
@@ -98,7 +98,7 @@ static struct opener_request *take_first(struct opener *opener)
 
 static void hand_out(struct opener *opener);
 
-/* It has died, or says what makes no sense: what it had to do comes to nothing. */
+/* The child has died or sent nonsense: its question fails. */
 static void failed(struct opener_child *child)
 {
 	struct opener *opener = child->opener;
@@ -172,7 +172,7 @@ static void spoke(void *user, uint32_t events)
 
 /* --- the start of a child --- */
 
-/* It has nothing of ours but the socket, and what we write errors to. */
+/* The child inherits nothing but the socket and standard error. */
 static int spawn(int fd, pid_t *ret_pid)
 {
 	char name[] = "pvbackd", argument[] = OPENER_ARGUMENT;
@@ -215,7 +215,7 @@ static int start_child(struct opener *opener)
 		return 0;
 	leave(child);
 	if (child->pid)
-		waitpid(child->pid, NULL, 0); /* nothing holds it up yet */
+		waitpid(child->pid, NULL, 0); /* it has made no call yet that may block */
 	drop(child);
 	return err;
 }
@@ -264,14 +264,14 @@ static struct opener_child *find(struct opener *opener, enum child_state state)
 	return NULL;
 }
 
-/* Somebody will be ready soon: nobody else need be started. */
+/* A child will be ready soon: no other need be started. */
 static bool is_near(struct opener *opener)
 {
 	return find(opener, CHILD_STARTING) || find(opener, CHILD_ASKED) ||
 	       find(opener, CHILD_ANSWERED);
 }
 
-/* 0; or -errno: there are questions, and can be no child. */
+/* See that a child takes the next question. 0; -errno when none can be started. */
 static int serve(struct opener *opener)
 {
 	struct opener_request *req;
@@ -282,7 +282,7 @@ static int serve(struct opener *opener)
 		if (!child)
 			return is_near(opener) ? 0 : start_child(opener);
 		if (give(child, req))
-			leave(child); /* it died a moment ago */
+			leave(child); /* it has just died */
 		else
 			take_first(opener);
 	}
@@ -358,7 +358,7 @@ static int say(uint32_t what, void *answer, size_t bytes, int fd)
 	return fdpass_send(CHILD_FD, iov, bytes ? 2 : 1, &fd, fd >= 0 ? 1 : 0, 0);
 }
 
-/* One question. 0, or -errno: control is gone, for one. */
+/* Answer one question. 0, or -errno, for instance when control is gone. */
 static int answer_next(const struct opener_kind *const *kinds, uint32_t nr_kinds)
 {
 	static _Alignas(max_align_t) char question[OPENER_BYTES_MAX];
@@ -376,7 +376,7 @@ static int answer_next(const struct opener_kind *const *kinds, uint32_t nr_kinds
 	fd = kinds[kind]->answer(question);
 	err = say(ANSWER, question, kinds[kind]->bytes, fd);
 	if (fd >= 0)
-		close(fd); /* which may take its time, so control is told when it is done */
+		close(fd); /* may block, so control is told when it is done */
 	return err;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that a medium or a server can hold up for any time: opening an image, connecting. Control makes none of them:
- * a process that waits for dead storage cannot be killed, keeps its locks, and with them the next control from
- * starting. A child makes them (this program, executed again) and passes the descriptor back.
+ * Opening an image and connecting to a server may block for any time. Control makes no such call: a process that waits for
+ * dead storage cannot be killed, and its lock would keep the next control from starting. A child makes these calls (this
+ * program, executed again) and passes the descriptor back.
  *
- * One child answers many questions, one after the other. Where one is slow, it keeps its question and others go on with
- * another child; where nobody asks any more, it is told to end and nobody waits until it can.
+ * One child answers many questions, one after the other. When a question takes long, the next one goes to another child.
+ * When nobody wants an answer any more the child is killed, and nobody waits for its end.
  */
 #ifndef PVB_OPENER_H
 #define PVB_OPENER_H
@@ -22,10 +22,10 @@
 struct opener;
 struct opener_child;
 
-/* A kind of question. It is a struct without pointers, and so is the answer: the same one. */
+/* A kind of question. A question is a struct without pointers. The answer is written into the same struct. */
 struct opener_kind {
 	size_t bytes; /* at most OPENER_BYTES_MAX */
-	/* In the child, which may wait as long as it takes: answer it in place. Returns what to pass back, or -1. */
+	/* Called in the child, and may block: answer the question in place. Returns the descriptor to pass back, or -1. */
 	int (*answer)(void *question);
 };
 
@@ -34,24 +34,25 @@ struct opener_request {
 	const struct opener_kind *kind; /* borrowed */
 	void *question;                 /* borrowed until done() */
 	/*
-	 * In the control loop, never from within opener_ask(): `question` holds the answer, and `fd` is the caller's now,
-	 * or -1. Or -errno: there is no answer.
+	 * Called in the control loop, never from within opener_ask(). `question` holds the answer, and `fd` is the callee's now,
+	 * or -1. With an -errno there is no answer.
 	 */
 	void (*done)(struct opener_request *req, int err, int fd);
-	/* the opener's */
+	/* for the opener */
 	TAILQ_ENTRY(opener_request) link;
-	struct opener_child *child; /* borrowed: who has it; NULL: it waits, or nobody asks */
+	struct opener_child
+		*child; /* borrowed: the child that has it; NULL: it waits, or is not asked */
 	bool waits;
 };
 
-/* `kinds`: all that there are, NULL behind the last: the same as the child's. NULL when there is no memory. */
+/* `kinds`: all kinds, NULL-terminated; the child must have the same. Returns NULL when there is no memory. */
 struct opener *opener_new(struct loop *loop, const struct opener_kind *const *kinds);
-/* Nothing may be asked. It waits for nobody. NULL is fine; returns NULL. */
+/* No question may be open. Does not wait for children. NULL is fine; returns NULL. */
 struct opener *opener_free(struct opener *opener);
 
 /* 0, with done() to follow; or -errno when there can be no child. */
 int opener_ask(struct opener *opener, struct opener_request *req);
-/* Nobody wants to know any more: done() does not follow. Idempotent. */
+/* The answer is no longer wanted: done() does not follow. Idempotent. */
 void opener_give_up(struct opener *opener, struct opener_request *req);
 
 /* The child's main(): answer until control is gone. The process's exit status. */

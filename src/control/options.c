@@ -276,7 +276,7 @@ static enum options_result load(int argc, char *const *argv, struct options *opt
 	return apply_argv(argc, argv, &args, options);
 }
 
-/* The daemon is not there to ask its file for a comma: guests would have no disks. */
+/* The daemon starts with faults in its file, too: else a wrong comma would leave all guests without disks. */
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options)
 {
 	struct early early = { 0 };
@@ -318,7 +318,7 @@ static void say_change(const struct key *key)
 		log_info("`%s` has changed", key->name);
 }
 
-/* All but what needs a restart. */
+/* Take over all changes but those that need a restart. */
 static void take_changes(const struct options_part *part, const struct options *from,
 			 struct options *to)
 {
@@ -365,7 +365,7 @@ int options_reload(int argc, char *const *argv, struct options *options,
 
 	if (load_again(argc, argv, &fresh, ret_faults))
 		return -EINVAL;
-	if (realpath(fresh.runtime_dir, dir)) /* as the daemon knows it */
+	if (realpath(fresh.runtime_dir, dir)) /* the form in which the daemon keeps it */
 		strncpy(fresh.runtime_dir, dir, sizeof(fresh.runtime_dir));
 	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)
 		take_changes(&options_parts[i], &fresh, options);

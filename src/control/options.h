@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* argv and the configuration file -> struct options. */
+/* Reads argv and the configuration into struct options. */
 #ifndef PVB_OPTIONS_H
 #define PVB_OPTIONS_H
 
@@ -16,9 +16,9 @@
 
 #define OPTIONS_MAX_WORKERS 64u
 
-/* In a range that systemd's list of uids leaves to nobody (uid 1879048192 to 2147483647). */
+/* In a range that systemd's list of uids leaves unused (1879048192 to 2147483647). */
 #define GUEST_UID_BASE 1900000000u
-/* What is left of 32 bits, when a domid is added. */
+/* The sum with a domid must fit into 32 bits. */
 #define GUEST_UID_MAX (UINT32_MAX - 0x7fff)
 
 /* Bits of `serve`: the kinds of devices, in the order of main.c's table. */
@@ -30,18 +30,18 @@ struct options {
 	uint32_t nr_workers; /* 0: one per CPU, at most four */
 	enum log_level log_level;
 	struct trace_filter trace;
-	unsigned int serve; /* which kinds of devices; the others are left to somebody else */
+	unsigned int serve; /* kinds of devices; other programs have the rest */
 	enum isolation isolation;
 	uint32_t guest_uid; /* of guests' processes: this + domid; 0: our own */
-	bool confine;       /* these */
+	bool confine;       /* these processes give up their rights */
 	char runtime_dir[PATH_MAX];
-	const char *config;       /* borrowed: the file; what is in CONFIG.d counts, too */
-	struct disk_options disk; /* for disks and NICs that say nothing else */
+	const char *config;       /* borrowed: the file; CONFIG.d is read, too */
+	struct disk_options disk; /* of disks and NICs without a setting of their own */
 	struct vif_options vif;
 	struct settings settings; /* of single guests and devices; owned */
 };
 
-/* Every table, with the struct in struct options that it is for. */
+/* All tables, each with the offset of its struct in struct options. */
 enum options_part_nr { OPTIONS_DAEMON, OPTIONS_DISK, OPTIONS_VIF, OPTIONS_NR_PARTS };
 #define OPTIONS_ALL_PARTS ((1u << OPTIONS_NR_PARTS) - 1)
 
@@ -59,19 +59,19 @@ enum options_result {
 };
 
 /*
- * Defaults, then the configuration (config_file.h), then argv, each over the one before. What is wrong in the configuration
- * is said and left out, so that the guests have their devices; it is OPTIONS_WRONG when that is not safe, or with
- * --check-config. What is wrong in argv always is.
+ * Take the defaults, then the configuration (config_file.h), then argv; the later one wins. A wrong line in the configuration
+ * is reported and left out, so that guests have their devices. OPTIONS_WRONG when that is not safe, with --check-config, or
+ * when argv is wrong.
  */
 enum options_result options_parse(int argc, char *const *argv, struct options *ret_options);
 
 /*
- * Read the configuration again, under the same argv, and take over what needs no restart; the rest is named in the log.
- * -EINVAL, with nothing changed, when anything in it is wrong: `ret_faults` (config_file.h), the caller's, has what.
+ * Read the configuration again, with the same argv, and take over what needs no restart. The log names the rest. -EINVAL,
+ * with nothing changed, when anything in it is wrong; `ret_faults` (config_file.h), the caller's, says what.
  */
 int options_reload(int argc, char *const *argv, struct options *options,
 		   struct config_faults *ret_faults);
-/* The same, and nothing is taken over. */
+/* Check in the same way, and take nothing over. */
 int options_check(int argc, char *const *argv, struct config_faults *ret_faults);
 
 void options_free(struct options *options); /* idempotent */

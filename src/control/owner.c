@@ -21,7 +21,7 @@ bool owner_lives(const char *runtime_dir)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return false;
-	/* Sees locks of both fcntl families: a process's own and open-file ones. */
+	/* This sees both kinds of fcntl locks: of a process and of an open file. */
 	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
 		lock.l_type = F_UNLCK;
 	close(fd);
@@ -60,9 +60,9 @@ bool owner_may_take(enum owner owner, enum xenbus_state own, bool known, bool of
 	switch (owner) {
 	case OWNER_US:
 		return true;
-	case OWNER_NOBODY: /* new; or of a pvbackd from before there was the key; or somebody else's */
+	case OWNER_NOBODY: /* new; or of an old pvbackd that did not write the key; or of another program */
 		return is_connected(own) ? known : own != XENBUS_INIT_WAIT || offered;
-	case OWNER_STOPPED: /* while it closes the frontend goes on using it */
+	case OWNER_STOPPED: /* in state closing the frontend still uses the ring */
 		return !is_connected(own) && own != XENBUS_CLOSING;
 	case OWNER_ALIVE:
 		break;

@@ -6,7 +6,7 @@
 
 #include "control/reason.h"
 
-/* Made by the toolstack in a driver domain's home, where that domain could not make it again. */
+/* In a driver domain's home the toolstack has made this node. The domain itself could not make it again. */
 #define TOP "error"
 
 static void path_of(const char *be_path, char path[STORE_PATH_MAX])

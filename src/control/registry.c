@@ -27,17 +27,17 @@ struct registry {
 	struct loop_watch *loss_watches[2];
 	LIST_HEAD(, device) devices[DEVICE_BUCKETS];
 	TAILQ_HEAD(, device) pending;
-	unsigned int unscanned; /* a bit for each kind whose devices have not been asked for yet */
+	unsigned int unscanned; /* a bit for each kind whose devices have not been listed yet */
 	struct loop_timer scan_timer;
 	struct log_limit scan_limit;
 	bool check_domains;
 	struct loop_timer halted_timer;            /* armed while some domain has shut down */
-	uint64_t halted_look_ns;                   /* and then looked at after so long */
-	bool looked;                               /* at all that were there at the start */
-	enum { SERVING, ASKING, DETACHING } phase; /* the last two: we are to end */
+	uint64_t halted_look_ns;                   /* how long it runs */
+	bool looked;                               /* all devices that were there at the start */
+	enum { SERVING, ASKING, DETACHING } phase; /* in the last two we stop */
 	struct loop_timer patience;
-	uint64_t asked_ns;    /* the question of the phase ASKING */
-	unsigned int nr_open; /* in the phase: devices that are stuck so far, or not idle */
+	uint64_t asked_ns;    /* which question, in the phase ASKING */
+	unsigned int nr_open; /* devices that are stuck so far, or not idle */
 };
 
 static unsigned int bucket_of(uint32_t domid, uint32_t devid)
@@ -81,7 +81,7 @@ static void forget(struct device *dev)
 	device_free(dev);
 }
 
-/* Xen tells a driver domain nothing of others; xenstored knows which domains there are. */
+/* A driver domain cannot ask Xen about other domains. xenstored knows which domains exist. */
 static bool is_unknown_to_xenstore(struct registry *registry, uint32_t domid)
 {
 	return store_knows_domain(registry->env->store, domid) == 0;
@@ -90,9 +90,9 @@ static bool is_unknown_to_xenstore(struct registry *registry, uint32_t domid)
 enum domain_life { DOMAIN_RUNS, DOMAIN_HALTED, DOMAIN_DEAD };
 
 /*
- * A dying domain stays a zombie while we hold its pages, and nothing in xenstore tells us. One that has
- * shut down is there as well: to be looked at, to be destroyed, or to run again when its suspend came to
- * nothing. No answer is no proof of any change. A driver domain hears of a domain's end only.
+ * A dying domain stays a zombie while we hold its pages, and nothing in xenstore says so. A domain that has shut down exists,
+ * too: an admin may look at it or destroy it, or it runs again if its suspend is cancelled. If Xen gives no answer nothing
+ * has changed for us. A driver domain only learns of a domain's end.
  */
 static enum domain_life look_at_domain(struct registry *registry, const struct device *dev)
 {
@@ -111,7 +111,7 @@ static enum domain_life look_at_domain(struct registry *registry, const struct d
 
 static void look_at_halted(void *user);
 
-/* Nobody tells when a domain that had shut down runs again. */
+/* There is no event when a domain that had shut down runs again. So look now and then. */
 static void note_life(struct registry *registry, struct device *dev)
 {
 	enum domain_life life = look_at_domain(registry, dev);
@@ -130,11 +130,11 @@ static void check_device(struct registry *registry, struct device *dev)
 	note_life(registry, dev);
 	if (!dev->dead)
 		return;
-	device_unread(dev, DEVICE_KEYS); /* its nodes may have gone without a word */
+	device_unread(dev, DEVICE_KEYS); /* its nodes may be gone without an event */
 	mark(registry, dev);
 }
 
-/* A suspend that comes to nothing does so soon; a domain that crashed may be kept for days. */
+/* A suspend is cancelled soon or never. A domain that crashed may be kept for days. So look more and more rarely. */
 static void look_at_halted(void *user)
 {
 	struct registry *registry = user;
@@ -172,13 +172,13 @@ static void touch(struct registry *registry, const struct device_ops *ops, uint3
 			return;
 		}
 		LIST_INSERT_HEAD(&registry->devices[bucket_of(domid, devid)], dev, link);
-		note_life(registry, dev); /* it may have shut down, or died, while we were away */
+		note_life(registry, dev); /* it may have shut down, or died, while no daemon ran */
 	}
 	device_unread(dev, keys);
 	mark(registry, dev);
 }
 
-/* A plain number that ends the text or is followed by a slash. NULL when it is neither. */
+/* Read a plain number that is followed by a slash or the end of the text. NULL when it is not. */
 static const char *scan_id(const char *text, uint32_t *ret)
 {
 	uint32_t id;
@@ -191,7 +191,7 @@ static const char *scan_id(const char *text, uint32_t *ret)
 
 static void scan_again(void *user);
 
-/* A scan that xenstored did not answer in full: no event will tell of what it left out. */
+/* xenstored has not answered a scan completely. No event comes for what is missing, so scan again later. */
 static void scan_failed(struct registry *registry, int err)
 {
 	if (log_allow(&registry->scan_limit, "xenstore"))
@@ -249,7 +249,7 @@ static void scan_kind(struct registry *registry, const struct device_ops *ops)
 	registry->unscanned &= ~bit_of(registry, ops);
 }
 
-/* Sweep: whatever we know and xenstore has no more finds that out by itself. */
+/* Step all devices that we know: each finds out by itself when xenstore no longer has it. */
 static void mark_known(struct registry *registry, const struct device_ops *ops,
 		       const uint32_t *domid)
 {
@@ -272,7 +272,7 @@ static void scan_again(void *user)
 	}
 }
 
-/* What a change of a key in our directory means for the next step; 0: nothing, most are our own echoes. */
+/* Which keys to read again after a change in our directory; 0: none. Most changes are our own writes. */
 static unsigned int keys_behind(const char *key)
 {
 	static const struct {
@@ -355,7 +355,7 @@ static void stop_hearing(struct registry *registry)
 		registry->loss_watches[i] = loop_remove(loop, registry->loss_watches[i]);
 }
 
-/* What we knew of xenstore is worth nothing now. Rings of our own are let go of as when we are told to stop. */
+/* The connection to xenstored is lost. Let go of the rings that we serve ourselves, as when we are told to stop. */
 static void notice_loss(struct registry *registry)
 {
 	if (registry->phase != SERVING || !registry->env->store->lost)
@@ -399,7 +399,7 @@ static void quit(void *user)
 	loop_quit(registry->env->loop);
 }
 
-/* Those that are stuck keep their rings, which the next daemon takes up as if we had been killed. */
+/* Devices that are stuck keep their rings. The next daemon takes these up as after a kill. */
 static void detach_all(void *user)
 {
 	struct registry *registry = user;
@@ -412,7 +412,7 @@ static void detach_all(void *user)
 	registry->nr_open = UINT_MAX;
 }
 
-/* Something has ended, perhaps what we wait for. Progress earns new patience. */
+/* Something has ended, perhaps what we wait for. After each progress the time limit starts anew. */
 static void go_on_ending(struct registry *registry)
 {
 	bool asking = registry->phase == ASKING;
@@ -468,7 +468,7 @@ static bool work(void *user)
 	}
 	if (!registry->looked && !registry->unscanned)
 		tell_looked(registry);
-	return registry->env->store->lost; /* noticed in the next turn */
+	return registry->env->store->lost; /* handled in the next turn */
 }
 
 /* --- events --- */
@@ -526,7 +526,7 @@ static void route(struct registry *registry, const char *path, const char *token
 		route_front(registry, token + 2, true);
 }
 
-/* Drain: a guest may have caused any number of events, and they must not pile up (XSA-349). */
+/* Read all events: a guest may cause any number of them, and they must not pile up (XSA-349). */
 static void store_events(void *user, uint32_t events)
 {
 	struct registry *registry = user;
@@ -584,7 +584,7 @@ static int watch_all(struct registry *registry)
 			return err;
 		registry->unscanned |= 1u << i;
 	}
-	/* A driver domain may be refused this one; it then learns of a guest's end from the toolstack. */
+	/* A driver domain may be refused this watch. Then it learns of a guest's end from the toolstack. */
 	err = store_watch(store, "@releaseDomain", RELEASE_TOKEN);
 	return store->domid == 0 ? err : 0;
 }

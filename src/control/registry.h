@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All devices: finds them by watching our own backend directories, wakes them
- * when xenstore changes or a domain dies, and forgets them. Control thread only.
+ * All devices. Finds them by watching our own backend directories, steps them when xenstore changes or a domain dies, and
+ * frees them. Control thread only.
  */
 #ifndef PVB_REGISTRY_H
 #define PVB_REGISTRY_H
@@ -23,15 +23,15 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 struct registry *registry_free(struct registry *registry);
 
 /*
- * Detach all devices without a word to the guests, then quit the control loop. Devices that a medium holds up are not
- * waited for: until 2 s have passed without one that gives back what it has, all rings are served on; then
- * the others are detached, which may take until 1 s has passed without one that is.
+ * Detach all devices without telling the guests, then quit the control loop. First all rings are served on, until each
+ * medium has completed its requests, or no further one has done so for 2 s. Then the devices are detached, until all
+ * are, or no further one is for 1 s. So a medium that hangs does not keep us.
  */
 void registry_stop(struct registry *registry);
-/* After that: name the devices that are still attached. True when there are any; nothing can be freed then. */
+/* Afterwards: name the devices that are still attached in the log. True when there are any; then nothing can be freed. */
 bool registry_leaves_any(struct registry *registry);
 
-/* What `env` says of all devices, of guests and of single ones has changed: have each one look. */
+/* The options and settings in `env` have changed: tell each device. */
 void registry_retune(struct registry *registry);
 
 void registry_each(struct registry *registry, void (*each)(void *user, struct device *dev),

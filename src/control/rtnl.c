@@ -33,8 +33,8 @@ struct rtnl {
 typedef void (*link_edit_fn)(struct rtnl_link *change, const void *arg);
 
 /*
- * libnl keeps its own error numbers and folds several errnos into one of them; this gives back the
- * errno that the kernel most likely meant for a link.
+ * libnl has its own error numbers, and one of them stands for several errnos. This returns the errno that the kernel most
+ * likely gave for a link.
  */
 static int errno_from_nl(int nl_err)
 {
@@ -89,7 +89,7 @@ int rtnl_new(struct rtnl **ret_rtnl)
 	if (err)
 		goto fail;
 
-	/* An answer that never comes must not hang a daemon's main thread. */
+	/* The daemon's main thread must not hang if no answer comes. */
 	if (setsockopt(nl_socket_get_fd(rtnl->sock), SOL_SOCKET, SO_RCVTIMEO, &limit,
 		       sizeof(limit)) < 0) {
 		err = -errno;
@@ -124,7 +124,7 @@ bool rtnl_name_is_valid(const char *name)
 	return true;
 }
 
-/* One link from the kernel, by index or, if that is 0, by name. The caller puts it. */
+/* Get one link from the kernel, by index or, if that is 0, by name. The caller puts it. */
 static int link_get(struct rtnl *rtnl, int ifindex, const char *name, struct rtnl_link **ret_link)
 {
 	struct rtnl_link *link = NULL;
@@ -384,7 +384,7 @@ int rtnl_set_addr_gen_mode_none(struct rtnl *rtnl, int ifindex)
 	return err == -EAFNOSUPPORT || err == -EOPNOTSUPP ? 0 : err;
 }
 
-/* Any socket is good for it. */
+/* The ioctl takes a socket of any kind. */
 static int ask_ethtool(struct rtnl *rtnl, const char *name, void *request)
 {
 	struct ifreq ifr = { .ifr_data = request };
@@ -406,7 +406,7 @@ int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret
 	int err = ask_ethtool(rtnl, name, &request);
 
 	if (!err && request.head.size > RTNL_WISH_WORDS)
-		err = -EOPNOTSUPP; /* a kernel of another age */
+		err = -EOPNOTSUPP; /* the kernel is too old for it */
 	if (err)
 		return err;
 	wishes.nr = request.head.size;
