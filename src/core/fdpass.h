@@ -13,8 +13,9 @@ int fdpass_send(int fd, const struct iovec *iov, size_t nr_iov, const int *fds, 
 		int flags);
 
 /*
- * The bytes of the datagram, 0 when the other end is gone, or -errno. *nr_fds: at most so many, and how many came: the
- * caller's, close-on-exec. -EPROTO, with none of them, when more came, or more bytes than there is room for.
+ * Receive a datagram. Returns its bytes, 0 when the other end is gone, or -errno. *nr_fds is how many descriptors may come,
+ * and then how many came; they are the caller's, and close-on-exec. -EPROTO, and no descriptor, when more came, or more
+ * bytes than there is room for.
  */
 ssize_t fdpass_receive(int fd, const struct iovec *iov, size_t nr_iov, int *ret_fds,
 		       unsigned int *nr_fds, int flags);

@@ -11,10 +11,10 @@
 #include "core/fdpass.h"
 #include "core/link.h"
 
-#define MAX_KEPT 4096u /* messages; who lets so many lie does not live */
+#define MAX_KEPT 4096u /* messages; an end that reads so few hangs */
 #define MAX_KEPT_FDS                                                                               \
-	256u /* with them: an honest end reads what it gets, and other guests need descriptors, too */
-#define TAKEN_IN_A_ROW 64u /* then others of the loop have their turn */
+	256u /* descriptors that are kept with messages: other guests need descriptors, too */
+#define TAKEN_IN_A_ROW 64u /* then other watches of the loop have their turn */
 
 struct kept {
 	STAILQ_ENTRY(kept) link;
@@ -30,11 +30,11 @@ struct link {
 	STAILQ_HEAD(, kept) kept;
 	unsigned int nr_kept, nr_kept_fds;
 	bool rests; /* link_rest() */
-	bool ended; /* and said, or about to be */
+	bool ended; /* ended() was called, or will be */
 	bool busy;  /* in a callback of ours: link_free() only marks it */
 	bool freed;
 	int end_err;
-	struct loop_timer end_timer; /* ended() is never called out of link_send() */
+	struct loop_timer end_timer; /* so that ended() is never called from within link_send() */
 };
 
 static void close_fds(const int *fds, unsigned int nr_fds)

@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 
-#define MAX_WAITING     ((size_t)4 << 20) /* bytes of lines that nobody has read yet */
+#define MAX_WAITING     ((size_t)4 << 20) /* bytes of lines that are not written yet */
 #define STOP_WAIT_S     1
 #define PATIENCE_NS     (100l * 1000 * 1000)
 #define LIMIT_BURST     10
@@ -22,7 +22,7 @@
 struct line {
 	STAILQ_ENTRY(line) link;
 	enum log_level level;
-	bool raw;       /* a trace: as it is */
+	bool raw;       /* a trace: written as it is */
 	size_t who_len; /* of the device's name, which the text begins with; 0: it is about none */
 	const char *notice; /* NULL: none */
 	size_t len;
@@ -40,7 +40,7 @@ static struct {
 	unsigned long lost;
 } traces = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = LOG_TRACE_STDERR };
 
-/* Between those who have something to say and the thread that writes it. */
+/* Between the threads that log lines and the thread that writes them. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -48,7 +48,7 @@ static struct {
 	size_t bytes; /* of the lines, and of the one that is being written */
 	unsigned long lost;
 	unsigned long said, written; /* lines, but for those that were lost */
-	bool slow;                   /* whoever reads was once, and lines are waiting since */
+	bool slow;                   /* the reader was too slow once, and lines are waiting since */
 	pthread_t control, thread;
 	enum { WRITE_AT_ONCE, HAND_OVER, SAY_NOTHING } mode;
 	bool stopping, ended;
@@ -84,7 +84,7 @@ static void write_all(const char *text, size_t len)
 		ssize_t n = write(STDERR_FILENO, text, len);
 
 		if (n < 0 && errno != EINTR)
-			return; /* nobody to tell */
+			return; /* there is no other way to say so */
 		if (n > 0) {
 			text += n;
 			len -= (size_t)n;
@@ -112,7 +112,7 @@ static bool send_trace(const char *text, size_t len)
 	return send(traces.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-/* Whether nothing is to be said of lines that were lost any more. */
+/* Whether all lost lines have been reported. */
 static bool tell_lost_traces(void)
 {
 	char text[64];
@@ -198,7 +198,7 @@ write_now(enum log_level level, const char *fmt, ...)
 
 /* --- the thread --- */
 
-/* With the lock held, but for as long as the reader takes. */
+/* The lock is held, but not while we wait for the reader. */
 static void write_next(void)
 {
 	struct line *line = STAILQ_FIRST(&waiting.lines);
@@ -214,7 +214,7 @@ static void write_next(void)
 	free(line);
 }
 
-/* What was lost came after all lines that were waiting. */
+/* The lost lines came after all lines that were waiting. */
 static void tell_lost(void)
 {
 	unsigned long lost = waiting.lost;
@@ -302,8 +302,8 @@ static void hand_over(struct line *line)
 }
 
 /*
- * What the daemon does next is seen after what it has said of it, as long as somebody reads. The control thread
- * waits for that, once and not for long; data threads never do. With the lock held.
+ * A line should be written before the daemon does what the line says. So the control thread waits a short time for that,
+ * as long as somebody reads. Data threads never wait. With the lock held.
  */
 static void see_it_written(void)
 {

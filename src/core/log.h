@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an admin reads: one line per event on stderr, or in the journal.
+ * The log for the admin: one line per event, on stderr or in the journal.
  *
  * Error: an admin must act. Warning: degraded. Info: a device came, connected
  * or left. Debug: the rest. Whatever a guest can repeat goes through a
  * log_limit, so that no guest can fill the log.
  *
- * Nobody who has something to say ever waits for whoever reads it: from log_start() on a thread
- * writes the lines. Up to 4 MiB wait for it; what is more is counted, and the number said when it goes on.
+ * No caller ever waits for the reader of the log: from log_start() on a thread writes the lines. Up to 4 MiB of lines wait
+ * for it. Further lines are dropped and counted, and the log says how many when it goes on.
  */
 #ifndef PVB_LOG_H
 #define PVB_LOG_H
@@ -31,47 +31,46 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
 /*
- * Where lines go: `fn` gets one without its end; its first `who_len` bytes are the name of the device that it is
- * about, if any; `notice` is as of log_vnotice(). It may block. Without one they go to stderr. Call once, before
- * any thread exists.
+ * Send lines to `fn`, not to stderr. It gets a line without its end; the first `who_len` bytes are the name of the device
+ * that the line is about, if any; `notice` is as in log_vnotice(). It may block. Call once, before any thread exists.
  */
 typedef void (*log_sink_fn)(enum log_level level, const char *text, size_t who_len,
 			    const char *notice);
 void log_set_sink(log_sink_fn fn);
 
 /*
- * Hear of each line but traces and debug, as a sink does, from any thread: `fn` must not wait, and says nothing itself.
- * Call once, before any thread exists.
+ * Call `fn` for each line but traces and debug lines, with the arguments of a sink, from any thread. It must not block and
+ * must not log. Call once, before any thread exists.
  */
 void log_set_listener(log_sink_fn fn);
 
-/* Start the thread; before it lines are written by their callers. 0 or -errno. */
+/* Start the thread. Before that the callers write their lines themselves. 0 or -errno. */
 int log_start(void);
-/* The last words: wait until all is written, but a second at most. Idempotent. */
+/* Wait until all lines are written, a second at most, and end the thread. Idempotent. */
 void log_stop(void);
 
-/* One line, never cut; errno is preserved. Safe from any thread. */
+/* Log one line, of any length. errno is preserved. Safe from any thread. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* One that begins with "WHO: ", the name of a device: "vbd 7/51712". NULL: as log_line(). */
+/* Log a line that begins with "WHO: ", the name of a device: "vbd 7/51712". NULL: as log_line(). */
 void log_about(enum log_level level, const char *who, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void log_vabout(enum log_level level, const char *who, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));
-/* Likewise, with a name for what it tells, which programs go by: a literal, or NULL for none. */
+/* Likewise, with a name of the event for programs: a literal, or NULL for none. */
 void log_vnotice(enum log_level level, const char *who, const char *notice, const char *fmt,
 		 va_list ap) __attribute__((format(printf, 4, 0)));
-/* "WHO ..." on stderr, as it is: trace.h. */
+/* Write "WHO ..." to stderr, for trace.h. */
 void log_vtrace(const char *who, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 /*
- * Such lines go into a connected socket from now on, a datagram each, in place of stderr. Takes the descriptor. Lines that
- * it has no room for are lost, and the next one that it takes says how many. Any thread.
+ * Send such lines into a connected socket from now on, one datagram each, not to stderr. Takes the descriptor. When the
+ * socket has no room lines are lost; a later one says how many. Any thread.
  */
 enum { LOG_TRACE_STDERR = -1, LOG_TRACE_NOWHERE = -2 };
 void log_trace_to(int fd);
 
 /*
- * True when the next line under this limit may be written; counts it. `who` is named when lines were
- * left out before.
+ * True when the next line under this limit may be written; counts it. When lines were left out before, a line says how
+ * many, about `who`.
  */
 bool log_allow(struct log_limit *limit, const char *who);
 

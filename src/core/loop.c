@@ -38,7 +38,7 @@ struct loop {
 	atomic_bool sleeps;
 	LIST_HEAD(, loop_watch) removed; /* freed after the batch */
 	LIST_HEAD(, loop_timer) timers;  /* soonest first */
-	uint64_t alarm_ns; /* when the kernel will tell of the first; 0: it will not */
+	uint64_t alarm_ns;               /* when the kernel's timer is due; 0: it is off */
 	LIST_HEAD(, loop_tick) ticks;
 	struct loop_tick *next_tick; /* of the walk under way */
 	struct loop_timer tick_timer;
@@ -109,8 +109,8 @@ void loop_post(struct loop *loop, struct loop_task *task)
 }
 
 /*
- * The kernel tells when the first timer is due, so that a busy loop need not look at the clock, which is a system
- * call on Xen. It may tell too early, of one that was cancelled.
+ * A timer of the kernel tells when the first timer is due. So a busy loop need not read the clock, which is a system call
+ * on Xen. The kernel's timer may be too early, when the timer that it was for was cancelled.
  */
 static void set_alarm(struct loop *loop)
 {

@@ -30,8 +30,8 @@ struct loop_timer {
 };
 
 /*
- * What is looked at once a second: all of a loop in one wake-up, so that a thousand idle devices cost no
- * more than one. Zero-initialise.
+ * A function that is called once a second. All ticks of a loop come in one wake-up, so that a thousand idle devices cost no
+ * more wake-ups than one. Zero-initialise.
  */
 struct loop_tick {
 	LIST_ENTRY(loop_tick) link;
@@ -81,7 +81,7 @@ void loop_tick_remove(struct loop_tick *tick);
 
 /* Any thread: hand a task to the loop's thread. */
 void loop_post(struct loop *loop, struct loop_task *task);
-/* Any thread: it waits for something to do, so nothing holds it up. */
+/* Whether the loop waits for events, so that no callback hangs. Any thread. */
 bool loop_sleeps(const struct loop *loop);
 
 /*

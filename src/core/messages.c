@@ -89,7 +89,7 @@ static bool is_about(const struct message *message, enum about about)
 
 #define END_TEXT(text) ((text)[sizeof(text) - 1] = '\0')
 
-/* It goes into the log and into xenstore, as one line. */
+/* The text goes into the log and into xenstore, so it must be one line. */
 static void plain_text(char *text, size_t size)
 {
 	text[size - 1] = '\0';
@@ -130,7 +130,7 @@ static void end_texts(struct message *message)
 	}
 }
 
-/* What goes both ways has them one way only: a START that is told to a new control is words. */
+/* A START comes with descriptors to the data side only. When it is repeated to a new control it has none. */
 static unsigned int max_fds(const struct shape *shape, enum message_from from)
 {
 	return from == MESSAGE_FROM_GUEST && shape->from_control ? 0 : shape->max_fds;

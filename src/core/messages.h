@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one protocol between control and whoever serves the rings (guest/guest.h): a process for each guest, or a thread
- * for all. Each message is one datagram of a fixed size for its type, with descriptors beside it where the table says
- * so. Both ends are of one machine, so numbers are as they lie in memory; no struct has a pointer.
+ * The protocol between control and the side that serves the rings (guest/guest.h): a process for each guest, or a thread for
+ * all. Each message is one datagram, whose size depends on its type only, with descriptors where the table says so. Both
+ * ends run on one machine, so numbers have the byte order of memory. No struct has a pointer.
  *
- * Control does not trust the other end: message_check() looks at the frame, and whoever takes a message looks at what
- * is in it.
+ * Control does not trust the other end: message_check() checks the outer form, and the code that takes a message checks its
+ * values.
  *
- * A device is named by kind, domid and devid, and its `life`: a number that control gives each start. An answer of an
- * earlier life means nothing.
+ * A device is named by kind, domid, devid, and its `life`: a number that control gives to each start. An answer with an
+ * earlier life is ignored.
  */
 #ifndef PVB_MESSAGES_H
 #define PVB_MESSAGES_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Another number: the other end is told to end, and not spoken to. So HELLO and END are the same in all protocols. */
+/* An end with another number gets END and nothing else. So HELLO and END are the same in all protocols. */
 #define MESSAGE_PROTOCOL 3u
 
 #define MESSAGE_WHY_MAX    160u
@@ -34,12 +34,12 @@ enum message_type {
 	/* both ways, first of all */
 	MESSAGE_HELLO = 1,
 	/* from control */
-	MESSAGE_END, /* there is no device left, or none is to be: exit */
+	MESSAGE_END, /* stop all devices and exit */
 	MESSAGE_START_DISK,
 	MESSAGE_START_NIC,
 	MESSAGE_STOP,          /* STOPPED follows */
 	MESSAGE_HALT,          /* its domain has shut down, or runs again */
-	MESSAGE_FLOW,          /* FLOWED follows when the medium has given back what it has now */
+	MESSAGE_FLOW,          /* FLOWED follows when the medium has completed what it has now */
 	MESSAGE_TUNE_DISK,     /* what may change while the rings are attached */
 	MESSAGE_TUNE_NIC,      /* likewise; TUNED follows when every queue has seen it */
 	MESSAGE_CAPTURE,       /* CAPTURED follows when it ends by itself */
@@ -49,7 +49,7 @@ enum message_type {
 	MESSAGE_TRACE,         /* likewise, where traces go */
 	MESSAGE_PING,          /* PONG follows when all loops have turned */
 	/* to control */
-	MESSAGE_DEVICE, /* to a new control: one that is served, with how it was started (the START follows) */
+	MESSAGE_DEVICE,  /* to a new control: a device that is served; its START follows */
 	MESSAGE_STARTED, /* or not: the error says */
 	MESSAGE_STOPPED,
 	MESSAGE_BROKE, /* an impossible ring */
@@ -57,7 +57,7 @@ enum message_type {
 	MESSAGE_TUNED,
 	MESSAGE_STALLED,      /* a disk's requests are held */
 	MESSAGE_FLUSH_FAILED, /* all but reads fail */
-	MESSAGE_SIZE,         /* the medium has another size now, and the rings know it */
+	MESSAGE_SIZE,         /* the medium has another size now, and the rings use it */
 	MESSAGE_LATE,         /* the medium has not answered for long, or answers again */
 	MESSAGE_CARRIER,      /* a NIC's guest takes no frames, or takes them again */
 	MESSAGE_HASH,         /* a NIC's guest has changed its hash */
@@ -120,13 +120,13 @@ struct message_start_disk {
 	struct message_disk_ring rings[MESSAGE_DISK_RINGS];
 	uint32_t
 		max_kept; /* pages of the frontend to keep mapped, for each ring; 0: it agreed to none */
-	message_bool copy_kept; /* those are no place for the medium's data: it is copied */
+	message_bool copy_kept; /* data of kept pages is copied, and the medium does not use them */
 	message_bool resume;    /* the rings are live, from an earlier life */
 	message_bool halted;
 	message_bool discard; /* offered to this frontend, if the image can */
 	message_bool nbd, xentop, keep;
 	message_bool lock;      /* other processes may write to the medium: see medium_lock.h */
-	message_bool keep_lost; /* what an earlier life kept unflushed cannot be read */
+	message_bool keep_lost; /* the unflushed writes of an earlier life cannot be read */
 	uint32_t nbd_timeout_s;
 	struct message_image image;  /* of an NBD export only read_only */
 	char name[MESSAGE_NAME_MAX]; /* of the image, for the log */
@@ -149,7 +149,7 @@ struct message_filter {
 	struct message_addr addrs[MESSAGE_ADDRS];
 };
 
-/* So much in so long, as rate_set() takes it; a 0 in either: no limit. */
+/* An amount in a time, as rate_set() takes them; a 0 in either: no limit. */
 struct message_rate {
 	uint32_t amount, usecs;
 };
@@ -202,7 +202,7 @@ struct message_insn {
 	uint32_t k;
 };
 
-/* One descriptor, of the file, when `on`. What it holds stays: behind it a new section begins. */
+/* One descriptor, of the file, when `on`. A new section is appended to what the file has. */
 struct message_capture {
 	message_bool on;
 	uint32_t number; /* of this capture: CAPTURED has it */
@@ -223,21 +223,20 @@ struct message_captured {
 /* --- the rest --- */
 
 struct message_stop {
-	message_bool keep; /* for the next life: journals stay, the guest waits */
-	message_bool
-		abandon; /* the domain is no more, or its frontend: let go of the rings at once */
+	message_bool keep;    /* journals stay for the next life, and the guest waits */
+	message_bool abandon; /* the domain or its frontend is gone: let go of the rings at once */
 };
 
 struct message_flag {
 	message_bool on;
 };
 
-/* One descriptor, of the socket that they go into; without one into the log, or nowhere. */
+/* One descriptor, of the socket for the traces; without one they go into the log, or nowhere. */
 struct message_trace {
 	message_bool log;
 };
 
-/* Which question it is, and which is answered: control's time when it asked. */
+/* Names a question, and its answer: control's time when it asked. */
 struct message_flow {
 	uint64_t asked_ns;
 };
@@ -256,7 +255,7 @@ struct message_started {
 };
 
 /*
- * One that is served; its START, as it came, is the next message. One descriptor, as with STARTED, if there are figures
+ * A device that is served. Its START, as it came, is the next message. One descriptor, as with STARTED, if there are figures
  * already.
  */
 struct message_served {
@@ -325,13 +324,13 @@ enum message_from { MESSAGE_FROM_CONTROL, MESSAGE_FROM_GUEST };
 size_t message_bytes(uint32_t type);
 
 /*
- * Whether a datagram of `size` bytes and `nr_fds` descriptors is a message that `from` may send: type, size, number of
- * descriptors, kind, ids; and ends its texts where they must end. 0 or -EPROTO.
+ * Check that a datagram of `size` bytes with `nr_fds` descriptors is a message that `from` may send: its type, size, number of
+ * descriptors, kind and ids. Also terminates its texts. 0 or -EPROTO.
  */
 int message_check(struct message *message, size_t size, unsigned int nr_fds,
 		  enum message_from from);
 
-/* A -errno that a message tells, or 0; -EPROTO when it is none. */
+/* The -errno in a message, or 0; -EPROTO when the number is no errno. */
 int message_err(int32_t err);
 
 /* "start-disk", ...: for the log and traces. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something that is done at most so often: what is asked for too early is done once, when its time has come. So the last
- * wish is always heard. Belongs to the thread of its loop.
+ * Limits how often something is done. A call that comes too early is carried out when its time has come, several such calls
+ * once. So the last call always has an effect. Belongs to the thread of its loop.
  */
 #ifndef PVB_PACE_H
 #define PVB_PACE_H
@@ -15,12 +15,12 @@ struct pace {
 	loop_fn fn;
 	void *user;              /* borrowed */
 	struct loop_timer timer; /* armed: too early for the next time */
-	bool waiting;            /* there is one to come then */
+	bool waiting;            /* call fn when the timer is due */
 };
 
-/* Have fn called: now, or when the time has come. */
+/* Call fn, now or when the time has come. */
 void pace_ask(struct pace *pace);
-/* Nothing follows. Idempotent. */
+/* Drop a call that waits. Idempotent. */
 void pace_stop(struct pace *pace);
 
 #endif

@@ -26,7 +26,7 @@ static int parse_number(const char *text, char end, uint64_t *ret, const char **
 	return 0;
 }
 
-/* The same limit in 32 bits each; one that is neither nothing nor none stays so. */
+/* The same limit in numbers of 32 bits. Neither becomes 0, which would mean no limit. */
 static void scale(uint64_t *amount, uint64_t *usecs)
 {
 	if (*amount == 0 || *usecs == 0)
@@ -72,8 +72,8 @@ static uint64_t get_limit(const struct rate *rate)
 }
 
 /*
- * Until when all is paid, now at the earliest. Debts of a slower limit, set earlier, are forgiven, for
- * good; what one charge may have taken beyond the burst is not.
+ * The time until which all is paid, at least now. Debts from an earlier, slower limit are dropped. The debt of one charge
+ * beyond the burst is kept.
  */
 static uint64_t load_paid(struct rate *rate, uint64_t limit, uint64_t now_ns)
 {
@@ -90,7 +90,7 @@ static uint64_t pay(uint64_t paid, uint64_t now_ns, uint64_t cost)
 	return (paid < now_ns ? now_ns : paid) + cost;
 }
 
-/* What there is to wait for when all is paid `after` this time. */
+/* How long to wait when all is paid `after` from now. */
 static uint64_t excess_ns(const struct rate *rate, uint64_t limit, uint64_t after, uint64_t now_ns)
 {
 	uint64_t burst = burst_ns(rate, limit);

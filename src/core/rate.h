@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket that several threads may draw from without a lock: one per device, however
- * many queues it has. It keeps one number, the time at which all that was sent would
- * have been paid for; more may go while that lies no more than a burst ahead. What is counted, bytes
- * or packets or requests, is the caller's.
+ * A token bucket that several threads may use without a lock. A device has one for all its queues. It keeps one number:
+ * the time at which all that was sent is paid for. More may be sent while that time is no more than a burst ahead. The
+ * caller counts bytes, packets or requests.
  */
 #ifndef PVB_RATE_H
 #define PVB_RATE_H
@@ -41,7 +40,7 @@ uint64_t rate_take(struct rate *rate, uint32_t amount, uint64_t now_ns);
 /* The same without taking anything. An amount of 0 may go unless the bucket is in debt. */
 uint64_t rate_wait(struct rate *rate, uint32_t amount, uint64_t now_ns);
 
-/* Take what has gone already, into debt if need be; no more of it than max_debt is remembered. */
+/* Count what was sent already; the bucket may go into debt, by max_debt at most. */
 void rate_charge(struct rate *rate, uint32_t amount, uint64_t now_ns);
 
 /* Bytes and packets in one direction of a NIC. */
@@ -56,12 +55,12 @@ static inline bool rate_pair_is_set(const struct rate_pair *pair)
 	       atomic_load_explicit(&pair->packets.limit, memory_order_relaxed);
 }
 
-/* As rate_take(), for packets that go together, of so many bytes in all: they may when the first of them may. */
+/* As rate_take(), for packets that are sent together, with so many bytes in all. All may go when the first of them may. */
 uint64_t rate_pair_take(struct rate_pair *pair, uint32_t packets, uint32_t bytes, uint64_t now_ns);
 
 /*
- * For packets whose size is not known before they are there: whether the next one may be fetched, and
- * to pay for it afterwards.
+ * For packets whose size is known only after they were fetched: whether the next one may be fetched, and to count it
+ * afterwards.
  */
 uint64_t rate_pair_wait(struct rate_pair *pair, uint64_t now_ns);
 void rate_pair_charge(struct rate_pair *pair, uint32_t packets, uint32_t bytes, uint64_t now_ns);

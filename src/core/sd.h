@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is said to systemd: sd_notify(3), sd_watchdog_enabled(3), sd_journal_sendv(3). Built without libsystemd there is
- * nobody to say it to; then a service manager sees that the daemon runs, and no more.
+ * Calls of libsystemd: sd_notify(3), sd_watchdog_enabled(3), sd_journal_sendv(3). Without libsystemd they do nothing. Then a
+ * service manager only sees that the daemon runs.
  */
 #ifndef PVB_SD_H
 #define PVB_SD_H

@@ -9,7 +9,7 @@
 
 #include "core/slow.h"
 
-enum { LINGER_S = 2 }; /* what is asked for once a second keeps its thread */
+enum { LINGER_S = 2 }; /* so that a call each second does not need a new thread each time */
 
 struct slow {
 	pthread_mutex_t lock;
@@ -75,7 +75,7 @@ static void *serve(void *user)
 	return NULL;
 }
 
-/* It ends by itself: nobody can wait for one that hangs. Signals stay the main thread's. */
+/* The thread is detached: nobody could wait for one that hangs. Signals stay the main thread's. */
 static int start_thread(void *(*run)(void *user), void *user)
 {
 	sigset_t all, old;

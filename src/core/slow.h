@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread for the calls that a medium may hold up for any time: opening and closing, its size, discard. The loops
- * that serve everybody never make them. There is a thread only while it is of use; calls are made one at a time,
- * in order. One that hangs holds up those behind it, so each disk has its own.
+ * A thread for calls that a medium may block for any time: open, close, size, discard. The loops that serve all devices
+ * never make such calls. The thread exists only while there are calls. It makes them one at a time, in order. A call that
+ * hangs blocks those behind it, so each disk has its own thread.
  */
 #ifndef PVB_SLOW_H
 #define PVB_SLOW_H
@@ -14,8 +14,8 @@
 struct slow;
 
 /*
- * Embedded in whatever waits for it, which stays until `done` has run. `work` runs in the thread, then `done` in
- * the loop `home`.
+ * Embedded in the struct that waits for it, which must stay until `done` has run. `work` runs in the thread, then `done`
+ * in the loop `home`.
  */
 struct slow_request {
 	struct loop_task task; /* first */
@@ -29,14 +29,14 @@ struct slow *slow_new(void);
 /* Nothing may be waiting. NULL is fine; returns NULL. */
 struct slow *slow_free(struct slow *slow);
 
-/* Any thread: 0, with `done` to follow; or -errno when there can be no thread, and nothing follows. */
+/* Any thread. 0, and `done` follows; or -errno when no thread can be started, and nothing follows. */
 int slow_run(struct slow *slow, struct slow_request *req);
-/* Take it back, if the thread has not begun with it: true, and nothing follows. */
+/* Take the request back. True if the thread had not begun with it: then nothing follows. */
 bool slow_recall(struct slow *slow, struct slow_request *req);
 
 /*
- * Close a descriptor that control has of a medium: the file system may want to write what it has, and not answer. In a
- * thread that nobody waits for, if there can be one. -1 is fine; *fd is -1 then.
+ * Close control's descriptor of a medium. The file system may want to write data first, and hang. So it is done in a thread
+ * that nobody waits for, if one can be started. Sets *fd to -1, which is fine.
  */
 void slow_close(int *fd);
 

@@ -62,7 +62,7 @@ int statefile_create(const char *dir, const char *name, size_t bytes, int *ret_f
 	return 0;
 }
 
-/* Nobody but us, or root, can have written it. */
+/* Whether only we or root can have written the file. */
 static bool is_ours(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && st->st_nlink == 1 &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small file below the runtime directory that outlives the process: what is stored in it is there for the next
- * one, at the price of a memory access.
+ * A small file below the runtime directory that is mapped into memory. What is stored in it is there for the next process,
+ * and a store costs no more than one into memory.
  *
  * Control makes, finds and deletes such files by name; the data side only gets a descriptor, and maps what is
  * behind it. A new file is all zeros, so each kind of file takes zeros as "nothing was stored yet".
@@ -18,9 +18,9 @@
 /* --- by name: control --- */
 
 /*
- * Make a file of `bytes` zeros. It takes the name when it is whole, over whatever had it. 0 with *ret_fd owned by
- * the caller, or -errno with nothing changed. Its blocks are allocated: nobody meets a full file system later, by
- * SIGBUS.
+ * Make a file of `bytes` zeros. It gets its name when it is complete, and replaces a file of that name. 0 with *ret_fd owned
+ * by the caller, or -errno with nothing changed. Its blocks are allocated, so that a full file system cannot cause a
+ * SIGBUS later.
  */
 int statefile_create(const char *dir, const char *name, size_t bytes, int *ret_fd);
 

@@ -17,13 +17,13 @@
 #define MAGIC     "pvbstats"
 #define VERSION   1u
 #define MAX_BYTES ((uint64_t)1 << 20)
-/* More than any queue counts, and than a device has: whoever reads a hostile block out does not read for long. */
+/* More rows than any queue has, and more queues than a device has. They bound how long we read a hostile block. */
 #define MAX_ROWS     256u
 #define MAX_QUEUES   16u
 #define MAX_PLAIN    64u /* rows that stats_view_rests() looks at: they fit into a mask */
 #define DIGEST_PRIME UINT64_C(0x100000001b3)
 #define SEALS        (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-/* Queues are on different workers: none shares a line of the cache, or the one beside it, with another. */
+/* Queues are on different workers, so no two share a cache line, or a pair of lines that the CPU loads together. */
 #define LINE 128u
 
 struct header {
@@ -176,8 +176,8 @@ static int read_rows(struct stats_view *view)
 }
 
 /*
- * Only memory has seals: with these nobody can take a page of it away under us. Of huge pages (hugetlbfs) there may be
- * none left when one is looked at.
+ * Only a memfd has seals. With these seals no page of it can be removed while we have it mapped. Huge pages (hugetlbfs) are
+ * refused: there may be none left when we first read one.
  */
 static int map_view(struct stats_view *view, int fd)
 {
@@ -319,7 +319,7 @@ uint64_t stat_times_count(const struct stat_times *times)
 	return count;
 }
 
-/* Within a bucket they are taken to lie evenly; of the last one only the beginning is known. */
+/* Assumes that times are spread evenly within a bucket. Of the last bucket only the beginning is known. */
 uint64_t stat_times_quantile(const struct stat_times *times, uint32_t per_mille)
 {
 	double left = (double)stat_times_count(times) * per_mille / 1000;

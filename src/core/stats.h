@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a queue counts: 64-bit words in shared memory, which only its worker writes and anybody who has the
- * descriptor may read.
+ * The figures of a queue: 64-bit words in shared memory. Only its worker writes them. Whoever has the descriptor may read
+ * them.
  *
  * Each kind of queue has one list of what it counts (blkback/vbd_stats.h, netback/vif_stats.h): name, unit, meaning.
  * The list makes the struct that the queue counts in, the dump of SIGUSR1 and the man page.
  *
- * A block is of one device. It begins with a header and one `struct stat_row` for each figure, so that a reader needs no
- * list of its own, and one of another version finds what it knows by name. Then each queue has its words, in the
- * order of the rows.
+ * A block has the figures of one device. It begins with a header and one `struct stat_row` for each figure. So a reader
+ * needs no list of its own, and a reader of another version finds figures by their names. Then come the words of each
+ * queue, in the order of the rows.
  */
 #ifndef PVB_STATS_H
 #define PVB_STATS_H
@@ -78,7 +78,7 @@ struct stat_list {
 #define STATS_ON true
 #endif
 
-/* The worker: nobody else writes the word, so nothing here is locked. */
+/* For the worker only: nobody else writes the word, so no lock is needed. */
 static inline void stat_set(uint64_t *word, uint64_t value)
 {
 	if (STATS_ON)
@@ -104,7 +104,7 @@ static inline uint32_t stat_bucket(uint64_t ns)
 }
 uint64_t stat_bucket_begin(uint32_t bucket);
 
-/* `nr` times it took from then until now. A clock that goes back by a little counts as nothing. */
+/* Count that something took the time from `since_ns` until `now_ns`, `nr` times. If the clock went back it counts as 0. */
 static inline void stat_took(struct stat_times *times, uint64_t since_ns, uint64_t now_ns,
 			     uint64_t nr)
 {
@@ -146,8 +146,8 @@ struct stats_view {
 };
 
 /*
- * Map a block to read it; `fd` stays the caller's. 0, -EBADMSG when it is none or not one that we can read, or
- * -errno. Whoever wrote it is not believed: it may change the figures meanwhile, and nothing else.
+ * Map a block to read it; `fd` stays the caller's. 0, -EBADMSG when it is no block or one that we cannot read, or -errno.
+ * The writer is not trusted: it can change the figures later, and nothing else.
  */
 int stats_view_open(struct stats_view *view, int fd);
 /* Idempotent; fine for one that is zero. */
@@ -164,14 +164,14 @@ static inline uint64_t stat_age(uint64_t since_ns, uint64_t now_ns)
 	return since_ns && since_ns < now_ns ? now_ns - since_ns : 0;
 }
 /*
- * Of all queues: what their counters or gauges make together; since when the oldest is there, or 0. A time that is to come
- * is none.
+ * For all queues together: the sum of a counter or a gauge; or the earliest time of a STAT_SINCE, or 0. A time in the future
+ * is ignored.
  */
 uint64_t stats_view_sum(const struct stats_view *view, const char *name, enum stat_kind kind);
 uint64_t stats_view_oldest(const struct stats_view *view, const char *name, uint64_t now_ns);
 /*
- * Whether nothing was counted since the last call, and nothing has begun that is not over. Of the rows before the first
- * STAT_TIMES; cheap enough for a thousand devices.
+ * Whether no counter has changed since the last call, and nothing is under way. It looks at the rows before the first
+ * STAT_TIMES, so it is cheap enough for a thousand devices.
  */
 bool stats_view_rests(struct stats_view *view);
 /* A word as it is now. */
@@ -180,7 +180,7 @@ static inline uint64_t stat_get(const uint64_t *word)
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
-/* A copy of times to reckon with; how often it was; and what so many of a thousand did not exceed, about. */
+/* A copy of the times; how many there are; and about the time that `per_mille` of a thousand did not exceed. */
 struct stat_times stat_times_get(const uint64_t *words);
 uint64_t stat_times_count(const struct stat_times *times);
 uint64_t stat_times_quantile(const struct stat_times *times, uint32_t per_mille);

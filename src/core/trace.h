@@ -37,8 +37,8 @@ struct trace_filter {
 int trace_parse(const char *text, struct trace_filter *ret);
 
 /*
- * What trace_mask() goes by from now on, and who has chosen that: NULL for the configuration. Control thread, as
- * trace_mask() itself.
+ * Set what trace_mask() returns from now on, and who has chosen it: NULL for the configuration. Control thread only, as
+ * trace_mask().
  */
 void trace_set(const struct trace_filter *filter, const void *owner);
 bool trace_is_of(const void *owner);
@@ -46,7 +46,7 @@ bool trace_is_of(const void *owner);
 /* The categories that are on for this device: 0 when tracing is off. */
 unsigned int trace_mask(uint32_t domid, uint32_t devid);
 
-/* Who speaks in a trace line. */
+/* What a trace line is about. */
 struct trace_id {
 	const char *kind; /* borrowed: "vbd", "vif" */
 	uint32_t domid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What changes something, and what the daemon says of its configuration. Nothing is said where no terminal reads it. */
+/* Commands that change something, and the check of the configuration. What was done is printed on a terminal only. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-/* A line of what the daemon says. */
+/* Print a line of the daemon's answer. */
 static void say_text(const struct cli *cli, const char *before, const char *text, const char *after)
 {
 	struct table line = { .nr_columns = 1, .titles = { "" } };
@@ -20,7 +20,7 @@ static void say_text(const struct cli *cli, const char *before, const char *text
 
 /* --- single devices and guests --- */
 
-/* What holds in its place. */
+/* Print what holds after unset. */
 static void say_unset(const struct cli *cli, struct json_object *result)
 {
 	const char *value = json_text(result, "value"), *from = json_text(result, "from");
@@ -114,7 +114,7 @@ static void print_faults(const struct cli *cli, struct json_object *result)
 	}
 }
 
-/* The faults are the answer, so a script gets them, too. */
+/* The faults are the answer, so they are printed in a script, too. */
 static int configuration(struct cli *cli, const char *when_right)
 {
 	struct json_object *result;

@@ -81,7 +81,7 @@ static int take_option(struct cli *cli, const struct cli_option_row *row, const 
 	}
 }
 
-/* What is behind --complete stands for itself. */
+/* The words after --complete are not parsed as options. */
 static int read_options(struct cli *cli, int argc, char **argv)
 {
 	struct option longs[MAX_OPTIONS + 2] = { 0 };
@@ -94,8 +94,8 @@ static int read_options(struct cli *cli, int argc, char **argv)
 									      : no_argument,
 					     .val = (int)nr };
 	longs[nr] = (struct option){ .name = "complete", .val = COMPLETE };
-	opterr = 0; /* what is wrong is said here */
-	optind = 0; /* anew, also where this is called more than once */
+	opterr = 0; /* we print the error */
+	optind = 0; /* begin anew: tests call this more than once */
 	while (!status && (found = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
 		if (found == COMPLETE)
 			break;
@@ -212,7 +212,7 @@ static void add(struct json_object *request, const char *member, const char *tex
 	json_object_object_add(request, member, json_object_new_string(text));
 }
 
-/* One word of `args`, and what was given for it. Who has a slash in his name is a device. */
+/* Add the word that was given for one of `args`. A name with a slash is a device's. */
 static void add_word(struct json_object *request, const char *arg, size_t len, const char *word)
 {
 	char name[16];

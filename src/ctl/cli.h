@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvbackctl: one run of it, and its commands, of which there is one table. The command line is read by it, the
- * requests are made by it, and --help and the completion are.
+ * pvbackctl: one run of it, and the table of its commands. The table is used to read the command line, to make the requests,
+ * and for --help and the completion.
  */
 #ifndef PVB_CLI_H
 #define PVB_CLI_H
@@ -14,7 +14,7 @@
 
 #include "ctl/conn.h"
 
-/* How it ends. */
+/* Exit status. */
 enum cli_status {
 	CLI_OK,
 	CLI_FAILED, /* the daemon refuses, or something fails */
@@ -22,7 +22,7 @@ enum cli_status {
 	CLI_NO_DAEMON,
 };
 
-/* Options, as bits of a command that takes them. */
+/* Options. A command has a bit for each that it takes. */
 enum cli_option {
 	CLI_RUNTIME_DIR = 1 << 0,
 	CLI_JSON = 1 << 1,
@@ -61,14 +61,14 @@ struct cli {
 struct cli_command {
 	const char *name;
 	/*
-	 * The words that follow: GUEST, DEVICE, WHO (one of both), KEY, VALUE, FILE; in brackets those that may be left
-	 * out. But for FILE each becomes a member of the request, WHO as the one that it is.
+	 * The words that follow: GUEST, DEVICE, WHO (a guest or a device), KEY, VALUE, FILE. A word in brackets may be left out.
+	 * Each but FILE becomes a member of the request; WHO becomes "guest" or "device".
 	 */
 	const char *args;
 	unsigned int options; /* enum cli_option, beyond CLI_ALWAYS */
 	const char *help;     /* a line */
 	const char *example;  /* what stands behind "pvbackctl " */
-	/* Returns enum cli_status; whatever is wrong has been said. */
+	/* Returns enum cli_status. Errors have been printed. */
 	int (*run)(struct cli *cli);
 };
 
@@ -90,8 +90,8 @@ int cli_main(int argc, char **argv, FILE *out);
 
 /* --- for the commands --- */
 
-#define CLI_PATIENCE_S 10u /* as long the daemon may take */
-#define CLI_LONG_S     60u /* where it waits for others itself */
+#define CLI_PATIENCE_S 10u /* how long the daemon may take */
+#define CLI_LONG_S     60u /* likewise, for commands that wait for something */
 
 /* The request that the command line makes. It belongs to the caller. */
 struct json_object *cli_request(const struct cli *cli);

@@ -81,7 +81,7 @@ int ring_peek(const struct ring *ring, uint32_t *ret_waiting)
 void ring_copy(const struct ring *ring, uint32_t ahead, void *ret_req, size_t size)
 {
 	memcpy(ret_req, slot_at(ring, ring->req_cons + ahead), size);
-	/* The compiler must not go back to the slot later (XSA-155). */
+	/* The compiler must not read the slot again later (XSA-155). */
 	__asm__ volatile("" ::: "memory");
 }
 
@@ -118,13 +118,13 @@ bool ring_rearm_beyond(struct ring *ring, uint32_t waiting)
 	return shared_load(ring, REQ_PROD) != seen;
 }
 
-/* Release: only the process can die, and then what it stored is there in this order. */
+/* Release order is enough: if the process dies, its stores are in memory in this order. */
 static void undo_store(uint32_t *word, uint32_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* In this order: between the two it is about nothing. */
+/* In this order: between the two stores the undo holds nothing. */
 static void undo_reset(struct ring *ring)
 {
 	if (!ring->undo)

@@ -19,11 +19,10 @@
 #define RING_UNDO_BYTES 12u /* the longest response */
 
 /*
- * A response takes the place of a request. Who takes requests from the ring again after a death (the
- * network does; a disk has its journal) must find those whose responses never became public as they
- * were. So each is saved here first, in memory that outlives us: the slot, then the count; only then
- * the response is written. `from` is the ring's rsp_prod that this is about: once another one is
- * public, nothing is to be undone. Zero it, or take an earlier life's.
+ * A response overwrites a request. After a death the network takes requests from the ring again (a disk has its journal). It
+ * must find those requests unchanged whose responses were not public. So each request is saved here first, in memory that
+ * outlives us: the slot, then the count. Only then the response is written. `from` is the rsp_prod that the saved slots
+ * belong to: once the ring has another one, nothing has to be undone. Zero it, or use that of an earlier life.
  */
 struct ring_undo {
 	uint32_t from;
@@ -52,9 +51,9 @@ uint32_t ring_count_slots(uint32_t bytes, uint32_t slot_size);
 int ring_attach(struct ring *ring, void *shared, uint32_t bytes, uint32_t slot_size);
 
 /*
- * After ring_attach(), before anything is taken: put back what an earlier life had overwritten and not
- * published, and save from now on. There are at most RING_UNDO_SLOTS slots, and responses have at most
- * RING_UNDO_BYTES: the rest of a longer slot stays as it is. 0, or -EBADMSG when `undo` cannot be.
+ * Call after ring_attach(), before any request is taken. Puts back the requests that an earlier life had overwritten without
+ * publishing, and saves requests from now on. The ring has at most RING_UNDO_SLOTS slots, and a response at most
+ * RING_UNDO_BYTES; the rest of a longer slot is not changed. 0, or -EBADMSG when `undo` is impossible.
  */
 int ring_use_undo(struct ring *ring, struct ring_undo *undo);
 
