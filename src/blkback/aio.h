@@ -3,13 +3,13 @@
  * A worker's disk side: one libaio context and one arena of buffers for all its
  * rings, so that one io_submit per pass serves every disk. Worker thread only.
  *
- * No medium may hold up the worker, so what it submits says RWF_NOWAIT. Where the kernel answers that it would have to
- * wait (a full queue, a suspended device, blocks to be allocated, a file system that cannot tell), the ring's own
- * thread submits the request once more, without that word. It comes back to the worker like any other.
+ * No medium may block the worker, so it submits with RWF_NOWAIT. If the kernel refuses because it would have to wait (a
+ * full queue, a suspended device, blocks to be allocated, a file system without RWF_NOWAIT), the ring's own thread submits
+ * the request again without that flag. It completes on the worker like any other.
  *
- * There are calls of which the kernel does not say that they may wait, and that seldom do: a write to a file whose file system may be
- * frozen, all that goes through the page cache. Those are made by the worker as a loop_call(): when one is held up,
- * another thread is the worker from then on. For some time after that the ring's own thread makes them.
+ * There are calls for which RWF_NOWAIT does not help, and which seldom block: a write to a file whose file system may be
+ * frozen, and everything that goes through the page cache. The worker makes these as a loop_call(): when one blocks, another
+ * thread becomes the worker. For some time after that the ring's own thread makes them.
  */
 #ifndef PVB_AIO_H
 #define PVB_AIO_H
@@ -34,15 +34,15 @@ struct aio_request;
 /* `result`: bytes moved, or -errno. */
 typedef void (*aio_fn)(struct aio_request *req, long result);
 
-/* Embedded in whatever waits for it; filled in up to `given_back` before aio_add(). */
+/* Embedded in the struct that waits for it. The members up to `given_back` are filled in before aio_add(). */
 struct aio_request {
 	struct iocb iocb;          /* first: a transfer or a flush, from io_prep_*() */
 	struct aio_client *client; /* borrowed: whose it is */
 	size_t bytes;              /* of a transfer */
-	bool may_wait;             /* whatever the kernel is told */
+	bool may_wait;             /* may block in spite of RWF_NOWAIT */
 	bool cached; /* it goes through the page cache, and is done when io_submit() returns */
 	aio_fn done;
-	/* In place of done(), after aio_recall() came too late: the medium has not done it. */
+	/* Called in place of done() when aio_recall() was too late but the medium has not done the request. */
 	void (*given_back)(struct aio_request *req);
 	/* the rest is private to aio.c */
 	STAILQ_ENTRY(aio_request) link;
@@ -53,7 +53,7 @@ struct aio_request {
 
 STAILQ_HEAD(aio_requests, aio_request);
 
-/* What is refused most of the time is not tried: transfers of one direction and about one size. */
+/* Counts refusals, for transfers of one direction and about one size. If most are refused, RWF_NOWAIT is not tried. */
 struct aio_tries {
 	uint8_t refused; /* in a row */
 	uint8_t skipped;
@@ -71,13 +71,13 @@ struct aio_call {
 	int err;                   /* -errno of the one behind those; 0 when it took all */
 };
 
-/* A ring, and what it has of what the worker's rings share. */
+/* A ring, with its part of what the worker's rings share. */
 struct aio_client {
 	struct queue *queue; /* borrowed */
 	struct bufshare buffers;
 	struct slots_share slots;
-	struct aio_requests behind; /* those for which it has no slot; what comes back makes room */
-	bool waiting; /* for a buffer: one of its own comes back first, and marks the queue */
+	struct aio_requests behind; /* requests for which it has no slot; completions make room */
+	bool waiting;               /* for a buffer: the next one that it returns marks the queue */
 	void (*idle)(struct aio_client *client); /* its thread has ended; see aio_is_idle() */
 	/* the rest is private to aio.c */
 	struct aio *aio; /* borrowed */
@@ -86,10 +86,10 @@ struct aio_client {
 	struct slow *slow;  /* owned: its thread; NULL: it never joined */
 	struct slow_request run; /* of the thread, until it finds nothing more to submit */
 	bool runs;
-	atomic_uint nr_passed_on; /* by the thread: the kernel has the request, and it has not */
+	atomic_uint nr_passed_on; /* by the thread to the kernel */
 	struct loop_timer retry;  /* armed: there could be no thread */
 	unsigned int
-		nr_hushed; /* that are cached, and are not back: perhaps nobody tells when they are */
+		nr_hushed; /* cached requests that are not complete: the kernel may send no event for them */
 	struct loop_timer look; /* armed while there may be some */
 	uint64_t look_ns;
 	struct aio_requests to_try; /* those that may wait, for the worker's call */
@@ -97,7 +97,7 @@ struct aio_client {
 	uint64_t wary_until_ns; /* of such calls: one was held up */
 	pthread_mutex_t lock;
 	struct aio_requests to_wait; /* locked: for the thread to submit */
-	struct aio_requests refused; /* locked: what it could not */
+	struct aio_requests refused; /* locked: requests that it could not submit */
 };
 
 struct aio {
@@ -122,20 +122,20 @@ extern const struct plane blk_plane;
 void aio_add(struct aio *aio, struct aio_request *req);
 
 /*
- * Take back what the kernel does not have yet: true, and neither `done` nor `given_back` follows. Else one of them
- * does.
+ * Take a request back that the kernel does not have yet: true, and neither `done` nor `given_back` follows. Else one of
+ * them follows.
  */
 bool aio_recall(struct aio *aio, struct aio_request *req);
 
-/* A ring comes. 0 or -ENOMEM. */
+/* A ring joins the worker. 0 or -ENOMEM. */
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	     void (*idle)(struct aio_client *client));
-/* Whether nothing is out; else, when all requests are back, idle() is called if that changes. */
+/* Whether it has no slot in use and its thread does not run. If all requests are complete and it is not idle, idle() is called later. */
 bool aio_is_idle(const struct aio_client *client);
-/* It goes, and is idle. Idempotent; fine for one that is zero. */
+/* The ring leaves the worker; it must be idle. Idempotent; fine for one that is zero. */
 void aio_leave(struct aio *aio, struct aio_client *client);
 
-/* A buffer; NULL when the queue has to wait, and is marked when it is worth another try. */
+/* A buffer. NULL when the queue has to wait; it is marked when it should try again. */
 void *aio_get_buffer(struct aio_client *client, size_t bytes);
 void aio_put_buffer(struct aio_client *client, void *buf, size_t bytes);
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is writing which blocks of a medium. A ring's unit is 512 bytes; where the medium's is larger
- * (4Kn), a write of part of a block reads the block, changes the part and writes it back, and
- * whatever another request wrote there in between would be lost. So each write claims its blocks,
- * one that changes a part of a block for itself alone.
+ * Which request writes which blocks of a medium. The unit of a ring is 512 bytes. Where the medium's is larger (4Kn), a write
+ * of a part of a block reads the block, changes the part and writes the block back. What another request wrote there in
+ * between would be lost. So each write claims its blocks, and one that changes a part of a block claims it exclusively.
  *
- * One for each medium, shared by the rings of all disks on it on whatever workers: the only lock of
- * the data path, and only media of such blocks have it. Claims that conflict are granted in the order in
- * which they were made.
+ * There is one for each medium. The rings of all disks on it share it, on any workers. It is the only lock of the data path,
+ * and only media with such blocks have it. Conflicting claims are granted in the order in which they were made.
  *
  * Other processes may write to the medium, too, for other guests. Then there is a lock file of it (medium_lock.h), and
  * whoever has a claim locks the same bytes there. A lock is tried, and tried again later, so that no worker waits. Who

@@ -4,8 +4,8 @@
 #include "guest/aio_ring.h"
 
 /*
- * The kernel shares the ring of completions with us (the mapping is what io_setup() returns). The layout is the
- * kernel's ABI since 2.5; a ring that says otherwise is left to io_getevents().
+ * The kernel maps the ring of completions into our memory (io_setup() returns its address). Its layout is part of the
+ * kernel's ABI since 2.5. If the ring's header says something else we call io_getevents().
  */
 struct completion_ring {
 	unsigned int id, nr, head, tail;

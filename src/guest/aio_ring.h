@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Completions of a libaio context, without a system call where that can be. */
+/* Completions of a libaio context, without a system call where that is possible. */
 #ifndef PVB_AIO_RING_H
 #define PVB_AIO_RING_H
 

@@ -28,7 +28,7 @@ static int become(uint32_t uid)
 		return 0;
 	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
-	/* Or the files of /proc that make a namespace of users were still root's. give_up_rights() takes it back. */
+	/* Else root would still own the files in /proc that set up a user namespace. give_up_rights() undoes this. */
 	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
@@ -45,7 +45,7 @@ static int write_file(const char *path, const char *text)
 	return err;
 }
 
-/* In a namespace of users that has only us, a process without rights may make the others. */
+/* In a user namespace of its own a process without rights may make the other namespaces. */
 static int map_ourselves(uid_t uid, gid_t gid)
 {
 	char text[64];
@@ -58,7 +58,7 @@ static int map_ourselves(uid_t uid, gid_t gid)
 	return err ? err : write_file("/proc/self/gid_map", text);
 }
 
-/* A file system of our own with nothing in it, and no way back to the other. */
+/* Change to an empty file system as root, with no way back to the host's. */
 static int empty_root(void)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -90,7 +90,7 @@ static int leave_namespaces(void)
 
 static int lock_files(void)
 {
-	/* All that version 1 knows: none of it is allowed anywhere. */
+	/* All rights that version 1 of Landlock knows: none of them is allowed anywhere. */
 	struct landlock_ruleset_attr attr = { .handled_access_fs =
 						      (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 };
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
@@ -164,7 +164,7 @@ static const unsigned int ioctls[] = {
 	BLKGETSIZE64,  BLKDISCARD, BLKSECDISCARD,
 };
 
-/* What the loops, libaio, libnbd on a connected socket, glibc's threads and its malloc need. */
+/* The system calls of the loops, of libaio, of libnbd on a connected socket, and of glibc's threads and malloc. */
 static const int calls[] = {
 	/* descriptors that are there */
 	SCMP_SYS(read),
@@ -253,7 +253,7 @@ static int allow_some(scmp_filter_ctx filter)
 	return err;
 }
 
-/* No memory that is written to, and then executed; threads, and no processes; signals to ourselves alone. */
+/* Calls with conditions: no memory that is executable; threads but no processes; signals to ourselves only. */
 static int allow_in_part(scmp_filter_ctx filter)
 {
 	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
@@ -266,7 +266,7 @@ static int allow_in_part(scmp_filter_ctx filter)
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
-	if (!err) /* its flags are in memory: glibc then takes the other */
+	if (!err) /* clone3() has its flags in memory, where no filter sees them; with ENOSYS glibc uses clone() */
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,

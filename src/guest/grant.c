@@ -8,7 +8,7 @@
 
 #include "guest/grant.h"
 
-/* One ioctl takes any number; beyond this many nothing is won by a larger one. */
+/* One ioctl takes any number. More than this many in one call gain nothing. */
 #define CALL_MAX 256u
 
 int grant_map(xengnttab_handle *xgt, uint32_t domid, const uint32_t *refs, uint32_t nr,
@@ -78,7 +78,7 @@ int grant_batch_add(struct grant_batch *batch, const struct grant_copy *copy)
 	return (int)batch->nr++;
 }
 
-/* When the call itself fails the kernel's statuses mean nothing: all have failed. */
+/* When the call itself fails, the kernel's statuses mean nothing: count all copies as failed. */
 static void run_call(struct grant_batch *batch, xengnttab_handle *xgt, uint32_t from, uint32_t nr)
 {
 	int err = xengnttab_grant_copy(xgt, nr, batch->segs + from);

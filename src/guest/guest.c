@@ -16,7 +16,7 @@
 
 #define NS_PER_S    1000000000ull
 #define ORPHANED_NS (60 * NS_PER_S)
-#define PATIENCE_NS (2 * NS_PER_S) /* at the end, since a device has last come to its own */
+#define PATIENCE_NS (2 * NS_PER_S) /* at the end: how long to wait since a device has last ended */
 
 struct guest {
 	struct guest_setup setup;
@@ -28,7 +28,7 @@ struct guest {
 	bool *running;          /* owned array: which of them have their thread */
 	unsigned int nr_workers;
 	LIST_HEAD(, guest_device) devices;
-	LIST_HEAD(, guest_device) let_go; /* those that control knows nothing of any more */
+	LIST_HEAD(, guest_device) let_go; /* of which control knows nothing any more */
 	atomic_uint nr_let_go;
 	bool ending;
 	bool gives_up;
@@ -67,7 +67,7 @@ void guest_send(struct guest_device *device, const struct message *message)
 		tell_control(device->guest, message);
 }
 
-/* With the figures of its queues, if there are any yet. */
+/* Send it with the descriptor of its queues' figures, if there are any yet. */
 static void send_with_figures(struct guest_device *device, const struct message *message)
 {
 	struct guest *guest = device->guest;
@@ -89,7 +89,7 @@ static struct guest_device *find(struct guest *guest, const struct message *mess
 	return NULL;
 }
 
-/* What is in flight is in the journals, and the kernel lets us go when it has the media's answers. */
+/* Exit without waiting: requests in flight are in the journals. The kernel ends us when the media have answered. */
 static void out_of_patience(void *user)
 {
 	struct guest *guest = user;
@@ -103,7 +103,7 @@ static void out_of_patience(void *user)
 	loop_quit(guest->loop);
 }
 
-/* Threads end with control, which has a patience of its own. */
+/* Threads end with control, which has a time limit of its own. */
 static void go_on_ending(struct guest *guest)
 {
 	if (!guest->ending)
@@ -175,7 +175,7 @@ void guest_device_stopped(struct guest_device *device)
 	if (device->let_go)
 		atomic_fetch_sub(&guest->nr_let_go, 1);
 	else
-		tell_control(guest, &message); /* all is let go of now */
+		tell_control(guest, &message); /* everything is released now */
 	free(device);
 	go_on_ending(guest);
 }
@@ -373,7 +373,7 @@ static void tell(struct guest_device *device)
 	guest_send(device, &device->start);
 }
 
-/* Control's hello is answered with ours, and with all that is served, if it speaks as we do. */
+/* Answer control's HELLO with ours. If its protocol is ours, tell it all devices that we serve. */
 static void greet(struct guest *guest, const struct message_hello *hello)
 {
 	struct message message = about_nobody(MESSAGE_HELLO);
@@ -387,7 +387,7 @@ static void greet(struct guest *guest, const struct message_hello *hello)
 		message.hello.nr_devices++;
 	tell_control(guest, &message);
 	if (hello->protocol != MESSAGE_PROTOCOL)
-		return; /* it says END when it is our turn */
+		return; /* control sends END when it is our turn */
 	LIST_FOREACH(device, &guest->devices, link)
 		tell(device);
 }
@@ -398,7 +398,7 @@ static void pass_on(struct guest *guest, const struct message *message, int *fds
 	struct guest_device *device = find(guest, message);
 
 	if (!device || device->life != message->life)
-		return; /* it ended before control knew */
+		return; /* the device has ended, which control did not know yet */
 	if (message->type == MESSAGE_STOP)
 		stop_device(device, &message->stop);
 	else if (message->type == MESSAGE_HALT)
@@ -449,8 +449,9 @@ static void received(void *user, const struct message *message, int *fds, unsign
 }
 
 /*
- * Nobody tells us any more whether the domain has shut down and goes on elsewhere, with other data on its disks. A
- * restart of control takes a second: so after a minute the rings wait for the next one, as after a stop.
+ * Without control nobody tells us when the domain shuts down, perhaps to run on elsewhere with newer data on its disks. A
+ * restart of control takes a second. So after a minute we let go of the rings, and they wait for the next control, as after
+ * a stop.
  */
 static void nobody_comes(void *user)
 {
@@ -482,13 +483,13 @@ static int use_control(struct guest *guest, int fd)
 					  .ended = lost_control,
 					  .user = guest };
 
-	link_free(guest->control); /* there is one at a time: the last */
+	link_free(guest->control); /* there is one control at a time: the latest */
 	loop_timer_cancel(&guest->orphaned);
 	guest->control = link_new(&setup);
 	return guest->control ? 0 : -errno;
 }
 
-/* Whoever may connect there is root, or ourselves: the socket lies in the runtime directory. */
+/* Only root and our own user can connect: the socket lies in the runtime directory. */
 static void somebody_came(void *user, uint32_t events)
 {
 	struct guest *guest = user;

@@ -38,7 +38,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 	return 0;
 }
 
-/* Signals are control's: an admin's Ctrl-C, or a stop by systemd, is none of this guest's. */
+/* Only control handles signals. An admin's Ctrl-C or a stop by systemd must not end a guest's process. */
 static void ignore_signals(void)
 {
 	static const int ignored[] = { SIGPIPE, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
@@ -47,7 +47,7 @@ static void ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-/* All that it opens is open, and it has read nothing yet. */
+/* Everything that it needs is open now, and it has read nothing from a ring yet. */
 static int give_up_rights(struct guest *guest, const struct arguments *args)
 {
 	int err = guest_restrict(guest, args->domid);

@@ -6,8 +6,8 @@
 #include "guest/guest.h"
 
 /*
- * The first argument of such a process; there follow the domid, the number of workers, the level of the log, the uid (0: as it is), and whether it
- * is confined.
+ * The first argument of such a process. The others are the domid, the number of workers, the level of the log, the uid (0: do
+ * not change it), and whether it is to be confined.
  */
 #define GUEST_ARGUMENT "--internal-guest"
 #define GUEST_ARGS     5u

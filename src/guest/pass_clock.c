@@ -3,11 +3,11 @@
 #include "guest/pass_clock.h"
 
 #define RATE_SHIFT 24
-/* Set by the clock again after so many ticks, one to four seconds; so no product overflows, either. */
+/* After so many ticks (one to four seconds) read the clock again. This also keeps all products within 64 bits. */
 #define SET_TICKS (UINT64_C(1) << 32)
-/* The first rate is taken over so long: the error of a reading becomes small. */
+/* Measure the first rate over so long, so that the error of a reading is small. */
 #define FIRST_NS (50u * 1000u * 1000u)
-/* A reading of both between which more ticks passed was interrupted, and says nothing. */
+/* If more ticks than this pass while both are read, the reading was interrupted, and is not used. */
 #define BOTH_TICKS (UINT64_C(1) << 16)
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -16,7 +16,7 @@
 
 #define CPUID_POWER   0x80000007u
 #define INVARIANT_TSC (1u << 8)
-/* One that is emulated takes thousands. */
+/* Reading an emulated counter takes thousands of ticks. */
 #define READ_TICKS 1000u
 
 static uint64_t read_tsc(void)
@@ -61,7 +61,7 @@ void pass_clock_init(struct pass_clock *clock)
 				      .ticks = is_trusted() ? read_tsc : NULL };
 }
 
-/* 0 when it cannot be told: over too long a time, or the counter stood still. */
+/* The rate, or 0 when it cannot be computed: too much time has passed, or the counter stood still. */
 static uint64_t rate_of(uint64_t ns, uint64_t ticks)
 {
 	uint64_t rate;
@@ -72,7 +72,7 @@ static uint64_t rate_of(uint64_t ns, uint64_t ticks)
 	return rate > UINT32_MAX ? 0 : rate;
 }
 
-/* Read both, and so learn the rate since the last time. */
+/* Read both, and compute the rate since the last time. */
 static uint64_t set_by_clock(struct pass_clock *clock)
 {
 	uint64_t before = clock->ticks(), ns = clock->now_ns(), after = clock->ticks();

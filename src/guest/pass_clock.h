@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Monotonic time that a pass may look at. In a PV Dom0 the clock costs a system call that goes by way of the hypervisor;
- * the processor's time stamp counter costs nothing. So that is read where it can be trusted (it runs at one rate
- * whatever the processor does, and the hypervisor does not emulate it), and set by the clock every few seconds.
+ * Monotonic time that is cheap enough for each pass. In a PV Dom0 reading the clock is a system call, which goes through the
+ * hypervisor. Reading the processor's time stamp counter costs almost nothing. So we use the counter where it can be
+ * trusted (its rate is constant, and the hypervisor does not emulate it), and compare it with the clock every few seconds.
  *
- * One for each worker. Where the counter cannot be trusted the clock is read, and then a pass does so once only.
+ * Each worker has one. Where the counter cannot be trusted, a pass reads the clock once.
  */
 #ifndef PVB_PASS_CLOCK_H
 #define PVB_PASS_CLOCK_H

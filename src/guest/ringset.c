@@ -90,7 +90,7 @@ static void run_close(struct loop_task *task)
 	post_home(part, run_stopped);
 }
 
-/* In a task of its own: a pass may be walking over the queue right now. */
+/* Runs as a task of its own, because a pass may be using the queue at the moment. */
 void ring_part_drained(struct ring_part *part)
 {
 	if (part->drained)
@@ -216,7 +216,7 @@ static void sync(struct ringset *set)
 	}
 }
 
-/* What was written after the last round began needs another one. */
+/* If something was written after the last round had begun, another round is needed. */
 void ringset_sync(struct ringset *set)
 {
 	if (set->nr_syncing)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life that the queues of one device share: all are started on their workers, and the device is there when each of
- * them is; the first that cannot be started takes the others back. All are stopped, and each ends when it has nothing
- * in flight. A queue that meets an impossible ring is reported once, and not before all have started.
+ * Starts and stops all queues of a device together. All are started on their workers; if one fails, the others are closed
+ * again. All are stopped, and each closes when it has nothing in flight. If a queue finds its ring impossible this is
+ * reported once, and only after all have started.
  *
- * The set belongs to the loop of the guest (`home`); what runs on a worker is said.
+ * The set belongs to the loop of the guest (`home`). Functions that run on a worker say so.
  */
 #ifndef PVB_RINGSET_H
 #define PVB_RINGSET_H
@@ -20,16 +20,16 @@ struct ring_part;
 struct ringset;
 
 struct ring_ops {
-	/* On the worker: take the ring up. 0; or -errno with part->why, and close() follows. */
+	/* On the worker: begin with the ring. 0; or -errno with part->why, and close() follows. */
 	int (*open)(struct ring_part *part);
 	/*
-	 * On the worker: nothing more is to be taken; ring_part_drained() when nothing is in flight, now or later. NULL:
-	 * nothing ever is. What part->set->keep says holds.
+	 * On the worker: take nothing more, and call ring_part_drained() when nothing is in flight, now or later. part->set->keep
+	 * says whether unfinished requests are kept. NULL: nothing is ever in flight.
 	 */
 	void (*stop)(struct ring_part *part);
 	/* On the worker, in each ringset_sync(): see what was written before. May be NULL. */
 	void (*sync)(struct ring_part *part);
-	/* On the worker: let go of it, also when half open. No callback of the queue runs any more afterwards. */
+	/* On the worker: release the ring, also when open() has failed. No callback of the queue runs afterwards. */
 	void (*close)(struct ring_part *part);
 };
 
@@ -68,22 +68,22 @@ struct ringset {
 	char why[160];
 };
 
-/* All zero but the callbacks, then this for each queue, and ringset_start(). */
+/* Set the callbacks, all else zero. Then add each queue, and call ringset_start(). */
 void ringset_add(struct ringset *set, struct ring_part *part, const struct ring_ops *ops);
 /* started() follows. */
 void ringset_start(struct ringset *set);
-/* stopped() follows. For a set that has started. `keep`: what the medium does not have is left to a later life. */
+/* Stop a set that has started; stopped() follows. `keep`: requests that the medium does not have yet are left to a later life. */
 void ringset_stop(struct ringset *set, bool keep);
-/* synced() follows when every worker has come by between two passes: each has seen what was written before. */
+/* synced() follows when each worker has been between two passes. Then each has seen what was written before this call. */
 void ringset_sync(struct ringset *set);
 /* *queue->domain_halted has changed. */
 void ringset_halt_changed(struct ringset *set);
 
 /* --- on the worker --- */
 
-/* Nothing is in flight: close() follows, in a task of its own. Idempotent. */
+/* Call when nothing is in flight. close() follows, as a task of its own. Idempotent. */
 void ring_part_drained(struct ring_part *part);
-/* The ring is impossible, and is not touched again by whoever calls this: broke() follows, once. `why`: static text. */
+/* The ring is impossible. The caller does not touch it again. broke() follows, once. `why`: static text. */
 void ring_part_broke(struct ring_part *part, int err, const char *why);
 
 #endif

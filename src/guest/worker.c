@@ -13,7 +13,7 @@
 
 #define PORTS_PER_READ 128
 #define REST_S         5u     /* without a pass */
-#define LOOK_NS        50000u /* so long all else waits for queues that only look */
+#define LOOK_NS        50000u /* how long all else waits while queues only poll their rings */
 
 void queue_mark(struct queue *queue)
 {
@@ -57,7 +57,7 @@ static void run_halt_changed(struct loop_task *task)
 
 	atomic_store(&queue->halt_posted, false);
 	set_halted(queue, domain_is_halted(queue));
-	queue_mark(queue); /* an event may have come and gone meanwhile */
+	queue_mark(queue); /* an event may have come before the bind */
 }
 
 void queue_halt_changed(struct queue *queue, struct worker *worker)
@@ -68,7 +68,7 @@ void queue_halt_changed(struct queue *queue, struct worker *worker)
 	loop_post(worker->loop, &queue->halt_task);
 }
 
-/* That it is halted counts from the next pass on; that it goes on is told by a task, in the order of tasks. */
+/* A halt holds from the next pass on. The end of a halt comes as a task, in the order of tasks. */
 static void take(struct queue *queue)
 {
 	if (domain_is_halted(queue))
@@ -161,7 +161,7 @@ void worker_unbind(struct worker *worker, struct worker_port *port)
 
 void worker_notify(struct worker *worker, const struct worker_port *port)
 {
-	/* It fails only when the other end is gone, and then nobody waits for it. */
+	/* This fails only when the other end is gone; then nobody waits for the event. */
 	if (port->bound)
 		xenevtchn_notify(worker->xce, port->port);
 }
@@ -231,7 +231,7 @@ static void unmask_ports(struct worker *worker)
 
 /* --- the pass --- */
 
-/* What act() adds is copied at once, and acted on: an indirect write takes two rounds. */
+/* Copies that act() adds are made at once, and act() is called again: an indirect write needs two rounds. */
 static void copy_and_act(struct worker *worker)
 {
 	struct queue *queue;
@@ -244,7 +244,7 @@ static void copy_and_act(struct worker *worker)
 	} while (grant_batch_waits(&worker->copies));
 }
 
-/* The memory of what was in flight is not kept from others for a guest that does nothing. */
+/* A guest that does nothing must not keep memory that others could use. */
 static void look_whether_it_rests(void *user)
 {
 	struct worker *worker = user;
@@ -257,7 +257,7 @@ static void look_whether_it_rests(void *user)
 			worker->planes[i]->rest(worker->plane_ctx[i]);
 }
 
-/* Those that found no room come first, in their order, and so all have their turn in the end. */
+/* Queues that found no room come first in the next pass, in their order. So each has its turn in the end. */
 static void begin_pass(struct worker *worker)
 {
 	TAILQ_HEAD(, queue) fed = TAILQ_HEAD_INITIALIZER(fed);
@@ -321,7 +321,7 @@ static bool all_look(const struct worker *worker)
 	return !TAILQ_EMPTY(&worker->dirty);
 }
 
-/* Those that only look do so in memory: the kernel is not asked each time whether there is something else. */
+/* Queues that only poll look at memory. We do not ask the kernel each time whether there is something else. */
 static bool pass(void *user)
 {
 	struct worker *worker = user;

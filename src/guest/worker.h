@@ -18,9 +18,8 @@
  * an event that comes meanwhile stays pending, so nothing is lost and a storming
  * guest costs one wake-up per pass (XSA-332).
  *
- * A domain that has shut down may go on elsewhere, with other data on its disks. So its queues are halted:
- * nothing is taken from them, and what was taken and has not left us stays where it is. If the domain
- * runs again after all they go on from there.
+ * A domain that has shut down may run on elsewhere, with newer data on its disks. So its queues are halted: no request is
+ * taken from them, and requests that were taken but not submitted yet wait. If the domain runs again the queues go on.
  */
 #ifndef PVB_WORKER_H
 #define PVB_WORKER_H
@@ -43,8 +42,8 @@ struct worker;
 enum plane_kind { PLANE_BLK, PLANE_NET, PLANE_NR };
 
 /*
- * A queue may become dirty in the middle of a pass, so each callback must be fine with
- * nothing to do and without the ones before it. None may detach a queue: post a task.
+ * A queue may become dirty in the middle of a pass. So each callback must accept that it has nothing to do, or that the
+ * ones before it were not called. No callback may detach a queue: post a task.
  */
 struct queue_ops {
 	enum plane_kind plane;
@@ -66,20 +65,20 @@ struct queue {
 	TAILQ_ENTRY(queue) dirty_link;
 	LIST_ENTRY(queue) link;
 	bool dirty;
-	bool hungry; /* set by it: it found no room left in this pass, and so has its turn first in the next */
-	bool looks; /* set by its answer(): it asks for the next pass only to look whether there is more */
+	bool hungry; /* set by the queue: it found no room in this pass, so it comes first in the next */
+	bool looks; /* set by its answer(): it wants the next pass only to poll its ring */
 	const atomic_bool *domain_halted; /* borrowed, the control thread's; NULL: never */
-	bool halted;                      /* as of the last look at it, or for good */
+	bool halted;                      /* as last read, or for good */
 	struct loop_task halt_task;
 	atomic_bool halt_posted;
 };
 
-/* What one kind of queue keeps per worker (block: the aio context and buffers). */
+/* The state that a kind of queue has for each worker (block: the aio context and buffers). */
 struct plane {
 	int (*open)(struct worker *worker, void **ret_ctx); /* 0 or -errno */
 	void (*close)(void *ctx);
 	void (*submit)(void *ctx); /* after every act(); may be NULL */
-	void (*rest)(void *ctx);   /* there was no pass for some seconds; may be NULL */
+	void (*rest)(void *ctx);   /* called after some seconds without a pass; may be NULL */
 };
 
 struct worker_port {
@@ -99,7 +98,7 @@ struct worker {
 	unsigned int index;
 	bool serves_one; /* guest: others have workers of their own. Set before worker_start() */
 	struct pass_clock clock;
-	uint64_t now_ns; /* the time of this part of the pass, if anybody has asked; else 0 */
+	uint64_t now_ns; /* the time of this part of the pass, if it was read; else 0 */
 	/* the rest is private to worker.c */
 	const struct plane *planes[PLANE_NR]; /* borrowed */
 	TAILQ_HEAD(, queue) dirty;
@@ -117,7 +116,7 @@ struct worker {
 
 /* Make a worker and its handles; starts no thread, opens no plane. `planes` has PLANE_NR entries, NULL allowed. */
 int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes);
-/* From now on it can bind to ports of this domain alone. 0; or -errno when the kernel cannot do that. */
+/* Restrict it to ports of this domain. 0; or -errno when the kernel cannot do that. */
 int worker_restrict(struct worker *worker, uint32_t domid);
 /* Start the thread. 0 or -errno. */
 int worker_start(struct worker *worker);
@@ -129,17 +128,17 @@ void queue_halt_changed(struct queue *queue, struct worker *worker);
 
 /* --- below: only from the worker's own thread (a task, or a queue's callback) --- */
 
-/* What this plane keeps, from its first use on. 0 with *ret_ctx, or -errno. */
+/* The plane's state on this worker, which is made at its first use. 0 with *ret_ctx, or -errno. */
 int worker_plane(struct worker *worker, enum plane_kind kind, void **ret_ctx);
 
 void worker_attach(struct worker *worker, struct queue *queue, const struct queue_ops *ops);
 /* Idempotent. After it no callback of the queue runs any more. */
 void worker_detach(struct queue *queue);
 
-/* Make the queue part of the next pass. */
+/* Put the queue into the next pass. */
 void queue_mark(struct queue *queue);
 
-/* Halt it, whatever its domain does: it will be detached. Idempotent. */
+/* Halt the queue for good: it will be detached. Idempotent. */
 void queue_halt(struct queue *queue);
 
 /*
@@ -153,8 +152,8 @@ void worker_unbind(struct worker *worker, struct worker_port *port);
 void worker_notify(struct worker *worker, const struct worker_port *port);
 
 /*
- * Monotonic time, of one reading for all who ask in the same part of a pass, or between two passes. A part ends where
- * time passes: with a grant copy or a submit. (Not when each reading costs a system call: then it is a whole pass.)
+ * Monotonic time. It is read once for each part of a pass, and is the same for all callers in it. A part ends with a grant
+ * copy or a submit, which take time. Where reading the time costs a system call, it is read once for a whole pass.
  */
 static inline uint64_t worker_now(struct worker *worker)
 {
