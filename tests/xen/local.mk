@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/xen/packages \
 	tests/xen/run \
 	tests/xen/scenarios/ctl.sh \
+	tests/xen/scenarios/disk-lines.sh \
 	tests/xen/scenarios/destroy.sh \
 	tests/xen/scenarios/disk-features.sh \
 	tests/xen/scenarios/driver-domain.sh \

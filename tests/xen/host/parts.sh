@@ -28,12 +28,15 @@ GUEST_PACKAGES=(bash dash base-files coreutils mount util-linux grep sed mawk fi
 DOM0_PACKAGES=("xen-utils-$XEN" xenstore-utils qemu-system-xen seabios "${RELEASE_PACKAGES[@]}" libnl-3-200
 	libnl-route-3-200 "libxenmisc$XEN" tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin
 	qemu-utils radvd openvswitch-switch)
-PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" "xen-hypervisor-$XEN-amd64" "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}")
+# Firmware whose frontends are its own, what the emulated NICs want, and what gives a guest its next kernel.
+FRONTEND_PACKAGES=(ipxe ipxe-qemu kexec-tools)
+PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" "xen-hypervisor-$XEN-amd64" "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}" "${FRONTEND_PACKAGES[@]}")
 PACKAGES_i386=("$KERNEL_PACKAGE_i386" "${GUEST_PACKAGES[@]}")
 
-# Modules, with what they depend on.
+# Modules, with what they depend on. The emulated ones are for guests that use QEMU's disk and NIC; Dom0 hands them on.
+EMULATED_MODULES=(ata_piix sd_mod e1000 8139cp)
 DOM0_MODULES=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge openvswitch 8021q veth loop nvme ext4
-	crc32c_generic null_blk xen-blkback xen-netback)
+	crc32c_generic null_blk xen-blkback xen-netback "${EMULATED_MODULES[@]}")
 GUEST_MODULES=(xen-blkfront xen-netfront 8021q ext4 crc32c_generic)
 # Programs in the guest's initramfs beside busybox.
 GUEST_PROGRAMS=(usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin/ip usr/sbin/mke2fs usr/sbin/e2fsck)
@@ -396,7 +399,7 @@ part_root_amd64_ext4() {
 inputs_guests_ext4() {
 	local arch
 	for arch in "${ARCHS[@]}"; do printf '%s\n' "linux-$arch" "guest-$arch.cpio"; done
-	echo small-amd64.cpio
+	printf '%s\n' tree-amd64 small-amd64.cpio
 }
 part_guests_ext4() {
 	local root="$CACHE/guests.root" arch
@@ -408,6 +411,7 @@ part_guests_ext4() {
 		ln "$CACHE/linux-$arch/vmlinux" "$root/vmlinux-$arch"
 		ln "$CACHE/guest-$arch.cpio" "$root/guest-$arch.cpio"
 	done
+	ln "$CACHE/tree-amd64/boot/ipxe.lkrn" "$root/"
 	mke2fs -q -t ext4 -d "$root" "$CACHE/guests.ext4" 384M
 	rm -rf "$root"
 }
