@@ -90,19 +90,32 @@ disk() { printf "'%s'" "$(disk_words "$@")"; }
 # vif NUMBER [MORE]: an entry of vif=[] with a mac made of the number
 vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
 
-# kept_pages: of guests, that stay mapped for their disks (persistent grants). They come and go with what guests do.
+# kept_pages: of guests, that stay mapped for their disks (persistent grants)
 kept_pages() {
-	local name value sum=0
-	while read -r name value; do
+	local _ value sum=0
+	while read -r _ value; do
 		sum=$((sum + value))
 	done < <(pvbackctl metrics | grep '^pvbackd_disk_kept_pages{')
 	echo "$sum"
 }
 
-# backend_footprint: what the daemon holds for its guests, as one comparable line. Not the event descriptors of its
-# workers: one makes what it needs for disks when it has its first.
+# mapped_pages PROC-DIR...: of guests, but for those that come and go with what the guests do. Pages, for the kernel joins
+# mappings that lie side by side.
+mapped_pages() {
+	local kept='' pages begin end
+	until [ "$kept" = "$(kept_pages)" ]; do
+		kept=$(kept_pages) pages=0
+		while IFS='- ' read -r begin end _; do
+			pages=$((pages + (0x$end - 0x$begin) / 4096))
+		done < <(cat "${@/%//maps}" | grep gntdev)
+	done
+	echo $((pages - kept))
+}
+
+# backend_footprint: what the daemon holds for its guests, as one comparable line. Not those descriptors of its
+# workers which one makes, or is done with, when it has its first disk or NIC.
 backend_footprint() {
-	local pid pids fds maps taps
+	local pid pids fds taps
 	taps=$(cd /sys/class/net && echo vif*)
 	if backend_is_kernel; then
 		echo "interfaces: $taps"
@@ -110,9 +123,8 @@ backend_footprint() {
 	fi
 	mapfile -t pids < <(backend_pid; guest_pids "")
 	pids=("${pids[@]/#//proc/}")
-	fds=$(find "${pids[@]/%//fd}" -mindepth 1 ! -lname '*eventfd*' | wc -l)
-	maps=$(($(cat "${pids[@]/%//maps}" | grep -c gntdev) - $(kept_pages)))
-	echo "interfaces: $taps; processes: ${#pids[@]}; fds: $fds; grant maps: $maps"
+	fds=$(find "${pids[@]/%//fd}" -mindepth 1 ! -lname '*eventfd*' ! -lname '*gntalloc' | wc -l)
+	echo "interfaces: $taps; processes: ${#pids[@]}; fds: $fds; pages of guests: $(mapped_pages "${pids[@]}")"
 }
 footprint_is() { is "$(backend_footprint)" "$1"; }
 # settles_at FOOTPRINT: it is that, or becomes so
