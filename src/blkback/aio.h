@@ -130,7 +130,7 @@ bool aio_recall(struct aio *aio, struct aio_request *req);
 /* A ring joins the worker. 0 or -ENOMEM. */
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	     void (*idle)(struct aio_client *client));
-/* Whether it has no slot in use and its thread does not run. If all requests are complete and it is not idle, idle() is called later. */
+/* Whether nothing of it is under way any more: no slot, thread or call. If all requests are complete and it is not, idle() is called later. */
 bool aio_is_idle(const struct aio_client *client);
 /* The ring leaves the worker; it must be idle. Idempotent; fine for one that is zero. */
 void aio_leave(struct aio *aio, struct aio_client *client);

@@ -13,6 +13,7 @@ export PVB_ISOLATION
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 # shellcheck source=tests/integration/sim-walk-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-walk-lib.sh"
+command -v nbdkit >/dev/null || skip "no nbdkit here"
 
 step=1
 XENSIM_FAULTS=$XENSIM_DIR/trouble

@@ -532,7 +532,7 @@ static void a_file_that_nobody_may_write_is_not_for_a_writer(void **state)
 	static const char *const path = "/sys/kernel/uevent_seqnum"; /* refuses even root */
 
 	(void)state;
-	if (access(path, R_OK) < 0)
+	if (access(path, R_OK) < 0 || (access(path, W_OK) < 0 && errno == EROFS))
 		skip();
 	assert_int_equal(inspect(path, HOTPLUG_MODE_WRITE, "is read-only"), -EACCES);
 	assert_int_equal(inspect(path, HOTPLUG_MODE_READ, ""), 0);
