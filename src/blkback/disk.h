@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The data side of a disk: its image, its rings and what these share. Control's side is vbd.h, and between them there
- * are messages only (core/messages.h). All of it is the guest's loop's ("home"), but for what the rings' workers are
- * said to touch.
+ * The data side of a disk: its image, its rings and what these share. Control's side is vbd.h; the two exchange messages
+ * only (core/messages.h). Everything belongs to the guest's loop ("home"), except where the rings' workers are named.
  */
 #ifndef PVB_DISK_H
 #define PVB_DISK_H

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Persistent grants (blkif.h, feature-persistent): a frontend that agreed to them moves all its
- * data through a set of pages that it grants once, writable, and uses again and again; so they may
- * stay mapped here: a copy is a memcpy, and what the medium takes as it lies needs none. A mapping is a
- * cache and nothing more: the backend may drop any that nobody holds at any time, and a page that has
- * none (the set is larger than the cap, the grant cannot be mapped) is reached by grant copy, which
- * reports what is wrong with it.
+ * Persistent grants (blkif.h, feature-persistent). A frontend that agrees to them moves all its data through a set of pages
+ * that it grants once, writable, and uses again and again. So we may keep them mapped: a copy is a memcpy, and the medium
+ * may use a page directly, with no copy. The mappings are only a cache. We may drop one at any time unless it is held. A
+ * page without a mapping (there are too many, or the grant cannot be mapped) is reached by grant copy, which reports what
+ * is wrong with it.
  *
  * One for each ring, its worker's alone.
  */

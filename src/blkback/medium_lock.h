@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock file of a medium that guests write to: medium-*.lock below the runtime directory. Nothing is in it. It is there
- * so that no process locks the image itself, which others use and know, and no file system on a network is asked for a
- * lock.
+ * The lock file of a medium that guests write to: medium-*.lock below the runtime directory. It is empty. With it no process
+ * has to lock the image itself, which other programs may lock, too, and no network file system is asked for a lock.
  *
  * Control makes and deletes it, and passes a descriptor to each process that serves the medium. Each time it opens the
  * file anew: locks of one open file description do not exclude each other.

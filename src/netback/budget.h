@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many frames the kernel may keep for guests that do not take them: bytes are bounded for each vif
- * and for all together (XSA-392), and a tap's queue is bounded in frames. Pure.
+ * How many frames the kernel may keep for guests that take none. Bytes are bounded for each vif and for all together
+ * (XSA-392), and a tap's queue is bounded in frames. Pure.
  */
 #ifndef PVB_NETBACK_BUDGET_H
 #define PVB_NETBACK_BUDGET_H
@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * A tap's queue has no way to make a sender wait: what does not fit is lost. With 256 large frames so much of
- * four TCP streams to a guest was lost that a half to three quarters got through of what 1,000 let pass.
+ * A tap's queue cannot make a sender wait: frames that do not fit are lost. With room for 256 large frames, four TCP streams
+ * to a guest lost so many that they were a quarter to a half slower than with 1,000.
  */
 #define BUDGET_VIF_BYTES (64u << 20)
 /*
@@ -20,8 +20,8 @@
 #define BUDGET_ALL_BYTES      (800u << 20)
 #define BUDGET_SLACK(frames_) ((frames_) + (frames_) / 4)
 /*
- * Small frames come in bursts of a whole cut-up large one: 256 of them lost one in fifteen on a TCP
- * stream to a guest without segmentation offload. A few there must be in any case.
+ * Small frames come in bursts, when a large one was cut. With room for 256, a TCP stream to a guest without segmentation
+ * offload lost one in fifteen. A few frames must fit in any case.
  */
 #define BUDGET_MAX_FRAMES 1000u
 #define BUDGET_MIN_FRAMES 8u

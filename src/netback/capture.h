@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A capture file that is written behind the back of the data path: frames go into a buffer, and a
- * thread of its own brings it to the disk. When that is too slow frames are missing from the
- * file, and counted; nobody waits.
+ * A capture file. Data threads put frames into a buffer, and a thread of the capture's own writes it to the file. When that
+ * is too slow, frames are missing from the file, and are counted. Data threads never wait.
  */
 #ifndef PVB_NETBACK_CAPTURE_H
 #define PVB_NETBACK_CAPTURE_H
@@ -25,24 +24,23 @@ struct capture;
 int capture_start(const struct message_capture *what, const char *name, int fd,
 		  struct capture **ret);
 
-/* Whether it is over, and its file closed; if so, how it went. */
+/* Whether the capture has ended and its file is closed; if so, how it ended. */
 bool capture_ended(struct capture *capture, struct message_captured *ret);
 
 /*
- * No more frames. What there is is still written, and the file closed, by the capture's own thread:
- * this does not wait for it. Idempotent.
+ * Take no more frames. The capture's own thread writes what is in the buffer and closes the file; this does not wait for
+ * that. Idempotent.
  */
 void capture_stop(struct capture *capture);
 
 /*
- * Stop, and let go of it: no one may add frames any more. With `wait_ms` it waits so long for the file
- * to be complete.
+ * Stop and release it: nobody may add frames any more. Waits up to `wait_ms` for the file to be complete.
  */
 void capture_put(struct capture *capture, unsigned int wait_ms);
 
 /*
- * A frame, in pieces, from any thread. `inbound`: it comes from the guest. `reason`: why it was
- * dropped, or NULL when it was not.
+ * Add a frame, in pieces, from any thread. `inbound`: it comes from the guest. `reason`: why it was dropped; NULL when it
+ * was not.
  */
 void capture_add(struct capture *capture, const struct iovec *iov, unsigned int nr, bool inbound,
 		 const char *reason);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Port security: may this guest send this frame? Pure; the frame is hostile, but a private copy, so
- * what was checked is what is sent. pvbackd-network(7), PORT SECURITY, is the contract.
+ * Port security: whether this guest may send this frame. Pure. The frame is hostile, but a private copy, so we send what we
+ * have checked. PORT SECURITY in pvbackd-network(7) says what is promised.
  *
- * Everything that a receiver could be made to read behind the part that is looked at is refused:
- * SNAP and more than two VLAN tags (CVE-2021-27853 and its three sisters), header chains that do
- * not end in the first fragment (RFC 7112, RFC 7113), neighbour discovery in fragments (RFC 6980).
+ * A frame is refused if a receiver may look at headers that we do not see: SNAP and more than two VLAN tags (CVE-2021-27853
+ * and the three like it), chains of headers that do not end in the first fragment (RFC 7112, RFC 7113), neighbour
+ * discovery in fragments (RFC 6980).
  */
 #ifndef PVB_NETBACK_FILTER_H
 #define PVB_NETBACK_FILTER_H
@@ -24,7 +24,7 @@ enum filter_want {
 	FILTER_WANT_SILENCE = 16, /* it sends nothing at all */
 };
 
-/* Why not. The order is that of the counters in vif_stats.h. */
+/* Why a frame is refused, in the order of the counters in vif_stats.h. */
 enum filter_verdict {
 	FILTER_PASS,
 	FILTER_MAC,    /* not its hardware address */
@@ -40,7 +40,7 @@ enum filter_verdict {
 	FILTER_NR,
 };
 
-/* May it go? `head` holds the first min(len, FRAME_HEAD_MAX) bytes or more; len >= 14. */
+/* Whether the frame may pass. `head` holds the first min(len, FRAME_HEAD_MAX) bytes or more; len >= 14. */
 enum filter_verdict filter_check(const struct message_filter *filter, const uint8_t *head,
 				 uint32_t len);
 
@@ -52,7 +52,7 @@ const char *filter_verdict_name(enum filter_verdict verdict);
  * none. 0 with a combination of enum filter_want, or -EINVAL.
  */
 int filter_parse_want(const char *text, unsigned int *ret_want);
-/* The other way round; "nothing passes" when it is to be silent. */
+/* Write such a list; "nothing passes" for FILTER_WANT_SILENCE. */
 void filter_print_want(unsigned int want, char *buf, size_t size);
 
 /* "00:16:3e:01:02:03". 0, or -EINVAL, also for a group's address. */

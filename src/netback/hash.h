@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hash by which a guest wants its frames spread over its queues (netif.h, "Hash types" and
- * "Control messages"): what it has set, and the hash itself. Pure; the guest's wishes are hostile.
+ * The hash that spreads a guest's frames over its queues (netif.h, "Hash types" and "Control messages"): the guest's
+ * settings, and the hash itself. Pure. The guest's requests are hostile.
  */
 #ifndef PVB_NETBACK_HASH_H
 #define PVB_NETBACK_HASH_H
@@ -22,20 +22,20 @@ enum hash_algorithm { HASH_NONE = 0, HASH_TOEPLITZ = 1 };
 enum hash_type { HASH_IPV4 = 0, HASH_IPV4_TCP = 1, HASH_IPV6 = 2, HASH_IPV6_TCP = 3 };
 #define HASH_ALL_TYPES 0xfu /* one bit each */
 
-/* Whether it is one that hash_request() can have made for a vif of `nr_queues`. */
+/* Whether hash_request() can have made this configuration, for a vif of `nr_queues`. */
 bool hash_config_is_valid(const struct message_hash *config, uint32_t nr_queues);
 /* Whether frames are to be hashed. */
 bool hash_config_is_on(const struct message_hash *config);
 
 /*
- * Bytes (up to HASH_COPY_MAX) that have to be copied from the start of the page behind data[0]
- * before the request can be carried out; 0: none.
+ * How many bytes (up to HASH_COPY_MAX) must be copied from the start of the page behind data[0] before the request can be
+ * carried out; 0: none.
  */
 uint32_t hash_copy_len(const struct netctrl_request *request);
 
 /*
- * Carry out a request. `copied`: those bytes; NULL when they could not be had. Returns what to
- * answer, with *ret_data for the response; *config changes only with NETCTRL_SUCCESS.
+ * Carry out a request. `copied`: those bytes; NULL when the copy failed. Returns the status to answer, with *ret_data for
+ * the response. *config changes only with NETCTRL_SUCCESS.
  */
 enum netctrl_status hash_request(struct message_hash *config, const struct netctrl_request *request,
 				 const uint8_t *copied, uint32_t nr_queues, uint32_t *ret_data);
@@ -50,8 +50,8 @@ struct hash_value {
 };
 
 /*
- * Hash the frame whose first min(len, FRAME_HEAD_MAX) bytes are in `head`, by the fullest type that
- * is set. `gso`: as for frame_parse().
+ * Hash the frame whose first min(len, FRAME_HEAD_MAX) bytes are in `head`, by the most detailed type that is set. `gso`: as
+ * for frame_parse().
  */
 void hash_frame(const struct message_hash *config, const uint8_t *head, uint32_t len, bool gso,
 		struct hash_value *ret);

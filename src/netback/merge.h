@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Putting large TCP frames of one flow together that lie in the tap one behind the other, so that the
- * guest gets one larger frame. Only where the large frame, cut again, gives the frames that came, but for
- * what means nothing to a receiver: IPv4's identification where fragments are forbidden, and PSH, which the last
- * segment has when any had it (RFC 9293, 3.9.1). Pure.
+ * Merges large TCP frames of one flow that follow each other in the tap, so that the guest gets one larger frame. Only if
+ * cutting the large frame gives the same frames again, except for two things that mean nothing to a receiver: IPv4's
+ * identification where fragments are forbidden; and PSH, which the last segment gets when any had it (RFC 9293, 3.9.1). Pure.
  */
 #ifndef PVB_NETBACK_MERGE_H
 #define PVB_NETBACK_MERGE_H
@@ -36,7 +35,7 @@ static inline uint32_t merge_head_len(const struct merge *merge)
 	return merge->frame.payload_offset;
 }
 
-/* Whether it is worth to look for one more: another like the last would fit. */
+/* Whether another frame like the last one would fit. If not, do not look for one. */
 bool merge_is_open(const struct merge *merge, uint32_t len_max);
 
 /*

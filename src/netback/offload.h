@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between netif's flags and extras and the kernel's struct virtio_net_hdr: what passes, what
- * we finish ourselves, what is dropped. Pure.
+ * Translates between netif's flags and extras and the kernel's struct virtio_net_hdr. Decides which frames pass, which we
+ * complete ourselves, and which are dropped. Pure.
  */
 #ifndef PVB_NETBACK_OFFLOAD_H
 #define PVB_NETBACK_OFFLOAD_H
@@ -32,7 +32,7 @@ struct offload_accept {
 #define OFFLOAD_MAX_SEGMENTS 139u
 #define OFFLOAD_MIN_MSS      48u
 
-/* What a frame is on the wire, when it has been cut. */
+/* The packets on the wire that a frame is cut into. */
 struct offload_wire {
 	uint32_t packets;
 	uint32_t bytes;
@@ -51,7 +51,7 @@ struct offload_wire offload_on_wire(enum netif_gso_type type, uint32_t gso_size,
  */
 unsigned int offload_tap_flags(const struct offload_accept *accept);
 
-/* What a frame that the kernel hands over is as a large one; NETIF_GSO_NONE also for what netif.h does not know. */
+/* The GSO type of a frame that the kernel gives us; NETIF_GSO_NONE also for types that netif.h does not have. */
 enum netif_gso_type offload_gso_type(const struct virtio_net_hdr *hdr);
 
 /*

@@ -4,10 +4,10 @@
  * an eBPF program behind TUNSETSTEERINGEBPF, with everything that can change in a map of one entry. The
  * program is ours, instruction by instruction, and no bytes of the guest's choice are in it.
  *
- * The hash is a linear function of the bits, so the program only adds what each bit of input stands for. It has no
- * loop, and only its last step takes an address from a number of the packet's: with more of those the kernel refuses
- * it to a daemon that has CAP_BPF and not CAP_PERFMON (it follows what a processor may speculate there).
- * What it cannot hash goes to queue 0. Silent.
+ * The hash is a linear function of the input bits, so the program adds (XOR) a constant for each bit. It has no loop, and
+ * only its last step computes an address from data of the packet. With more such steps the kernel refuses the program to
+ * a daemon that has CAP_BPF but not CAP_PERFMON, because of speculative execution. Frames that it cannot hash go to
+ * queue 0. Silent.
  */
 #ifndef PVB_NETBACK_STEER_H
 #define PVB_NETBACK_STEER_H
@@ -47,7 +47,7 @@ int steer_open(struct steer *steer);
 /* Idempotent. */
 void steer_close(struct steer *steer);
 
-/* Have the program follow a configuration that is on, for a tap of `nr_queues` (tap_steer()). 0 or -errno. */
+/* Set the program's configuration, which must be on, for a tap of `nr_queues` (tap_steer()). 0 or -errno. */
 int steer_set(struct steer *steer, const struct message_hash *config, uint32_t nr_queues);
 
 #endif

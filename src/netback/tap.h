@@ -3,10 +3,10 @@
  * The tap interface behind a vif: it carries a struct virtio_net_hdr (10 bytes, little endian) before
  * each frame, has one file descriptor per queue, and outlives the daemon unless removed.
  *
- * Scripts rename it and change its MTU and address, so it is known by its fds and its index, never by a remembered
- * name. An admin may even move it to another network namespace: its fds still serve it, but its index, its name and
- * all that is set through them are then those of a stranger, or of nobody (-EXDEV).
- * What an admin has set on it stays as it is when guests come and go. Silent.
+ * Scripts rename it and change its MTU and address. So we identify it by its fds and its index, never by a name that we
+ * remember. An admin may move it to another network namespace. Its fds still work then, but its index and name may belong
+ * to another interface here, or to none: calls that need them return -EXDEV.
+ * What an admin has set on it is not changed when guests come and go. Silent.
  */
 #ifndef PVB_NETBACK_TAP_H
 #define PVB_NETBACK_TAP_H
@@ -47,7 +47,7 @@ int tap_adopt(struct tap *tap, int ifindex, unsigned int max_queues);
  */
 int tap_take(struct tap *tap, const int *fds, unsigned int nr_fds, unsigned int max_queues);
 
-/* Have exactly `nr` queues (1..nr_fds). 0 or -errno: -EOPNOTSUPP when it cannot have so many. */
+/* Set the number of its queues to `nr` (1..nr_fds). 0 or -errno; -EOPNOTSUPP when it cannot have so many. */
 int tap_set_queues(struct tap *tap, unsigned int nr);
 
 /*
@@ -57,8 +57,8 @@ int tap_set_queues(struct tap *tap, unsigned int nr);
 int tap_set_offload(struct tap *tap, unsigned int flags);
 
 /*
- * Have the program behind `prog_fd` (borrowed) choose the queue of each frame for the guest. With TAP_STEER_NONE the
- * kernel chooses: the queue that the flow was last sent on. 0, also when it was so already, or -errno.
+ * Let the program `prog_fd` (borrowed) choose the queue of each frame for the guest. With TAP_STEER_NONE the kernel chooses
+ * the queue that the flow was last sent on. 0, also when nothing changes; or -errno.
  */
 #define TAP_STEER_NONE (-1)
 int tap_steer(struct tap *tap, int prog_fd);
@@ -76,7 +76,7 @@ int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu);
 /* The name it has now, wherever it is. 0 or -errno. */
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ]);
 
-/* What the interface of that name is a port of, "" when of nothing; by "/sys/class/net", which waits for no lock. */
+/* The bridge that the interface of that name is in, "" for none. Reads "/sys/class/net", which takes no lock. */
 void tap_master(const char *class_net, const char *name, char ret_name[IFNAMSIZ]);
 
 /* Whether it is in our network namespace. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames into a tap, all in one system call: the kernel calls a tap's write for each request of an io_submit() before
- * that returns, in their order, and that write does not wait. In a PV Dom0 a call goes by way of the
- * hypervisor, and is what a small frame costs. One worker's; silent.
+ * Writes many frames into a tap in one system call: for each request of an io_submit() the kernel calls the tap's write,
+ * in order, before io_submit() returns. That write does not block. In a PV Dom0 a system call goes through the hypervisor,
+ * and is most of the cost of a small frame. Each worker has one; silent.
  */
 #ifndef PVB_NETBACK_TAP_BATCH_H
 #define PVB_NETBACK_TAP_BATCH_H

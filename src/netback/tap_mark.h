@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A note below the runtime directory for each tap that we made: a tap outlives the daemon, and the
- * next one has to find it under another name, and to know which are ours when their vifs went away in between. Control
- * thread only.
+ * A file in the runtime directory for each tap that we have made. A tap outlives the daemon. The next one must find it even
+ * if it was renamed, and must know which taps are ours when their vifs are gone. Control thread only.
  */
 #ifndef PVB_NETBACK_TAP_MARK_H
 #define PVB_NETBACK_TAP_MARK_H
@@ -28,7 +27,7 @@ int tap_mark_open(const struct vif_id *id, struct tap_mark **ret);
 /* Unmap; the file stays. NULL is fine. Returns NULL. */
 struct tap_mark *tap_mark_close(struct tap_mark *mark);
 
-/* Whether there is one that tells of a tap, of this life or an earlier one. */
+/* Whether the vif has a mark that names a tap, of this life or an earlier one. */
 bool tap_mark_exists(const struct vif_id *id);
 
 /*
@@ -37,7 +36,7 @@ bool tap_mark_exists(const struct vif_id *id);
  */
 int tap_mark_adopt(const struct tap_mark *mark, const struct vif_id *id, struct tap *tap,
 		   unsigned int max_queues);
-/* Note this one from now on; the mark has to outlive it. */
+/* Write this tap into the mark, which must outlive it. */
 void tap_mark_note(struct tap_mark *mark, struct tap *tap);
 
 /* Remove the tap that a note tells of; the note stays. For leftover.h: before any tap is opened. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lengths of the taps' queues: together they keep within one budget, whoever comes and goes.
- * Control thread only.
+ * Sets the lengths of the taps' queues, so that all taps together stay within one budget. Control thread only.
  */
 #ifndef PVB_NETBACK_TAP_SHARE_H
 #define PVB_NETBACK_TAP_SHARE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The capture of one NIC: switched on and off by its loop, fed by its workers. One load and one branch for
- * each frame when it is off.
+ * The capture of one NIC. Its loop switches it on and off, and its workers add frames. When it is off it costs a load and a
+ * branch for each frame.
  */
 #ifndef PVB_NETBACK_VIF_CAPTURE_H
 #define PVB_NETBACK_VIF_CAPTURE_H
