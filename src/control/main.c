@@ -45,6 +45,7 @@
 #include "netback/tap_keeper.h"
 #include "netback/vif.h"
 #include "netback/vif_file.h"
+#include "netback/vif_pcap.h"
 
 enum { EXIT_USAGE = 2 };
 enum { HUNG_S = 10 };      /* a guest's process that has not answered for so long is killed */
@@ -82,7 +83,8 @@ static const struct device_ops *const kinds[] = { &vbd_device_ops, &vbd3_device_
 /* The kinds that `serve` names. */
 static const struct device_ops *served[sizeof(kinds) / sizeof(kinds[0])];
 static const struct leftover *const leftovers[] = { vbd_leftovers, vif_leftovers, NULL };
-static const struct opener_kind *const openings[] = { &image_find_kind, &nbd_dial_kind, NULL };
+static const struct opener_kind *const openings[] = { &image_find_kind, &nbd_dial_kind,
+						      &pcap_open_kind, NULL };
 static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 static const struct guest_device_ops *const guest_kinds[] = { &disk_device_ops, &nic_device_ops,
 							      NULL };

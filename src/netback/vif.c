@@ -25,6 +25,7 @@
 
 #define GROUPS_KEY          "request-multicast-control"
 #define CARRIER_INTERVAL_NS (100u * 1000u * 1000u)
+#define PCAP_PATIENCE_NS    UINT64_C(2000000000) /* a NIC waits for the file of its capture */
 
 struct vif {
 	struct device dev;          /* first */
@@ -33,6 +34,8 @@ struct vif {
 	struct tap_mark *mark;      /* owned; NULL when it could not be had */
 	struct tap_share tap_share; /* while there are queues */
 	struct vif_pcap pcap;
+	struct loop_timer patience; /* armed: attach() waits for the capture's file */
+	bool resume;                /* what attach() was told */
 	struct vif_steer steer;
 	unsigned int max_queues;          /* what we offer */
 	struct message_nic_tuning tuning; /* as the keys are now */
@@ -162,6 +165,8 @@ static bool is_connected(struct device *dev)
 	       is_live(dev, dev->fe_path, XENBUS_INITIALISED);
 }
 
+static void capture_opened(struct device *dev);
+
 /* The tap must be there before the first state 2: the toolstack's script looks for it then. */
 static int vif_probe(struct device *dev)
 {
@@ -172,6 +177,7 @@ static int vif_probe(struct device *dev)
 				      .interval_ns = CARRIER_INTERVAL_NS,
 				      .fn = carrier_is_due,
 				      .user = vif };
+	vif->pcap.opened = capture_opened;
 	vif->options = *dev->env->vif;
 	vif->max_queues = device_offer_queues(dev, TAP_MAX_QUEUES);
 	err = open_tap(vif);
@@ -522,17 +528,17 @@ static int take_up(struct vif *vif)
 	return 0;
 }
 
-static int vif_attach(struct device *dev, bool resume)
+static int attach(struct vif *vif)
 {
-	struct vif *vif = vif_of(dev);
+	struct device *dev = &vif->dev;
 	int err;
 
 	if (guests_left(dev))
 		err = take_up(vif);
-	else if (resume && !vif->tap.adopted)
+	else if (vif->resume && !vif->tap.adopted)
 		err = tap_was_removed(vif);
 	else
-		err = begin(vif, resume);
+		err = begin(vif, vif->resume);
 	if (err) {
 		release(vif, dev->suspending);
 		return err;
@@ -540,6 +546,53 @@ static int vif_attach(struct device *dev, bool resume)
 	note_mtu(vif);
 	note_place(vif);
 	return 0;
+}
+
+static void attach_without_waiting(void *user)
+{
+	struct vif *vif = user;
+	int err = attach(vif);
+
+	if (err)
+		device_attached(&vif->dev, err);
+}
+
+/* A capture is to have the first frame, and its file may be where nobody answers. */
+static int vif_attach(struct device *dev, bool resume)
+{
+	struct vif *vif = vif_of(dev);
+
+	vif->resume = resume;
+	if (!vif_pcap_opens(&vif->pcap) || guests_left(dev))
+		return attach(vif);
+	loop_timer_set(dev->env->loop, &vif->patience, PCAP_PATIENCE_NS, attach_without_waiting,
+		       vif);
+	return 0;
+}
+
+static void capture_opened(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+
+	if (dev->activity == DEVICE_ATTACHED)
+		vif_pcap_send(&vif->pcap, dev);
+	if (!vif->patience.armed)
+		return;
+	loop_timer_cancel(&vif->patience);
+	attach_without_waiting(vif);
+}
+
+static void vif_give_up(struct device *dev)
+{
+	struct vif *vif = vif_of(dev);
+
+	if (!vif->patience.armed)
+		return;
+	loop_timer_cancel(&vif->patience);
+	if (vif->resume)
+		device_not_yet(dev); /* the ring is live */
+	else
+		device_attached(dev, -ECANCELED);
 }
 
 /* --- what whoever serves the rings says: a guest may have taken it over --- */
@@ -706,6 +759,7 @@ static void vif_done(struct device *dev, bool removed)
 	struct vif *vif = vif_of(dev);
 	struct vif_id id = id_of(vif);
 
+	loop_timer_cancel(&vif->patience);
 	vif_pcap_done(&vif->pcap);
 	tap_close(&vif->tap, removed);
 	if (removed || !dev->suspending) /* without a guest there is no carrier to be lost */
@@ -827,6 +881,7 @@ const struct device_ops vif_device_ops = {
 	.plugged = vif_plugged,
 	.online = vif_online,
 	.attach = vif_attach,
+	.give_up = vif_give_up,
 	.detach = vif_detach,
 	.halt = vif_halt,
 	.changed = vif_changed,

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "control/guests.h"
+#include "core/container_of.h"
 #include "core/parse.h"
+#include "core/slow.h"
 #include "netback/capture.h"
 #include "netback/pcap_filter.h"
 #include "netback/vif_pcap.h"
@@ -58,6 +60,71 @@ static int read_key(struct device *dev, const char *key, char *buf, size_t size)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* --- the file --- */
+
+struct pcap_file {
+	char path[PATH_SIZE];
+	int err; /* the answer */
+};
+
+struct pcap_opening {
+	struct opener_request req;
+	struct pcap_file file;
+	struct device *dev; /* borrowed */
+	struct vif_pcap *pcap;
+	struct message *wanted; /* owned: what is captured into it */
+};
+
+/* One earlier capture stays, so that a restart of the daemon does not lose it. */
+static void keep_old(const char *path)
+{
+	char old[PATH_SIZE + 4];
+
+	snprintf(old, sizeof(old), "%s.old", path);
+	rename(path, old);
+}
+
+int vif_pcap_open(const char *path)
+{
+	int fd;
+
+	keep_old(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_file(void *question)
+{
+	struct pcap_file *file = question;
+	int fd = vif_pcap_open(file->path);
+
+	file->err = fd < 0 ? fd : 0;
+	return fd < 0 ? -1 : fd;
+}
+
+const struct opener_kind pcap_open_kind = { sizeof(struct pcap_file), open_file };
+
+static void forget_opening(struct vif_pcap *pcap)
+{
+	if (pcap->opening)
+		free(pcap->opening->wanted);
+	free(pcap->opening);
+	pcap->opening = NULL;
+}
+
+static void give_up_opening(struct vif_pcap *pcap)
+{
+	if (!pcap->opening)
+		return;
+	opener_give_up(pcap->opening->dev->env->opener, &pcap->opening->req);
+	forget_opening(pcap);
+}
+
+bool vif_pcap_opens(const struct vif_pcap *pcap)
+{
+	return pcap->opening != NULL;
+}
+
 /* --- the capture --- */
 
 /* A new vif's keys are told one by one: begin only once. */
@@ -75,9 +142,10 @@ static bool are_news(struct vif_pcap *pcap, const char *text, const char *filter
 
 static void stop(struct vif_pcap *pcap)
 {
+	give_up_opening(pcap);
 	if (!pcap->now)
 		return;
-	close(pcap->fd);
+	slow_close(&pcap->fd);
 	free(pcap->now);
 	pcap->now = NULL;
 }
@@ -100,50 +168,59 @@ static void complain(struct device *dev, int err, const char *path)
 		device_log(dev, LOG_LEVEL_WARNING, "no capture in %s: %s", path, strerror(-err));
 }
 
-/* One earlier capture stays, so that a restart of the daemon does not lose it. */
-static void keep_old(const char *path)
+static void file_opened(struct opener_request *req, int err, int fd)
 {
-	char old[PATH_SIZE + 4];
+	struct pcap_opening *opening = container_of(req, struct pcap_opening, req);
+	struct vif_pcap *pcap = opening->pcap;
+	struct device *dev = opening->dev;
 
-	snprintf(old, sizeof(old), "%s.old", path);
-	rename(path, old);
-}
-
-int vif_pcap_open(const char *path)
-{
-	int fd;
-
-	keep_old(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : fd;
+	if (!err)
+		err = opening->file.err;
+	if (err) {
+		complain(dev, err, opening->file.path);
+	} else {
+		begin(pcap, opening->wanted, fd);
+		opening->wanted = NULL;
+		device_log(dev, LOG_LEVEL_INFO, "captures into %s", opening->file.path);
+	}
+	forget_opening(pcap);
+	pcap->told = false;
+	pcap->opened(dev);
 }
 
 /* `wanted` has all but the filter and the name of the file. */
-static int start(struct vif_pcap *pcap, struct device *dev, struct message *wanted,
+static int start(struct vif_pcap *pcap, struct device *dev, const struct message *wanted,
 		 const char *filter, const char *path)
 {
-	int fd, err = pcap_filter_compile(filter, &wanted->capture);
-	struct message *what;
+	struct pcap_opening *opening = calloc(1, sizeof(*opening));
+	int err = opening ? 0 : -ENOMEM;
 
+	pcap->opening = opening;
 	if (err)
 		return err;
-	fd = vif_pcap_open(path);
-	if (fd < 0)
-		return fd;
-	what = malloc(sizeof(*what));
-	if (!what) {
-		close(fd);
-		return -ENOMEM;
+	*opening = (struct pcap_opening){
+		.req = { .kind = &pcap_open_kind, .question = &opening->file, .done = file_opened },
+		.dev = dev,
+		.pcap = pcap,
+		.wanted = malloc(sizeof(*wanted))
+	};
+	snprintf(opening->file.path, sizeof(opening->file.path), "%s", path);
+	err = opening->wanted ? 0 : -ENOMEM;
+	if (!err) {
+		*opening->wanted = *wanted;
+		snprintf(opening->wanted->capture.name, MESSAGE_NAME_MAX, "%.*s",
+			 (int)MESSAGE_NAME_MAX - 1, path);
+		err = pcap_filter_compile(filter, &opening->wanted->capture);
 	}
-	snprintf(wanted->capture.name, MESSAGE_NAME_MAX, "%.*s", (int)MESSAGE_NAME_MAX - 1, path);
-	*what = *wanted;
-	begin(pcap, what, fd);
-	device_log(dev, LOG_LEVEL_INFO, "captures into %s", path);
-	return 0;
+	if (!err)
+		err = opener_ask(dev->env->opener, &opening->req);
+	if (err)
+		forget_opening(pcap);
+	return err;
 }
 
-static void start_or_complain(struct vif_pcap *pcap, struct device *dev, struct message *wanted,
-			      const char *filter, const char *dir)
+static void start_or_complain(struct vif_pcap *pcap, struct device *dev,
+			      const struct message *wanted, const char *filter, const char *dir)
 {
 	char path[PATH_SIZE];
 	int err;

@@ -245,6 +245,41 @@ an_admins_file() {
 	destroy
 }
 
+# The NIC itself waits a moment for the file, so that its capture has the first frame; no other waits.
+where_nobody_answers() {
+	preload=$XENSIM_BUILD/lib/medium.so
+	XENSIM_FAULTS=$XENSIM_DIR/trouble
+	export XENSIM_FAULTS
+	mkdir "$XENSIM_FAULTS"
+	start_daemon
+	dom=$(xensim-xl create waits)
+	_waits=$dom
+	touch "$XENSIM_FAULTS/hang-vif-$_waits-0.pcapng"
+	xensim-xl network-attach "$_waits" 0 be.pcap=on
+	start_peer
+	_peer=$peer
+	begin "$XENSIM_DIR/waits" simnet --frames=100 "$_waits" 0
+	_load=$!
+	guest_with_nic
+	simnet --frames=100 "$dom" 0 || fail "another NIC waits"
+	stop_peer
+	wait "$_load" || fail "the NIC itself never comes: $(cat "$XENSIM_DIR/waits")"
+	! grep -q "vif $_waits/0: captures into" "$log" || fail "the file is open"
+	rm "$XENSIM_FAULTS"/*
+	wait_line "$log" "vif $_waits/0: captures into"
+	touch "$XENSIM_FAULTS/hang-vif-$_waits-0.pcapng"
+	dom=$_waits key pcap off
+	dom=$_waits key pcap on
+	kill "$_peer"
+	wait "$_peer" || fail "the peer"
+	xensim-xl destroy "$_waits" # it waits for nobody
+	xensim-xl destroy "$dom"
+	nothing_is_held
+	rm "$XENSIM_FAULTS"/*
+	stop_daemon
+	preload=
+}
+
 start_daemon
 count_fds
 test_case "an admin's file is captured into, and nothing but a file or a pipe" an_admins_file
@@ -260,4 +295,7 @@ echo "ok: a daemon that stops leaves a whole file"
 test_case "an admin's pipe gets the frames as they come" an_admins_pipe
 test_case "a reader that does not read holds up nobody" a_reader_that_does_not_read
 test_case "a file that is full, and a reader that goes, end the capture" a_full_file_and_a_reader_that_goes
-finish
+stop_daemon
+daemon=$$ # from here on each case starts its own; test_case only looks whether this one lives
+test_case "a file where nobody answers holds up no other NIC, and its own for a moment" where_nobody_answers
+exit "$failed"

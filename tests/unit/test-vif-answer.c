@@ -72,6 +72,12 @@ void device_attached(struct device *dev, int err)
 	dev->activity = err ? DEVICE_IDLE : DEVICE_ATTACHED;
 }
 
+void device_not_yet(struct device *dev)
+{
+	assert_int_equal(dev->activity, DEVICE_ATTACHING);
+	dev->activity = DEVICE_IDLE;
+}
+
 void device_detached(struct device *dev)
 {
 	assert_int_equal(dev->activity, DEVICE_DETACHING);
@@ -427,6 +433,12 @@ bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname
 	(void)dev;
 	(void)ifname;
 	(void)dir;
+	return false;
+}
+
+bool vif_pcap_opens(const struct vif_pcap *pcap)
+{
+	(void)pcap;
 	return false;
 }
 
