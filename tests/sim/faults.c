@@ -35,7 +35,9 @@
 
 enum { MAX_FDS = 4096, TAP_MINOR = 200 };
 
-static bool netlinks[MAX_FDS];
+enum opened { OPENED_OTHER, OPENED_TAP, OPENED_NETLINK };
+
+static unsigned char opened[MAX_FDS]; /* enum opened: by this process */
 
 static void *real(const char *name)
 {
@@ -51,16 +53,16 @@ static void *real(const char *name)
 		fn_;                                                                               \
 	})
 
-static int remember(int fd, bool netlink)
+static int remember(int fd, enum opened what)
 {
 	if (fd >= 0 && fd < MAX_FDS)
-		__atomic_store_n(&netlinks[fd], netlink, __ATOMIC_RELAXED);
+		__atomic_store_n(&opened[fd], (unsigned char)what, __ATOMIC_RELAXED);
 	return fd;
 }
 
-static bool is_netlink(int fd)
+static bool was_opened(int fd, enum opened what)
 {
-	return fd >= 0 && fd < MAX_FDS && __atomic_load_n(&netlinks[fd], __ATOMIC_RELAXED);
+	return fd >= 0 && fd < MAX_FDS && __atomic_load_n(&opened[fd], __ATOMIC_RELAXED) == what;
 }
 
 /* Also one that another process has opened. */
@@ -100,7 +102,7 @@ static bool tap_fails(int fd, const char *call)
 
 static bool netlink_fails(int fd, const char *call)
 {
-	return is_netlink(fd) && fails(call);
+	return was_opened(fd, OPENED_NETLINK) && fails(call);
 }
 
 /* --- libaio: results are 0 or more, or -errno --- */
@@ -195,7 +197,7 @@ static int open_with(int (*fn)(int, const char *, int, ...), int dir, const char
 
 	if (fails(tap ? "tap.open" : "open"))
 		return -1;
-	return remember(fn(dir, path, flags, mode), false);
+	return remember(fn(dir, path, flags, mode), tap ? OPENED_TAP : OPENED_OTHER);
 }
 
 #define DEFINE_OPEN(name_, params_, dir_)                                                          \
@@ -216,9 +218,9 @@ DEFINE_OPEN(openat64, (int fd, const char *file, int oflag, ...), fd)
 
 int close(int fd)
 {
-	if (is_tap(fd))
+	if (was_opened(fd, OPENED_TAP)) /* closing a copy of it is nothing to the kernel */
 		note_rtnl("close of a tap", (unsigned long)fd);
-	remember(fd, false);
+	remember(fd, OPENED_OTHER);
 	return REAL(close)(fd);
 }
 
@@ -270,19 +272,20 @@ int socket(int domain, int type, int protocol)
 {
 	if (domain == AF_NETLINK && fails("netlink.socket"))
 		return -1;
-	return remember(REAL(socket)(domain, type, protocol), domain == AF_NETLINK);
+	return remember(REAL(socket)(domain, type, protocol),
+			domain == AF_NETLINK ? OPENED_NETLINK : OPENED_OTHER);
 }
 
 ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
-	if (is_netlink(fd))
+	if (was_opened(fd, OPENED_NETLINK))
 		note_rtnl("netlink", (unsigned long)fd);
 	return netlink_fails(fd, "netlink.send") ? -1 : REAL(send)(fd, buf, n, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	if (is_netlink(fd))
+	if (was_opened(fd, OPENED_NETLINK))
 		note_rtnl("netlink", (unsigned long)fd);
 	return netlink_fails(fd, "netlink.send") ? -1 : REAL(sendmsg)(fd, message, flags);
 }
