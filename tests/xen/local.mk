@@ -39,7 +39,8 @@ EXTRA_DIST += \
 	tests/xen/scenarios/save-migrate.sh \
 	tests/xen/scenarios/smoke.sh \
 	tests/xen/scenarios/stock-scripts.sh \
-	tests/xen/scenarios/two-guests.sh
+	tests/xen/scenarios/two-guests.sh \
+	tests/xen/scenarios/xendomains.sh
 
 .PHONY: check-xen
 check-xen: all
