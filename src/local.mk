@@ -28,6 +28,7 @@ libpvb_a_SOURCES = \
 	src/guest/aio_ring.c src/guest/aio_ring.h \
 	src/guest/confine.c src/guest/confine.h \
 	src/guest/grant.c src/guest/grant.h \
+	src/guest/own_pages.c src/guest/own_pages.h \
 	src/guest/guest.c src/guest/guest.h \
 	src/guest/main.c src/guest/main.h \
 	src/guest/pass_clock.c src/guest/pass_clock.h \

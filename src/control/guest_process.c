@@ -83,8 +83,8 @@ static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, co
 		     int link, int listen, pid_t *ret_pid)
 {
 	char title[128], numbers[GUEST_ARGS][16];
-	char *argv[] = { title,      GUEST_ARGUMENT, numbers[0], numbers[1],
-			 numbers[2], numbers[3],     numbers[4], NULL };
+	char *argv[] = { title,      GUEST_ARGUMENT, numbers[0], numbers[1], numbers[2],
+			 numbers[3], numbers[4],     numbers[5], NULL };
 
 	snprintf(title, sizeof(title), "pvbackd: guest %s", name);
 	snprintf(numbers[0], sizeof(numbers[0]), "%u", domid);
@@ -93,6 +93,7 @@ static int spawn_for(const struct guest_process_setup *setup, uint32_t domid, co
 	snprintf(numbers[3], sizeof(numbers[3]), "%u",
 		 setup->uid_base ? setup->uid_base + domid : 0);
 	snprintf(numbers[4], sizeof(numbers[4]), "%d", setup->confine);
+	snprintf(numbers[5], sizeof(numbers[5]), "%u", setup->own_domid);
 	return spawn_again(
 		&(struct spawn){
 			.argv = argv, .fds = { link, listen }, .nr_fds = 2, .apart = true },

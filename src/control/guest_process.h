@@ -16,9 +16,10 @@ struct guest_process_setup {
 	const char *runtime_dir; /* borrowed */
 	unsigned int nr_workers; /* of each */
 	int log_level;
-	uint32_t uid_base; /* a guest's process runs as this + domid; 0: as we do */
-	bool confine;      /* it gives up its rights before it serves */
-	int cgroups;       /* borrowed: cgroup_find() */
+	uint32_t uid_base;  /* a guest's process runs as this + domid; 0: as we do */
+	bool confine;       /* it gives up its rights before it serves */
+	uint32_t own_domid; /* of the domain that we run in */
+	int cgroups;        /* borrowed: cgroup_find() */
 };
 
 struct guest_process {

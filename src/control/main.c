@@ -371,6 +371,7 @@ static void choose_kinds(unsigned int serve)
 static int start_thread(struct daemon *daemon, int *ret_fd)
 {
 	struct guest_setup setup = { .nr_workers = count_workers(daemon),
+				     .own_domid = daemon->store.domid,
 				     .listen = -1,
 				     .planes = planes,
 				     .kinds = guest_kinds };
@@ -414,6 +415,7 @@ static int start_guests(struct daemon *daemon)
 			     .log_level = (int)daemon->options.log_level,
 			     .uid_base = geteuid() == 0 ? daemon->options.guest_uid : 0,
 			     .confine = daemon->options.confine,
+			     .own_domid = daemon->store.domid,
 			     .cgroups = -1 },
 	};
 	int err = setup.isolation == ISOLATION_NONE ? start_thread(daemon, &setup.fd) : 0;

@@ -158,6 +158,7 @@ static const unsigned int ioctls[] = {
 	GNTDEV(2, 24), /* the offset of an address */
 	GNTDEV(7, 16), /* unmap notify */
 	GNTDEV(8, 16), /* copy */
+	GNTDEV(5, 24), /* gntalloc: pages that are granted */
 	EVTCHN(1, 8),  /* bind to another domain's port */
 	EVTCHN(3, 4),  /* unbind */
 	EVTCHN(4, 4),  /* notify */

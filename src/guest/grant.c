@@ -50,6 +50,8 @@ static int grow(struct grant_batch *batch)
 
 int grant_batch_add(struct grant_batch *batch, const struct grant_copy *copy)
 {
+	bool from = copy->direction == GRANT_FROM_GUEST;
+	union xengnttab_copy_ptr *guest, *ours;
 	xengnttab_grant_copy_segment_t *seg;
 
 	if (copy->len == 0 || copy->len > GRANT_PAGE_SIZE ||
@@ -62,19 +64,16 @@ int grant_batch_add(struct grant_batch *batch, const struct grant_copy *copy)
 	memset(seg, 0, sizeof(*seg));
 	seg->len = (uint16_t)copy->len;
 	seg->status = GNTST_general_error;
-	if (copy->direction == GRANT_FROM_GUEST) {
-		seg->flags = GNTCOPY_source_gref;
-		seg->source.foreign.ref = copy->ref;
-		seg->source.foreign.offset = (uint16_t)copy->offset;
-		seg->source.foreign.domid = (domid_t)copy->domid;
-		seg->dest.virt = copy->local;
-	} else {
-		seg->flags = GNTCOPY_dest_gref;
-		seg->source.virt = copy->local;
-		seg->dest.foreign.ref = copy->ref;
-		seg->dest.foreign.offset = (uint16_t)copy->offset;
-		seg->dest.foreign.domid = (domid_t)copy->domid;
-	}
+	seg->flags = from ? GNTCOPY_source_gref : GNTCOPY_dest_gref;
+	guest = from ? &seg->source : &seg->dest;
+	guest->foreign.ref = copy->ref;
+	guest->foreign.offset = (uint16_t)copy->offset;
+	guest->foreign.domid = (domid_t)copy->domid;
+	ours = from ? &seg->dest : &seg->source;
+	if (batch->own && own_pages_name(batch->own, copy->local, copy->len, ours))
+		seg->flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
+	else
+		ours->virt = copy->local;
 	return (int)batch->nr++;
 }
 

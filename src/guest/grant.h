@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <xengnttab.h>
 
+#include "guest/own_pages.h"
+
 #define GRANT_PAGE_SIZE 4096u
 
 /* A mapping of ring pages; zero means nothing is mapped. */
@@ -36,7 +38,8 @@ struct grant_batch {
 	uint32_t nr;
 	uint32_t ran; /* of these have been made */
 	uint32_t capacity;
-	uint64_t nr_calls; /* counters, for dumps */
+	const struct own_pages *own; /* borrowed; NULL: all that is ours is named by address */
+	uint64_t nr_calls;           /* counters, for dumps */
 	uint64_t nr_copies;
 	uint64_t nr_failed;
 };

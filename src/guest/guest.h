@@ -66,6 +66,7 @@ struct guest_device {
 struct guest_setup {
 	unsigned int nr_workers; /* at most */
 	bool serves_one;         /* guest, in a process of its own */
+	uint32_t own_domid;      /* of the domain that we run in */
 	int fd;     /* a connected socket to control, owned from now on; below 0: none yet */
 	int listen; /* where a later control connects, owned; below 0: there is no later one */
 	const struct plane *const *planes;           /* borrowed, PLANE_NR */

@@ -16,7 +16,7 @@
 #include "guest/main.h"
 
 struct arguments {
-	uint32_t domid, nr_workers, log_level, uid;
+	uint32_t domid, nr_workers, log_level, uid, own_domid;
 	bool confine;
 };
 
@@ -32,7 +32,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 	if (argc != 2 + (int)GUEST_ARGS || parse_u32(argv[2], 0, 0x7fef, &ret->domid) ||
 	    parse_u32(argv[3], 1, 64, &ret->nr_workers) ||
 	    parse_u32(argv[4], LOG_LEVEL_ERROR, LOG_LEVEL_DEBUG, &ret->log_level) ||
-	    parse_u32(argv[5], 0, UINT32_MAX, &ret->uid) || parse_u32(argv[6], 0, 1, &confine_it))
+	    parse_u32(argv[5], 0, UINT32_MAX, &ret->uid) || parse_u32(argv[6], 0, 1, &confine_it) ||
+	    parse_u32(argv[7], 0, 0x7fef, &ret->own_domid))
 		return -EINVAL;
 	ret->confine = confine_it;
 	return 0;
@@ -63,6 +64,7 @@ static int serve(const struct arguments *args, const struct plane *const *planes
 {
 	const struct guest_setup setup = { .nr_workers = args->nr_workers,
 					   .serves_one = true,
+					   .own_domid = args->own_domid,
 					   .fd = GUEST_LINK_FD,
 					   .listen = GUEST_LISTEN_FD,
 					   .planes = planes,

@@ -7,10 +7,10 @@
 
 /*
  * The first argument of such a process. The others are the domid, the number of workers, the level of the log, the uid (0: do
- * not change it), and whether it is to be confined.
+ * not change it), whether it is to be confined, and the domid of the domain that it runs in.
  */
 #define GUEST_ARGUMENT "--internal-guest"
-#define GUEST_ARGS     5u
+#define GUEST_ARGS     6u
 
 /* Where it finds its end of the socket to control, and the bound socket where later controls are to connect. */
 #define GUEST_LINK_FD   3

@@ -404,6 +404,12 @@ int worker_restrict(struct worker *worker, uint32_t domid)
 	return xenevtchn_restrict(worker->xce, (domid_t)domid) < 0 ? -errno : 0;
 }
 
+void worker_own_pages(struct worker *worker, uint32_t domid)
+{
+	own_pages_open(&worker->own, domid);
+	worker->copies.own = &worker->own;
+}
+
 int worker_start(struct worker *worker)
 {
 	return loop_thread_start(&worker->thread, worker->loop);
@@ -417,6 +423,7 @@ void worker_close(struct worker *worker)
 		if (worker->plane_ctx[i])
 			worker->planes[i]->close(worker->plane_ctx[i]);
 	grant_batch_done(&worker->copies);
+	own_pages_close(&worker->own);
 	if (worker->loop)
 		loop_remove(worker->loop, worker->watch);
 	if (worker->xce)

@@ -92,6 +92,7 @@ struct worker {
 	struct loop *loop;     /* owned */
 	xengnttab_handle *xgt; /* owned */
 	xenevtchn_handle *xce; /* owned */
+	struct own_pages own;  /* owned; zero before worker_own_pages() */
 	struct grant_batch copies;
 	uint32_t nr_dirty[PLANE_NR]; /* queues in this pass, which share what the plane has */
 	void *plane_ctx[PLANE_NR];   /* owned through plane->close; NULL before worker_plane() */
@@ -118,6 +119,8 @@ struct worker {
 int worker_open(struct worker *worker, unsigned int index, const struct plane *const *planes);
 /* Restrict it to ports of this domain. 0; or -errno when the kernel cannot do that. */
 int worker_restrict(struct worker *worker, uint32_t domid);
+/* It may have pages that are granted to our own domain, `domid`. Before the process gives up its rights. */
+void worker_own_pages(struct worker *worker, uint32_t domid);
 /* Start the thread. 0 or -errno. */
 int worker_start(struct worker *worker);
 /* Stop the thread and release everything; every queue must have been detached. Idempotent. */

@@ -7,9 +7,11 @@
 
 #define POOL_PAGES 1024u
 static_assert(POOL_FRAME_PAGES >= NETIF_MAX_SLOTS, "a share is enough for a frame from a guest");
-#define POOL_BYTES ((size_t)POOL_PAGES * NETIF_PAGE_SIZE)
+/* Most passes need no more: three of the largest frames, or a hundred small ones. All guests share what there is. */
+#define GRANTED_PAGES 128u
+#define POOL_BYTES    ((size_t)POOL_PAGES * NETIF_PAGE_SIZE)
 
-struct vif_pool *vif_pool_new(void)
+struct vif_pool *vif_pool_new(struct own_pages *own)
 {
 	struct vif_pool *pool = calloc(1, sizeof(*pool));
 
@@ -20,7 +22,11 @@ struct vif_pool *vif_pool_new(void)
 		mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pool->pages == MAP_FAILED)
 		pool->pages = NULL;
-	return pool->pages && pool->taps ? pool : vif_pool_free(pool);
+	if (!pool->pages || !pool->taps)
+		return vif_pool_free(pool);
+	own_pages_place(own, pool->pages, GRANTED_PAGES);
+	pool->nr_granted = own->nr;
+	return pool;
 }
 
 struct vif_pool *vif_pool_free(struct vif_pool *pool)
@@ -42,7 +48,9 @@ void vif_pool_reset(struct vif_pool *pool)
 
 void vif_pool_rest(struct vif_pool *pool)
 {
-	madvise(pool->pages, POOL_BYTES, MADV_DONTNEED);
+	size_t granted = (size_t)pool->nr_granted * NETIF_PAGE_SIZE;
+
+	madvise(pool->pages + granted, POOL_BYTES - granted, MADV_DONTNEED);
 }
 
 uint32_t vif_pool_share(uint32_t nr_queues)

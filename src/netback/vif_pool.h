@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "guest/own_pages.h"
 #include "netback/frame.h"
 #include "netback/tap_batch.h"
 #include "ring/netif.h"
@@ -18,13 +19,14 @@
 
 struct vif_pool {
 	uint8_t *pages;         /* owned mapping */
+	uint32_t nr_granted;    /* of these, the first; their memory is there for good */
 	struct tap_batch *taps; /* owned; one queue's at a time */
 	uint32_t tx_used;       /* pages given out since the last reset */
 	uint32_t rx_used;
 };
 
-/* NULL without memory. */
-struct vif_pool *vif_pool_new(void);
+/* NULL without memory. What is used most are pages of `own`, where it has some. */
+struct vif_pool *vif_pool_new(struct own_pages *own);
 /* NULL is fine. Returns NULL. */
 struct vif_pool *vif_pool_free(struct vif_pool *pool);
 

@@ -258,9 +258,8 @@ void vif_queue_stall(struct vif_queue *q, bool stalled)
 
 static int plane_open(struct worker *worker, void **ret_ctx)
 {
-	struct vif_pool *pool = vif_pool_new();
+	struct vif_pool *pool = vif_pool_new(&worker->own);
 
-	(void)worker;
 	if (!pool)
 		return -ENOMEM;
 	*ret_ctx = pool;

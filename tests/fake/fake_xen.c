@@ -52,6 +52,28 @@ int xengnttab_close(xengnttab_handle *xgt)
 	return 0;
 }
 
+/* No gntalloc here: copies name our own memory by address. */
+xengntshr_handle *xengntshr_open(struct xentoollog_logger *logger, unsigned int flags)
+{
+	(void)logger, (void)flags;
+	errno = ENOENT;
+	return NULL;
+}
+
+int xengntshr_close(xengntshr_handle *xgs)
+{
+	(void)xgs;
+	return 0;
+}
+
+void *xengntshr_share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs,
+			    int writable)
+{
+	(void)xgs, (void)domid, (void)count, (void)refs, (void)writable;
+	errno = ENOENT;
+	return NULL;
+}
+
 /* The memory behind all of a mapping's references, or NULL with errno set. */
 static uint8_t *memory_of(struct map *map, int prot)
 {

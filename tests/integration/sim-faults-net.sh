@@ -77,6 +77,15 @@ nl_send() { every_use netlink.send ENOBUFS; }
 nl_recv() { every_use netlink.recv ENOBUFS; }
 nl_silent() { every_use netlink.recv EAGAIN; }
 
+without_own_pages() {
+	start_faulty xengntshr_share_pages:1+:ENOSPC
+	good_life
+	reached xengntshr_share_pages || fail "none are asked for"
+	stop_daemon
+}
+daemon=$$ # it has its own
+test_case "no pages for copies by reference: they name addresses" without_own_pages
+
 start_faulty later
 other_begins
 no_vif_is_left() { ! ls "$XENSIM_DIR"/run/vif-* >/dev/null 2>&1; }

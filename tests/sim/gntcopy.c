@@ -43,6 +43,12 @@ static int side_open(struct xengntdev_handle *xgt, union xengnttab_copy_ptr *ptr
 	}
 	domid = ptr->foreign.domid == DOMID_SELF ? xgt->conn.domid : ptr->foreign.domid;
 	s->ref = ptr->foreign.ref;
+	if (domid == xgt->conn.domid)
+		s->addr = sim_shared_page(s->ref);
+	if (s->addr) {
+		s->addr += ptr->foreign.offset;
+		return GNTST_okay;
+	}
 	s->dom = sim_dom_find(shm, domid);
 	if (!s->dom)
 		return GNTST_bad_domain;

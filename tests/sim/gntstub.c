@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gntstub.c - the parts of libxengnttab that xensim does not simulate: sharing
- * pages (gntshr) and dma-buf. Here so that programs that link them still start.
+ * gntstub.c - the parts of libxengnttab that xensim does not simulate: notifications
+ * of shared pages, and dma-buf. Here so that programs that link them still start.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -19,29 +19,10 @@ static void *nosys_null(void)
 	return NULL;
 }
 
-xengntshr_handle *xengntshr_open(struct xentoollog_logger *logger, unsigned int open_flags)
-{
-	(void)logger, (void)open_flags;
-	return nosys_null();
-}
-
-int xengntshr_close(xengntshr_handle *xgs)
-{
-	(void)xgs;
-	return 0;
-}
-
 int xengntshr_fd(xengntshr_handle *xgs)
 {
 	(void)xgs;
 	return nosys();
-}
-
-void *xengntshr_share_pages(xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs,
-			    int writable)
-{
-	(void)xgs, (void)domid, (void)count, (void)refs, (void)writable;
-	return nosys_null();
 }
 
 void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_t *ref,
@@ -49,12 +30,6 @@ void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_
 {
 	(void)xgs, (void)domid, (void)ref, (void)writable, (void)notify_offset, (void)notify_port;
 	return nosys_null();
-}
-
-int xengntshr_unshare(xengntshr_handle *xgs, void *start_address, uint32_t count)
-{
-	(void)xgs, (void)start_address, (void)count;
-	return nosys();
 }
 
 int xengnttab_dmabuf_exp_from_refs(xengnttab_handle *xgt, uint32_t domid, uint32_t flags,

@@ -2,8 +2,7 @@
 /*
  * gnttab.c - libxengnttab on the simulated machine: mapping grants.
  *
- * Copying is in gntcopy.c. The sharing side (gntshr) and dma-buf are not
- * simulated and say ENOSYS.
+ * Copying is in gntcopy.c, pages of one's own in gntshr.c. dma-buf is not simulated and says ENOSYS.
  */
 #include "gnttab.h"
 

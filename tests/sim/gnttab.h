@@ -15,4 +15,7 @@ struct xengntdev_handle {
 	struct mapping *mappings; /* owned */
 };
 
+/* gntshr.c: a page that this process has granted to its own domain; NULL when there is none. Any thread. */
+char *sim_shared_page(uint32_t ref);
+
 #endif

@@ -11,6 +11,7 @@ tests_sim_libxensim_a_SOURCES = \
 	tests/sim/evtchn.c \
 	tests/sim/fail.c tests/sim/fail.h tests/sim/role.h \
 	tests/sim/gntcopy.c \
+	tests/sim/gntshr.c \
 	tests/sim/gntstub.c \
 	tests/sim/gnttab.c tests/sim/gnttab.h \
 	tests/sim/guest.c tests/sim/guest.h \
@@ -101,7 +102,7 @@ sim_so_link = $(MKDIR_P) tests/sim/lib && $(CC) -shared -D_GNU_SOURCE -fPIC -pth
 EXTRA_DIST += tests/sim/libxengnttab.map tests/sim/libxenevtchn.map tests/sim/README.md \
 	tests/sim/xensim-run
 
-sim_gnttab_src = tests/sim/gnttab.c tests/sim/gntcopy.c tests/sim/gntstub.c $(sim_so_common)
+sim_gnttab_src = tests/sim/gnttab.c tests/sim/gntcopy.c tests/sim/gntshr.c tests/sim/gntstub.c $(sim_so_common)
 tests/sim/lib/libxengnttab.so.1: $(sim_gnttab_src) $(sim_so_headers) tests/sim/libxengnttab.map
 	$(AM_V_CCLD)$(sim_so_link) -Wl,-soname,libxengnttab.so.1 \
 		-Wl,--version-script=$(srcdir)/tests/sim/libxengnttab.map \

@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <xen/grant_table.h> /* wants stdlib.h's stdint.h before it */
+
 #include "fake/fake_xen.h"
 #include "guest/worker.h"
 
@@ -91,12 +93,60 @@ static void who_has_something_to_do_is_not_taken_for_one_that_looks(void **state
 	CHECK(nr_asked == LOOKS + 1);
 }
 
+/* Our end of a copy. */
+static const union xengnttab_copy_ptr *added(struct grant_batch *batch, uint8_t *local,
+					     uint32_t len)
+{
+	const struct grant_copy copy = {
+		.direction = GRANT_FROM_GUEST, .domid = 7, .ref = 8, .len = len, .local = local
+	};
+
+	CHECK(grant_batch_add(batch, &copy) == 0);
+	return &batch->segs[0].dest;
+}
+
+static void a_copy_names_pages_of_our_own_by_reference(void **state)
+{
+	static uint8_t pages[3 * GRANT_PAGE_SIZE];
+	uint32_t refs[] = { 100, 101 };
+	const struct own_pages own = { .at = pages, .nr = 2, .refs = refs };
+	struct grant_batch batch = { .own = &own };
+	const union xengnttab_copy_ptr *ours;
+
+	(void)state;
+	ours = added(&batch, pages + GRANT_PAGE_SIZE + 16, GRANT_PAGE_SIZE - 16);
+	CHECK(batch.segs[0].flags == (GNTCOPY_source_gref | GNTCOPY_dest_gref));
+	CHECK(ours->foreign.domid == DOMID_SELF && ours->foreign.ref == 101);
+	CHECK(ours->foreign.offset == 16 && batch.segs[0].source.foreign.ref == 8);
+	grant_batch_done(&batch);
+}
+
+static void a_copy_names_all_else_by_address(void **state)
+{
+	static uint8_t pages[3 * GRANT_PAGE_SIZE];
+	uint32_t refs[] = { 100, 101 };
+	const struct own_pages own = { .at = pages, .nr = 2, .refs = refs };
+	uint8_t *const others[] = { pages + 2 * GRANT_PAGE_SIZE,
+				    pages + 17 }; /* outside; in two pages */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct grant_batch batch = { .own = &own };
+
+		CHECK(added(&batch, others[i], GRANT_PAGE_SIZE - 16)->virt == others[i]);
+		CHECK(batch.segs[0].flags == GNTCOPY_source_gref);
+		grant_batch_done(&batch);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_only_looks_does_so_in_memory),
 		cmocka_unit_test(others_do_not_wait_long_for_it),
 		cmocka_unit_test(who_has_something_to_do_is_not_taken_for_one_that_looks),
+		cmocka_unit_test(a_copy_names_pages_of_our_own_by_reference),
+		cmocka_unit_test(a_copy_names_all_else_by_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
