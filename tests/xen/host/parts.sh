@@ -411,7 +411,7 @@ part_guests_ext4() {
 		ln "$CACHE/linux-$arch/vmlinux" "$root/vmlinux-$arch"
 		ln "$CACHE/guest-$arch.cpio" "$root/guest-$arch.cpio"
 	done
-	ln "$CACHE/tree-amd64/boot/ipxe.lkrn" "$root/"
+	ln "$CACHE"/tree-amd64/{boot,usr/lib/ipxe}/ipxe.lkrn "$root/" 2>/dev/null || [ -e "$root/ipxe.lkrn" ] # its place depends on the release
 	mke2fs -q -t ext4 -d "$root" "$CACHE/guests.ext4" 384M
 	rm -rf "$root"
 }
