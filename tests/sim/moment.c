@@ -193,7 +193,10 @@ static bool is_shared(int prot, int flags, int fd, size_t size)
 	return counts && fd >= 0 && (flags & MAP_SHARED) && (prot & PROT_WRITE) && size <= SMALL;
 }
 
-/* False for memory that is only read by who wants figures: each counter's step would be a moment. */
+/*
+ * False for memory that is only read by who wants figures, where each counter's step would be a moment, and for pages that
+ * nobody maps: they are granted for our own copies, and moved elsewhere once they are there.
+ */
 static bool region_name(char name[static 48], int fd)
 {
 	char link[16], path[256];
@@ -205,7 +208,7 @@ static bool region_name(char name[static 48], int fd)
 	path[n > 0 ? n : 0] = '\0';
 	base = strrchr(path, '/');
 	snprintf(name, 48, "%s", !base || strstr(base, "memfd") ? "ring" : base + 1);
-	return !strstr(path, "memfd:pvbackd-stats");
+	return !strstr(path, "memfd:pvbackd-stats") && !strstr(path, "memfd:gntalloc");
 }
 
 static void region_add(char *addr, size_t size, int fd)
