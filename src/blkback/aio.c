@@ -179,6 +179,14 @@ static void submit_what_waits(struct slow_request *run)
 static void run_ended(struct slow_request *run);
 static void look(void *user);
 
+static void begin_to_look(struct aio_client *client)
+{
+	client->look_ns = LOOK_NS;
+	if (client->nr_hushed && !client->look.armed)
+		loop_timer_set(client->aio->worker->loop, &client->look, client->look_ns, look,
+			       client);
+}
+
 static void start_run(void *user)
 {
 	struct aio_client *client = user;
@@ -186,9 +194,7 @@ static void start_run(void *user)
 
 	if (client->runs)
 		return;
-	client->look_ns = LOOK_NS;
-	if (client->nr_hushed && !client->look.armed)
-		loop_timer_set(home, &client->look, client->look_ns, look, client);
+	begin_to_look(client);
 	client->run =
 		(struct slow_request){ .home = home, .work = submit_what_waits, .done = run_ended };
 	client->runs = slow_run(client->slow, &client->run) == 0;
@@ -261,11 +267,13 @@ static void make_call(struct loop_call *loop)
 	}
 }
 
+/* Those of it that the kernel does meanwhile are looked for. */
 static void call_is_late(struct loop_call *loop)
 {
 	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
 
 	client->call.late = true;
+	begin_to_look(client);
 	count_waiting(client, client->call.nr);
 }
 

@@ -238,12 +238,12 @@ answers_are() {
 	grep -q " rsp_prod=$1 " "$log"
 }
 
-# Through the page cache the worker is not told of each write that is done.
+# Through the page cache nobody tells of a write that is done. Each is a call here.
 answers_before_a_hang() {
 	start_one_that_hangs
 	guest_with_disk 8
 	xenstore-write "$(backend vbd "$dom" 51712)/cache-mode" writeback
-	begin "$XENSIM_DIR/load" simblk --mix=0:1:0:0 --depth=8 --requests=100 "$dom" 51712
+	begin "$XENSIM_DIR/load" simblk --mix=0:1:0:0 --depth=1 --requests=100 "$dom" 51712
 	load=$!
 	wait_line "$log" "hangs on purpose"
 	until_true 10000 answers_are 19 || fail "$(tail -n 5 "$log")"
