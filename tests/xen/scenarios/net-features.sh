@@ -57,6 +57,7 @@ check "four streams pass to a peer" wait_for 60 stream
 check "four streams pass from a peer" stream -R
 
 xenstore-write "$back/pcap" snaplen=128 "$back/pcap-filter" icmp
+check "a capture begins" wait_for 20 grep -q "vif $id/0: captures into" "$LOG/pvbackd.log"
 check "the guest reaches its peer while its frames are captured" in_guest "/usr/bin/ping -c 3 -i 0.2 10.77.0.10"
 xenstore-write "$back/pcap" off
 captured() { is "$(tcpdump -Z root -nr "/run/pvbackd/vif-$id-0.pcapng" | grep -c 'ICMP echo')" 6; }
