@@ -37,10 +37,12 @@ written() {
 }
 written_more() { [ "$(written "$1")" -gt "$2" ]; }
 writes_on() { wait_for 20 written_more "$1" "$(written "$1")"; }
-goes_on() {
+all_go_on() {
 	writes_on nvme0n2 && writes_on nvme0n3 && moves_on mover &&
 		guest_job_runs mover verified && guest_job_runs mover waits && guest_job_runs mover stream
 }
+# What stands still is in the log then.
+goes_on() { all_go_on || { backend_dump; return 1; }; }
 need "the load runs" goes_on
 
 # What the guest has done to the world outside, as one comparable line.
