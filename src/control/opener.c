@@ -117,9 +117,10 @@ static void ended(void *user, uint32_t events)
 	struct opener_child *child = user;
 
 	(void)events;
-	failed(child);
-	waitpid(child->pid, NULL, WNOHANG);
+	if (waitpid(child->pid, NULL, WNOHANG) == 0)
+		return; /* it is about to be over, and we are told again */
 	child->pid = 0;
+	failed(child);
 	drop(child);
 }
 
