@@ -34,6 +34,7 @@ libpvb_a_SOURCES = \
 	src/guest/pass_clock.c src/guest/pass_clock.h \
 	src/guest/ringset.c src/guest/ringset.h \
 	src/core/stats.c src/core/stats.h \
+	src/core/thread.c src/core/thread.h \
 	src/guest/worker.c src/guest/worker.h \
 	src/control/cgroup.c src/control/cgroup.h \
 	src/control/clients.c src/control/clients.h \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/thread.h"
 
 #define BATCH     64
 #define NS_PER_S  1000000000ull
@@ -186,6 +186,21 @@ static void free_removed(struct loop *loop)
 	}
 }
 
+static void enter(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->nr_threads++;
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void leave(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->nr_threads--;
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 /* Until no thread touches the loop: who runs it has been told to quit. */
 static void end_threads(struct loop *loop)
 {
@@ -353,11 +368,8 @@ static unsigned long begin_call(struct loop *loop)
 static void end_late_call(struct loop *loop, struct loop_call *call)
 {
 	call->task.run = call_is_done;
-	pthread_mutex_lock(&loop->lock); /* the loop may be freed next */
 	loop_post(loop, &call->task);
-	loop->nr_threads--;
-	pthread_cond_broadcast(&loop->changed);
-	pthread_mutex_unlock(&loop->lock);
+	leave(loop); /* and the loop may be freed */
 }
 
 /* False: the loop is another thread's. */
@@ -423,14 +435,6 @@ static int take_turn(struct loop *loop, bool again)
 	return 0;
 }
 
-static void leave(struct loop *loop)
-{
-	pthread_mutex_lock(&loop->lock);
-	loop->nr_threads--;
-	pthread_cond_broadcast(&loop->changed);
-	pthread_mutex_unlock(&loop->lock);
-}
-
 /* The thread is one of nr_threads, and is not any more. 0 as well when the loop is another thread's. */
 static int run(struct loop *loop)
 {
@@ -446,13 +450,6 @@ static int run(struct loop *loop)
 	loop->quit = false;
 	leave(loop);
 	return err;
-}
-
-static void enter(struct loop *loop)
-{
-	pthread_mutex_lock(&loop->lock);
-	loop->nr_threads++;
-	pthread_mutex_unlock(&loop->lock);
 }
 
 int loop_run(struct loop *loop)
@@ -473,22 +470,6 @@ void loop_quit(struct loop *loop)
 
 /* --- threads --- */
 
-/* It ends by itself: nobody could wait for one that is held up. Signals stay the main thread's. */
-static int start_thread(void *(*main)(void *user), struct loop *loop)
-{
-	sigset_t all, old;
-	pthread_t id;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&id, NULL, main, loop);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_detach(id);
-	return -err;
-}
-
 static void *thread_main(void *user)
 {
 	int err = run(user);
@@ -503,7 +484,7 @@ int loop_thread_start(struct loop_thread *thread, struct loop *loop)
 	int err;
 
 	enter(loop);
-	err = start_thread(thread_main, loop);
+	err = thread_start(thread_main, loop);
 	if (err) {
 		leave(loop);
 		return err;
@@ -599,11 +580,11 @@ static int have_relief(struct loop *loop)
 	int err = 0;
 
 	pthread_mutex_lock(&loop->lock);
-	if (!loop->stands_by)
-		err = start_thread(stand_by, loop);
-	if (!err && !loop->stands_by)
-		loop->nr_threads++;
-	loop->stands_by = !err;
+	if (!loop->stands_by) {
+		err = thread_start(stand_by, loop);
+		loop->stands_by = !err;
+		loop->nr_threads += !err;
+	}
 	pthread_mutex_unlock(&loop->lock);
 	return err;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/slow.h"
+#include "core/thread.h"
 
 enum { LINGER_S = 2 }; /* so that a call each second does not need a new thread each time */
 
@@ -75,26 +75,9 @@ static void *serve(void *user)
 	return NULL;
 }
 
-/* The thread is detached: nobody could wait for one that hangs. Signals stay the main thread's. */
-static int start_thread(void *(*run)(void *user), void *user)
-{
-	sigset_t all, old;
-	pthread_t id;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&id, NULL, run, user);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
-	pthread_detach(id);
-	return 0;
-}
-
 static int start_serving(struct slow *slow)
 {
-	int err = start_thread(serve, slow);
+	int err = thread_start(serve, slow);
 
 	if (err)
 		return err;
@@ -167,7 +150,7 @@ static void *close_it(void *user)
 
 void slow_close(int *fd)
 {
-	if (*fd >= 0 && start_thread(close_it, (void *)(intptr_t)*fd))
+	if (*fd >= 0 && thread_start(close_it, (void *)(intptr_t)*fd))
 		close(*fd);
 	*fd = -1;
 }

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #endif
 
 #include "core/log.h"
+#include "core/thread.h"
 #include "netback/capture.h"
 #include "netback/pcapng.h"
 
@@ -256,20 +256,13 @@ static void *run(void *user)
 
 static int start_thread(struct capture *c)
 {
-	sigset_t all, old;
-	pthread_t thread;
 	int err;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	atomic_fetch_add(&c->holders, 1);
-	err = pthread_create(&thread, NULL, run, c);
+	err = thread_start(run, c);
 	if (err)
 		atomic_fetch_sub(&c->holders, 1);
-	else
-		pthread_detach(thread);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
+	return err;
 }
 
 static int begin(struct capture *c, const struct message_capture *what)
