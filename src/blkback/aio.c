@@ -97,23 +97,32 @@ static unsigned int next_to_wait(struct aio_client *client, struct iocb **batch,
 	return nr;
 }
 
-/* How many it took: all, or with *ret_err those before one that it refuses. */
-static unsigned int submit_patiently(io_context_t ctx, struct iocb **batch, unsigned int nr,
-				     int *ret_err)
+/* How many it took: all, or with *ret_err those before one that it refuses or has no room for (-EAGAIN). */
+static unsigned int submit(io_context_t ctx, struct iocb **batch, unsigned int nr, int *ret_err)
 {
 	unsigned int done = 0;
 
-	while (done < nr) {
+	*ret_err = 0;
+	while (done < nr && !*ret_err) {
 		int ret = io_submit(ctx, (long)(nr - done), batch + done);
 
-		if (ret > 0) {
+		if (ret > 0)
 			done += (unsigned int)ret;
-		} else if (ret == -EAGAIN || ret == -EINTR) {
-			usleep(NO_ROOM_US);
-		} else {
+		else if (ret != -EINTR)
 			*ret_err = ret < 0 ? ret : -EIO;
-			break;
-		}
+	}
+	return done;
+}
+
+/* The same, and it waits for room. */
+static unsigned int submit_patiently(io_context_t ctx, struct iocb **batch, unsigned int nr,
+				     int *ret_err)
+{
+	unsigned int done = submit(ctx, batch, nr, ret_err);
+
+	while (*ret_err == -EAGAIN) {
+		usleep(NO_ROOM_US);
+		done += submit(ctx, batch + done, nr - done, ret_err);
 	}
 	return done;
 }
@@ -253,18 +262,8 @@ static void make_call(struct loop_call *loop)
 	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
 	struct aio_call *call = &client->call;
 
-	call->err = 0;
-	call->nr_taken = 0;
 	atomic_fetch_add(&client->nr_passed_on, call->nr);
-	while (call->nr_taken < call->nr && !call->err) {
-		int ret = io_submit(client->aio->ctx, (long)(call->nr - call->nr_taken),
-				    call->batch + call->nr_taken);
-
-		if (ret > 0)
-			call->nr_taken += (unsigned int)ret;
-		else if (ret != -EINTR)
-			call->err = ret < 0 ? ret : -EIO;
-	}
+	call->nr_taken = submit(client->aio->ctx, call->batch, call->nr, &call->err);
 }
 
 /* Those of it that the kernel does meanwhile are looked for. */
