@@ -82,7 +82,7 @@ refused() {
 check "xl has no disk hde" refused "file:/scratch/lines.img,hde,w,$own" 'unsupported virtual disk identifier hde'
 check "xl gives a disk with a script no other format" refused "vdev=xvdb,format=qcow2,access=w,$own,target=/scratch/lines.qcow2" '.'
 
-# Linux takes no CD-ROM but in a PV guest (see grub64): the disk waits, and can be detached.
+# Linux takes no CD-ROM but in a PV guest: the disk waits, and can be detached.
 unwanted() {
 	xl block-attach lines "vdev=xvdc,access=ro,devtype=cdrom,$own,target=/scratch/lines.img" &&
 		is "$(xenstore-read "/local/domain/0/backend/vbd/$(guest_id lines)/51744/state")" 2 && xl block-detach lines xvdc
