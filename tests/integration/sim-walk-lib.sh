@@ -89,6 +89,7 @@ begin_lives() {
 end_lives() {
 	until_true 10000 all_ended_by TERM || fail "moments $deaths: the daemon does not end"
 	wait "$_lives" || fail "moments $deaths: the last daemon left with status $?"
+	rm -f "$XENSIM_DIR/run"/*.pcapng* # captures stay for the admin
 	_left=$(find "$XENSIM_DIR/run" -name 'v*-*')
 	[ -z "$_left" ] || fail "moments $deaths: $_left is left"
 }

@@ -274,7 +274,6 @@ nic_life() {
 	key vif pcap off
 	load_ends
 	xensim-xl network-detach "$dom" 0 || fail "moments $deaths $only: no detach"
-	rm -f "$XENSIM_DIR/run"/*.pcapng*
 	end_nic
 }
 nic() { at_each nic_life ">start-nic" "<started" ">tune-nic" "<tuned" ">capture" ">halt" ">stop" "<stopped"; }
@@ -289,7 +288,6 @@ full_capture_life() {
 	until_it_is is_full
 	until_it_is somebody_died
 	load_ends
-	rm -f "$XENSIM_DIR/run"/*.pcapng*
 	end_nic
 }
 full_capture() { at_each full_capture_life "<captured"; }
