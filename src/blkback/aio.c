@@ -12,28 +12,31 @@
 #include "core/container_of.h"
 #include "core/log.h"
 
-/* Places in the kernel's context. All contexts of the system share fs.aio-max-nr, and there is one for each guest. */
+/*
+ * Slots in the kernel's aio context. All contexts of the host share fs.aio-max-nr, so the worker of a single guest
+ * takes fewer.
+ */
 #define PLACES_FOR_ALL   1024u
 #define PLACES_FOR_GUEST 256u
 #define PLACES_AT_LEAST  32u
 #define SUBMIT_BATCH     256
 #define ARENA_BYTES      ((size_t)64 << 20)
 
-/* --- what may have to wait --- */
+/* --- requests that may block --- */
 
-/* The first try is left out after so many in vain, but for one in so many. */
+/* After this many refusals in a row, only one request in TRY_EACH is tried with RWF_NOWAIT. */
 #define TRIES_IN_VAIN 8u
 #define TRY_EACH      64u
 #define ULONG_BITS    (unsigned int)(sizeof(long) * CHAR_BIT)
 
-#define CALL_BYTES   (256u << 10) /* through the page cache, in a call */
-#define WARY_NS      2000000000u  /* of calls, after one that was held up */
-#define NO_THREAD_NS 100000000u   /* until the next attempt to start one */
-#define NO_ROOM_US   1000u        /* likewise to submit, when the context is full */
+#define CALL_BYTES   (256u << 10) /* one call submits up to this much through the page cache */
+#define WARY_NS      2000000000u  /* after a call was held up, none is made for this long */
+#define NO_THREAD_NS 100000000u   /* until the next attempt to start a thread */
+#define NO_ROOM_US   1000u        /* until the next attempt to submit, when the context is full */
 
-#define FLAG_RESFD   1u /* IOCB_FLAG_RESFD: linux/aio_abi.h and libaio.h are not to be had together */
-#define TELL_NS      100000u /* the worker hears of what is done after so long */
-#define LOOK_NS      1000000u /* or looks by itself, where the next one hangs: less and less, up to */
+#define FLAG_RESFD   1u /* IOCB_FLAG_RESFD: linux/aio_abi.h and libaio.h cannot both be included */
+#define TELL_NS      100000u  /* the worker is told at most this often of completions */
+#define LOOK_NS      1000000u /* first interval of polling; see look() */
 #define LONG_LOOK_NS 100000000u
 
 static struct aio_request *request_of(struct iocb *iocb)
@@ -71,14 +74,17 @@ static void note_try(struct aio_tries *tries, bool refused)
 		tries->refused++;
 }
 
-/* A part that did not have to wait counts for nothing: the whole is done again. */
+/* A short result counts as a refusal: the whole request is submitted again. */
 static bool would_wait(const struct aio_request *req, long result)
 {
 	return result == -EAGAIN || result == -EOPNOTSUPP ||
 	       (result >= 0 && (size_t)result < req->bytes);
 }
 
-/* The next, and those behind it that the kernel may have together with it. How many; `last`: there are no more. */
+/*
+ * Takes the next request, and those behind it that can be submitted with it. Returns their number. *ret_last: none is
+ * left.
+ */
 static unsigned int next_to_wait(struct aio_client *client, struct iocb **batch, bool *ret_last)
 {
 	struct aio_request *req;
@@ -97,7 +103,7 @@ static unsigned int next_to_wait(struct aio_client *client, struct iocb **batch,
 	return nr;
 }
 
-/* How many it took: all, or with *ret_err those before one that it refuses or has no room for (-EAGAIN). */
+/* Returns how many the kernel took. If not all: *ret_err says why it did not take the next one (-EAGAIN: no room). */
 static unsigned int submit(io_context_t ctx, struct iocb **batch, unsigned int nr, int *ret_err)
 {
 	unsigned int done = 0;
@@ -114,7 +120,7 @@ static unsigned int submit(io_context_t ctx, struct iocb **batch, unsigned int n
 	return done;
 }
 
-/* The same, and it waits for room. */
+/* Like submit(), but waits for room. */
 static unsigned int submit_patiently(io_context_t ctx, struct iocb **batch, unsigned int nr,
 				     int *ret_err)
 {
@@ -128,8 +134,8 @@ static unsigned int submit_patiently(io_context_t ctx, struct iocb **batch, unsi
 }
 
 /*
- * What goes through the page cache is done when io_submit() returns. The worker is not woken for each: the end of the run
- * tells it, or one that comes some time after the last that did.
+ * A request through the page cache is complete when io_submit() returns. The kernel does not signal the worker for
+ * each: the end of the run tells the worker, and one signal per TELL_NS during a long run.
  */
 static bool hush(struct aio_request *req, bool last, uint64_t *told_ns)
 {
@@ -146,7 +152,7 @@ static bool hush(struct aio_request *req, bool last, uint64_t *told_ns)
 	return false;
 }
 
-/* The first of these was refused. The others wait for another run. */
+/* The kernel refused the first of these. The others wait for the next run. */
 static void keep_refused(struct aio_client *client, struct iocb **batch, unsigned int nr, int err)
 {
 	struct aio_request *req = request_of(batch[0]);
@@ -160,8 +166,8 @@ static void keep_refused(struct aio_client *client, struct iocb **batch, unsigne
 }
 
 /*
- * The ring's thread. What was submitted may be back, and in use again, before io_submit() returns. What it does not
- * have may be recalled, so it takes few at a time.
+ * Runs on the ring's thread. A request may be complete, and in use again, before io_submit() returns. The worker can
+ * recall only what this thread has not taken, so the thread takes few requests at a time.
  */
 static void submit_what_waits(struct slow_request *run)
 {
@@ -214,10 +220,10 @@ static void start_run(void *user)
 static void count_waiting(struct aio_client *client, unsigned int nr)
 {
 	client->nr_waited += nr;
-	queue_mark(client->queue); /* it shows the number */
+	queue_mark(client->queue); /* the queue's figures show the number */
 }
 
-/* To the ring's thread: from now on it counts as one that the kernel has. */
+/* Hands a request to the ring's thread. From now on it counts as in the kernel. */
 static void let_wait(struct aio *aio, struct aio_request *req)
 {
 	struct aio_client *client = req->client;
@@ -233,9 +239,9 @@ static void let_wait(struct aio *aio, struct aio_request *req)
 	start_run(client);
 }
 
-/* --- what seldom has to wait --- */
+/* --- requests that seldom block --- */
 
-/* Of what goes through the page cache nobody tells: it is done when the call is. */
+/* The kernel sends no event for a request through the page cache: it is complete when the call returns. */
 static void prepare_call(struct loop_call *loop)
 {
 	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
@@ -266,7 +272,7 @@ static void make_call(struct loop_call *loop)
 	call->nr_taken = submit(client->aio->ctx, call->batch, call->nr, &call->err);
 }
 
-/* Those of it that the kernel does meanwhile are looked for. */
+/* The kernel may complete some requests of a call that is held up, so the worker polls for them. */
 static void call_is_late(struct loop_call *loop)
 {
 	struct aio_client *client = container_of(loop, struct aio_client, call.loop);
@@ -283,7 +289,10 @@ static bool is_wary(const struct aio_client *client)
 	return client->wary_until_ns && loop_lately_ns() < client->wary_until_ns;
 }
 
-/* What there is to try, in a call; by the ring's thread when no call is to be made, or can be. */
+/*
+ * Submits the requests in to_try by a call. If no call can be made, or one was held up lately, the ring's thread
+ * submits them.
+ */
 static void begin_call(struct aio *aio, struct aio_client *client)
 {
 	struct aio_call *call = &client->call;
@@ -310,7 +319,7 @@ static void try_it(struct aio *aio, struct aio_request *req)
 
 /* --- queueing --- */
 
-/* A flush does not wait here: the kernel hands it to a thread of its own. */
+/* A flush never blocks io_submit(): the kernel hands it to a thread of its own. */
 static void queue_request(struct aio *aio, struct aio_request *req)
 {
 	if (!req->bytes) {
@@ -322,7 +331,7 @@ static void queue_request(struct aio *aio, struct aio_request *req)
 		let_wait(aio, req);
 		return;
 	}
-	if (!(req->cached && writes(req))) /* the page cache cannot say it of a write */
+	if (!(req->cached && writes(req))) /* a write to the page cache does not support the flag */
 		req->iocb.aio_rw_flags |= (unsigned int)RWF_NOWAIT;
 	if (req->may_wait)
 		try_it(aio, req);
@@ -330,7 +339,10 @@ static void queue_request(struct aio *aio, struct aio_request *req)
 		STAILQ_INSERT_TAIL(&aio->todo, req, link);
 }
 
-/* What a ring has no slot for waits behind those that it has in the kernel: at least one, which comes back. */
+/*
+ * Queues requests that had no slot, as slots come free. While some wait, the ring has at least one request in the
+ * kernel; its completion comes here.
+ */
 static void let_go(struct aio *aio, struct aio_client *client)
 {
 	struct aio_request *req;
@@ -461,7 +473,7 @@ static void came_back(struct aio *aio, struct aio_request *req, long result)
 	bool tried = (req->iocb.aio_rw_flags & (unsigned int)RWF_NOWAIT) != 0;
 	bool refused = tried && would_wait(req, result);
 
-	/* The kernel puts what the ring's thread did before this; the language wants to be told. */
+	/* The kernel orders this after what the ring's thread did. The load says so in terms of the C memory model. */
 	atomic_load(&req->client->nr_passed_on);
 	req->client->nr_hushed -= req->cached && req->bytes;
 	if (tried)
@@ -474,7 +486,7 @@ static void came_back(struct aio *aio, struct aio_request *req, long result)
 		let_wait(aio, req);
 }
 
-/* The head of the batch was refused: that request alone fails. */
+/* The kernel refused the first request of the batch: only that one fails. */
 static void fail_first(struct aio *aio, long err)
 {
 	struct aio_request *req = STAILQ_FIRST(&aio->todo);
@@ -504,7 +516,7 @@ static void accepted(struct aio *aio, unsigned int nr)
 		STAILQ_REMOVE_HEAD(&aio->todo, link);
 }
 
-/* What the context has no room for stays queued; the next completion makes room. */
+/* Requests that the context has no room for stay queued. The next completion makes room. */
 static void submit_all(struct aio *aio)
 {
 	struct iocb *batch[SUBMIT_BATCH];
@@ -532,7 +544,7 @@ static void reap(struct aio *aio)
 	}
 }
 
-/* While there are some that may be done, and nobody tells. */
+/* Polls while requests may be complete for which the kernel sends no event. */
 static void look(void *user)
 {
 	struct aio_client *client = user;
@@ -545,7 +557,7 @@ static void look(void *user)
 	loop_timer_set(client->aio->worker->loop, &client->look, client->look_ns, look, client);
 }
 
-/* The ring's thread has found nothing more to submit, or could not submit one. */
+/* The ring's thread found no more requests to submit, or the kernel refused one. */
 static void run_ended(struct slow_request *run)
 {
 	struct aio_client *client = container_of(run, struct aio_client, run);
@@ -555,7 +567,7 @@ static void run_ended(struct slow_request *run)
 
 	client->runs = false;
 	pthread_mutex_lock(&client->lock);
-	req = STAILQ_FIRST(&client->refused); /* one at most: it ended the run */
+	req = STAILQ_FIRST(&client->refused); /* at most one: it ended the run */
 	STAILQ_INIT(&client->refused);
 	more = !STAILQ_EMPTY(&client->to_wait);
 	pthread_mutex_unlock(&client->lock);
@@ -571,7 +583,7 @@ static void run_ended(struct slow_request *run)
 		client->idle(client);
 }
 
-/* The kernel did not take it: it refuses it, or has no room, or those before it were refused. */
+/* The kernel did not take the request: it refused this one (`err`) or one before it, or it had no room. */
 static void not_taken(struct aio *aio, struct aio_request *req, int err)
 {
 	aio->nr_in_kernel--;
@@ -608,8 +620,8 @@ static void call_done(struct loop_call *loop)
 }
 
 /*
- * A completion may have made room, or the next step of a request. The watch is edge-triggered: nobody has to
- * read the counter back to zero, and every completion after this look brings us here again.
+ * A completion may make room, or start the next step of a request. The watch is edge-triggered: nobody has to read the
+ * counter, and each later completion triggers it again.
  */
 static void completions_came(void *user, uint32_t events)
 {
@@ -621,7 +633,7 @@ static void completions_came(void *user, uint32_t events)
 		submit_all(aio);
 }
 
-/* Once a pass: what is fast enough is answered in the pass that took it. */
+/* Called once a pass. A request that completes at once is answered in the pass that took it. */
 static void aio_submit(void *ctx)
 {
 	struct aio *aio = ctx;
@@ -629,7 +641,7 @@ static void aio_submit(void *ctx)
 	submit_all(aio);
 	worker_time_passes(aio->worker);
 	reap(aio);
-	if (!STAILQ_EMPTY(&aio->todo)) /* next steps of what was reaped */
+	if (!STAILQ_EMPTY(&aio->todo)) /* next steps of the reaped requests */
 		submit_all(aio);
 }
 
@@ -650,7 +662,7 @@ static void aio_close(void *ctx)
 	free(aio);
 }
 
-/* As many as there are, when the system has few left. */
+/* Halves the number of slots until the system has that many left. */
 static int make_context(struct aio *aio)
 {
 	int err;

@@ -14,7 +14,7 @@ struct blocks {
 	unsigned int nr_users;
 	int lock_fd; /* owned; -1: no other process writes to the medium */
 	pthread_mutex_t lock;
-	TAILQ_HEAD(, block_claim) claims; /* in the order of their making */
+	TAILQ_HEAD(, block_claim) claims; /* in the order they were made */
 	char medium[];
 };
 
@@ -46,7 +46,7 @@ static struct blocks *make(const char *medium)
 	return blocks;
 }
 
-/* All locks of a process are of one open file description, else they would exclude each other. */
+/* All locks of a process must use one open file description: locks of two descriptions exclude each other. */
 static void use_lock_file(struct blocks *blocks, int *lock_fd)
 {
 	if (blocks->lock_fd >= 0)
@@ -96,7 +96,10 @@ void blocks_leave(const struct blocks *blocks)
 		medium_lock_leave(blocks->lock_fd);
 }
 
-/* Locks of one process do not count: where two had the same bytes, the first to unlock them would do it for both. */
+/*
+ * Locks of one process do not exclude each other. If two claims locked the same bytes, the first unlock would unlock
+ * both.
+ */
 static bool conflict(const struct blocks *blocks, const struct block_claim *a,
 		     const struct block_claim *b)
 {

@@ -12,17 +12,17 @@
 #define NO_PAGE    UINT32_MAX
 #define HOT_RUNS   32u
 #define MAX_RUN    (1u << (NR_ORDERS - 1)) /* pages */
-#define LARGE      4u                      /* the order from which on a buffer is large */
+#define LARGE      4u                      /* a buffer of this order or more is large */
 
-/* One per page; kept outside the buffers, which hold guests' data. Zero for one that was never used. */
+/* One per page, outside the buffers, which hold guests' data. All zero for a page that was never used. */
 struct page {
 	uint32_t next, prev;
-	uint8_t free_order; /* of the free run that begins here, and 1; 0: none does */
+	uint8_t free_order; /* 1 + the order of the free run that begins here; 0: none begins here */
 };
 
 /*
- * The runs of a size that came back last. They go out again first, as they are, still in the cache: the
- * next request is most often like the last one, and would only split what this one merged.
+ * The runs of one size that were returned last. They are handed out again first, unsplit and still in the cache: the
+ * next request most often needs the same size.
  */
 struct hot_runs {
 	uint32_t nr;
@@ -33,8 +33,8 @@ struct bufpool {
 	uint8_t *arena; /* owned */
 	size_t bytes;
 	size_t used;
-	uint32_t fresh, nr_pages; /* from there on nothing was ever used */
-	bool huge;                /* large buffers are in use */
+	uint32_t fresh, nr_pages; /* pages from `fresh` on were never used */
+	bool huge;                /* large buffers were in use */
 	struct page *pages;       /* owned */
 	uint32_t free[NR_ORDERS];
 	struct hot_runs hot[NR_ORDERS];
@@ -65,7 +65,7 @@ static void list_remove(struct bufpool *pool, unsigned int order, uint32_t index
 	page->free_order = 0;
 }
 
-/* Nothing was ever used. */
+/* All pages become unused. */
 static void forget_runs(struct bufpool *pool)
 {
 	pool->fresh = 0;
@@ -116,8 +116,8 @@ static unsigned int order_of(size_t bytes)
 }
 
 /*
- * Only a wish: the kernel then pins and maps a large buffer in one piece, where it can. A guest with small requests
- * alone does without; what it has touched stays in small pages.
+ * Only a hint: where it can, the kernel then pins and maps a large buffer in one piece. A guest that sends only small
+ * requests needs no huge pages. Pages that it has touched stay small.
  */
 static void wish_for_huge_pages(struct bufpool *pool)
 {
@@ -125,7 +125,7 @@ static void wish_for_huge_pages(struct bufpool *pool)
 	pool->huge = true;
 }
 
-/* One that was never used becomes free. */
+/* Makes a run that was never used free. */
 static void add_fresh(struct bufpool *pool)
 {
 	if (pool->fresh == pool->nr_pages)
@@ -134,7 +134,7 @@ static void add_fresh(struct bufpool *pool)
 	pool->fresh += MAX_RUN;
 }
 
-/* A run out of the smallest free one that is large enough; NO_PAGE when there is none. */
+/* Splits the smallest free run that is large enough. NO_PAGE when there is none. */
 static uint32_t split_run(struct bufpool *pool, unsigned int wanted)
 {
 	unsigned int order = wanted;
@@ -166,7 +166,7 @@ static void merge_run(struct bufpool *pool, uint32_t index, unsigned int order)
 	list_add(pool, order, index);
 }
 
-/* Merge what was kept hot. */
+/* Merges the hot runs. */
 static void cool_down(struct bufpool *pool)
 {
 	for (unsigned int order = 0; order < NR_ORDERS; order++)

@@ -11,9 +11,9 @@
 #include "core/statefile.h"
 
 #define NS_PER_S   1000000000ull
-#define PHASE_NS   (NS_PER_S / 16 * 17) /* between the looks of two guests */
-#define REST_S     64u /* the longest time without a look at the size of an image that nobody uses */
-#define PATIENCE_S 5u  /* until control is told that the medium does not answer */
+#define PHASE_NS   (NS_PER_S / 16 * 17) /* between the looks at disks of domid N and N + 1 */
+#define REST_S     64u /* the longest interval between looks at the size of an image that nobody uses */
+#define PATIENCE_S 5u /* until control is told that the medium does not answer */
 
 static struct disk *disk_of(struct guest_device *device)
 {
@@ -63,7 +63,7 @@ static void send_size(struct disk *disk)
 	guest_send(&disk->device, &message);
 }
 
-/* --- what the rings notice --- */
+/* --- what the rings report --- */
 
 static void answer_flow(struct disk *disk);
 
@@ -95,7 +95,7 @@ static void notice(struct disk *disk)
 	loop_post(disk->rings.home, &disk->notice);
 }
 
-/* Once until the last one was told. */
+/* Does nothing while control has not been told of the last stall. */
 void disk_stalled(struct disk *disk, int err)
 {
 	int none = 0;
@@ -122,7 +122,7 @@ void disk_flows(struct disk *disk)
 
 /* --- what changes while the rings are attached --- */
 
-/* The rings read `now` while they are on their way to it: so what is newer waits for that. */
+/* The rings read `now` until ringset_sync() ends. Newer changes wait in `next` until then. */
 static void pass_on(struct disk *disk)
 {
 	if (!disk->device.started || disk->device.stopping || disk->syncing)
@@ -161,7 +161,7 @@ static void rings_synced(struct ringset *rings)
 		pass_on(disk);
 }
 
-/* A flush that failed meanwhile is not forgiven by who did not know. */
+/* Only `retry` ends a refusal. A TUNE without flush_failed may be older than the failure. */
 static void tune(struct disk *disk, const struct message_disk_tuning *tuning)
 {
 	bool retry = disk->next.tuning.retry || tuning->retry;
@@ -180,7 +180,7 @@ static void tune(struct disk *disk, const struct message_disk_tuning *tuning)
 	disk->next.tuning.retry = retry;
 }
 
-/* One question at a time: what is asked meanwhile is asked of the rings when this one is answered. */
+/* One question at a time. If control asks again meanwhile, the rings are asked after this answer. */
 static void ask_flow(struct disk *disk, uint64_t asked_ns)
 {
 	disk->flow_next_ns = asked_ns;
@@ -203,7 +203,7 @@ static void answer_flow(struct disk *disk)
 		ask_flow(disk, disk->flow_next_ns);
 }
 
-/* --- the medium's size, and its end --- */
+/* --- the medium's size, and closing it --- */
 
 static void close_image(struct disk *disk);
 
@@ -250,8 +250,8 @@ static void size_came(struct slow_request *req)
 static void look(void *user);
 
 /*
- * Whoever sleeps is woken for it: so of a disk that nobody uses every 2, 4, ... seconds; at whole multiples of that, so
- * that a guest's disks have one waking, and not all guests the same.
+ * Each look wakes a sleeping process, so the interval doubles while nobody uses the disk. Looks come at whole multiples
+ * of the interval, so that a guest's disks share one wake-up. The phase keeps guests apart.
  */
 static void look_again_later(struct disk *disk)
 {
@@ -328,7 +328,7 @@ static void close_done(struct slow_request *req)
 	image_is_closed(disk);
 }
 
-/* Whoever takes the device away next must not find it busy. The medium may hold this up, too. */
+/* The next user of the device must not find it busy, so the image is closed. The medium may hold this up, too. */
 static void close_image(struct disk *disk)
 {
 	disk->closes = true;
@@ -336,7 +336,7 @@ static void close_image(struct disk *disk)
 	if (disk->asked && slow_recall(disk->slow, &disk->asking))
 		disk->asked = false;
 	if (disk->asked)
-		return; /* size_came() comes back */
+		return; /* size_came() continues */
 	if (disk->image.nbd) {
 		image_close(&disk->image); /* nbd_ended() follows */
 		return;
@@ -396,16 +396,16 @@ static void let_go(void *user)
 }
 
 /*
- * No ring is left. For an abandoned disk the toolstack does not wait until the medium has given back what it has, nor
- * for a close that takes long.
+ * No ring is left. For an abandoned disk, the toolstack waits neither for requests that the medium still has nor for a
+ * close that takes long.
  */
 static void end(struct disk *disk)
 {
 	if (disk->syncing)
-		return; /* rings_synced() comes back */
+		return; /* rings_synced() continues */
 	if (lingers(disk)) {
 		let_go(disk);
-		return; /* disk_ring_gone() comes back */
+		return; /* disk_ring_gone() continues */
 	}
 	if (atomic_load(&disk->abandoned))
 		loop_timer_set(disk->rings.home, &disk->patience, NS_PER_S, let_go, disk);
@@ -440,7 +440,7 @@ static void rings_broke(struct ringset *rings, int err, const char *why)
 	guest_device_broke(&disk_of_rings(rings)->device, err, why);
 }
 
-/* 0, or -errno when there is no worker for it. A medium may want all rings on one. */
+/* 0, or -errno when there is no worker for the ring. A medium may need all its rings on one worker. */
 static int add_ring(struct disk *disk, unsigned int index)
 {
 	struct vbd_queue *q = &disk->queues[index];
@@ -514,7 +514,7 @@ static void nbd_opened(void *user, int err, const char *why, const struct nbd_fa
 		close_image(disk);
 }
 
-/* On the link's worker: control is to connect. */
+/* On the link's worker: asks control to connect. */
 static void dial(void *user)
 {
 	struct disk *disk = user;
@@ -528,7 +528,7 @@ static void run_ended(struct loop_task *task)
 	image_is_closed(container_of(task, struct disk, nbd_ended));
 }
 
-/* On its worker, as the last that the link does. */
+/* On the link's worker: the last call that the link makes. */
 static void nbd_ended(void *user)
 {
 	struct disk *disk = user;
@@ -537,7 +537,7 @@ static void nbd_ended(void *user)
 	loop_post(disk->rings.home, &disk->nbd_ended);
 }
 
-/* nbd_opened() follows. */
+/* If it returns 0, nbd_opened() follows. */
 static int open_nbd(struct disk *disk, int *fds, char why[MESSAGE_WHY_MAX])
 {
 	const struct message_start_disk *start = disk->start;
@@ -641,7 +641,7 @@ static void prepare(struct disk *disk)
 	disk->rings.synced = rings_synced;
 	disk->max_kept_by_worker = KEPT_MAX / guest_nr_workers(guest);
 	disk->rates.packets.min_burst = 1;
-	disk->rates.packets.max_debt = MESSAGE_DISK_RINGS; /* all may see at once that one may go */
+	disk->rates.packets.max_debt = MESSAGE_DISK_RINGS; /* all rings may take one at once */
 	disk->rates.bytes.min_burst = BLKIF_INDIRECT_SEGMENTS * GRANT_PAGE_SIZE;
 }
 
@@ -670,7 +670,7 @@ static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds
 	return use_image(disk, fds, why);
 }
 
-/* Control says so to the next writer as well, unless it is one that has found us here. */
+/* Control does the same, unless it adopted this disk after a restart. */
 static void leave(struct disk *disk)
 {
 	if (disk->image.blocks)
@@ -687,7 +687,7 @@ static void disk_stop(struct guest_device *device, const struct message_stop *st
 	ringset_stop(&disk->rings, stop->keep);
 }
 
-/* The rings hear of it where they are. */
+/* The rings learn of it in their sync(), on their workers. */
 static void disk_abandon(struct guest_device *device)
 {
 	struct disk *disk = disk_of(device);
@@ -708,7 +708,7 @@ static void disk_halt(struct guest_device *device)
 	ringset_halt_changed(&disk_of(device)->rings);
 }
 
-/* What was sent while there was no control, or none that took it. */
+/* Repeats what the last control may not have received. */
 static void tell_again(struct disk *disk)
 {
 	if (disk->refuses)

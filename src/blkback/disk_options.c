@@ -7,7 +7,7 @@
 #define USECS      1000000u
 
 const struct disk_options disk_options_default = {
-	.max_persistent_grants = 1056, /* a ring of 32 requests of 32 pages each, and their lists */
+	.max_persistent_grants = 1056, /* 32 requests: 32 data pages and a page of segments each */
 	.nbd_timeout_s = 60,
 };
 
@@ -24,7 +24,7 @@ static const char *const persistent_choices[] = { [DISK_PERSISTENT_AUTO] = "auto
 						  [DISK_PERSISTENT_NO] = "no",
 						  NULL };
 
-/* It was a flag once: 0 and 1 go on being what they were. */
+/* The key was a flag in the past: 0 and 1 keep their meaning. */
 static int parse_persistent(const struct key *key, const char *text, void *ret)
 {
 	bool flag;
@@ -102,7 +102,7 @@ void disk_rate(uint64_t per_second, uint64_t burst, uint32_t *ret_amount, uint32
 	burst = most(burst ? burst : per_second / 10, most(per_second / 1000, 1));
 	if (burst > UINT32_MAX)
 		burst = UINT32_MAX;
-	if (burst / per_second >= UINT32_MAX / USECS) /* more than an hour's */
+	if (burst / per_second >= UINT32_MAX / USECS) /* the interval must fit in 32 bits */
 		burst = per_second * (UINT32_MAX / USECS);
 	*ret_amount = (uint32_t)burst;
 	*ret_usecs = (uint32_t)(burst * USECS / per_second);

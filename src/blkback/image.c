@@ -26,7 +26,7 @@ static int file_size(const struct image *image, uint64_t *ret_bytes)
 
 /* --- requests --- */
 
-/* Whole sectors of the device only: what is not covered whole is left as it is. */
+/* Discards only the device's physical blocks that lie whole in the range. */
 static int discard_range(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
 {
 	uint64_t unit = image->physical_block;
@@ -72,7 +72,7 @@ static void discard_done(struct slow_request *slow)
 	req->done(req, req->result);
 }
 
-/* It has no asynchronous form and may block for long. */
+/* A discard has no asynchronous form and may block for long. */
 static void submit_discard(struct aio *aio, struct image_request *req)
 {
 	int err;
@@ -122,8 +122,9 @@ static void prepare_iocb(struct image_request *req, struct iocb *iocb)
 }
 
 /*
- * The page cache reads ahead, makes room and writes through, and waits for that, whatever it is told. A write to a file
- * waits while its file system is frozen: before the kernel looks at what it is told.
+ * Requests that may block in spite of RWF_NOWAIT. The page cache blocks to read ahead, to free memory and to write
+ * back. A write to a file blocks while its file system is frozen: the kernel waits for that before it looks at the
+ * flag.
  */
 static bool may_wait(const struct image_request *req)
 {
@@ -174,7 +175,7 @@ static const struct image_ops file_ops = {
 	.close = file_close,
 };
 
-/* Two disks may have one medium, under whatever names. */
+/* Two disks may use one medium under different names. */
 static struct blocks *blocks_of(const struct message_image *what, int lock_fd)
 {
 	char medium[MEDIUM_NAME_MAX];

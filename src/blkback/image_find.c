@@ -34,7 +34,7 @@ static bool parse_device(const struct image_find *find, dev_t *ret)
 	return true;
 }
 
-/* The device that the script made ready. */
+/* The device that the hotplug script prepared. */
 static bool find_device(const struct image_find *find, dev_t *ret)
 {
 	struct stat st;
@@ -45,7 +45,7 @@ static bool find_device(const struct image_find *find, dev_t *ret)
 	return S_ISBLK(st.st_mode);
 }
 
-/* Whether the loop device shows all of that file, from its start, and forbids nothing that we are to do. */
+/* Whether the loop device shows the whole file, and can be written if the disk can. */
 static bool is_plain_loop(const struct image_find *find, dev_t device, const struct stat *file)
 {
 	struct loop_info64 info;
@@ -66,7 +66,7 @@ static bool is_plain_loop(const struct image_find *find, dev_t device, const str
 	       (find->read_only || !(info.lo_flags & LO_FLAGS_READ_ONLY));
 }
 
-/* The file that this disk had before, whatever has become of the loop device around it. */
+/* Whether this disk used the file before. Its loop device may have changed since, or be gone. */
 static bool is_known_file(const struct image_find *find, const struct stat *file)
 {
 	return find->known && !find->medium.device && find->medium.dev == file->st_dev &&
@@ -74,8 +74,8 @@ static bool is_known_file(const struct image_find *find, const struct stat *file
 }
 
 /*
- * Whether `params` itself is what stands behind the device: the device under another name, or the file in its loop,
- * which stands for the file without a second page cache in between; then that loop device is remembered.
+ * Whether `params` itself is the medium behind the device: the same device under another name, or the file in its loop
+ * device. The daemon then uses the file, which spares a second page cache. *ret_loop is the loop device.
  */
 static bool is_params(const struct image_find *find, dev_t device, dev_t *ret_loop)
 {
@@ -92,7 +92,10 @@ static bool is_params(const struct image_find *find, dev_t device, dev_t *ret_lo
 	return *ret_loop || is_known_file(find, &st);
 }
 
-/* What the script made ready: physical-device-path, or MAJOR:MINOR in hex, which may come before there is a path. */
+/*
+ * What the hotplug script prepared: physical-device-path, or physical-device (MAJOR:MINOR in hex), which may be written
+ * before the path.
+ */
 static int find_path(struct image_find *find, dev_t *ret_loop)
 {
 	dev_t device;
@@ -114,8 +117,8 @@ static int find_path(struct image_find *find, dev_t *ret_loop)
 }
 
 /*
- * QEMU's emulated disk may have gone through a loop device that we leave out: what it wrote lies in the
- * device's page cache, one above the file's.
+ * QEMU's emulated disk may have written through a loop device that the daemon bypasses. Its data is still in the loop
+ * device's page cache, above that of the file.
  */
 static int settle_loop(dev_t loop)
 {
@@ -127,8 +130,7 @@ static int settle_loop(dev_t loop)
 	snprintf(path, sizeof(path), "/dev/loop%u", minor(loop));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT || errno == ENXIO ? 0
-							 : -errno; /* gone: nothing lies there */
+		return errno == ENOENT || errno == ENXIO ? 0 : -errno; /* gone: it holds no data */
 	err = fsync(fd) < 0 ? -errno : 0;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
@@ -153,7 +155,7 @@ say(struct image_find *find, int err, const char *fmt, ...)
 	return err;
 }
 
-/* A number says which device it was when the script ran, where nothing says more. */
+/* A device must have the MAJOR:MINOR that the hotplug script wrote, if it wrote one. */
 static bool has_number(const struct image_find *find, const struct medium_id *now)
 {
 	dev_t device;
@@ -219,7 +221,7 @@ static int open_image(struct image_find *find, dev_t loop, int *ret_fd)
 	return 0;
 }
 
-/* A socket is that of an NBD server: libxl gives QEMU the same path as one, in backend/vbd3. */
+/* A socket is that of an NBD server: in backend/vbd3, libxl gives QEMU the same path for one. */
 static int name_socket(struct image_find *find)
 {
 	char path[sizeof(find->path)];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The NBD half of struct image_ops: a thin coat over nbd_link.h. */
+/* The NBD half of struct image_ops: a thin layer over nbd_link.h. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 static void nbd_submit(struct aio *aio, struct image_request *req)
 {
-	(void)aio; /* its buffers are waited for elsewhere, its context is not used */
+	(void)aio; /* the caller waits for its buffers; its aio context is not used */
 	nbd_link_submit(req->image->nbd, req);
 }
 
@@ -102,7 +102,7 @@ int image_open_nbd(struct image *image, const struct nbd_link_setup *setup, int 
 	return -EOPNOTSUPP;
 }
 
-/* Nobody has asked. */
+/* Never called: no link asks for a connection. */
 void nbd_link_connected(struct nbd_link *link, int err, const char *why, int fd, bool fenced)
 {
 	(void)link;
@@ -116,10 +116,10 @@ void nbd_link_connected(struct nbd_link *link, int err, const char *why, int fd,
 
 void image_learn(struct image *image, const struct nbd_facts *facts)
 {
-	/* A server of larger blocks than these is asked for parts of them, and may refuse. */
+	/* A server with larger blocks is asked for parts of a block, and may refuse. */
 	image->block = facts->block <= IMAGE_BLOCK_MAX ? facts->block : BLKIF_SECTOR_SIZE;
 	image_size(image, &image->bytes);
-	/* `sectors` must be a multiple (blkif.h) */
+	/* `sectors` must be a multiple of it (blkif.h) */
 	image->physical_block = image->bytes % facts->block ? image->block : facts->block;
 	image->fenced = facts->fenced;
 	image->discard = facts->trim;

@@ -40,7 +40,7 @@ static unsigned long long queue_limit(dev_t dev, const char *name)
 	return value;
 }
 
-/* Holes can be punched into files; a block device says what it can. */
+/* Files support holes. A block device's limits say what it supports. */
 static void learn_discard(struct message_image *image, const struct stat *st)
 {
 	unsigned long long granularity;
@@ -63,8 +63,8 @@ static bool reads_directly(int fd, void *buf, uint32_t bytes)
 }
 
 /*
- * The smallest request that the medium takes past the page cache: one read is the proof. 0 when
- * there is none, or the medium does not end with such a block.
+ * The smallest request that the medium accepts past the page cache, found by reads. 0 when there is none, or when the
+ * medium's size is not a multiple of it.
  */
 static uint32_t direct_block(int fd, uint64_t bytes)
 {
@@ -80,8 +80,8 @@ static uint32_t direct_block(int fd, uint64_t bytes)
 }
 
 /*
- * A device says what it writes at once; a file has it from its disk, where it lies on one. `sectors`
- * must be a multiple (blkif.h).
+ * A block device says how much it writes at once. For a file, the disk under its file system says it, if there is one.
+ * `sectors` must be a multiple (blkif.h).
  */
 static uint32_t physical_block(int fd, const struct message_image *image, const struct stat *st)
 {
@@ -108,7 +108,10 @@ static int reopen_buffered(int fd, struct message_image *image)
 	return 0;
 }
 
-/* To note when a file was read its file system may have to wait. No matter where we may not ask for this. */
+/*
+ * The file system may have to wait to update a file's access time. If the kernel refuses O_NOATIME, the file is used
+ * without.
+ */
 static void leave_times(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -117,7 +120,7 @@ static void leave_times(int fd)
 		fcntl(fd, F_SETFL, flags | O_NOATIME);
 }
 
-/* File systems of this host alone. Others may have to ask a server, or the other hosts. */
+/* Whether fstat() never blocks: true of these local file systems. Others may have to ask a server or other hosts. */
 static bool knows_sizes(int fd)
 {
 	struct statfs fs;
@@ -163,7 +166,7 @@ int image_open(const char *path, bool read_only, enum disk_cache cache, int *ret
 {
 	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_LARGEFILE | O_NOCTTY;
 	struct message_image image = { .direct = cache == DISK_CACHE_NONE,
-				       .fenced = true, /* the kernel ends a process after its I/O */
+				       .fenced = true, /* a process ends after its I/O */
 				       .read_only = read_only };
 	struct stat st;
 	int fd, err;
@@ -173,7 +176,7 @@ int image_open(const char *path, bool read_only, enum disk_cache cache, int *ret
 	if (stat(path, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -ENOTSUP; /* opening a FIFO would hang us */
+		return -ENOTSUP; /* open() of a FIFO would block */
 	fd = open(path, image.direct ? flags | O_DIRECT : flags);
 	if (fd < 0 && errno == EINVAL && image.direct) {
 		fd = open(path, flags);

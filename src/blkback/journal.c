@@ -25,7 +25,7 @@ static size_t header_bytes(uint32_t version)
 	}
 }
 
-/* Whatever a build might lay out otherwise under the same version number. */
+/* A hash over what another build may lay out differently under the same version number. */
 static uint32_t shape(uint32_t version)
 {
 	const size_t facts[] = {
@@ -47,11 +47,11 @@ static uint32_t shape(uint32_t version)
 
 static uint32_t mix(uint32_t sum, uint32_t fact)
 {
-	sum = (sum ^ fact) * 0x9e3779b1u; /* odd: loses nothing */
+	sum = (sum ^ fact) * 0x9e3779b1u; /* odd: loses no bits */
 	return sum ^ sum >> 15;
 }
 
-/* Over what never changes. */
+/* Over the members that never change. */
 static uint32_t header_sum(const struct journal_header *header)
 {
 	const uint32_t facts[] = {
@@ -141,7 +141,7 @@ int journal_begin(struct journal *journal, int fd, const struct journal_id *id, 
 	return 0;
 }
 
-/* --- what an earlier life left --- */
+/* --- what an earlier process left --- */
 
 static int check_header(const struct journal *journal, const struct journal_id *id,
 			uint32_t nr_entries)
@@ -182,13 +182,13 @@ int journal_open(struct journal *journal, int fd, const struct journal_id *id, u
 
 /* --- recovery --- */
 
-/* Release: a crash never leaves an entry that claims more than it holds. */
+/* With release order: after a crash, no entry claims more than it holds. */
 static void store(uint32_t *word, uint32_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* Free what step 3 had made public; what it had not is taken still. */
+/* Frees the answered entries if step 3 had made their responses public. Else they are still taken. */
 static void settle_answers(struct journal *journal, bool public)
 {
 	for (uint32_t i = 0; i < journal->header->nr_entries; i++) {
@@ -200,7 +200,8 @@ static void settle_answers(struct journal *journal, bool public)
 }
 
 /*
- * One word a step, so that it costs little beside the copy it protects. Any flipped bit changes it.
+ * One multiplication per word, so that it costs little beside the copy that it protects. Any flipped bit changes the
+ * sum.
  */
 static uint32_t sum_of(const struct journal_entry *entry)
 {
@@ -209,15 +210,15 @@ static uint32_t sum_of(const struct journal_entry *entry)
 	_Static_assert(sizeof(words) == sizeof(entry->req), "whole words");
 	memcpy(words, &entry->req, sizeof(words));
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15ull; /* odd: loses nothing */
+		sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15ull; /* odd: loses no bits */
 		sum ^= sum >> 29;
 	}
-	return (uint32_t)(sum ^ sum >> 32) | 1; /* never that of a free entry */
+	return (uint32_t)(sum ^ sum >> 32) | 1; /* never the sum of a free entry */
 }
 
 /*
- * By age. Indices wrap, so count from half the number space back: a slow request may be any number of
- * others behind.
+ * By age. Indices wrap, so the order starts half the number space back: any number of younger requests may have
+ * overtaken a slow one.
  */
 static int by_index(const void *a, const void *b, void *user)
 {
@@ -229,7 +230,7 @@ static int by_index(const void *a, const void *b, void *user)
 	return left < right ? -1 : left > right;
 }
 
-/* The entries that are taken, oldest first. -EBADMSG when one is not whole. */
+/* Finds the taken entries, oldest first. -EBADMSG when an entry is damaged. */
 static int find_taken(struct journal *journal, uint32_t *order)
 {
 	uint32_t nr = 0;
@@ -248,8 +249,8 @@ static int find_taken(struct journal *journal, uint32_t *order)
 }
 
 /*
- * All requests before the base were answered by as many responses, so what was taken ends at
- * rsp_prod + nr. The header agrees, or is one behind: then the youngest is the one it missed.
+ * Each response answers one request, so the taken indices end at rsp_prod + nr. The header has that end, or it is one
+ * behind: then it misses the youngest entry.
  */
 static bool adds_up(const struct journal *journal, uint32_t rsp_prod, const uint32_t *order, int nr)
 {
@@ -283,7 +284,7 @@ int journal_recover(struct journal *journal, uint32_t rsp_prod, uint32_t *ret_or
 		return nr;
 	if (!adds_up(journal, rsp_prod, ret_order, nr))
 		return -EBADMSG;
-	/* In this order: whoever dies in between leaves what the next one can tell, too. */
+	/* In this order: if the daemon dies in between, the next one can still recover. */
 	store(&header->req_cons, rsp_prod + (uint32_t)nr);
 	store(&header->rsp_prod, rsp_prod);
 	store(&header->rsp_next, rsp_prod);

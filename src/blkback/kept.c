@@ -3,10 +3,10 @@
 
 #include "blkback/kept.h"
 
-/* A full set lets go of a page that was not used in so many uses of each page on average. */
+/* A full set drops a page that was not used while each page was used this often on average. */
 #define IDLE_ROUNDS 8u
 
-/* A frontend whose grants cannot be mapped does not keep its promise: after so many it is believed no more. */
+/* A frontend whose grants cannot be mapped breaks its promise. After this many failures no more pages are mapped. */
 #define MAX_FAILED 64u
 
 struct kept_page {
@@ -14,9 +14,9 @@ struct kept_page {
 	TAILQ_ENTRY(kept_page) use;
 	struct grant_map map;
 	uint32_t ref;
-	uint32_t holds;     /* I/O in flight that moves its data */
-	uint64_t used_at;   /* kept->uses then */
-	uint32_t used_tick; /* kept->tick then */
+	uint32_t holds;     /* requests in flight that use its data */
+	uint64_t used_at;   /* kept->uses at its last use */
+	uint32_t used_tick; /* kept->tick at its last use */
 };
 
 static uint32_t buckets_for(uint32_t max)
@@ -38,11 +38,10 @@ void kept_init(struct kept *kept, xengnttab_handle *xgt, uint32_t domid, uint32_
 
 static struct kept_bucket *bucket_of(struct kept *kept, uint32_t ref)
 {
-	return &kept->buckets[ref &
-			      kept->mask]; /* a guest's references are small numbers in a row */
+	return &kept->buckets[ref & kept->mask]; /* references are small numbers in a row */
 }
 
-/* What is idle costs nothing: the last page takes the buckets with it. */
+/* Drops a page. An idle set costs no memory: the last page takes the buckets with it. */
 static void drop(struct kept *kept, struct kept_page *page)
 {
 	LIST_REMOVE(page, bucket);
@@ -61,7 +60,7 @@ void kept_done(struct kept *kept)
 {
 	while (kept->nr)
 		drop(kept, TAILQ_FIRST(&kept->by_use));
-	free(kept->buckets); /* there may be some without a page: none could be mapped */
+	free(kept->buckets); /* there may be buckets without a page, if none could be mapped */
 	kept->buckets = NULL;
 	kept->max = 0;
 }
@@ -71,7 +70,7 @@ static bool is_full(const struct kept *kept)
 	return kept->nr == kept->max || kept->budget->used >= kept->budget->max;
 }
 
-/* Whether there is room for one more page, perhaps in the place of one out of use. */
+/* Whether there is room for one more page, perhaps after dropping one that is out of use. */
 static bool make_room(struct kept *kept)
 {
 	struct kept_page *oldest = TAILQ_LAST(&kept->by_use, kept_uses);
@@ -82,7 +81,7 @@ static bool make_room(struct kept *kept)
 	return !is_full(kept);
 }
 
-/* An empty entry, and a place for it. */
+/* An empty entry, and buckets to put it in. */
 static struct kept_page *new_page(struct kept *kept)
 {
 	if (!kept->buckets)

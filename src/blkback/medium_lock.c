@@ -21,7 +21,7 @@ void medium_name(const struct message_image *image, char *text, size_t size)
 		 (unsigned long long)image->dev, (unsigned long long)image->inode);
 }
 
-/* Two media of one hash only wait for each other (FNV-1a). */
+/* FNV-1a. Two media with the same hash only wait for each other. */
 static struct name name_of(const char *medium)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -47,7 +47,7 @@ static bool lock_byte(int fd, uint64_t at, short type)
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-/* Several may have left it: so their locks are shared ones. */
+/* Several processes may have left it, so each holds a shared lock. */
 static bool was_left(int fd)
 {
 	if (!lock_byte(fd, MEDIUM_LOCK_LEFT, F_WRLCK))
@@ -61,7 +61,7 @@ void medium_lock_leave(int fd)
 	lock_byte(fd, MEDIUM_LOCK_LEFT, F_RDLCK);
 }
 
-/* A process that holds the byte against us has the medium, too, and could do worse: so that is no error. */
+/* If the last lock fails, that is no error: the process that prevents it serves the medium, too, and could do worse. */
 int medium_lock_open(const char *dir, const char *medium, int *ret_fd)
 {
 	const struct name name = name_of(medium);
@@ -78,7 +78,7 @@ int medium_lock_open(const char *dir, const char *medium, int *ret_fd)
 	return err;
 }
 
-/* Only control makes new users, and control is here. */
+/* Only control adds users, so none can come in between. */
 static void close_and_remove(const char *dir, const char *name, int *fd)
 {
 	if (lock_byte(*fd, MEDIUM_LOCK_USED, F_WRLCK))

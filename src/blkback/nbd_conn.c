@@ -60,7 +60,7 @@ static bool is_over(const struct nbd_conn *conn)
 	return nbd_aio_is_dead(conn->h) == 1 || nbd_aio_is_closed(conn->h) == 1;
 }
 
-/* libnbd's words without the name of its function; it forgets them at the next call. */
+/* libnbd's error text without its function's name. libnbd forgets the text at the next call. */
 static void copy_words(char *buf, size_t size)
 {
 	const char *text = nbd_get_error(), *colon = text ? strstr(text, ": ") : NULL;
@@ -81,8 +81,8 @@ static void pass_on(struct nbd_conn *conn)
 }
 
 /*
- * After libnbd may have moved: pass on what was answered, then what became of the connection. A
- * callback may send more, and may close us.
+ * Called after libnbd may have made progress. Passes on the answers, then reports whether the connection is up or over.
+ * A callback may send more requests, or close the connection.
  */
 static void settle(struct nbd_conn *conn, const char *why)
 {
@@ -129,7 +129,7 @@ static void kicked(void *user)
 
 /* --- requests --- */
 
-/* Called by libnbd, with its lock held: only remember. */
+/* libnbd calls this with its lock held, so the request is only queued. */
 static int answered(void *user, int *error)
 {
 	struct image_request *req = user;
@@ -137,7 +137,7 @@ static int answered(void *user, int *error)
 	req->nbd.error = *error;
 	TAILQ_REMOVE(&req->nbd.conn->sent, req, nbd.link);
 	TAILQ_INSERT_TAIL(&req->nbd.conn->completed, req, nbd.link);
-	return 0; /* the command lives until settle() retires it: libnbd may still be looking at it */
+	return 0; /* settle() retires the command: libnbd may still be looking at it */
 }
 
 static int64_t issue(struct nbd_conn *conn, struct image_request *req, bool as_flush, bool fua)
@@ -167,12 +167,12 @@ int nbd_conn_send(struct nbd_conn *conn, struct image_request *req, bool as_flus
 	int err;
 
 	req->nbd.conn = conn;
-	TAILQ_INSERT_TAIL(&conn->sent, req, nbd.link); /* the answer may come from within */
+	TAILQ_INSERT_TAIL(&conn->sent, req, nbd.link); /* the answer may come from within issue() */
 	cookie = issue(conn, req, as_flush, fua);
 	if (cookie >= 0) {
 		req->nbd.cookie = (uint64_t)cookie;
 		arm(conn);
-		/* Sending can break the connection, and then the answers are there already. */
+		/* Sending can break the connection. Then the requests are complete already. */
 		if (!TAILQ_EMPTY(&conn->completed))
 			loop_timer_set(conn->loop, &conn->kick, 0, kicked, conn);
 		return 0;
@@ -205,7 +205,7 @@ void nbd_conn_give_up(struct nbd_conn *conn, const char *why)
 
 /* --- life --- */
 
-/* libnbd has taken the socket once it is past its first state, whatever came of it. */
+/* Once past its first state, libnbd owns the socket, even if the call failed. */
 static int begin(struct nbd_conn *conn, int fd, const char *export_name, bool ask_block)
 {
 	int err;
@@ -239,7 +239,7 @@ static int start(struct nbd_conn *conn, int fd, const char *export_name, bool as
 	conn->watch = loop_add(conn->loop, conn->fd, conn->events, socket_moved, conn);
 	if (!conn->watch)
 		return -ENOMEM;
-	/* All that the server has to say may be here already: then nothing moves any more. */
+	/* All that the server has to say may have arrived already: then no event follows. */
 	loop_timer_set(conn->loop, &conn->kick, 0, kicked, conn);
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include "blkback/nbd_dial.h"
 #include "blkback/nbd_fence.h"
 
-#define DEAD_PEER_MS 20000 /* of unanswered TCP */
+#define DEAD_PEER_MS 20000 /* TCP data may stay unacknowledged this long */
 
 static int __attribute__((format(printf, 3, 4)))
 say(struct nbd_dial *dial, int err, const char *fmt, ...)
@@ -25,7 +25,7 @@ say(struct nbd_dial *dial, int err, const char *fmt, ...)
 	return err;
 }
 
-/* A server whose machine vanished says nothing: TCP must find out. */
+/* If the server's host vanishes, only TCP can find out. */
 static void watch_peer(int fd)
 {
 	const int on = 1, idle_s = 10, limit_ms = DEAD_PEER_MS;
@@ -63,7 +63,7 @@ static int connect_unix(struct nbd_dial *dial, int *ret_fd)
 	return err ? say(dial, err, "%s", strerror(-err)) : 0;
 }
 
-/* The first of the host's addresses that answers. */
+/* Connects to the first of the host's addresses that answers. */
 static int connect_tcp(struct nbd_dial *dial, int *ret_fd)
 {
 	const struct addrinfo wanted = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };

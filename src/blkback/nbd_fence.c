@@ -14,9 +14,9 @@
 
 #include "blkback/nbd_fence.h"
 
-#define KERNEL_MINOR_BITS 20u /* of a device number as unix_diag has it */
+#define KERNEL_MINOR_BITS 20u /* of a device number in unix_diag */
 
-/* The server's socket: by its path as we have it, or by its inode. */
+/* The server's socket: its path, or its inode. */
 struct place {
 	const char *path;
 	uint32_t inode, device;
@@ -47,8 +47,8 @@ static bool is_there(const struct rtattr *attr, const struct place *place)
 }
 
 /*
- * The server's end of a connection whose client is gone. One that the server has not accepted yet has no
- * inode, and has brought no request.
+ * Whether it is the server's end of a connection whose client is gone. A connection that the server has not accepted
+ * yet has no inode, and brought no request.
  */
 static bool is_left_over(const struct nlmsghdr *msg, const struct place *place)
 {
@@ -85,10 +85,11 @@ static int error_of(const struct nlmsghdr *msg)
 {
 	const struct nlmsgerr *err = NLMSG_DATA(msg);
 
-	return err->error == -ENOENT ? -EOPNOTSUPP : err->error; /* no such module */
+	return err->error == -ENOENT ? -EOPNOTSUPP
+				     : err->error; /* the kernel has no unix_diag module */
 }
 
-/* One message of the kernel's answer. 1 when there are more, or what nbd_fence() returns. */
+/* Reads one message of the kernel's answer. 1 when more follow, else what nbd_fence() returns. */
 static int look(int fd, const struct place *place)
 {
 	_Alignas(struct nlmsghdr) char buf[16384];

@@ -78,7 +78,7 @@ static off_t place(uint64_t pos)
 	return (off_t)(NBD_KEEP_FILE_BYTES + pos % NBD_KEEP_BYTES);
 }
 
-/* How much of `bytes` from `pos` lies before the ring's end. */
+/* How many of `bytes` from `pos` lie before the ring's end. */
 static size_t before_wrap(uint64_t pos, size_t bytes)
 {
 	uint64_t left = NBD_KEEP_BYTES - pos % NBD_KEEP_BYTES;
@@ -145,7 +145,7 @@ void nbd_keep_drop(struct nbd_keep *keep, uint64_t mark)
 {
 	uint64_t start = load(&keep->header->start);
 
-	if (mark <= start) /* a flush that was sent later has been faster */
+	if (mark <= start) /* a flush that was sent later was answered first */
 		return;
 	store(&keep->header->start, mark);
 	if (nbd_keep_is_empty(keep) && mark - start >= WORTH_FREEING)

@@ -17,8 +17,8 @@
 #define FIRST_TRY_NS (10 * NS_PER_MS)
 #define LAST_TRY_NS  (1000 * NS_PER_MS)
 #define HANDSHAKE_NS (5000 * NS_PER_MS)
-#define STOP_NS      (5000 * NS_PER_MS)  /* for what is unanswered when the rings end */
-#define TRIM_CHUNK   ((uint64_t)1 << 30) /* the wire has 32 bits */
+#define STOP_NS      (5000 * NS_PER_MS)  /* for unanswered requests when the rings stop */
+#define TRIM_CHUNK   ((uint64_t)1 << 30) /* a length has 32 bits on the wire */
 
 TAILQ_HEAD(held, image_request);
 
@@ -27,30 +27,30 @@ struct nbd_link {
 	struct nbd_facts facts;
 	struct nbd_conn conn;
 	struct nbd_keep keep;
-	struct held held; /* what waits for the server */
-	uint64_t bytes;   /* facts.bytes for other threads */
+	struct held held; /* requests that wait for the server */
+	uint64_t bytes;   /* facts.bytes, for other threads */
 
-	bool opened;   /* or failed to, and said so */
+	bool opened;   /* setup.opened was told of success or failure */
 	bool up;       /* requests go straight to the server */
-	bool dialling; /* somebody is to connect */
+	bool dialling; /* control was asked to connect */
 	bool ask_block;
-	bool fenced;  /* no earlier connection was left before this one */
-	bool expired; /* away for too long: requests fail */
+	bool fenced;  /* no earlier connection was left when this one was made */
+	bool expired; /* no server for too long: requests fail */
 	bool lost;    /* an acknowledged write could not be repeated: the next flush says so */
 	bool stopping, suspend;
-	bool halted;  /* nothing is repeated to the server */
+	bool halted;  /* nothing may be repeated to the server */
 	bool waiting; /* connected, but halted */
 
 	uint64_t away_since;
-	bool said; /* that it is away */
+	bool said; /* the log says that it is away */
 	uint64_t next_try_ns;
 	struct loop_timer try_timer, limit_timer, handshake_timer, stop_timer;
 	struct loop_tick tick;
-	uint32_t seconds; /* of its life */
+	uint32_t seconds; /* since it was opened */
 	struct log_limit talk;
 
 	struct image_request replay;
-	uint8_t *replay_buf; /* owned; while replaying */
+	uint8_t *replay_buf; /* owned; only while replaying */
 	uint64_t replay_pos;
 	unsigned int nr_replayed;
 
@@ -95,15 +95,15 @@ static void report(struct nbd_link *link, int err, const char *why)
 	loop_post(link->setup.control, &link->report);
 }
 
-/* --- what waits --- */
+/* --- requests that wait for the server --- */
 
 static void hold(struct nbd_link *link, struct image_request *req)
 {
-	if (link->stopping || req->recalled) { /* nobody waits for the server any more */
+	if (link->stopping || req->recalled) { /* the rings do not wait for the server any more */
 		req->given_back(req);
 		return;
 	}
-	req->nbd.flushing = false; /* its data goes first again */
+	req->nbd.flushing = false; /* its data must be sent again first */
 	req->nbd.held = true;
 	TAILQ_INSERT_TAIL(&link->held, req, nbd.link);
 }
@@ -154,12 +154,12 @@ static void send_request(struct nbd_link *link, struct image_request *req)
 	uint64_t left = req->bytes - req->nbd.progress;
 	int err;
 
-	if (req->recalled) { /* before the next part of a long discard */
+	if (req->recalled) { /* between two parts of a long discard */
 		req->given_back(req);
 		return;
 	}
 	if (req->op == IMAGE_FLUSH && !link->facts.flush) {
-		req->done(req, 0); /* such a server has no cache to flush */
+		req->done(req, 0); /* a server without flush has no cache */
 		return;
 	}
 	if (req->op == IMAGE_FLUSH && link->keep.header) {
@@ -186,14 +186,17 @@ void nbd_link_submit(struct nbd_link *link, struct image_request *req)
 		hold(link, req);
 }
 
-/* Whether nothing more is needed before a write is acknowledged: it is on the medium, or it is kept. */
+/* Whether a write can be acknowledged now: it is on the medium, or its data is kept. */
 static bool is_safe(struct nbd_link *link, const struct image_request *req)
 {
 	if (!link->facts.flush)
 		return true;
 	if (req->durable && !link->facts.fua)
 		return false;
-	/* One that is on the medium is kept too, lest an older one of the same place come after it. */
+	/*
+	 * While older writes are kept, a write that is on the medium is kept, too. Else a replay would put older data
+	 * over it.
+	 */
 	if (req->durable && nbd_keep_is_empty(&link->keep))
 		return true;
 	return nbd_keep_append(&link->keep, req->offset, req->buf, req->bytes) == 0;
@@ -218,7 +221,7 @@ static void flush_done(struct nbd_link *link, struct image_request *req)
 	if (link->keep.header)
 		nbd_keep_drop(&link->keep, req->nbd.mark);
 	link->lost = false;
-	req->done(req, lost ? -EREMOTEIO : 0); /* nothing that an admin could mend */
+	req->done(req, lost ? -EREMOTEIO : 0); /* the data is lost: retrying does not help */
 }
 
 static void discard_done(struct nbd_link *link, struct image_request *req)
@@ -252,7 +255,7 @@ static void answered(void *user, struct image_request *req, int error)
 		discard_done(link, req);
 }
 
-/* --- up again: what is kept, then what waits --- */
+/* --- up again: the kept writes, then the requests that wait --- */
 
 static void come_up(struct nbd_link *link)
 {
@@ -285,7 +288,10 @@ static void come_up(struct nbd_link *link)
 	link->said = false;
 }
 
-/* The server is there, and the disk can be attached; but what is kept may be older than what is there now. */
+/*
+ * The server is there, so the disk can be attached. The kept writes are not repeated while the domain is halted: the
+ * export may hold newer data.
+ */
 static void wait_for_domain(struct nbd_link *link)
 {
 	free(link->replay_buf);
@@ -334,7 +340,7 @@ static void replay_next(struct nbd_link *link)
 static void replay_done(struct nbd_link *link, int error)
 {
 	if (error == ENOTCONN || error == ESHUTDOWN)
-		return; /* down() follows, and all of it again after that */
+		return; /* down() follows, and a whole replay after that */
 	if (error && !link->lost)
 		say(link, LOG_LEVEL_ERROR,
 		    "%s refuses to repeat a write that it had acknowledged: %s; the guest's next "
@@ -438,7 +444,7 @@ static void say_away(struct nbd_link *link)
 		    link->setup.image, link->why, link->setup.timeout_s);
 }
 
-/* A server that comes back each time, and never answers one of them, does not hold that one for ever. */
+/* A server may come back each time and never answer one request. Such a request fails in the end. */
 static void fail_old(struct nbd_link *link)
 {
 	struct held todo = TAILQ_HEAD_INITIALIZER(todo);
@@ -478,7 +484,7 @@ static void down(void *user, const char *why)
 		try_later(link);
 }
 
-/* Once a second: a server that is connected and silent is away, too. */
+/* Runs once a second. A server that is connected but silent counts as away. */
 static void look_at_clock(void *user)
 {
 	struct nbd_link *link = user;
@@ -514,7 +520,10 @@ static void up(void *user, const struct nbd_facts *facts)
 
 	loop_timer_cancel(&link->handshake_timer);
 	if (link->ask_block && block > BLKIF_SECTOR_SIZE) {
-		/* Guests send sectors: so let the server do what it takes, as if it had not said. */
+		/*
+		 * Guests send single sectors. Connect again without asking for the block size: the server then takes
+		 * what it can.
+		 */
 		link->ask_block = false;
 		link->facts.block = block;
 		nbd_conn_close(&link->conn);
@@ -545,7 +554,7 @@ static void handshake_too_long(void *user)
 	down(user, "the server does not answer");
 }
 
-/* A short one is a restart of ours like any other, and not worth a word. */
+/* A short wait is normal after a restart, and is not logged. */
 static void wait_for_the_old_one(struct nbd_link *link)
 {
 	snprintf(link->why, sizeof(link->why), "an earlier connection is not over");
@@ -573,7 +582,7 @@ struct connected {
 	char why[192];
 };
 
-/* One that came too late for its own attempt is as good for the next one. */
+/* A socket that comes too late for its attempt serves the next one. */
 static void take_socket(struct nbd_link *link, const struct connected *connected)
 {
 	int err;
@@ -610,7 +619,7 @@ void nbd_link_connected(struct nbd_link *link, int err, const char *why, int fd,
 {
 	struct connected *connected = malloc(sizeof(*connected));
 
-	if (!connected) { /* the link tries again after a while */
+	if (!connected) { /* the link tries again later */
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -698,7 +707,7 @@ bool nbd_link_is_away(const struct nbd_link *link)
 	return !link->up && !link->expired && !link->stopping;
 }
 
-/* After a stop too: the first attempt to attach the rings was taken back. */
+/* Also after a stop: the first attempt to attach the rings may have been taken back. */
 void nbd_link_start(struct nbd_link *link)
 {
 	if (!link->stopping)
@@ -724,7 +733,7 @@ void nbd_link_stop(struct nbd_link *link, bool suspend)
 void nbd_link_recall(struct nbd_link *link, struct image_request *req)
 {
 	if (!req->nbd.held)
-		return; /* see hold() */
+		return; /* it is in flight: hold() gives it back */
 	let_go(link, req);
 	req->given_back(req);
 }

@@ -18,7 +18,7 @@ struct vbd *vbd_of(struct device *dev)
 	return (struct vbd *)(void *)dev;
 }
 
-/* --- identity, from our own directory only --- */
+/* --- identity, from the backend directory only --- */
 
 int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
 {
@@ -51,7 +51,7 @@ static bool is_vbd3(const struct vbd *vbd)
 	return vbd->dev.ops == &vbd3_device_ops;
 }
 
-/* Whoever had the disk before us is no more, and its counters are of no use. */
+/* The process that had the disk before is gone, and its counters are useless. */
 static int publish_pid(struct vbd *vbd, xs_transaction_t t)
 {
 	const struct device *dev = &vbd->dev;
@@ -67,7 +67,7 @@ static int publish_pid(struct vbd *vbd, xs_transaction_t t)
 	return store_writef(dev->env->store, t, dev->be_path, "kthread-pid", "%u", pid);
 }
 
-/* What may be another with every connection. */
+/* What may change with each connection. */
 static int publish_life(struct vbd *vbd, xs_transaction_t t)
 {
 	int err = store_writef(vbd->dev.env->store, t, vbd->dev.be_path, "feature-persistent", "%d",
@@ -76,7 +76,7 @@ static int publish_life(struct vbd *vbd, xs_transaction_t t)
 	return err ? err : publish_pid(vbd, t);
 }
 
-/* What holds whatever the image turns out to be; some frontends look at state 2 already. */
+/* Features that do not depend on the image. Some frontends read them in state 2 already. */
 static int vbd_advertise(struct device *dev, xs_transaction_t t)
 {
 	static const char *const features[] = { "feature-flush-cache", "feature-barrier", NULL };
@@ -86,7 +86,7 @@ static int vbd_advertise(struct device *dev, xs_transaction_t t)
 
 	if (!err)
 		err = store_writef(store, t, dir, "max-ring-page-order", "%u", VBD_MAX_RING_ORDER);
-	if (!err) /* the same for frontends from before there was an order (blkif.h, note 5) */
+	if (!err) /* for frontends that do not know the order (blkif.h, note 5) */
 		err = store_writef(store, t, dir, "max-ring-pages", "%u", 1u << VBD_MAX_RING_ORDER);
 	if (!err)
 		err = store_writef(store, t, dir, "feature-max-indirect-segments", "%u",
@@ -150,7 +150,7 @@ static int publish_discard(struct vbd *vbd, xs_transaction_t t)
 	return err;
 }
 
-/* The script has spoken when it wrote either of these. */
+/* The hotplug script has finished when it wrote either key. */
 static bool vbd_plugged(struct device *dev)
 {
 	char status[32];
@@ -210,7 +210,7 @@ static void vbd_done(struct device *dev, bool removed)
 	const struct vbd_id id = vbd_id_of(vbd);
 
 	loop_timer_cancel(&vbd->patience);
-	if (vbd->max_queues) { /* else its probe never came, and 0 is no descriptor of ours */
+	if (vbd->max_queues) { /* else it was never probed, and lock_fd 0 is not ours */
 		if (removed)
 			vbd_lock_leave(vbd);
 		statefile_close(&vbd->lock_fd);

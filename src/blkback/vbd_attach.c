@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Having a disk's rings served, and what is heard of whoever serves them (disk.c, by way of control/guests.h): data to
- * check, for a guest may have taken that over.
+ * Has a disk's rings served, and handles the messages of the process that serves them (disk.c, through
+ * control/guests.h). The messages are data to check: a guest may have taken over that process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,13 +13,13 @@
 #include "control/guests.h"
 #include "core/statefile.h"
 
-#define OTHERS_NS 500000000ull /* between two looks whether a medium has ended another's requests */
+#define OTHERS_NS 500000000ull /* between two tries to lock a medium that is in use */
 
 static void start(struct vbd *vbd);
 
 /*
- * Nothing is attached. The keys of an earlier frontend (several queues, a larger ring) stay behind
- * when the next one in the domain writes a plain ring only: worth a second look before giving up.
+ * Nothing is attached. An earlier frontend in the domain may have left keys (several queues, a larger ring) that a
+ * frontend with a plain ring does not overwrite. So a plain ring is tried before giving up.
  */
 static void attach_failed(struct vbd *vbd, int err, const char *why)
 {
@@ -41,8 +41,8 @@ static void attach_failed(struct vbd *vbd, int err, const char *why)
 /* --- the start --- */
 
 /*
- * How many pages each ring keeps mapped. Both sides must agree: we by what is published before state
- * 4, and when an earlier life of this daemon connected the ring, by what it published.
+ * How many pages each ring keeps mapped. Both sides must agree. The frontend goes by what was published before state 4;
+ * if an earlier control connected the ring, that is what it published.
  */
 static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 {
@@ -86,10 +86,10 @@ static void describe(struct vbd *vbd, const struct vbd_front *front,
 	snprintf(start->name, sizeof(start->name), "%s", vbd->image_name);
 }
 
-/* Those that go with a START, in their order. */
+/* The descriptors of a START, in their order. */
 struct descriptors {
 	int journals[VBD_MAX_QUEUES], unflushed, counters;
-	int all[VBD_MAX_QUEUES + 4]; /* borrowed from these and from the vbd */
+	int all[VBD_MAX_QUEUES + 4]; /* borrowed from the members above and from the vbd */
 	unsigned int nr;
 };
 
@@ -134,7 +134,7 @@ static int open_journals(struct vbd *vbd, const struct message_start_disk *start
 	return 0;
 }
 
-/* The unflushed writes of an NBD export, and the counters: a disk is served without the latter. */
+/* Opens the unflushed writes of an NBD export, and the counters. Without counters the disk is still served. */
 static int open_others(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds)
 {
 	const struct vbd_id id = vbd_id_of(vbd);
@@ -187,7 +187,7 @@ static void look_again(void *user)
 	start(user);
 }
 
-/* A late write of a guest that is gone would be lost in what this one writes. */
+/* A late write for the guest that is gone could overwrite this guest's data. */
 static void await_others(struct vbd *vbd)
 {
 	if (!vbd->waits_for_others)
@@ -204,7 +204,7 @@ static const char *lock_problem(int err)
 			     : strerror(-err);
 }
 
-/* Ends in device_attached(), at once or when STARTED has come. */
+/* Ends in device_attached(), at once or when STARTED comes. */
 static void start(struct vbd *vbd)
 {
 	struct vbd_front front = { 0 };
@@ -250,9 +250,9 @@ static void attached(struct vbd *vbd)
 	}
 }
 
-/* --- one that is served already, by a process that outlived us --- */
+/* --- a disk that is still served after a restart of control --- */
 
-/* What is read there of its image is for the log, and for a later look at its size. */
+/* The image's facts serve only the log and later looks at its size. */
 static void adopt(struct vbd *vbd)
 {
 	struct message_served served;
@@ -270,7 +270,7 @@ static void adopt(struct vbd *vbd)
 		vbd_unstall(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "is served still");
 	attached(vbd);
-	if (!vbd_retry(vbd, true)) /* while there was no control */
+	if (!vbd_retry(vbd, true)) /* written while there was no control */
 		vbd_tune(vbd, false, true);
 	if (served.broke.err)
 		device_broken(&vbd->dev, served.broke.err, served.broke.why);
@@ -344,7 +344,7 @@ static bool image_makes_sense(const struct message_image *image)
 	       image->physical_block >= image->block;
 }
 
-/* Of an NBD export the one that serves it is the first to know. */
+/* For an NBD export, the process that serves it learns the facts first. */
 static void started(struct vbd *vbd, const struct message_started *answer)
 {
 	int err = message_err(answer->err);
@@ -367,8 +367,8 @@ static void started(struct vbd *vbd, const struct message_started *answer)
 }
 
 /*
- * The journals go even when requests of an abandoned disk are still with the medium: its frontend is no more, so nobody
- * would be answered by doing them again.
+ * The journals are deleted even if the medium still has requests of an abandoned disk: its frontend is gone, so a
+ * replay would answer nobody.
  */
 static void stopped(struct vbd *vbd)
 {
@@ -388,7 +388,7 @@ static int error_of(const struct message_error *error)
 	return message_err(error->err) ?: -EIO;
 }
 
-/* What may come while the rings are attached. */
+/* Messages that may come while the rings are attached. */
 static void attached_answer(struct vbd *vbd, const struct message *message)
 {
 	switch (message->type) {
@@ -408,7 +408,7 @@ static void attached_answer(struct vbd *vbd, const struct message *message)
 	}
 }
 
-/* What does not belong where the disk stands is passed over: it was on its way, or it is a lie. */
+/* A message that does not fit the disk's state is ignored: it was late, or it is a lie. */
 void vbd_answer(struct device *dev, const struct message *message, int *fds, unsigned int nr_fds)
 {
 	struct vbd *vbd = vbd_of(dev);
@@ -433,7 +433,7 @@ void vbd_answer(struct device *dev, const struct message *message, int *fds, uns
 	}
 }
 
-/* It is found again by what is in its files, as after a restart of ours. */
+/* The next process finds the disk's state in its files, as after a restart of the daemon. */
 void vbd_lost(struct device *dev)
 {
 	struct vbd *vbd = vbd_of(dev);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests on a medium whose blocks are larger than the ring's sectors (4Kn). All I/O is in whole
- * blocks. A write that begins or ends inside a block first reads the blocks at its edges into its
- * buffer; the guest's data is copied over them, and all is written. What other writes do with the same
- * blocks meanwhile is settled by claims (blocks.h), also with other processes. A daemon that dies in between leaves old or new
- * blocks behind and the request in its journal: the next one starts it anew and reads again.
- * Worker thread only.
+ * Requests on a medium whose blocks are larger than the ring's sectors (4Kn). All I/O is in whole blocks. A write that
+ * begins or ends inside a block first reads the blocks at its edges into its buffer. Then the guest's data is copied
+ * over them, and all is written. Claims (blocks.h) keep other writes off these blocks meanwhile, also those of other
+ * processes. If the daemon dies in between, the medium has old or new blocks, and the journal has the request: the next
+ * daemon starts it anew and reads again. Worker thread only.
  */
 #include <errno.h>
 
 #include "core/container_of.h"
 #include "blkback/disk.h"
 
-/* Until blocks that another process has are tried again: at first, and at most. */
+/* How long to wait for blocks that another process has locked: at first, and at most. */
 #define LOCK_WAIT_MIN_NS 1000000ull
 #define LOCK_WAIT_MAX_NS 16000000ull
 
@@ -31,7 +30,7 @@ uint64_t vbd_blocks_offset(const struct vbd_io *io)
 	return io->entry->req.sector * BLKIF_SECTOR_SIZE - io->lead;
 }
 
-/* The data may be fetched, in the next pass: only there copies are made. */
+/* The next pass may fetch the data: copies are made only there. */
 static void ready(struct vbd_io *io)
 {
 	vbd_io_move(io, VBD_READY);
@@ -64,7 +63,7 @@ static void read_block(struct vbd_io *io, uint32_t at)
 	vbd_io_submit(io, IMAGE_READ, edge_came);
 }
 
-/* Begin to read the next block that is written in part: the first, then the last. False when there is none. */
+/* Begins to read the next block that is written in part: the first, then the last. False when there is none. */
 static bool read_edge(struct vbd_io *io)
 {
 	uint32_t last = io->span - io->queue->disk->image.block;
@@ -94,7 +93,7 @@ static bool covers_whole_blocks(const struct vbd_io *io)
 
 static void try_lock_again(void *user);
 
-/* False when another process has them: it is tried again. */
+/* False when another process has locked the blocks: a timer tries again. */
 static bool lock_blocks(struct vbd_io *io)
 {
 	if (blocks_lock(io->queue->disk->image.blocks, &io->claim))
@@ -107,12 +106,12 @@ static bool lock_blocks(struct vbd_io *io)
 }
 
 /*
- * In the worker's loop, outside of a pass. Another process may keep them: a queue that is halted, or ends so, does not
- * wait for that.
+ * Runs in the worker's loop, outside of a pass. Another process may keep the blocks locked for long. A queue that is
+ * halted does not wait for that.
  */
 static void go_on(struct vbd_io *io)
 {
-	if (!vbd_io_came_back(io)) /* else its submit comes with the pass */
+	if (!vbd_io_came_back(io)) /* it also marks the queue: the next pass submits */
 		return;
 	if (io->queue->part.queue.halted) {
 		vbd_io_again(io);
@@ -134,7 +133,7 @@ static void run_granted(struct loop_task *task)
 	go_on(container_of(task, struct vbd_io, granted));
 }
 
-/* By whoever gave up the blocks, perhaps in another worker. */
+/* Runs on the thread that gave up the blocks, perhaps another worker. */
 static void claim_granted(struct block_claim *claim)
 {
 	struct vbd_io *io = container_of(claim, struct vbd_io, claim);
@@ -152,7 +151,7 @@ bool vbd_blocks_begin(struct vbd_io *io)
 	if (q->disk->image.block == BLKIF_SECTOR_SIZE)
 		return true;
 	if (req->op == BLKIF_DISCARD && req->nr_sectors == 0)
-		return true; /* of no block, wherever it says that it begins */
+		return true; /* it has no blocks, whatever its first sector */
 	io->claim = (struct block_claim){ .first = first - first % q->disk->image.block,
 					  .granted = claim_granted };
 	if (req->op == BLKIF_DISCARD) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting to an NBD server for whoever serves the disk: it has no network. */
+/* Connects to an NBD server for the process that serves the disk: that process has no network access. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static void connected(struct opener_request *req, int err, int fd)
 		close(fd);
 }
 
-/* The name is what our own keys say: nobody else chooses what control connects to. */
+/* The name comes from our own keys only: a guest's process cannot choose what control connects to. */
 static int ask(struct vbd_dial *dial, const char **ret_why)
 {
 	struct nbd_dial question = { 0 };

@@ -7,9 +7,9 @@
 #include "blkback/vbd.h"
 #include "control/front.h"
 
-/* Grant references and event channel ports have no meaning to check beyond their width. */
+/* Of grant references and event channel ports, only the width can be checked. */
 #define REF_MAX  UINT32_MAX
-#define PORT_MAX (1u << 17) /* FIFO event channels; Xen refuses what the guest does not have */
+#define PORT_MAX (1u << 17) /* FIFO event channels; Xen refuses a port that is not the guest's */
 
 static enum blkif_abi read_abi(struct front_reader *r)
 {
@@ -24,8 +24,8 @@ static enum blkif_abi read_abi(struct front_reader *r)
 }
 
 /*
- * How many pages each ring has, by `ring-page-order` or by the older `num-ring-pages`, a power
- * of two (blkif.h). 0 when the frontend wrote neither.
+ * How many pages each ring has: by `ring-page-order`, or by the older `num-ring-pages`, a power of two (blkif.h). 0
+ * when the frontend wrote neither.
  */
 static uint32_t read_ring_pages(struct front_reader *r)
 {
@@ -39,7 +39,7 @@ static uint32_t read_ring_pages(struct front_reader *r)
 	return pages;
 }
 
-/* `ring-ref`, or `ring-ref0`.. when a size was agreed; Linux numbers even a single one then. */
+/* Reads `ring-ref`, or `ring-ref0`.. if the frontend wrote a size. Linux then numbers even a single page. */
 static void read_refs(struct front_reader *r, bool sized, struct message_disk_ring *ring)
 {
 	char key[24];
@@ -80,7 +80,7 @@ int vbd_front_read(struct device *dev, unsigned int max_queues, bool plain, stru
 	uint32_t pages = 0;
 
 	front_open(&r, dev);
-	/* Nonsense is taken for "no": the frontend then works without. */
+	/* Nonsense counts as "no": the frontend then works without. */
 	store_read_flag(dev->env->store, XBT_NULL, r.dir, "feature-persistent", false,
 			&front->persistent);
 	front->abi = read_abi(&r);

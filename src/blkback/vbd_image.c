@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening a disk's image. A child does it (image_find.h), and the control thread, whose all of this is, never waits for
- * a medium.
+ * Opens a disk's image. A child process does it (image_find.h). All code here runs on the control thread, which never
+ * waits for a medium.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "control/opener.h"
 #include "core/slow.h"
 
-#define RAW_PREFIX "aio:" /* libxl has it before a raw image's path in backend/vbd3 */
+#define RAW_PREFIX "aio:" /* in backend/vbd3, libxl puts it before a raw image's path */
 
 int vbd_params(struct vbd *vbd, char *path, size_t size)
 {
@@ -79,7 +79,7 @@ void vbd_image_answered(struct vbd *vbd)
 
 struct opening {
 	struct opener_request req;
-	struct vbd *vbd; /* borrowed: it is attaching until we are done, or it gives up */
+	struct vbd *vbd; /* borrowed: it is attaching until this ends, or it gives up */
 	struct image_find find;
 };
 
@@ -97,7 +97,7 @@ static int write_medium(struct store *store, xs_transaction_t t, void *user)
 	return store_write(store, t, dir, MEDIUM_ID_KEY, text);
 }
 
-/* Who sees it first says what it is: the hotplug script; or we, where that was not ours. */
+/* The first who sees the image records what it is: our hotplug script or, with another script, control. */
 static void keep_medium(struct opening *opening)
 {
 	struct vbd *vbd = opening->vbd;
@@ -120,8 +120,8 @@ static void try_again(void *user)
 }
 
 /*
- * The ring is live, its journal stays, and so does the guest, which waits for the right image as it would for a disk
- * that does not answer: closing the disk would be an error for each of its requests.
+ * The ring is live, and its journal stays. The guest waits for the right image, as for a disk that does not answer: if
+ * the disk were closed, each of its requests would fail.
  */
 static void await_image(struct vbd *vbd, int err, const char *why)
 {
@@ -134,7 +134,7 @@ static void await_image(struct vbd *vbd, int err, const char *why)
 	device_not_yet(&vbd->dev);
 }
 
-/* Whoever serves an NBD export connects to it, and tells what it is. */
+/* For an NBD export, the process that serves it connects and reports the facts. */
 static int use_found(struct opening *opening, int fd)
 {
 	const struct image_find *find = &opening->find;

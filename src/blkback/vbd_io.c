@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* One request's way: segments, buffer, data in, I/O, data out. Worker thread only. */
+/* The way of one request: segments, buffer, data in, I/O, data out. Worker thread only. */
 #include <errno.h>
 #include <string.h>
 
 #include "blkback/disk.h"
 
-/* What an operation consists of, in this order; has_step() says which it has. */
+/* The steps of an operation, in this order. has_step() says which ones it has. */
 enum vbd_step { STEP_FLUSH, STEP_DATA, STEP_END };
 
-/* WAITING says so itself when it is for something else: see find_place() and pay(). */
+/* For VBD_WAITING, find_place() and pay() set another stage if the request waits for a buffer or a limit. */
 static const enum vbd_stage stages[VBD_NR_STATES] = {
 	[VBD_TURN] = VBD_STAGE_ORDER,     [VBD_WAITING] = VBD_STAGE_ORDER,
 	[VBD_CLAIMING] = VBD_STAGE_ORDER, [VBD_READY] = VBD_STAGE_ORDER,
@@ -31,7 +31,7 @@ static void forget_times(struct vbd_io *io)
 	io->times.taken_ns = 0;
 }
 
-/* The slot that was used last is used again first, still in the cache. */
+/* An idle slot goes to the head of its list: the slot that was used last is used again first, still in the cache. */
 void vbd_io_move(struct vbd_io *io, enum vbd_state state)
 {
 	struct vbd_io_list *from = &io->queue->in[io->state], *to = &io->queue->in[state];
@@ -66,7 +66,7 @@ void vbd_io_release(struct vbd_io *io)
 	vbd_blocks_end(io);
 }
 
-/* A barrier has its own turn. */
+/* The request starts anew. A barrier waits for its turn again. */
 void vbd_io_again(struct vbd_io *io)
 {
 	vbd_io_release(io);
@@ -97,8 +97,8 @@ bool vbd_io_came_back(struct vbd_io *io)
 }
 
 /*
- * What an admin can mend. A write that came to an end early found no more space. After a flush of the page
- * cache failed nobody knows what was lost, and the next one would say that all is well.
+ * The error if an admin can cure it, else 0. A short write means that there is no more space. After a failed flush of
+ * the page cache nobody knows what was lost, and the next flush would report success.
  */
 static int mendable(const struct vbd_io *io, long result)
 {
@@ -145,12 +145,12 @@ static bool has_step(const struct vbd_io *io, unsigned int step)
 {
 	uint8_t op = io->entry->req.op;
 
-	if (step == STEP_FLUSH) /* what was answered before reaches the medium first */
+	if (step == STEP_FLUSH) /* writes that were answered before reach the medium first */
 		return op == BLKIF_FLUSH || op == BLKIF_BARRIER;
 	return io->bytes > 0;
 }
 
-/* The medium has not done it, and does not have it any more: the rings halt, or end. */
+/* The medium has not done the request, and does not have it any more: the rings halt or stop. */
 static void given_back(struct image_request *image)
 {
 	struct vbd_io *io = (struct vbd_io *)(void *)image;
@@ -160,7 +160,7 @@ static void given_back(struct image_request *image)
 	      (unsigned long long)io->entry->req.id);
 	if (!vbd_io_came_back(io))
 		return;
-	if (q->part.queue.halted || !q->stopping) /* or another ring of the disk was told first */
+	if (q->part.queue.halted || !q->stopping) /* else another ring of the disk was told first */
 		vbd_io_again(io);
 	else
 		vbd_io_failed(io, -EIO);
@@ -218,7 +218,7 @@ static void next_step(struct vbd_io *io)
 		vbd_io_submit(io, IMAGE_FLUSH, step_done);
 }
 
-/* The kernel cannot reach these pages for the medium, or not all of them: then it goes by way of a buffer. */
+/* The kernel cannot use these pages for the medium, or not all of them. The request then goes through a buffer. */
 static bool place_refused(const struct vbd_io *io, long result)
 {
 	return io->vec && io->step == STEP_DATA &&
@@ -296,7 +296,7 @@ static void begin_copies(struct vbd_io *io)
 	io->nr_copies = 0;
 }
 
-/* Made at once through a page that is kept mapped, else added to the batch. False when it cannot take it. */
+/* Copies at once if the page is kept mapped; else adds the copy to the batch. False when the batch cannot take it. */
 static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
 {
 	uint8_t *page = kept_find(&io->queue->kept, copy->ref);
@@ -312,7 +312,7 @@ static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
 	return true;
 }
 
-/* A copy for every segment. */
+/* Adds a copy for every segment. */
 static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 {
 	uint8_t *at = io->buf + io->lead;
@@ -343,7 +343,7 @@ static bool copies_ok(const struct vbd_io *io)
 	return true;
 }
 
-/* What is in the batch comes with it; what was copied already goes on. */
+/* Copies in the batch are done when the batch is. Without any, the request goes on now. */
 static void copies_added(struct vbd_io *io)
 {
 	if (io->nr_copies)
@@ -362,7 +362,7 @@ static void fetch_data(struct vbd_io *io)
 		copy_failed(io);
 }
 
-/* The page of indirect segments comes into private memory before anything looks at it. */
+/* Copies the page of indirect segments into private memory before anything looks at it. */
 static void fetch_segments(struct vbd_io *io)
 {
 	const struct blk_request *req = &io->entry->req;
@@ -441,7 +441,7 @@ void vbd_io_ready(struct vbd_io *io)
 
 /* --- forward --- */
 
-/* In the guest's own pages, or in a buffer. */
+/* Finds a place for the data: the guest's own pages, or a buffer. */
 static bool find_place(struct vbd_io *io)
 {
 	vbd_blocks_span(io);
@@ -463,7 +463,7 @@ static void may_go(void *user)
 	queue_mark(&q->part.queue);
 }
 
-/* One that stops finishes what it took: the guest waits for it. */
+/* A ring that stops finishes its requests without a limit: the guest waits for them. */
 static bool pay(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;

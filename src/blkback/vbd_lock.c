@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock file of the medium that a disk writes to. Whoever serves the disk gets a copy of the descriptor with START, and
- * closes it when the medium has given back everything; ours is for the moment when the guest is gone before that.
+ * The lock file of the medium that a disk writes to. The process that serves the disk gets a copy of the descriptor
+ * with START, and closes it when the medium has given back all requests. Control's own descriptor is for a guest that
+ * is gone before that.
  */
 #include <errno.h>
 
@@ -29,7 +30,7 @@ int vbd_lock_open(struct vbd *vbd)
 
 	statefile_close(&vbd->lock_fd);
 	if (vbd->image.read_only || name_of(vbd, medium, sizeof(medium)))
-		return 0; /* a name that cannot be is found by whoever would serve it, who says what is wrong */
+		return 0; /* the process that serves the disk reports a bad name */
 	return medium_lock_open(vbd->dev.env->runtime_dir, medium, &vbd->lock_fd);
 }
 

@@ -4,7 +4,7 @@
 
 #include "blkback/disk.h"
 
-/* Requests of a ring in each step of a pass, so that one deep ring does not hold up the others. */
+/* How many requests of a ring each step of a pass handles, so that one deep ring does not hold up the others. */
 #define BUDGET 32u
 
 static struct vbd_queue *vbd_queue_of(struct queue *queue)
@@ -39,7 +39,7 @@ void vbd_io_prepare(struct vbd_io *io)
 	io->step = 0;
 }
 
-/* A fine request takes its place behind those before it. */
+/* A valid request queues behind those before it. */
 static void line_up(struct vbd_io *io)
 {
 	struct vbd_queue *q = io->queue;
@@ -77,7 +77,7 @@ static void admit(struct vbd_queue *q, const uint8_t *slot)
 		vbd_io_advance(io);
 }
 
-/* Nothing is believed of what the journal held. Called before the first pass: no batch is open yet. */
+/* The journal's requests are checked again like a guest's. Called before the first pass: no batch is open yet. */
 void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 {
 	enum blkif_fault fault = blkif_recheck(&io->entry->req, &q->limits);
@@ -93,14 +93,14 @@ void vbd_queue_replay(struct vbd_queue *q, struct vbd_io *io)
 	}
 }
 
-/* No honest guest can have done it: nothing more is read from this ring. */
+/* No honest frontend does this: nothing more is read from the ring. */
 static void fail_ring(struct vbd_queue *q)
 {
 	q->failed = true;
 	ring_part_broke(&q->part, -EPROTO, "the frontend published an impossible ring index");
 }
 
-/* While an image is away one request waits for it, and the rest in the ring. */
+/* While the image is away, one request waits for it, and the rest stay in the ring. */
 static bool image_takes(const struct vbd_queue *q)
 {
 	return q->in[VBD_SUBMITTED].nr == 0 || !image_is_away(&q->disk->image);
@@ -111,7 +111,7 @@ static bool may_take(const struct vbd_queue *q)
 	if (!image_takes(q))
 		return false;
 	if (vbd_queue_under_way(q) >= SHARE_REQUESTS && share_is_asked(&q->aio->share, q->disk))
-		return false; /* they bring us back */
+		return false; /* their completions bring the next pass */
 	return !q->stopping && !q->failed && !q->barrier && q->in[VBD_WAITING].nr == 0 &&
 	       q->in[VBD_IDLE].nr > 0;
 }
@@ -124,7 +124,7 @@ static void go_on(struct vbd_queue *q)
 		vbd_io_ready(io);
 }
 
-/* Those that wait go first, in their order. False when one still waits. */
+/* Requests that wait go first, in their order. False when one still waits. */
 static bool resume_waiting(struct vbd_queue *q)
 {
 	for (uint32_t nr = q->in[VBD_WAITING].nr; nr; nr--)
@@ -164,7 +164,7 @@ static void take(struct queue *queue)
 
 /* --- halted --- */
 
-/* What the medium has not begun comes back; what waits gives back what it has of buffers. */
+/* Takes back the requests that the medium has not begun. Requests that wait give back their buffers. */
 static void halt(struct queue *queue, bool halted)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
@@ -210,7 +210,7 @@ static void act(struct queue *queue)
 	struct vbd_queue *q = vbd_queue_of(queue);
 
 	for (uint32_t nr = q->in[VBD_COPYING].nr; nr;
-	     nr--) /* what it adds again belongs to the next round */
+	     nr--) /* requests that it adds again belong to the next round */
 		vbd_io_copied_in(vbd_queue_first(q, VBD_COPYING));
 }
 
@@ -285,8 +285,8 @@ static void publish(struct vbd_queue *q)
 }
 
 /*
- * Everything finished in this pass becomes public with one store and at most one notification. The
- * order of the journal's steps is what makes it safe to die in between; see journal.h.
+ * Publishes all responses of this pass with one store and at most one notification. The order of the journal's steps
+ * makes it safe to die in between; see journal.h.
  */
 static void respond_all(struct vbd_queue *q)
 {
@@ -303,7 +303,7 @@ static void respond_all(struct vbd_queue *q)
 		recycle(io);
 }
 
-/* Dense traffic: so long after the last request look again instead of asking to be woken. */
+/* Under dense traffic the ring is polled for some time after the last request, instead of asking for a notification. */
 static bool is_polled(struct vbd_queue *q)
 {
 	uint64_t now;
@@ -318,7 +318,7 @@ static bool is_polled(struct vbd_queue *q)
 	return q->part.queue.looks;
 }
 
-/* What this pass leaves. */
+/* Shows the queue's figures after this pass. */
 static void show(struct vbd_queue *q)
 {
 	const struct vbd_io *oldest = TAILQ_FIRST(&q->timed);
@@ -351,12 +351,12 @@ static bool answer(struct queue *queue)
 	if (q->in[VBD_READY].nr || q->in[VBD_FETCHED].nr)
 		return true;
 	if (queue->halted)
-		return false; /* we are told when it goes on */
+		return false; /* the end of the halt brings the next pass */
 	if ((barrier_is_next(q) || q->in[VBD_WAITING].nr) && !q->client.waiting &&
 	    !q->throttle.armed)
-		return true; /* its turn has come */
+		return true; /* a request's turn has come */
 	if (!may_take(q))
-		return false; /* a completion, a buffer or a timer brings us back */
+		return false; /* a completion, a buffer or a timer brings the next pass */
 	return is_polled(q) || ring_rearm(&q->ring);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Data that is not copied: where a frontend agreed to persistent grants its pages are mapped here, and the medium
- * reads and writes them as they lie. What a guest does to its pages meanwhile is its own data's harm. A request
- * that does not begin and end at the medium's blocks, on the disk and in memory, goes by way of a buffer.
- * Worker thread only.
+ * Transfers without a copy. If the frontend agreed to persistent grants, its pages are mapped here, and the medium
+ * reads and writes them directly. A guest that changes its pages meanwhile harms only its own data. A request that is
+ * not aligned to the medium's blocks, on the disk and in memory, goes through a buffer. Worker thread only.
  */
 #include <sys/uio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue's coming and going, on its worker; the pass itself is in vbd_pass.c. */
+/* Starts and ends a queue on its worker. The pass itself is in vbd_pass.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -10,8 +10,8 @@
 _Static_assert(IMAGE_BYTES_MAX <= BUFPOOL_MAX_BYTES, "a buffer holds the largest request");
 
 /*
- * A page for the segments of each request, and one for the pieces of its data: not of the buffers, of which a
- * request that has one of them would still need another.
+ * Each request has a page for its segments and one for the pieces of its data. They are not from the buffers: a request
+ * that has one buffer would have to wait for another.
  */
 static size_t pages_size(const struct vbd_queue *q)
 {
@@ -50,7 +50,7 @@ static int make_pool(struct vbd_queue *q)
 	return 0;
 }
 
-/* Nothing is taken behind a barrier, so only the youngest can be one. */
+/* No request is taken behind a barrier, so only the youngest can be one. */
 static bool barriers_fit(const struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 {
 	for (uint32_t i = 0; i + 1 < nr; i++)
@@ -59,7 +59,7 @@ static bool barriers_fit(const struct vbd_queue *q, const uint32_t *order, uint3
 	return true;
 }
 
-/* What an earlier life took and never answered comes before anything new, in its order. */
+/* Requests that an earlier process took and never answered come before new ones, in their order. */
 static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++)
@@ -67,7 +67,7 @@ static void replay(struct vbd_queue *q, const uint32_t *order, uint32_t nr)
 	ring_consume(&q->ring, nr);
 	q->nr_replayed = nr;
 	stat_add(&q->stats->replayed, nr);
-	q->kick = true; /* published, but perhaps not notified */
+	q->kick = true; /* responses were published, but perhaps not notified */
 }
 
 static int begin_ring(struct vbd_queue *q, const struct journal_id *id)
@@ -77,7 +77,7 @@ static int begin_ring(struct vbd_queue *q, const struct journal_id *id)
 	return err ? err : make_pool(q);
 }
 
-/* Without a journal that was begun only a ring with nothing on it can be joined: -ENOENT else. */
+/* If no journal was begun, only a ring without open requests can be joined: else -ENOENT. */
 static int join_ring(struct vbd_queue *q, const struct journal_id *id)
 {
 	uint32_t order[JOURNAL_MAX_ENTRIES], waiting;
@@ -120,7 +120,7 @@ static void age_kept(void *user)
 	vbd_stats_kept(q->stats, &q->kept);
 }
 
-/* What ends when nothing is out looks again. */
+/* No request is in flight any more: an end that waited for this looks again. */
 static void came_to_rest(struct aio_client *client)
 {
 	struct vbd_queue *q = container_of(client, struct vbd_queue, client);
@@ -210,13 +210,13 @@ static int open_ring(struct ring_part *part)
 	if (err)
 		part->why = attach_problem(err);
 	else
-		queue_mark(&part->queue); /* the frontend may have been faster than its event */
+		queue_mark(&part->queue); /* requests may be older than the event channel */
 	return err;
 }
 
-/* --- the end of an abandoned one --- */
+/* --- the end of an abandoned ring --- */
 
-#define ABANDON_NS 2000000000u /* for a medium that is only slow */
+#define ABANDON_NS 2000000000u /* time for a medium that is only slow */
 
 static void free_requests(struct vbd_queue *q)
 {
@@ -253,7 +253,7 @@ static bool is_all_back(const struct vbd_queue *q)
 	return vbd_queue_in_flight(q) == 0 && aio_is_idle(&q->client);
 }
 
-/* Whether the kernel moves data from or to the guest's own pages. */
+/* Whether the medium moves data from or to the guest's own pages. */
 static bool medium_has_pages(const struct vbd_queue *q)
 {
 	const struct vbd_io *io;
@@ -264,7 +264,7 @@ static bool medium_has_pages(const struct vbd_queue *q)
 	return false;
 }
 
-/* In a task of its own: whoever calls may be walking over the requests. */
+/* The end runs in a task of its own: the caller may be walking over the requests. */
 void vbd_queue_settle(struct vbd_queue *q)
 {
 	if (!q->closed && (is_all_back(q) || (!q->patience.armed && !medium_has_pages(q))))
@@ -295,7 +295,7 @@ static void abandon_all(struct vbd_queue *q)
 			vbd_io_abandon(vbd_queue_first(q, with_us[i]));
 }
 
-/* Nobody waits for an answer any more: only what the medium has is still of interest. Between two passes. */
+/* Nobody waits for answers any more: only requests that the medium has still matter. Called between two passes. */
 static void abandon(struct vbd_queue *q)
 {
 	if (q->abandoned || q->closed)
@@ -325,7 +325,9 @@ static void stop_ring(struct ring_part *part)
 	queue_mark(&part->queue);
 }
 
-/* From any half-way point. What an abandoned one has with the medium stays until that gives it back. */
+/*
+ * Closes a ring that may be half open. Requests of an abandoned ring that the medium has stay until it gives them back.
+ */
 static void close_ring(struct ring_part *part)
 {
 	struct vbd_queue *q = queue_of(part);
@@ -344,7 +346,7 @@ static void close_ring(struct ring_part *part)
 	trace(q->trace, TRACE_GRANT, &q->id, "detach");
 }
 
-/* What waits for an NBD server that is away is left to its journal when the queue stops. */
+/* Requests that wait for an NBD server that is away do not count: when the queue stops, its journal keeps them. */
 static bool medium_holds_old(const struct vbd_queue *q)
 {
 	struct vbd_io *io;

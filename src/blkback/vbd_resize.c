@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A medium may grow while a guest uses it (lvextend, truncate). The rings learn of it
- * first (disk.c), then the frontend: `sectors` and state 4 once more in one transaction, which is what
- * Linux' blkfront and Windows' drivers look at. Less than it was told is never announced: requests beyond the end
- * fail.
+ * A medium may grow while a guest uses it (lvextend, truncate). The rings learn of it first (disk.c). Then the frontend
+ * does: control writes `sectors`, and state 4 once more, in one transaction. Linux' blkfront and the Windows drivers
+ * react to that. A smaller size is never announced: requests beyond the end fail.
  */
 #include <stdio.h>
 
@@ -50,7 +49,7 @@ void vbd_resized(struct vbd *vbd, uint64_t bytes)
 	announce(vbd);
 }
 
-/* An image may have grown while nobody looked. */
+/* The image may have grown while no daemon ran. */
 void vbd_resize_start(struct vbd *vbd)
 {
 	char text[24];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that the medium failed and that are held, under error-policy = stall, until an admin made room
- * and said so. They wait without buffers and begin anew: the frontend's pages stay granted as long as
- * they are not answered. Whoever comes after them goes on: perhaps only writes fail, or only new blocks.
- * A daemon that is stopped leaves them in the journal, and the next one tries them again.
+ * Requests that the medium failed and that are held (error-policy = stall) until an admin has made room and says
+ * `retry`. They hold no buffers, and start anew: the frontend's pages stay granted until they are answered. Later
+ * requests go on: perhaps only writes fail, or only new blocks. A daemon that is stopped leaves the held requests in
+ * the journal, and the next one tries them again.
  *
- * And what follows when a flush or barrier is answered with an error. Linux' blkfront then turns flushing off, and tells
- * its file system that an empty flush has succeeded: nobody would ever hear of what was lost. So all that is not a read
- * fails from then on, on all rings of the disk, until it is attached again or an admin says go.
+ * And what follows when a flush or barrier is answered with an error. Linux' blkfront then turns flushing off, and
+ * tells its file system that an empty flush has succeeded: nobody would ever hear of the lost data. So from then on
+ * everything but reads fails, on all rings of the disk, until it is attached again or an admin says `retry`.
  */
 #include <stdatomic.h>
 #include <errno.h>
@@ -59,11 +59,11 @@ bool vbd_is_refused(const struct vbd_io *io)
 	return atomic_load(&io->queue->disk->refuses) && io->entry->req.op != BLKIF_READ;
 }
 
-/* --- an admin's word --- */
+/* --- an admin's retry, a detach --- */
 
 /*
- * The disk is to go, and what is on its way must come to an end first: all that the ring holds, and as much
- * again that may wait behind it in the guest. A guest that refuses has its limits again after that.
+ * The disk is to be detached, and its requests must end first: all that the ring holds, and as many again that may wait
+ * behind it in the guest. These pass without a limit. If the guest refuses the detach, its limits then hold again.
  */
 static void let_go(struct vbd_queue *q)
 {

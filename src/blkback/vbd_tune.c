@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an admin says about one disk in its backend directory, and what the disk says back there. */
+/* What an admin writes about one disk in its backend directory, and what control writes back there. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 /* --- options --- */
 
-/* What kind of disk the toolstack made of it. */
+/* What kind of disk the toolstack set up. */
 static void read_kind(struct vbd *vbd)
 {
 	char text[32];
@@ -19,7 +19,7 @@ static void read_kind(struct vbd *vbd)
 	vbd->removable = !vbd_read_own(vbd, "removable", text, sizeof(text)) && !strcmp(text, "1");
 }
 
-/* A value that is wrong is said, with what is allowed, and leaves in force what was. */
+/* A wrong value is logged with what is allowed. The value in force stays. */
 static void read_option(struct vbd *vbd, const struct key *key,
 			const struct disk_options *otherwise)
 {
@@ -46,7 +46,7 @@ void vbd_read_options(struct vbd *vbd)
 	bool online = true;
 
 	if (device_settings(&vbd->dev, disk_keys, &otherwise))
-		otherwise = vbd->options; /* what was in force stays */
+		otherwise = vbd->options; /* the values in force stay */
 	store_hold_names(store, vbd->dev.be_path);
 	read_kind(vbd);
 	for (const struct key *key = disk_keys; key->name; key++)
@@ -136,7 +136,7 @@ void vbd_note_flush_failed(struct vbd *vbd, int err)
 	struct note note = { .vbd = vbd, .err = err };
 
 	vbd->flush_failed = true;
-	if (device_is_gone(&vbd->dev)) /* there may be another disk in its place */
+	if (device_is_gone(&vbd->dev)) /* another disk may be in its place */
 		return;
 	device_log(&vbd->dev, LOG_LEVEL_ERROR,
 		   "a flush failed: %s. What the guest had written may be lost: all but reads "
@@ -165,15 +165,15 @@ static void forgive_flush(struct vbd *vbd)
 	vbd->flush_failed = false;
 }
 
-/* --- the admin says go --- */
+/* --- an admin's retry --- */
 
-/* The word goes last: a control that comes after us finds it, if we do not get so far. */
+/* `retry` is removed last: if control dies before that, the next control finds it. */
 bool vbd_retry(struct vbd *vbd, bool again)
 {
 	struct store *store = vbd->dev.env->store;
 
 	if (!store_exists(store, XBT_NULL, vbd->dev.be_path, "retry"))
-		return false; /* or the echo of what follows */
+		return false; /* or this is the event of the removal below */
 	forgive_flush(vbd);
 	device_log(&vbd->dev, LOG_LEVEL_INFO, "what was held is tried again");
 	vbd_tune(vbd, true, again);
@@ -186,7 +186,7 @@ bool vbd_retry(struct vbd *vbd, bool again)
 
 /* --- the watch --- */
 
-/* What changes while the rings are on their way to the workers is looked at when they are there. */
+/* A change that comes while the rings start is read when they have started. */
 void vbd_changed(struct device *dev, const char *key)
 {
 	struct vbd *vbd = vbd_of(dev);

@@ -23,7 +23,7 @@ void xentop_unmap(struct xentop_stats *stats)
 		munmap(stats, sizeof(*stats));
 }
 
-/* The rings of a disk may be on several workers. */
+/* The rings of a disk may be on several workers, so the counters are atomic. */
 static void add(uint64_t *counter, uint64_t n)
 {
 	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);

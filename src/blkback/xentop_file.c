@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The file of the counters, by name: control's. */
+/* The file of the counters, by its name: control's side. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ void xentop_forget(uint32_t pid, uint32_t domid, uint32_t devid)
 	file_of(pid, domid, devid, path);
 	unlink(path);
 	dir_of(pid, path);
-	rmdir(path); /* when it was the last */
+	rmdir(path); /* when it is empty */
 }
 
 static int make_file(const char *path, int *ret_fd)
@@ -58,7 +58,7 @@ int xentop_create(uint32_t domid, uint32_t devid, int *ret_fd)
 	int err;
 
 	dir_of(pid, path);
-	/* Anybody may write in /dev/shm: a directory that is not ours is left alone. */
+	/* Anybody may write to /dev/shm: a directory of another user is left alone. */
 	if (mkdir(path, 0755) < 0 && (errno != EEXIST || lstat(path, &st) < 0 ||
 				      !S_ISDIR(st.st_mode) || st.st_uid != geteuid()))
 		return -EEXIST;
