@@ -30,7 +30,8 @@ EXTRA_DIST += \
 	bench/host-block \
 	bench/host-net \
 	bench/metrics-plot \
-	docs/kills.svg docs/metrics.svg docs/processes.svg \
+	bench/plots \
+	docs/bench.svg docs/kills.svg docs/metrics.svg docs/processes.svg \
 	bench/scale-vifs \
 	bench/lib/callgrind-objects \
 	bench/lib/callgrind.c \

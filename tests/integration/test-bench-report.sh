@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# bench/lib/report: medians, ratios of pairs, and when a goal is met.
+# bench/lib/report: medians, ratios of pairs, and when a goal is met. docs/bench.svg shows what the tables of bench/README.md say.
 set -eu
 [ -n "$(command -v python3)" ] || { echo "SKIP: python3 is missing"; exit 77; }
 dir=$(mktemp -d)
@@ -45,4 +45,11 @@ python3 -c 'import json, sys
 run = json.load(open(sys.argv[1]))
 assert run["figures"]["iops"]["fast-1"]["peer"]["median"] == 150, "median"
 assert len(run["goals"]) == 4, "goals"' "$dir/out.json" || failed=1
+
+# Another gnuplot draws the same figures differently.
+drawn=${top_srcdir:-.}/docs/bench.svg
+if command -v gnuplot >/dev/null && grep -q "$(gnuplot --version | cut -d' ' -f2,3,4) *<" "$drawn"; then
+	python3 "${top_srcdir:-.}/bench/plots" "$dir/bench.svg" || failed=1
+	cmp "$dir/bench.svg" "$drawn" || { echo "FAILED: docs/bench.svg is older than bench/README.md; run bench/plots"; failed=1; }
+fi
 exit $failed
