@@ -160,7 +160,7 @@ tests_unit_test_stats_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_options_SOURCES = tests/unit/test-options.c tests/unit/unit.h src/control/config_file.c src/control/options.c src/control/options.h
 tests_unit_test_options_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS)
+tests_unit_test_options_LDADD = $(UNIT_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS)
 
 tests_unit_test_statefile_SOURCES = tests/unit/test-statefile.c tests/unit/unit.h
 tests_unit_test_statefile_CFLAGS = $(UNIT_CFLAGS)

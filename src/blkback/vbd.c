@@ -20,7 +20,7 @@ struct vbd *vbd_of(struct device *dev)
 
 /* --- identity, from the backend directory only --- */
 
-int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size)
+int vbd_read_own(const struct vbd *vbd, const char *key, char *buf, size_t size)
 {
 	return store_read(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path, key, buf, size);
 }
@@ -255,12 +255,22 @@ static bool vbd_holds(const struct device *dev)
 	return vbd->stalled || vbd->flush_failed || vbd->awaited;
 }
 
+/* While it is not attached, xenstore says what it will open. */
+static void add_target(const struct vbd *vbd, struct json_object *ret)
+{
+	char params[MESSAGE_NAME_MAX];
+	bool waits =
+		vbd->dev.activity != DEVICE_ATTACHED && !vbd_params(vbd, params, sizeof(params));
+
+	json_add_text(ret, "target", waits ? params : vbd->image_name);
+}
+
 static void vbd_describe(const struct device *dev, struct json_object *ret,
 			 struct json_object *detail)
 {
 	const struct vbd *vbd = (const struct vbd *)(const void *)dev;
 
-	json_add_text(ret, "target", vbd->image_name);
+	add_target(vbd, ret);
 	json_add_flag(ret, "stalled", vbd->stalled);
 	json_add_flag(ret, "late", vbd->waits);
 	if (!detail)

@@ -77,7 +77,7 @@ bool vbd_front_has_plain(struct device *dev);
 /* vbd.c */
 struct vbd *vbd_of(struct device *dev);
 struct vbd_id vbd_id_of(const struct vbd *vbd);
-int vbd_read_own(struct vbd *vbd, const char *key, char *buf, size_t size);
+int vbd_read_own(const struct vbd *vbd, const char *key, char *buf, size_t size);
 
 /*
  * vbd_image.c: open the image: vbd_image_opened() follows; or -errno after device_reason().
@@ -93,7 +93,7 @@ void vbd_log_image(struct vbd *vbd);
 void vbd_image_late(struct vbd *vbd);
 void vbd_image_answered(struct vbd *vbd);
 /* `params` as the toolstack means it: an absolute path, an NBD export, or a name below /dev. 0 or -errno. */
-int vbd_params(struct vbd *vbd, char *path, size_t size);
+int vbd_params(const struct vbd *vbd, char *path, size_t size);
 /*
  * vbd_dial.c: connect to the server of vbd->image_name: NBD_CONNECTED is sent. One that is asked for before that takes
  * the place of the first. And nobody wants it any more: idempotent.

@@ -17,7 +17,7 @@
 
 #define RAW_PREFIX "aio:" /* in backend/vbd3, libxl puts it before a raw image's path */
 
-int vbd_params(struct vbd *vbd, char *path, size_t size)
+int vbd_params(const struct vbd *vbd, char *path, size_t size)
 {
 	char params[STORE_VALUE_MAX];
 	const char *name = params;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/config_file.h"
+#include "core/sd.h"
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -66,16 +67,34 @@ static void __attribute__((format(printf, 2, 3))) fault(struct reader *reader, c
 	list_fault(reader, text);
 }
 
+/* Its place, for both. */
+static const char *line_of(const struct config_fault *fault, char where[32])
+{
+	*where = '\0';
+	if (fault->line)
+		snprintf(where, 32, ", line %d", fault->line);
+	return where;
+}
+
 void config_faults_log(const struct config_faults *faults)
 {
 	for (unsigned int i = 0; i < faults->nr_listed; i++) {
 		const struct config_fault *fault = &faults->list[i];
-		char where[32] = "";
+		char where[32];
 
-		if (fault->line)
-			snprintf(where, sizeof(where), ", line %d", fault->line);
-		log_error("%s%s: %s", fault->file, where, fault->text);
+		log_error("%s%s: %s", fault->file, line_of(fault, where), fault->text);
 	}
+}
+
+void config_faults_show(const struct config_faults *faults, const char *what)
+{
+	const struct config_fault *first = faults->nr_listed ? faults->list : NULL;
+	char status[512] = "STATUS=", where[32];
+
+	if (first)
+		snprintf(status, sizeof(status), "STATUS=%s: %s%s: %s%s", what, first->file,
+			 line_of(first, where), first->text, faults->nr > 1 ? "; and more" : "");
+	sd_notify(0, status);
 }
 
 void config_faults_free(struct config_faults *faults)

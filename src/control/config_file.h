@@ -25,6 +25,8 @@ struct config_faults {
 
 /* Write each fault into the log, one line each. */
 void config_faults_log(const struct config_faults *faults);
+/* Have `systemctl status` show `what` and the first of them; none: nothing. */
+void config_faults_show(const struct config_faults *faults, const char *what);
 void config_faults_free(struct config_faults *faults); /* idempotent */
 
 /*

@@ -53,10 +53,15 @@ static struct json_object *run_events(struct ctl_asked *asked)
 {
 	static const char *const levels[] = { "error", "warning", "info" };
 	struct event *events = calloc(EVENTS_MAX, sizeof(*events));
-	unsigned int nr = events ? events_copy(events) : 0;
+	uint64_t since_ns = 0;
+	bool is_start = false;
+	unsigned int nr = events ? events_copy(events, &since_ns, &is_start) : 0;
 	struct json_object *result = ctl_new_result();
-	struct json_object *list = json_add_list(result, "events");
+	struct json_object *list;
 
+	json_add_u64(result, "since_s", since_ns / NS_PER_S);
+	json_add_flag(result, "since_start", is_start);
+	list = json_add_list(result, "events");
 	for (unsigned int i = 0; i < nr; i++) {
 		struct json_object *item = json_object_new_object();
 
@@ -69,6 +74,22 @@ static struct json_object *run_events(struct ctl_asked *asked)
 		json_object_array_add(list, item);
 	}
 	free(events);
+	return ctl_result(result);
+}
+
+/* --- what lasts: captures and traces --- */
+
+/* The answer to one that has begun; with a note when there is nothing to be seen of its device yet. */
+static struct json_object *has_begun(const struct ctl_asked *asked)
+{
+	struct json_object *result = ctl_new_result();
+	char name[DEVICE_NAME_MAX], note[DEVICE_NAME_MAX + 64];
+
+	if (!asked->dev || asked->dev->activity == DEVICE_ATTACHED)
+		return ctl_result(result);
+	name_device(asked->dev, name);
+	snprintf(note, sizeof(note), "%s is not connected yet: this begins when it is", name);
+	json_add_text(result, "note", note);
 	return ctl_result(result);
 }
 
@@ -195,7 +216,7 @@ static struct json_object *begin_capture(struct ctl_asked *asked, int fd)
 				 .devid = asked->dev->devid };
 	ctl_hold(asked->client, &(struct ctl_hold){ look_at_capture, end_capture, c });
 	device_log(asked->dev, LOG_LEVEL_INFO, "an admin captures what it moves");
-	return ctl_result(ctl_new_result());
+	return has_begun(asked);
 }
 
 static struct json_object *run_capture(struct ctl_asked *asked)
@@ -285,7 +306,7 @@ static struct json_object *trace_live(struct ctl_asked *asked, const struct trac
 	tracing->daemon = asked->daemon;
 	ctl_hold(asked->client, &(struct ctl_hold){ look_at_tracing, end_tracing, tracing });
 	set_traces(asked->daemon, filter, fd, tracing);
-	return ctl_result(ctl_new_result());
+	return has_begun(asked);
 }
 
 /* What is to be traced. NULL, or an error. */
@@ -320,7 +341,7 @@ static struct json_object *run_trace(struct ctl_asked *asked)
 	if (asked->on && fd >= 0)
 		return trace_live(asked, &filter, fd);
 	set_traces(asked->daemon, &filter, asked->on ? LOG_TRACE_STDERR : LOG_TRACE_NOWHERE, NULL);
-	return ctl_result(ctl_new_result());
+	return asked->on ? has_begun(asked) : ctl_result(ctl_new_result());
 }
 
 const struct ctl_command ctl_watch_commands[] = {

@@ -10,6 +10,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct event events[EVENTS_MAX];
 	unsigned int nr; /* of all events so far */
+	uint64_t start_ns;
 } last = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static uint64_t wall_ns(void)
@@ -26,7 +27,8 @@ static bool is_notable(const char *text)
 	return strncmp(text, "dump: ", 6) != 0;
 }
 
-void events_hear(enum log_level level, const char *text, size_t who_len, const char *notice)
+/* A listener of log.h. Any thread. */
+static void hear(enum log_level level, const char *text, size_t who_len, const char *notice)
 {
 	const char *rest = who_len ? text + who_len + 2 : text; /* behind ": " */
 	struct event *event;
@@ -43,7 +45,13 @@ void events_hear(enum log_level level, const char *text, size_t who_len, const c
 	pthread_mutex_unlock(&last.lock);
 }
 
-unsigned int events_copy(struct event *ret)
+void events_start(void)
+{
+	last.start_ns = wall_ns();
+	log_set_listener(hear);
+}
+
+unsigned int events_copy(struct event *ret, uint64_t *ret_since_ns, bool *ret_is_start)
 {
 	unsigned int nr, first;
 
@@ -53,5 +61,7 @@ unsigned int events_copy(struct event *ret)
 	for (unsigned int i = 0; i < nr; i++)
 		ret[i] = last.events[(first + i) % EVENTS_MAX];
 	pthread_mutex_unlock(&last.lock);
+	*ret_is_start = first == 0;
+	*ret_since_ns = *ret_is_start ? last.start_ns : ret[0].time_ns;
 	return nr;
 }

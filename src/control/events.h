@@ -3,6 +3,7 @@
 #ifndef PVB_EVENTS_H
 #define PVB_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,10 +19,13 @@ struct event {
 	char text[224];
 };
 
-/* A listener of log.h. Any thread. */
-void events_hear(enum log_level level, const char *text, size_t who_len, const char *notice);
+/* Remember the lines of the log from now on: of any thread, but for debug and dumps. */
+void events_start(void);
 
-/* Copy all events that are remembered, the oldest first, into an array of EVENTS_MAX. Returns how many. */
-unsigned int events_copy(struct event *ret);
+/*
+ * Copy all events that are remembered, the oldest first, into an array of EVENTS_MAX. Returns how many. None is missing since
+ * *ret_since_ns (CLOCK_REALTIME); *ret_is_start: that is when events_start() was called, else older ones have been forgotten.
+ */
+unsigned int events_copy(struct event *ret, uint64_t *ret_since_ns, bool *ret_is_start);
 
 #endif

@@ -645,7 +645,7 @@ int main(int argc, char **argv)
 		return opener_serve(openings);
 	if (log_journal_is_stderr())
 		log_set_sink(log_journal_send);
-	log_set_listener(events_hear);
+	events_start();
 	if (guest_main_is_meant(argc, argv))
 		return guest_main(argc, argv, planes, guest_kinds);
 	switch (options_parse(argc, argv, &daemon.options)) {

@@ -296,6 +296,7 @@ enum options_result options_parse(int argc, char *const *argv, struct options *r
 		config_faults_free(&faults);
 		return result;
 	}
+	config_faults_show(&faults, "the configuration has faults, and what is wrong is left out");
 	if (faults.nr)
 		log_error("the configuration has %u fault%s, and what is wrong in it is left out. "
 			  "When that is put right: systemctl reload pvbackd",
@@ -363,8 +364,11 @@ int options_reload(int argc, char *const *argv, struct options *options,
 	struct options fresh;
 	char dir[PATH_MAX];
 
-	if (load_again(argc, argv, &fresh, ret_faults))
-		return -EINVAL;
+	int err = load_again(argc, argv, &fresh, ret_faults);
+
+	config_faults_show(ret_faults, "the configuration is refused, and what was in force stays");
+	if (err)
+		return err;
 	if (realpath(fresh.runtime_dir, dir)) /* the form in which the daemon keeps it */
 		strncpy(fresh.runtime_dir, dir, sizeof(fresh.runtime_dir));
 	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)

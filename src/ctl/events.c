@@ -41,17 +41,27 @@ static enum colour colour_of(struct json_object *event)
 					   : COLOUR_NONE;
 }
 
-static void event_row(struct table *table, struct json_object *event)
+struct clock {
+	char text[32];
+};
+
+static struct clock clock_of(uint64_t time_s)
 {
-	time_t when = (time_t)json_u64(event, "time_s");
-	const char *device = json_text(event, "device");
-	char clock[32] = "";
+	time_t when = (time_t)time_s;
+	struct clock clock = { "" };
 	struct tm tm;
 
 	if (localtime_r(&when, &tm))
-		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &tm);
+		strftime(clock.text, sizeof(clock.text), "%Y-%m-%d %H:%M:%S", &tm);
+	return clock;
+}
+
+static void event_row(struct table *table, struct json_object *event)
+{
+	const char *device = json_text(event, "device");
+
 	table_row(table, colour_of(event));
-	table_cell(table, "%s", clock);
+	table_cell(table, "%s", clock_of(json_u64(event, "time_s")).text);
 	table_cell(table, "%s", *device ? device : "-");
 	table_cell(table, "%s", json_text(event, "text"));
 }
@@ -60,6 +70,9 @@ static void print_events(const struct cli *cli, struct json_object *result)
 {
 	struct table table = { .nr_columns = 3, .titles = { "TIME", "DEVICE", "WHAT" } };
 
+	fprintf(cli->out, "Since %s%s (before: journalctl -u pvbackd)\n",
+		clock_of(json_u64(result, "since_s")).text,
+		json_flag(result, "since_start") ? ", when the daemon was started" : "");
 	for (size_t i = 0; i < json_length(result, "events"); i++)
 		event_row(&table, json_item(result, "events", i));
 	table_print(&table, cli->colours, cli->out);

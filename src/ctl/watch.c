@@ -37,19 +37,25 @@ static int hear_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static void say_member(struct json_object *result, const char *name)
+{
+	char *text = strdup(json_text(result, name));
+
+	text_clean(text);
+	if (*text)
+		warnx("%s", text);
+	free(text);
+}
+
 /* The daemon has ended it, and says why. */
 static int hear_end(struct cli *cli)
 {
 	struct json_object *result;
 	int status = cli_hear(cli, &result);
-	char *text;
 
 	if (status)
 		return status;
-	text = strdup(json_text(result, "text"));
-	text_clean(text);
-	warnx("%s", text);
-	free(text);
+	say_member(result, "text");
 	json_object_put(result);
 	return CLI_OK;
 }
@@ -71,12 +77,18 @@ static int wait_for_end(struct cli *cli, int signals, int to, bool *ret_over)
 	return nr < 0 ? CLI_FAILED : *ret_over ? hear_end(cli) : CLI_OK;
 }
 
-static int turn_on(struct cli *cli, int fd, struct json_object **ret)
+static int turn_on(struct cli *cli, int fd)
 {
-	struct json_object *request = cli_request(cli);
+	struct json_object *request = cli_request(cli), *result;
+	int status;
 
 	json_object_object_add(request, "on", json_object_new_boolean(true));
-	return cli_ask_with(cli, request, fd, CLI_PATIENCE_S, ret);
+	status = cli_ask_with(cli, request, fd, CLI_PATIENCE_S, &result);
+	if (status)
+		return status;
+	say_member(result, "note");
+	json_object_put(result);
+	return CLI_OK;
 }
 
 /* Traces end for all devices. */
@@ -98,13 +110,10 @@ static int turn_off(struct cli *cli)
 /* On, until it is to end, and off. */
 static int watch(struct cli *cli, int fd, const char *notice)
 {
-	int signals = hear_signals(), status;
-	struct json_object *result;
+	int signals = hear_signals(), status = turn_on(cli, fd);
 	bool over;
 
-	status = turn_on(cli, fd, &result);
 	if (!status) {
-		json_object_put(result);
 		if (isatty(STDERR_FILENO))
 			warnx("%s", notice);
 		status = wait_for_end(cli, signals, fd, &over);
@@ -207,16 +216,13 @@ static int print_until_end(struct cli *cli, int signals, int from)
 static int trace_here(struct cli *cli)
 {
 	int signals = hear_signals(), line[2], status = make_line(line);
-	struct json_object *result;
 
 	if (!status) {
-		status = turn_on(cli, line[1], &result);
+		status = turn_on(cli, line[1]);
 		close(line[1]);
 	}
-	if (!status) {
-		json_object_put(result);
+	if (!status)
 		status = print_until_end(cli, signals, line[0]);
-	}
 	close(line[0]);
 	close(signals);
 	return status;

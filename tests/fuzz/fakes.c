@@ -460,6 +460,11 @@ void log_stop(void)
 {
 }
 
+void log_set_listener(log_sink_fn fn)
+{
+	(void)fn;
+}
+
 void log_set_level(enum log_level level)
 {
 	(void)level;

@@ -46,7 +46,7 @@ tests_fuzz_replay_messages_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_messages_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
 tests_fuzz_replay_ctl_SOURCES = tests/fuzz/fuzz-ctl.c $(ctl_answers) $(fuzz_fakes) $(fake_process) $(fuzz_common)
 tests_fuzz_replay_ctl_CPPFLAGS = $(fuzz_cppflags)
-tests_fuzz_replay_ctl_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS) $(INIH_LIBS)
+tests_fuzz_replay_ctl_LDADD = libpvb.a $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS)
 
 FUZZ_TIME = 60
 FUZZ_CC = clang

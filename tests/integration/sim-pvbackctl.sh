@@ -122,6 +122,7 @@ why_slow() {
 why_idle_or_not_there() {
 	start_daemon
 	guest_with_disk 16
+	says "guest/xvda *waits for guest .* $XENSIM_DIR/disk" list
 	says "is not served (backend: init-wait.*waits for the guest" why guest/xvda
 	_error=/local/domain/0/error/backend/vbd/$dom/51712/error
 	xenstore-write -- "$_error" "-2 /srv/x: No such file" # as an earlier life of the daemon leaves it
@@ -205,7 +206,35 @@ the_configuration() {
 	stop_daemon
 }
 
+# What has happened before the daemon was started is in its log alone, and that is said.
+changed_since_when() {
+	start_daemon
+	says "^Since [0-9-]* [0-9:]*, when the daemon was started (before: journalctl -u pvbackd) TIME *DEVICE" events
+	_nr=0
+	while [ "$_nr" -le 256 ]; do
+		ctl trace --off
+		_nr=$((_nr + 1))
+	done
+	says "^Since [0-9-]* [0-9:]* (before: journalctl -u pvbackd) TIME" events
+	says '"since_s":[0-9]*, *"since_start":false' events --json
+	stop_daemon
+}
+
 frames_in() { tcpdump -r "$1" 2>/dev/null | wc -l; }
+before_it_connects() {
+	start_daemon
+	guest_with_nic
+	begin "$XENSIM_DIR/capturing" ctl capture guest/vif0 "$XENSIM_DIR/captured"
+	_capture=$!
+	wait_line "$XENSIM_DIR/capturing" "guest/vif0 is not connected yet: this begins when it is"
+	says "guest/vif0 is not connected yet: this begins when it is" trace guest/vif0 --seconds=1
+	simnet --frames=20 "$dom" 0 >/dev/null
+	stop_peer
+	xensim-xl destroy "$dom"
+	wait "$_capture" || fail "$(cat "$XENSIM_DIR/capturing")"
+	[ "$(frames_in "$XENSIM_DIR/captured")" -ge 20 ] || fail "nothing is captured: $(cat "$XENSIM_DIR/capturing")"
+	stop_daemon
+}
 traces() { grep -c "^trace vbd [0-9]*/51712/0 take" "$log" || :; }
 capture_and_trace() {
 	start_daemon
@@ -236,6 +265,8 @@ test_case "why a disk or a card is slow: its medium, its limit" why_slow
 test_case "why one does nothing: its guest, its slots, nothing to do" why_idle_or_not_there
 test_case "who serves it, and was it restarted" who_and_restarted
 test_case "one whose process dies again and again" one_that_dies
+test_case "its events are listed with the time that they begin at" changed_since_when
+test_case "a capture or a trace of what is not connected yet says so, and begins when it is" before_it_connects
 test_case "what is on its wire; each request of it" capture_and_trace
 test_case "what is wrong with the configuration" the_configuration
 exit "$failed"

@@ -50,7 +50,7 @@ make_units() {
 boot() {
 	mkdir -p "$box/units" "$box/etc" "$box/etc.work" "$box/sbin"
 	make_units
-	cp "$PVBACKD" "$box/sbin/pvbackd"
+	cp "$PVBACKD" "$build/pvbackctl" "$box/sbin/"
 	unshare --mount --pid --ipc --uts --fork --kill-child sh "$source/tests/integration/systemd-box.sh" "$cgroup" "$box" \
 		>"$box/console" 2>&1 &
 	booted=$!
@@ -136,7 +136,13 @@ reloads() {
 	wait_line "$log" "has been read again"
 	inside sh -c 'echo "log-level = loud" >/etc/pvbackd.conf'
 	! inside systemctl reload pvbackd 2>/dev/null || fail "a wrong configuration is taken"
+	_refused="refused, and what was in force stays: /etc/pvbackd.conf, line 1: log-level cannot be .loud."
+	inside systemctl status --no-pager --lines=0 pvbackd | grep -q "Status: .*$_refused" || fail "$(property StatusText)"
+	inside systemctl restart pvbackd
+	property StatusText | grep -q "is left out: /etc/pvbackd.conf, line 1: log-level" || fail "$(property StatusText)"
 	inside rm /etc/pvbackd.conf
+	inside systemctl reload pvbackd || fail "$(tail -n 3 "$log")"
+	[ -z "$(property StatusText)" ] || fail "$(property StatusText)"
 	is_active || fail "not active"
 	goes_on "$_serves"
 }

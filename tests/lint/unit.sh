@@ -45,9 +45,9 @@ grep -qx "ReadWritePaths=-/.*/pvbackd.conf.d" "$unit" || {
 	echo "pvbackd.service keeps pvbackd.conf.d read-only"; status=1
 }
 
-# A reload is checked first, and so is the configuration that an upgrade restarts into.
-grep "^ExecReload=" "$unit" | tr '\n' ' ' | grep -q "^ExecReload=[^ ]*/pvbackd --check-config ExecReload=/bin/kill -HUP .MAINPID " || {
-	echo "pvbackd.service does not check before it reloads"; status=1
+# A reload waits for the daemon, and fails when that refuses; what an upgrade restarts into is checked first.
+[ "$(grep "^ExecReload=" "$unit" | sed 's|=.*/|=|')" = "ExecReload=pvbackctl reload" ] || {
+	echo "pvbackd.service does not reload by pvbackctl"; status=1
 }
 for answer in true false; do
 	if PVBACKD=$answer sh "${top_srcdir:-.}/debian/pvbackd.postinst" configure 2>/dev/null; then went=true; else went=false; fi
@@ -88,7 +88,7 @@ command -v systemd-analyze >/dev/null || { echo "SKIP: no systemd-analyze; the r
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 # Neither the program nor its man pages need be installed here.
-sed -e 's|^ExecStart=.*|ExecStart=/bin/true|' -e 's|^ExecReload=.*pvbackd|ExecReload=/bin/true|' -e '/^Documentation=/d' "$unit" >"$dir/pvbackd.service"
+sed -e 's|^ExecStart=.*|ExecStart=/bin/true|' -e 's|^ExecReload=.*pvbackctl|ExecReload=/bin/true|' -e '/^Documentation=/d' "$unit" >"$dir/pvbackd.service"
 words=$(systemd-analyze verify --man=no "$dir/pvbackd.service" 2>&1 | grep pvbackd || :)
 [ -z "$words" ] || { echo "$words"; status=1; }
 exit $status

@@ -496,10 +496,14 @@ static void faults_of_the_configuration_are_lines_and_a_status(void **state)
 }
 
 #define EVENTS                                                                                     \
-	OK("{\"events\":[{\"time_s\":0,\"device\":\"web/"                                          \
+	OK("{\"since_s\":0,\"since_start\":true,"                                                  \
+	   "\"events\":[{\"time_s\":0,\"device\":\"web/"                                           \
 	   "xvda\",\"level\":\"info\",\"text\":\"connected\"},"                                    \
 	   "{\"time_s\":86400,\"device\":\"web2/xvda\",\"level\":\"error\",\"text\":\"broke\"},"   \
 	   "{\"time_s\":86401,\"device\":null,\"level\":\"info\",\"text\":\"read again\"}]}")
+
+#define SINCE                                                                                      \
+	"Since 1970-01-01 00:00:00, when the daemon was started (before: journalctl -u pvbackd)\n"
 
 static void events_are_of_all_or_of_a_guest_or_of_a_device(void **state)
 {
@@ -507,13 +511,14 @@ static void events_are_of_all_or_of_a_guest_or_of_a_device(void **state)
 	setenv("TZ", "UTC", 1);
 	answers(EVENTS, NULL);
 	assert_int_equal(run("events"), CLI_OK);
-	HAS_SAID("TIME                 DEVICE     WHAT\n"
-		 "1970-01-01 00:00:00  web/xvda   connected\n"
-		 "1970-01-02 00:00:00  web2/xvda  broke\n"
-		 "1970-01-02 00:00:01  -          read again\n");
+	HAS_SAID(SINCE "TIME                 DEVICE     WHAT\n"
+		       "1970-01-01 00:00:00  web/xvda   connected\n"
+		       "1970-01-02 00:00:00  web2/xvda  broke\n"
+		       "1970-01-02 00:00:01  -          read again\n");
 	answers(EVENTS, NULL);
 	assert_int_equal(run("events web"), CLI_OK);
-	HAS_SAID("TIME                 DEVICE    WHAT\n1970-01-01 00:00:00  web/xvda  connected\n");
+	HAS_SAID(SINCE
+		 "TIME                 DEVICE    WHAT\n1970-01-01 00:00:00  web/xvda  connected\n");
 	assert_string_equal(server.asked[0], "{\"command\":\"events\"}");
 	answers(EVENTS, NULL);
 	assert_int_equal(run("events web2 --json"), CLI_OK);
@@ -521,7 +526,8 @@ static void events_are_of_all_or_of_a_guest_or_of_a_device(void **state)
 	assert_null(strstr(out, "\"web/xvda\""));
 	answers(EVENTS, OK("{\"devices\":[{\"name\":\"web2/xvda\",\"guest\":\"web2\"}]}"));
 	assert_int_equal(run("events 8/xvda"), CLI_OK);
-	HAS_SAID("TIME                 DEVICE     WHAT\n1970-01-02 00:00:00  web2/xvda  broke\n");
+	HAS_SAID(SINCE
+		 "TIME                 DEVICE     WHAT\n1970-01-02 00:00:00  web2/xvda  broke\n");
 	assert_string_equal(server.asked[1], "{\"command\":\"list\",\"device\":\"8\\/xvda\"}");
 }
 
@@ -535,7 +541,10 @@ static void of_what_is_not_there_are_no_events(void **state)
 	assert_string_equal(server.asked[1], "{\"command\":\"list\",\"guest\":\"nosuch\"}");
 	answers(EVENTS, OK("{}"));
 	assert_int_equal(run("events quiet"), CLI_OK);
-	HAS_SAID("TIME  DEVICE  WHAT\n");
+	HAS_SAID(SINCE "TIME  DEVICE  WHAT\n");
+	answers(OK("{\"since_s\":1,\"since_start\":false,\"events\":[]}"), NULL);
+	assert_int_equal(run("events"), CLI_OK);
+	HAS_SAID("Since 1970-01-01 00:00:01 (before: journalctl -u pvbackd)\nTIME  DEVICE  WHAT\n");
 }
 
 static void metrics_are_as_the_daemon_writes_them(void **state)
@@ -574,8 +583,11 @@ static void a_capture_goes_to_the_file_that_was_opened_here(void **state)
 static void a_capture_that_the_daemon_ends_says_why(void **state)
 {
 	(void)state;
-	answers(OK("{}") "\n" OK("{\"end\":\"full\",\"text\":\"the file is \\u001bfull\"}"), NULL);
+	answers(OK("{\"note\":\"not connected yet\"}") "\n" OK(
+			"{\"end\":\"full\",\"text\":\"the file is \\u001bfull\"}"),
+		NULL);
 	assert_int_equal(run("capture web/vif0 /dev/null"), CLI_OK);
+	COMPLAINS("not connected yet");
 	COMPLAINS("the file is ?full");
 	close(server.fd);
 	answers(OK("{}") "\n{\"ok\":false,\"error\":\"cannot be written\"}", NULL);
