@@ -31,8 +31,9 @@ EXTRA_DIST += \
 	bench/host-net \
 	bench/metrics-plot \
 	bench/plots \
-	docs/bench.svg docs/kills.svg docs/metrics.svg docs/processes.svg \
+	docs/bench.svg docs/kills.svg docs/metrics.svg docs/processes.svg docs/session.svg \
 	bench/scale-vifs \
+	bench/session \
 	bench/lib/callgrind-objects \
 	bench/lib/callgrind.c \
 	bench/lib/common.sh \
