@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "netback/budget.h"
 
-#define PAGE 4096u /* what a small frame costs the kernel with all that belongs to it */
+#define PAGE 4096u /* kernel memory that a small frame takes, with its overhead */
 
 uint32_t budget_all_bytes(uint64_t memory)
 {

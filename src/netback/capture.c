@@ -24,32 +24,32 @@
 #include "netback/pcapng.h"
 
 #define BUFFER_BYTES (1u << 20)
-#define READER_MS    500 /* for a pipe to have room, when the capture is to end */
+#define READER_MS    500 /* wait this long for a pipe when the capture is to end */
 
 struct capture {
 	char name[32];
 	char path[MESSAGE_NAME_MAX];
-	uint32_t number; /* of control's */
+	uint32_t number; /* control's number for it */
 	uint32_t snaplen;
 	uint64_t max_bytes;
 	int fd;
 	atomic_int holders;          /* the starter and the thread */
 	struct message_insn *filter; /* owned; NULL: all frames */
 
-	pthread_mutex_t lock; /* never held while the disk works */
+	pthread_mutex_t lock; /* never held during a write to the file */
 	pthread_cond_t wake;
-	uint8_t *buffer; /* owned; NULL when it has ended */
+	uint8_t *buffer; /* owned; NULL when the capture has ended */
 	uint32_t used;
 	uint64_t total; /* bytes that are or will be in the file */
 	bool full;
 	bool is_pipe;
 	bool stopping;
-	bool finished; /* the file is closed, */
-	int err;       /* after this */
+	bool finished; /* the file is closed */
+	int err;       /* -errno that ended the capture, or 0 */
 	uint64_t nr_added;
 	uint64_t nr_lost;
 
-	/* The thread's. */
+	/* Used by the thread only. */
 	uint8_t *spare; /* owned */
 };
 
@@ -124,8 +124,8 @@ static bool is_stopping(struct capture *c)
 }
 
 /*
- * A pipe that has room takes PIPE_BUF bytes without waiting (pipe(7)), whatever who opened it has chosen. A reader that
- * takes nothing is not waited for once the capture is to end.
+ * A pipe with room takes PIPE_BUF bytes without waiting (pipe(7)), whatever flags its opener chose. Once the capture is
+ * to end, a reader that takes nothing is not waited for.
  */
 static int wait_for_room(struct capture *c)
 {
@@ -159,7 +159,7 @@ static int write_all(struct capture *c, const uint8_t *data, uint32_t len)
 	return err;
 }
 
-/* Wait for frames and take them: their bytes, 0 at the end. They are in c->spare then. */
+/* Wait for frames and take them into c->spare. Returns how many bytes; 0: the capture ends. */
 static uint32_t take_buffer(struct capture *c)
 {
 	uint8_t *full;
@@ -177,7 +177,7 @@ static uint32_t take_buffer(struct capture *c)
 	return used;
 }
 
-/* Nothing is added any more. */
+/* Frames are not added any more. */
 static void shut(struct capture *c)
 {
 	pthread_mutex_lock(&c->lock);
@@ -358,7 +358,7 @@ void capture_put(struct capture *c, unsigned int wait_ms)
 
 /* --- frames --- */
 
-/* As much of the frame as is wanted, in one piece. Returns how much, and the frame's whole length. */
+/* Copy at most `most` bytes of the frame to `to`. Returns how many, and the frame's whole length. */
 static uint32_t gather(uint8_t *to, uint32_t most, const struct iovec *iov, unsigned int nr,
 		       uint32_t *ret_len)
 {

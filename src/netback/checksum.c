@@ -4,7 +4,7 @@
 
 #include "netback/checksum.h"
 
-/* Sums of 32 bit words in 64 bits: no carry is lost for any frame there is. */
+/* Sum 32-bit words in 64 bits: no frame is large enough to lose a carry. */
 uint64_t checksum_add(uint64_t sum, const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
@@ -22,7 +22,7 @@ uint64_t checksum_add(uint64_t sum, const void *data, uint32_t len)
 	return sum;
 }
 
-/* At an odd place high and low bytes change places (RFC 1071, "byte order independence"). */
+/* At an odd offset the high and low bytes are swapped (RFC 1071, "byte order independence"). */
 uint64_t checksum_add_piece(uint64_t sum, const void *data, uint32_t len, uint32_t at)
 {
 	uint16_t piece = checksum_fold(checksum_add(0, data, len));
@@ -79,7 +79,7 @@ void checksum_write_ipv4(uint8_t *ip, uint32_t header_len)
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
-/* What is in place is right but for the length. */
+/* The sum that is in place is right except for the length. */
 static void change_pseudo(uint8_t *head, const struct frame *frame, uint32_t len)
 {
 	uint8_t *at = head + frame->l4_offset + csum_offset(frame);

@@ -51,7 +51,7 @@ struct walk {
 	const struct message_filter *filter;
 	const uint8_t *head;
 	uint32_t readable; /* of head */
-	uint32_t len;      /* up to the end of the IP packet */
+	uint32_t len;      /* from the frame's start to the end of the IP packet */
 	uint32_t at;
 	bool fragment;      /* IPv6: there was a fragment header */
 	const uint8_t *src; /* IPv6 */
@@ -63,8 +63,8 @@ static bool has(const struct walk *w, uint32_t nr_bytes)
 }
 
 /*
- * What is behind the packet is padding, and no header is taken from there. 0 says nothing about a
- * large TCP frame; receivers drop any other packet that is longer or shorter than it says.
+ * Bytes behind the packet are padding, and no header is read there. A length of 0 is valid in a large TCP frame.
+ * Receivers drop any other packet whose length is wrong.
  */
 static void set_end(struct walk *w, uint32_t start, uint32_t nr_bytes)
 {
@@ -134,7 +134,9 @@ static enum filter_verdict check_arp(const struct walk *w)
 		return FILTER_ARP;
 	if (!wants(w, FILTER_WANT_IP))
 		return FILTER_PASS;
-	/* RFC 5227: who probes has no address yet, and asks for the one that it will have. */
+	/*
+	 * RFC 5227: a probe comes from a guest without an address, and asks for the address that it is going to have.
+	 */
 	probe = frame_get16(arp + 6) == ARP_REQUEST && !memcmp(sender, unspecified, 4);
 	return is_listed(w->filter, probe ? target : sender, false) ? FILTER_PASS : FILTER_ARP;
 }
@@ -155,7 +157,7 @@ static enum filter_verdict check_udp(const struct walk *w, uint32_t server, uint
 
 /* --- IPv4 --- */
 
-/* Without an address a guest may only ask for one. */
+/* A guest without an address may only ask for one. */
 static bool asks_for_an_address(const struct walk *w, const uint8_t *ip, bool first)
 {
 	const uint8_t *udp = w->head + w->at;
@@ -181,7 +183,7 @@ static enum filter_verdict check_ipv4(struct walk *w)
 	if (wants(w, FILTER_WANT_IP) && !is_listed(w->filter, ip + 12, false) &&
 	    !asks_for_an_address(w, ip, first))
 		return FILTER_IPV4;
-	/* Later fragments have no ports, and cannot overwrite them: the header is eight bytes. */
+	/* Later fragments have no ports. They cannot overwrite them: the UDP header is eight bytes. */
 	if (ip[9] != PROTO_UDP || !first)
 		return FILTER_PASS;
 	return check_udp(w, PORT_BOOTPS, PORT_BOOTPC);
@@ -189,7 +191,7 @@ static enum filter_verdict check_ipv4(struct walk *w)
 
 /* --- IPv6 --- */
 
-/* Each source or target link-layer address must be its own (RFC 4861, 4.6.1). */
+/* Each source or target link-layer address must be the guest's own (RFC 4861, 4.6.1). */
 static bool nd_options_are_good(const struct walk *w, uint32_t at)
 {
 	uint32_t left = w->len - at, size;
@@ -210,7 +212,7 @@ static bool nd_options_are_good(const struct walk *w, uint32_t at)
 	return true;
 }
 
-/* Solicitations and advertisements: `fixed` bytes, the target at 8, then options. */
+/* Check solicitations and advertisements: `fixed` bytes, the target at 8, then options. */
 static enum filter_verdict check_nd(const struct walk *w, uint8_t type)
 {
 	const uint8_t *icmp = w->head + w->at;
@@ -238,7 +240,7 @@ static enum filter_verdict check_icmp6(const struct walk *w)
 	return FILTER_PASS;
 }
 
-/* What is sent before there is an address (RFC 4862, 5.4; RFC 3590). */
+/* Packets that a guest sends before it has an address (RFC 4862, 5.4; RFC 3590). */
 static bool may_be_unspecified(const struct walk *w, uint8_t proto)
 {
 	uint8_t type = proto == PROTO_ICMP6 && has(w, 1) ? w->head[w->at] : 0;
@@ -255,8 +257,8 @@ static bool is_extension(uint8_t proto)
 }
 
 /*
- * Walk to the upper layer's header: 1 when there, 0 in a later fragment, which has none, -1 when the
- * chain leaves the packet or what can be seen of it.
+ * Walk to the upper layer's header. 1: it is there. 0: a later fragment, which has no such header. -1: the chain
+ * leaves the packet or its readable part.
  */
 static int walk_extensions(struct walk *w, uint8_t *proto)
 {
@@ -313,7 +315,7 @@ static enum filter_verdict check_ipv6(struct walk *w)
 
 /* --- Ethernet --- */
 
-/* Behind up to two tags. False when there are more, or when they leave the frame. */
+/* Skip up to two tags. False when there are more, or when they leave the frame. */
 static bool skip_tags(struct walk *w, uint16_t *ret_type)
 {
 	uint16_t type = frame_get16(w->head + ETH_LEN - 2);
@@ -330,7 +332,7 @@ static bool skip_tags(struct walk *w, uint16_t *ret_type)
 	return true;
 }
 
-/* Neither ARP nor IP. SNAP could hold either of them. */
+/* Neither ARP nor IP. A SNAP frame could hold either of them. */
 static enum filter_verdict check_other(const struct walk *w, uint16_t type)
 {
 	const uint8_t *llc = w->head + w->at;

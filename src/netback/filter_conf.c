@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an admin writes -> rules. */
+/* Turns an admin's text into rules. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #define SEPARATORS ", \t\n"
 
-/* The next word of a list, or NULL when there is none. Too long a word is cut, and then unknown. */
+/* The next word of a list, or NULL when there is none. A word that is too long is cut, and then unknown. */
 static const char *next_word(const char **at, char *buf, size_t size)
 {
 	size_t len;

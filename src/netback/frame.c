@@ -55,7 +55,7 @@ static int skip_ethernet(struct walk *walk, struct frame *frame, uint16_t *ret_t
 	return 0;
 }
 
-/* The IP length decides where the packet ends; what is behind it is padding. */
+/* The IP length says where the packet ends. Bytes behind it are padding. */
 static int set_end(struct walk *walk, uint32_t end, bool gso)
 {
 	walk->end = gso ? walk->len : end;
@@ -107,7 +107,7 @@ static bool has_home_address(const uint8_t *options, uint32_t len)
 	return false;
 }
 
-/* One extension header: 1 when it was skipped, 0 when `proto` is none, -EINVAL. */
+/* Skip one extension header: 1 when it did, 0 when `proto` is not one, -EINVAL. */
 static int skip_extension(struct walk *walk, struct frame *frame, uint8_t *proto)
 {
 	const uint8_t *ext = walk->head + walk->at;

@@ -5,7 +5,7 @@
 
 enum { IPV4_ADDRESSES = 12, IPV6_ADDRESSES = 8, IPV6_LEN = 40, PORTS_LEN = 4 };
 
-/* --- the wishes --- */
+/* --- what the guest asks for --- */
 
 bool hash_config_is_valid(const struct message_hash *config, uint32_t nr_queues)
 {
@@ -31,7 +31,7 @@ uint32_t hash_copy_len(const struct netctrl_request *request)
 		return len;
 	if (request->type == NETCTRL_SET_HASH_MAPPING && len <= MESSAGE_HASH_TABLE)
 		return len * 4u;
-	return 0; /* too much, and then it will be refused; or nothing to copy */
+	return 0; /* too much, which will be refused; or nothing to copy */
 }
 
 static enum netctrl_status set_algorithm(struct message_hash *config, uint32_t algorithm)
@@ -58,7 +58,7 @@ static enum netctrl_status set_types(struct message_hash *config, uint32_t types
 	return NETCTRL_SUCCESS;
 }
 
-/* What is not given of a key is zero. */
+/* Bytes of the key that the guest does not give are zero. */
 static enum netctrl_status set_key(struct message_hash *config, const uint8_t *copied, uint32_t len)
 {
 	if (len > MESSAGE_HASH_KEY)
@@ -128,13 +128,13 @@ enum netctrl_status hash_request(struct message_hash *config, const struct netct
 
 /* --- the hash --- */
 
-/* For each bit that is set in the data, the 32 bits of the key that begin at that bit's place. */
+/* For each set bit of the data, XORs the 32 bits of the key that begin at the same position. */
 uint32_t hash_toeplitz(const uint8_t key[MESSAGE_HASH_KEY], const uint8_t *data, uint32_t len)
 {
 	uint32_t window = frame_get32(key), value = 0;
 
 	for (uint32_t i = 0; i < len; i++) {
-		uint8_t next = key[i + 4]; /* comes in from the right while the byte is looked at */
+		uint8_t next = key[i + 4]; /* shifted in from the right, bit by bit */
 
 		for (unsigned int bit = 0; bit < 8; bit++) {
 			if (data[i] << bit & 0x80)
@@ -163,7 +163,7 @@ void hash_frame(const struct message_hash *config, const uint8_t *head, uint32_t
 	    frame.l3 == FRAME_L3_OTHER)
 		return;
 	v6 = frame.l3 == FRAME_IPV6;
-	/* Behind IPv6 extension headers the ports do not count, as in the steering program. */
+	/* Ports behind IPv6 extension headers are not hashed: the steering program does not do it either. */
 	tcp = frame.l4 == FRAME_TCP && (!v6 || frame.l4_offset == frame.l3_offset + IPV6_LEN) &&
 	      has(config, v6 ? HASH_IPV6_TCP : HASH_IPV4_TCP);
 	if (!tcp && !has(config, v6 ? HASH_IPV6 : HASH_IPV4))

@@ -26,7 +26,7 @@ static bool has_good_sum(const uint8_t *ip)
 	return checksum_fold(checksum_add(0, ip, IPV4_LEN)) == 0xffff;
 }
 
-/* Neither options, whose meaning we do not know, nor fragments, whose identification has one. */
+/* A packet with options or with a fragment's identification is not merged: these may mean something. */
 static bool is_plain_ip(const uint8_t *head, const struct frame *frame)
 {
 	const uint8_t *ip = head + frame->l3_offset;
@@ -74,13 +74,13 @@ bool merge_is_open(const struct merge *merge, uint32_t len_max)
 	return !merge->ended && merge->len + merge->part <= longest(merge, len_max);
 }
 
-/* All of the headers that the merge does not write anew. */
+/* Compare all headers except what the merge writes anew. */
 static bool same_ip(const struct merge *merge, const uint8_t *head)
 {
 	const uint8_t *a = merge->at, *b = head;
 	uint32_t at = merge->frame.l3_offset;
 
-	if (memcmp(a, b, at)) /* Ethernet's */
+	if (memcmp(a, b, at)) /* the Ethernet header */
 		return false;
 	a += at;
 	b += at;
@@ -90,7 +90,7 @@ static bool same_ip(const struct merge *merge, const uint8_t *head)
 	       !memcmp(a + IPV4_CSUM + 2, b + IPV4_CSUM + 2, IPV4_LEN - IPV4_CSUM - 2);
 }
 
-/* The next bytes of the same flow, with the same acknowledgement, window and options. */
+/* Whether it has the next bytes of the same flow, with the same acknowledgement, window and options. */
 static bool same_tcp(const struct merge *merge, const uint8_t *head)
 {
 	const uint8_t *a = merge->at + merge->frame.l4_offset, *b = head + merge->frame.l4_offset;
@@ -104,7 +104,7 @@ static bool same_tcp(const struct merge *merge, const uint8_t *head)
 	       !memcmp(a + CSUM + 2, b + CSUM + 2, header_len - CSUM - 2);
 }
 
-/* Large as the first was, or one segment that is the last. */
+/* Whether it has segments of the same size, or is one segment that can be the last. */
 static bool same_offload(const struct merge *merge, const struct virtio_net_hdr *hdr, uint32_t part)
 {
 	uint8_t type =
@@ -118,14 +118,14 @@ static bool same_offload(const struct merge *merge, const struct virtio_net_hdr 
 	       le16toh(hdr->csum_offset) == FRAME_TCP_CSUM_OFFSET;
 }
 
-/* PSH asks to pass on what has come so far; the kernel sets it on every large frame. */
+/* PSH asks the receiver to pass on what it has so far. The kernel sets it on every large frame. */
 static void write_head(struct merge *merge, uint8_t push)
 {
 	merge->at[merge->frame.l4_offset + FLAGS] |= push;
 	checksum_write_len(merge->at, &merge->frame, merge->len);
 }
 
-/* What lies behind the IP packet is padding, and belongs to nobody. */
+/* Whether the IP packet ends where the frame does: padding behind it must not become data. */
 static bool fills_its_ip(const struct merge *merge, const uint8_t *head, uint32_t len)
 {
 	const uint8_t *ip = head + merge->frame.l3_offset;

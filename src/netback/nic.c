@@ -13,7 +13,7 @@
 #include "netback/vif_ctrl.h"
 #include "netback/vif_queue.h"
 
-/* A guest may change its hash all the time: control hears of that no more often. */
+/* A guest may change its hash all the time: control is told at most this often. */
 #define HASH_INTERVAL_NS (100u * 1000u * 1000u)
 
 struct nic {
@@ -22,11 +22,11 @@ struct nic {
 	struct vif_shared shared;
 	struct vif_queue *queues; /* owned */
 	unsigned int
-		nr_queues; /* of these have a descriptor, which is owned, and so is their undo */
+		nr_queues; /* this many have a descriptor, which is owned, and so is their undo */
 	struct vif_ctrl *ctrl; /* owned; NULL when there is no control ring */
 	struct pace hash_pace;
-	unsigned int nr_tunes;         /* that every queue has not seen yet */
-	struct loop_tick capture_tick; /* while it is captured */
+	unsigned int nr_tunes;         /* tunings that not every queue has seen yet */
+	struct loop_tick capture_tick; /* while a capture runs */
 };
 
 static struct nic *nic_of(struct guest_device *device)
@@ -57,7 +57,7 @@ static void set_broke(struct ringset *set, int err, const char *why)
 	guest_device_broke(&nic->device, err, why);
 }
 
-/* One answer for each. */
+/* Control gets one answer for each tuning. */
 static void set_synced(struct ringset *set)
 {
 	struct nic *nic = set->user;
@@ -117,7 +117,7 @@ static int map_undo(int fd, struct vif_undo **ret)
 	return err;
 }
 
-/* What queues and the control ring have in common. */
+/* Set up what queues and the control ring have in common. */
 static int add_part(struct nic *nic, struct ring_part *part, const struct ring_ops *ops,
 		    unsigned int index)
 {
@@ -190,7 +190,7 @@ static void tune_all(struct nic *nic, const struct message_nic_tuning *tuning)
 	vif_shared_tune(&nic->shared, tuning);
 }
 
-/* Descriptors: see struct message_start_nic. */
+/* The order of `fds`: see struct message_start_nic. */
 static int add_parts(struct nic *nic, int *fds)
 {
 	const struct message_start_nic *start = &nic->device.start.nic;

@@ -12,8 +12,8 @@ unsigned int offload_tap_flags(const struct offload_accept *accept)
 	unsigned int flags = 0;
 
 	/*
-	 * One flag stands for both families; v6 is finished by us for a guest that takes v4 only.
-	 * The kernel refuses TSO without it.
+	 * One flag stands for both families. For a guest that takes only v4, the daemon finishes v6 checksums. Without
+	 * this flag the kernel refuses TSO.
 	 */
 	if (!accept->csum_v4)
 		return 0;
@@ -53,7 +53,7 @@ static bool gso_fits(enum netif_gso_type type, const struct frame *frame)
 	return frame->l3 == (type == NETIF_GSO_TCPV4 ? FRAME_IPV4 : FRAME_IPV6);
 }
 
-/* A cluster may have a group's hardware address for its one IP address; nobody has the broadcast address. */
+/* A cluster may have a multicast hardware address for its one IP address. Nobody has the broadcast address. */
 static bool is_broadcast(const uint8_t *head)
 {
 	return !memcmp(head, "\xff\xff\xff\xff\xff\xff", 6);
@@ -74,7 +74,10 @@ static void set_needs_csum(struct virtio_net_hdr *hdr, uint8_t *head, const stru
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	hdr->csum_start = htole16(frame->l4_offset);
 	hdr->csum_offset = htole16(csum_offset(frame));
-	/* Cheap, and then a guest's mistake in it cannot matter; but where other addresses count, it knows. */
+	/*
+	 * This is cheap, and a guest's mistake in the sum then does no harm. But where other addresses count, only the
+	 * guest knows them.
+	 */
 	if (!frame->other_addrs)
 		checksum_write_pseudo(head, frame);
 }
@@ -103,12 +106,12 @@ static int gso_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 		return err;
 	if (!gso_fits(packet->gso_type, &frame))
 		return -EPROTO;
-	/* One segment is no segmentation, and the kernel takes it for an error. */
+	/* A single segment needs no segmentation, and the kernel would refuse it. */
 	if (packet->gso_size >= packet->total - frame.payload_offset)
 		return csum_from_guest(packet, head, hdr);
 	if (!may_be_cut(packet, head, &frame))
 		return -EPROTO;
-	/* The kernel wants the blank checksum with GSO, whether the guest said so or not. */
+	/* The kernel requires a blank checksum with GSO, whatever the guest said. */
 	set_needs_csum(hdr, head, &frame);
 	hdr->gso_type = packet->gso_type == NETIF_GSO_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4
 							    : VIRTIO_NET_HDR_GSO_TCPV6;
@@ -132,7 +135,7 @@ int offload_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 
 /* --- to the guest --- */
 
-/* The frontend looks for IPv4 or IPv6 right behind the Ethernet header, and may write the pseudo-header's sum anew. */
+/* The frontend expects IPv4 or IPv6 right behind the Ethernet header, and may write the pseudo-header's sum anew. */
 static bool takes_blank(const struct offload_accept *accept, const struct frame *frame)
 {
 	if (frame->tagged || frame->other_addrs || frame->l4 == FRAME_L4_OTHER)
@@ -192,7 +195,7 @@ static void csum_to_guest(const struct virtio_net_hdr *hdr, const struct offload
 		return;
 	}
 	plan->flags = NETIF_RX_DATA_VALIDATED;
-	/* In a tunnel the blank checksum is not the one that the frontend would look for. */
+	/* In a tunnel, the blank checksum is not where the frontend would look for it. */
 	if (frame_parse(frame, len, false, &parsed) == 0 && takes_blank(accept, &parsed) &&
 	    start == parsed.l4_offset && offset == csum_offset(&parsed)) {
 		plan->flags |= NETIF_RX_CSUM_BLANK;
@@ -205,7 +208,7 @@ static void csum_to_guest(const struct virtio_net_hdr *hdr, const struct offload
 void offload_to_guest(const struct virtio_net_hdr *hdr, const struct offload_accept *accept,
 		      uint8_t *frame, uint32_t len, struct offload_plan *ret)
 {
-	/* Not the segment plan: it is large and rarely used. */
+	/* The segment plan is not cleared: it is large and rarely used. */
 	ret->action = OFFLOAD_PASS;
 	ret->flags = 0;
 	ret->gso_type = NETIF_GSO_NONE;

@@ -35,8 +35,8 @@ const char *pcap_filter_problem(int err)
 /* --- words --- */
 
 /*
- * The words that libpcap knows on an Ethernet. Any other that is no number it looks up, wherever it stands. `gateway` is
- * none of these: a name has to follow.
+ * The keywords that libpcap knows for Ethernet. It looks up any other word that is not a number as a name. `gateway` is
+ * not here: a name must follow it.
  */
 static const char *const words[] = {
 	"aarp",
@@ -198,7 +198,7 @@ static bool is_address(const char *word)
 	return is_mac(word) || inet_pton(AF_INET6, word, &addr) == 1;
 }
 
-/* What stands between colons, too: tcp[0:2]. */
+/* Check each part between colons: tcp[0:2]. */
 static bool are_plain(char *word, bool after_portrange)
 {
 	char *part;
@@ -252,7 +252,8 @@ int pcap_filter_compile(const char *text, struct message_capture *ret)
 	ret->nr_insns = 0;
 	if (!*text)
 		return 0;
-	if (strchr(text, '\\') || has_names(text)) /* a backslash makes a name of a word */
+	if (strchr(text, '\\') ||
+	    has_names(text)) /* after a backslash, libpcap takes a keyword for a name */
 		return -EREMOTE;
 	none = pcap_open_dead(DLT_EN10MB, (int)ret->snaplen);
 	if (!none)

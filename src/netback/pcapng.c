@@ -19,7 +19,7 @@ struct out {
 
 static void put(struct out *out, const void *bytes, uint32_t nr)
 {
-	if (nr) /* no data may be no pointer either */
+	if (nr) /* without data the pointer may be NULL */
 		memcpy(out->start + out->len, bytes, nr);
 	out->len += nr;
 }
@@ -34,7 +34,7 @@ static void put32(struct out *out, uint32_t value)
 	put(out, &value, sizeof(value));
 }
 
-/* Times have their upper half first, whatever the byte order. */
+/* The upper half of a time comes first in either byte order. */
 static void put_time(struct out *out, uint64_t time_ns)
 {
 	put32(out, (uint32_t)(time_ns >> 32));
@@ -62,7 +62,7 @@ static void begin(struct out *out, uint32_t type)
 	put32(out, 0);
 }
 
-/* The length stands at both ends, so that a file can be read backwards. */
+/* The length is at both ends, so that a file can be read backwards. */
 static uint32_t end(struct out *out)
 {
 	put_option(out, OPTION_END, NULL, 0);
@@ -79,7 +79,7 @@ static uint32_t put_section(uint8_t *at)
 	put32(&out, BYTE_ORDER_MAGIC);
 	put16(&out, 1); /* version 1.0 */
 	put16(&out, 0);
-	put32(&out, UINT32_MAX); /* of unknown length */
+	put32(&out, UINT32_MAX); /* the section's length is unknown */
 	put32(&out, UINT32_MAX);
 	return end(&out);
 }

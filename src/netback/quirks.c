@@ -20,7 +20,7 @@ static const struct {
 	{ "none", 0 },
 };
 
-#define NR_QUIRKS 4u /* the first so many of them */
+#define NR_QUIRKS 4u /* the first of the names; families follow */
 
 int quirks_parse(const char *text, unsigned int *ret)
 {
@@ -43,7 +43,7 @@ int quirks_parse(const char *text, unsigned int *ret)
 	return 0;
 }
 
-/* The families are what is behind them. */
+/* Print single quirks only, not families. */
 void quirks_print(unsigned int bits, char *buf, size_t size)
 {
 	size_t used = (size_t)snprintf(buf, size, "%s", bits ? "" : "none");

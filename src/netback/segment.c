@@ -33,7 +33,7 @@ uint32_t segment_len(const struct segment_plan *plan, uint32_t index)
 	return plan->frame.payload_offset + payload_len(plan, index);
 }
 
-/* IPv4's identification counts the segments. */
+/* Each segment has the next IPv4 identification. */
 static void fix_id(const struct segment_plan *plan, uint32_t index, uint8_t *out)
 {
 	uint8_t *id = out + plan->frame.l3_offset + 4;
@@ -42,7 +42,7 @@ static void fix_id(const struct segment_plan *plan, uint32_t index, uint8_t *out
 		frame_put16(id, (uint16_t)(frame_get16(id) + index));
 }
 
-/* What marks the end of the data belongs to the last segment, CWR to the first (RFC 3168). */
+/* FIN and PSH belong to the last segment, CWR to the first (RFC 3168). */
 static void fix_tcp(const struct segment_plan *plan, uint32_t index, uint8_t *out)
 {
 	uint8_t *tcp = out + plan->frame.l4_offset;

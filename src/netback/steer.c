@@ -9,7 +9,7 @@
 
 /* --- the table --- */
 
-/* One bit of input at a time: the rest follows, for the hash of a sum is the sum of the hashes. */
+/* Hash one input bit at a time. That is enough: the hash of a XOR of inputs is the XOR of their hashes. */
 static void fill_bits(const uint8_t key[MESSAGE_HASH_KEY], uint32_t bits[HASH_INPUT_MAX * 8])
 {
 	uint8_t input[HASH_INPUT_MAX] = { 0 };
@@ -35,9 +35,9 @@ void steer_table_fill(const struct message_hash *config, uint32_t nr_queues,
 
 /* --- the program --- */
 
-/* Registers that survive calls: the packet, the table, the hash, and where its IP header begins. */
+/* Registers that survive calls: the packet, the table, the hash, and the offset of the header that is read next. */
 enum { PACKET = BPF_REG_6, TABLE = BPF_REG_7, HASH = BPF_REG_8, AT = BPF_REG_9 };
-/* Places on the stack, from its frame pointer. */
+/* Offsets on the stack, from its frame pointer. */
 enum { HEADER = -48, KEY = -56, TYPE = -64 };
 enum { PORTS_LEN = 4 };
 
@@ -75,7 +75,7 @@ static void load(struct program *p, int size, int dst, int src, int off)
 	emit(p, BPF_LDX | BPF_MEM | size, dst, src, off, 0);
 }
 
-/* A forward jump if `dst` OP imm; land() says where to. */
+/* A forward jump if `dst` OP imm. land() sets its target. */
 static unsigned int jump_if(struct program *p, int op, int dst, int imm)
 {
 	emit(p, BPF_JMP | op | BPF_K, dst, 0, 0, imm);
@@ -93,7 +93,7 @@ static void queue_0(struct program *p)
 	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-/* Go on only if `dst` OP imm. */
+/* Choose queue 0 unless `dst` OP imm. */
 static void require(struct program *p, int op, int dst, int imm)
 {
 	unsigned int good = jump_if(p, op, dst, imm);
@@ -102,7 +102,7 @@ static void require(struct program *p, int op, int dst, int imm)
 	land(p, good);
 }
 
-/* `len` bytes of the packet, from AT, to the stack. */
+/* Copy `len` bytes of the packet, from AT, to the stack. */
 static void load_bytes(struct program *p, int to, int len)
 {
 	copy(p, BPF_REG_1, PACKET);
@@ -130,10 +130,10 @@ static void find_table(struct program *p, int map_fd)
 static void load_type(struct program *p)
 {
 	load_bytes(p, TYPE, 2);
-	load(p, BPF_H, HASH, BPF_REG_10, TYPE); /* HASH is free until there is one */
+	load(p, BPF_H, HASH, BPF_REG_10, TYPE); /* HASH holds the type until there is a hash */
 }
 
-/* If this is a VLAN tag, the type is behind it. */
+/* If the type is that of a VLAN tag, the next type is behind the tag. */
 static void skip_tag(struct program *p)
 {
 	unsigned int customer = jump_if(p, BPF_JEQ, HASH, htons(0x8100));
@@ -154,7 +154,7 @@ static void find_ip(struct program *p)
 	add(p, AT, 2);
 }
 
-/* Bit i of the byte in R1 is spread over a word, which lets its part of the hash through or not. */
+/* Bit `in_byte` of the byte in R1 is spread over a word. The word masks that bit's part of the hash. */
 static void hash_bit(struct program *p, int in_byte, int in_table)
 {
 	copy(p, BPF_REG_2, BPF_REG_1);
@@ -165,7 +165,7 @@ static void hash_bit(struct program *p, int in_byte, int in_table)
 	emit(p, BPF_ALU64 | BPF_XOR | BPF_X, HASH, BPF_REG_2, 0, 0);
 }
 
-/* Bytes first..last of the input, which begins at `from` on the stack. */
+/* Hash bytes first..last of the input, which begins at `from` on the stack. */
 static void hash_bytes(struct program *p, int from, int first, int last)
 {
 	for (int i = first; i <= last; i++) {
@@ -179,7 +179,7 @@ static void choose_queue(struct program *p)
 {
 	load(p, BPF_W, BPF_REG_1, TABLE, offsetof(struct steer_table, mapping_size));
 	emit(p, BPF_ALU | BPF_MOD | BPF_X, HASH, BPF_REG_1, 0, 0);
-	require(p, BPF_JLT, HASH, (int)MESSAGE_HASH_TABLE); /* for the verifier */
+	require(p, BPF_JLT, HASH, (int)MESSAGE_HASH_TABLE); /* the verifier requires it */
 	emit(p, BPF_ALU64 | BPF_LSH | BPF_K, HASH, 0, 0, 2);
 	emit(p, BPF_ALU64 | BPF_ADD | BPF_X, HASH, TABLE, 0, 0);
 	load(p, BPF_W, BPF_REG_0, HASH, offsetof(struct steer_table, mapping));
@@ -187,8 +187,8 @@ static void choose_queue(struct program *p)
 }
 
 /*
- * The header is on the stack, R0 is not 0 when ports may be hashed, and they lie at AT. They are put behind
- * the addresses: one stretch of input.
+ * The header is on the stack. If ports may be hashed, R0 is not 0 and AT is their offset. They are put behind the
+ * addresses, as one input.
  */
 static void hash_input(struct program *p, int addresses, int size, enum hash_type type)
 {
@@ -216,7 +216,7 @@ static void steer_ipv4(struct program *p)
 	unsigned int no_tcp, fragment;
 
 	load_bytes(p, HEADER, 20);
-	load(p, BPF_B, BPF_REG_1, BPF_REG_10, HEADER); /* its length, in words */
+	load(p, BPF_B, BPF_REG_1, BPF_REG_10, HEADER); /* the header's length, in words */
 	emit(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, 0xf);
 	emit(p, BPF_ALU64 | BPF_LSH | BPF_K, BPF_REG_1, 0, 0, 2);
 	emit(p, BPF_ALU64 | BPF_ADD | BPF_X, AT, BPF_REG_1, 0, 0);

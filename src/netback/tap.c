@@ -14,9 +14,9 @@
 #include "netback/tap.h"
 #include "control/rtnl.h"
 
-/* An earlier life of the daemon has left it, or the kernel did not do as it was told. */
+/* An earlier daemon left a program, or the kernel failed to change it. */
 #define STEERED_BY_UNKNOWN (-2)
-/* Until a guest is there to say what it takes. */
+/* Until a guest connects and says what it takes. */
 #define FIRST_QUEUE_LEN 256
 
 static const uint8_t tap_mac[6] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -26,7 +26,7 @@ static int check(int ret)
 	return ret < 0 ? -errno : 0;
 }
 
-/* One more descriptor on the interface `name`, which is created when there is none. */
+/* Open one more descriptor of the interface `name`, which is created if it does not exist. */
 static int open_queue(const char *name, bool multi_queue, int *ret_fd)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER };
@@ -54,7 +54,7 @@ static int set_attached(int fd, bool attached)
 	return check(ioctl(fd, TUNSETQUEUE, &ifr));
 }
 
-/* Those beyond the first wait for a guest that wants them. */
+/* The queues beyond the first stay detached until a guest uses them. */
 static int open_others(struct tap *tap, const char *name, unsigned int max_queues)
 {
 	int err = 0;
@@ -67,7 +67,7 @@ static int open_others(struct tap *tap, const char *name, unsigned int max_queue
 	return err;
 }
 
-/* The interface remembers whether it was made for several queues; ask for what it is. */
+/* An existing interface may have been made for several queues or for one. Ask for what it is. */
 static int open_queues(struct tap *tap, const char *name, unsigned int max_queues)
 {
 	bool multi_queue = max_queues > 1;
@@ -90,12 +90,12 @@ static int set_format(struct tap *tap)
 
 	if (!err)
 		err = check(ioctl(tap->fds[0], TUNSETVNETLE, &little));
-	if (!err) /* older kernels turn it on */
+	if (!err) /* older kernels turn the carrier on */
 		err = tap_set_carrier(tap, false);
 	return err;
 }
 
-/* For a new interface only: later these belong to the scripts and the admin. */
+/* For a new interface only: later, scripts and admins may change these. */
 static int set_link(struct tap *tap, struct rtnl *rtnl)
 {
 	int err = rtnl_set_mac(rtnl, tap->ifindex, tap_mac);
@@ -103,8 +103,8 @@ static int set_link(struct tap *tap, struct rtnl *rtnl)
 	if (!err)
 		err = rtnl_set_txqueuelen(rtnl, tap->ifindex, FIRST_QUEUE_LEN);
 	/*
-	 * The driver takes every frame at once, so a qdisc would never hold one; and an interface for
-	 * several queues comes with 256 of them, which is 2 MB and more of kernel memory for each vif.
+	 * The driver takes every frame at once, so a qdisc would never hold one. And an interface for several queues
+	 * would have 256 qdiscs: 2 MB and more of kernel memory for each vif.
 	 */
 	if (!err)
 		err = rtnl_set_noqueue(rtnl, tap->ifindex);
@@ -127,7 +127,7 @@ static int find_or_make(struct tap *tap, const char *name, unsigned int max_queu
 {
 	int err = rtnl_get_ifindex(rtnl, name, &tap->ifindex);
 
-	/* Not to know is not to have: what is there and in its bridge would be taken for new. */
+	/* After any other error, an interface that exists and is in its bridge would be taken for new. */
 	if (err && err != -ENODEV)
 		return err;
 	tap->adopted = !err;
@@ -140,7 +140,7 @@ static int find_or_make(struct tap *tap, const char *name, unsigned int max_queu
 		err = set_format(tap);
 	if (!err && !tap->adopted)
 		err = set_link(tap, rtnl);
-	if (!err) /* last: a death before it leaves no half-made interface to be taken over */
+	if (!err) /* last: a daemon that dies earlier leaves no half-made interface */
 		err = check(ioctl(tap->fds[0], TUNSETPERSIST, 1));
 	return err;
 }
@@ -160,7 +160,7 @@ int tap_open(struct tap *tap, const char *name, unsigned int max_queues)
 	return err;
 }
 
-/* An index is used again only when somebody asks for it; never take what is no tap. */
+/* An index is used again only when somebody asks for it. An interface that is not a tap is never used. */
 static int name_of(int ifindex, char ret_name[IFNAMSIZ])
 {
 	struct rtnl_info info = { 0 };
@@ -199,20 +199,20 @@ bool tap_is_here(const struct tap *tap)
 	bool here;
 
 	if (fd < 0)
-		return errno != EPERM; /* it is where we may not look; or the kernel cannot tell */
+		return errno != EPERM; /* EPERM: it is elsewhere; else the kernel cannot tell */
 	here = fstat(fd, &its) < 0 || stat("/proc/self/ns/net", &ours) < 0 ||
 	       (its.st_ino == ours.st_ino && its.st_dev == ours.st_dev);
 	close(fd);
 	return here;
 }
 
-/* For a tap that is here, by its index. */
+/* For a tap in this network namespace only: by its index. */
 static int open_rtnl(const struct tap *tap, struct rtnl **ret_rtnl)
 {
 	return tap_is_here(tap) ? rtnl_new(ret_rtnl) : -EXDEV;
 }
 
-/* Which queues are attached, and what else the tap tells of itself. */
+/* Find out which queues are attached. *ret_ifr has the tap's name and flags. */
 static int look_at_fds(struct tap *tap, struct ifreq *ret_ifr)
 {
 	int err = 0;
@@ -226,7 +226,10 @@ static int look_at_fds(struct tap *tap, struct ifreq *ret_ifr)
 	return err;
 }
 
-/* A daemon with more workers offers more queues; where its name is nobody knows which one it would open. */
+/*
+ * A daemon with more workers offers more queues. In another network namespace the name may be that of another
+ * interface: then nothing is opened.
+ */
 static int take_place(struct tap *tap, const struct ifreq *ifr, unsigned int max_queues)
 {
 	struct rtnl *rtnl;
@@ -258,7 +261,7 @@ int tap_take(struct tap *tap, const int *fds, unsigned int nr_fds, unsigned int 
 	return err;
 }
 
-/* A queue that goes hands its number to the last one: so it is always the last that goes. */
+/* When a queue is detached, the kernel gives its number to the last one. So always detach the last. */
 int tap_set_queues(struct tap *tap, unsigned int nr)
 {
 	int err = 0;
@@ -276,7 +279,7 @@ int tap_set_queues(struct tap *tap, unsigned int nr)
 	return err;
 }
 
-/* The kernel takes what we accept for what is wanted, so that is read before and set again. */
+/* The kernel resets the admin's offload settings to what the guest accepts. So they are read before, and set again. */
 static int set_offload(struct tap *tap, unsigned int flags, struct rtnl *rtnl)
 {
 	struct rtnl_wishes wishes;
@@ -286,7 +289,7 @@ static int set_offload(struct tap *tap, unsigned int flags, struct rtnl *rtnl)
 
 	if (!err && known)
 		rtnl_set_wishes(rtnl, name,
-				&wishes); /* its failure is no reason to refuse a guest */
+				&wishes); /* a failure here is no reason to refuse a guest */
 	return err;
 }
 
@@ -410,7 +413,7 @@ void tap_close(struct tap *tap, bool remove)
 {
 	if (!tap->open)
 		return;
-	/* Where it is not ours to delete its last descriptor takes it along; another process may hold that. */
+	/* In another namespace, the interface goes with its last descriptor, which another process may hold. */
 	if (remove && tap->fds[0] >= 0) {
 		ioctl(tap->fds[0], TUNSETPERSIST, 0);
 		delete_interface(tap);

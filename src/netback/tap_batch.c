@@ -6,11 +6,11 @@
 #include "guest/aio_ring.h"
 #include "netback/tap_batch.h"
 
-/* One frame costs less by the plain call. */
+/* For a single frame a plain call costs less. */
 #define MIN_FOR_AIO 2u
 
 struct tap_batch {
-	io_context_t ctx; /* NULL: there is none */
+	io_context_t ctx; /* NULL: none could be made */
 	uint32_t nr;
 	struct iocb iocbs[TAP_BATCH_MAX];
 	struct tap_frame frames[TAP_BATCH_MAX];
@@ -69,7 +69,7 @@ static void prepare(struct tap_batch *batch, int fd, struct iocb **list)
 	}
 }
 
-/* What became of `nr` frames. All are there already when the file is a tap. */
+/* Collect the results of `nr` frames. For a tap, all are there already. */
 static void collect(struct tap_batch *batch, uint32_t nr)
 {
 	struct io_event event;
@@ -111,7 +111,7 @@ uint32_t tap_batch_write(struct tap_batch *batch, int fd)
 
 unsigned int tap_drain(int fd, unsigned int max)
 {
-	uint8_t scrap[64]; /* the kernel frees the whole frame, however little of it is read */
+	uint8_t scrap[64]; /* the kernel frees the whole frame even if little of it is read */
 	unsigned int nr = 0;
 
 	while (nr < max && (read(fd, scrap, sizeof(scrap)) >= 0 || errno != EAGAIN))

@@ -20,14 +20,14 @@
 #define SOCKET_NAME "taps"
 #define PATIENCE_S  2
 
-/* A daemon may find the keeper of an older one: what is here stays as it is. */
+/* A daemon may find an older one's keeper, so this protocol must not change. */
 enum op { OP_KEEP = 1, OP_TAKE = 2, OP_DROP = 3 };
-/* Each is answered by one: the same, and with TAKE the descriptors. */
+/* A message is answered by one with the same `op`. The answer to TAKE has the descriptors. */
 struct message {
 	uint32_t op;
 	uint32_t domid;
 	uint32_t devid;
-	uint32_t nr_fds; /* that come with it */
+	uint32_t nr_fds; /* that come with the message */
 };
 
 /* --- messages with descriptors --- */
@@ -45,7 +45,7 @@ static void close_all(const int *fds, uint32_t nr)
 		close(fds[i]);
 }
 
-/* 0 with `nr_fds` descriptors for the caller to own, or -errno: -ECONNRESET when the other side is gone. */
+/* 0 with `nr_fds` descriptors, which the caller owns, or -errno: -ECONNRESET when the other side is gone. */
 static int receive_message(int fd, struct message *ret, int ret_fds[TAP_MAX_QUEUES])
 {
 	const struct iovec iov = { ret, sizeof(*ret) };
@@ -125,7 +125,7 @@ static int answer(int fd)
 	return send_message(fd, &reply, kept ? kept->fds : NULL);
 }
 
-/* For one daemon after the other. */
+/* Serve one daemon after the other. */
 static void serve(int listener)
 {
 	int daemon = -1;
@@ -150,8 +150,8 @@ static void serve(int listener)
 }
 
 /*
- * Nothing of the daemon's may stay open here: its lock, for one. Its other threads are not here, and what they held stays
- * locked: nothing is logged.
+ * The keeper must not keep the daemon's descriptors open: its lock, for one. The daemon's other threads do not exist
+ * here, and locks that they held stay locked. So nothing is logged.
  */
 static void become_keeper(int listener)
 {
@@ -173,7 +173,7 @@ static void become_keeper(int listener)
 
 /* --- the daemon --- */
 
-static int keeper = -1; /* the socket; -1 when there is none */
+static int keeper = -1; /* the socket; -1: no keeper */
 
 static int address_of(const char *dir, struct sockaddr_un *ret)
 {
@@ -201,7 +201,7 @@ static int connect_to(const struct sockaddr_un *address)
 	return -errno;
 }
 
-/* The daemon never asks for its end, so it is nobody's child. */
+/* The keeper is nobody's child, as the daemon never waits for its end. */
 static int fork_detached(int listener)
 {
 	pid_t child = fork();
@@ -255,7 +255,7 @@ void tap_keeper_stop(void)
 	keeper = -1;
 }
 
-/* One question and its answer. */
+/* Send one question and wait for its answer. */
 static int ask(struct message *message, const int *fds, int ret_fds[TAP_MAX_QUEUES])
 {
 	struct message asked = *message;

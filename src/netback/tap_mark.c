@@ -36,7 +36,7 @@ bool tap_mark_exists(const struct vif_id *id)
 	return noted;
 }
 
-/* What cannot be read tells of no tap. */
+/* A mark that cannot be read counts as none. */
 int tap_mark_open(const struct vif_id *id, struct tap_mark **ret)
 {
 	int fd, err;
@@ -64,7 +64,7 @@ int tap_mark_adopt(const struct tap_mark *mark, const struct vif_id *id, struct 
 		err = tap_adopt(tap, mark->ifindex, max_queues);
 	if (err)
 		return err;
-	if (!tap->ifindex) /* it is in another namespace now */
+	if (!tap->ifindex) /* it is in another network namespace now */
 		tap->ifindex = mark->ifindex;
 	tap->queue_len = mark->queue_len;
 	return 0;

@@ -21,7 +21,8 @@ static uint32_t due(const struct tap_share *share, uint32_t all_bytes)
 }
 
 /*
- * Not each time: every newcomer would cost as many calls as there are taps. What is gone can have no length any more.
+ * A queue is shortened only if it is much too long: else each new tap would cost as many calls as there are taps. A tap
+ * that is gone cannot be changed, which is no error.
  */
 static void shorten_others(const struct tap_share *newcomer, uint32_t all_bytes)
 {

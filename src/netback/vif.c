@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a vif on the control thread: its tap, its keys, and whoever serves its rings (nic.c). */
+/* The life of a vif on the control thread: its tap, its keys, and the process that serves its rings (nic.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,24 +25,25 @@
 
 #define GROUPS_KEY          "request-multicast-control"
 #define CARRIER_INTERVAL_NS (100u * 1000u * 1000u)
-#define PCAP_PATIENCE_NS    UINT64_C(2000000000) /* a NIC waits for the file of its capture */
+#define PCAP_PATIENCE_NS                                                                           \
+	UINT64_C(2000000000) /* the longest that a NIC waits for the file of its capture */
 
 struct vif {
 	struct device dev;          /* first */
-	struct vif_options options; /* what the configuration says of it */
+	struct vif_options options; /* as the configuration says */
 	struct tap tap;
-	struct tap_mark *mark;      /* owned; NULL when it could not be had */
-	struct tap_share tap_share; /* while there are queues */
+	struct tap_mark *mark;      /* owned; NULL when it could not be opened */
+	struct tap_share tap_share; /* a member while there are queues */
 	struct vif_pcap pcap;
 	struct loop_timer patience; /* armed: attach() waits for the capture's file */
 	bool resume;                /* what attach() was told */
 	struct vif_steer steer;
-	unsigned int max_queues;          /* what we offer */
-	struct message_nic_tuning tuning; /* as the keys are now */
-	struct message_start_nic start;   /* how its rings are served, and with which tuning */
-	unsigned int nr_tuning;           /* TUNED to come */
-	uint32_t stalled;    /* bits: queues whose guest takes nothing; the carrier is off */
-	struct pace carrier; /* each change takes the kernel's RTNL lock */
+	unsigned int max_queues;          /* that are offered to the frontend */
+	struct message_nic_tuning tuning; /* as the keys say now */
+	struct message_start_nic start; /* how its rings are served, and the tuning that was sent */
+	unsigned int nr_tuning;         /* how many TUNED messages are to come */
+	uint32_t stalled;    /* bits: queues whose guest takes no frames; then the carrier is off */
+	struct pace carrier; /* limits changes, as each takes the kernel's RTNL lock */
 };
 
 static struct vif *vif_of(struct device *dev)
@@ -50,7 +51,7 @@ static struct vif *vif_of(struct device *dev)
 	return (struct vif *)(void *)dev; /* its first member */
 }
 
-/* --- our own directory --- */
+/* --- the backend directory --- */
 
 static void read_mtu(struct vif *vif)
 {
@@ -67,7 +68,7 @@ static void read_mtu(struct vif *vif)
 		device_log(dev, LOG_LEVEL_WARNING, "`mtu` cannot be set: %s", strerror(-err));
 }
 
-/* Under the name that the interface has now. */
+/* The file has the name that the interface has now. */
 static void read_capture(struct vif *vif)
 {
 	const char *dir = vif->options.pcap_dir;
@@ -79,14 +80,14 @@ static void read_capture(struct vif *vif)
 		vif_pcap_send(&vif->pcap, &vif->dev);
 }
 
-/* What is in force at any time: of its own keys, and for what they do not say of the configuration. */
+/* The settings that can change at any time: from the vif's own keys, else from the configuration. */
 static void read_rules(struct vif *vif)
 {
 	struct device *dev = &vif->dev;
 	struct vif_options options = *dev->env->vif;
 
 	if (!device_settings(dev, vif_keys, &options))
-		vif->options = options; /* else what was in force stays */
+		vif->options = options; /* else the settings in force stay */
 	vif_tune_read(&vif->tuning, dev, &vif->options);
 }
 
@@ -123,7 +124,7 @@ static struct vif_id id_of(const struct vif *vif)
 	return (struct vif_id){ vif->dev.env->runtime_dir, vif->dev.domid, vif->dev.devid };
 }
 
-/* Scripts and admins rename it: one that was there before us is found by its mark. */
+/* Scripts and admins may rename the tap. One that an earlier daemon made is found by its mark. */
 static int open_tap(struct vif *vif)
 {
 	struct device *dev = &vif->dev;
@@ -158,7 +159,7 @@ static bool is_live(struct device *dev, const char *dir, enum xenbus_state first
 	return !err && state != XENBUS_CLOSING && state != XENBUS_CLOSED;
 }
 
-/* By an earlier life of ours, and its frontend has not left it since. */
+/* Whether an earlier daemon connected it, and its frontend is still connected. */
 static bool is_connected(struct device *dev)
 {
 	return is_live(dev, dev->be_path, XENBUS_CONNECTED) &&
@@ -167,7 +168,7 @@ static bool is_connected(struct device *dev)
 
 static void capture_opened(struct device *dev);
 
-/* The tap must be there before the first state 2: the toolstack's script looks for it then. */
+/* The tap must exist before state 2 is first written: the toolstack's script then looks for it. */
 static int vif_probe(struct device *dev)
 {
 	struct vif *vif = vif_of(dev);
@@ -219,7 +220,7 @@ static int vif_advertise(struct device *dev, xs_transaction_t t)
 	};
 	int err = 0;
 
-	set_carrier(vif_of(dev)); /* a frontend that was there at the probe may have gone since */
+	set_carrier(vif_of(dev)); /* a frontend that was connected at the probe may be gone */
 	for (size_t i = 0; !err && i < sizeof(offers) / sizeof(offers[0]); i++)
 		err = store_write(dev->env->store, t, dev->be_path, offers[i].key, offers[i].value);
 	if (err)
@@ -228,7 +229,7 @@ static int vif_advertise(struct device *dev, xs_transaction_t t)
 			    vif_of(dev)->max_queues);
 }
 
-/* A device without a script has nobody who would report. */
+/* A device without a script is plugged at once: nobody reports for it. */
 static bool vif_plugged(struct device *dev)
 {
 	struct store *store = dev->env->store;
@@ -241,9 +242,9 @@ static bool vif_plugged(struct device *dev)
 	       text[0] == '\0';
 }
 
-/* --- what whoever serves the rings is told --- */
+/* --- messages to the process that serves the rings --- */
 
-/* What the keys are now, if they are not in force. */
+/* Send the settings if they have changed. */
 static void tune(struct vif *vif)
 {
 	struct message message = { .type = MESSAGE_TUNE_NIC };
@@ -272,7 +273,7 @@ static void vif_changed(struct device *dev, const char *key)
 	device_say_slip(dev, vif_own_keys, key);
 }
 
-/* Nonsense changes nothing: the guest will see that its wish is not heard. */
+/* A wrong value changes nothing: the guest sees that its request has no effect. */
 static void read_groups(struct vif *vif)
 {
 	struct device *dev = &vif->dev;
@@ -297,7 +298,7 @@ static void vif_front_changed(struct device *dev)
 
 /* --- attach --- */
 
-/* Nobody serves it any more. `keep`: somebody will, for the same rings. Idempotent. */
+/* No process serves the rings any more. `keep`: another one will serve the same rings. Idempotent. */
 static void release(struct vif *vif, bool keep)
 {
 	guests_forget(&vif->dev);
@@ -344,7 +345,7 @@ static int prepare_tap(struct vif *vif, const struct vif_front *front)
 	return err;
 }
 
-/* A guest without scatter-gather takes a page at most; the MTU is what the bridge and the admin want. */
+/* A guest without scatter-gather takes frames of a page at most. The MTU is the choice of the bridge and the admin. */
 static void note_mtu(struct vif *vif)
 {
 	unsigned int mtu;
@@ -397,7 +398,7 @@ static void fill_start(struct vif *vif, const struct vif_front *front, bool resu
 	vif->tuning.headroom = front->headroom;
 }
 
-/* A list that is lost must not keep frames from a guest that will not repeat it. */
+/* If the list is lost, the guest will not send it again. Then the filter must not drop its frames. */
 static void follow_groups(struct vif *vif, int left_err)
 {
 	read_groups(vif);
@@ -432,7 +433,8 @@ static int start_serving(struct vif *vif, const struct vif_state *state)
 		return err;
 	}
 	vif->pcap.told = false;
-	vif_pcap_send(&vif->pcap, &vif->dev); /* so that it has the first frame, too */
+	vif_pcap_send(&vif->pcap,
+		      &vif->dev); /* before START, so that the capture has the first frame */
 	return 0;
 }
 
@@ -459,7 +461,7 @@ static int begin(struct vif *vif, bool resume)
 	return err;
 }
 
-/* The rings are attached, or were all the time. */
+/* The rings are attached, now or by an earlier daemon. */
 static void attached(struct vif *vif)
 {
 	device_attached(&vif->dev, 0);
@@ -483,14 +485,17 @@ static void broke(struct vif *vif, const struct message_error *error)
 	device_broken(&vif->dev, message_err(error->err) ?: -EPROTO, error->why);
 }
 
-/* The new one is in no bridge, and no script will put it there. */
+/* A new tap would be in no bridge, and no script would put it there. */
 static int tap_was_removed(struct vif *vif)
 {
 	device_reason(&vif->dev, -ENODEV, "its network interface was removed while no pvbackd ran");
 	return -ENODEV;
 }
 
-/* A process that outlived the last control serves it; what it says of that is checked as far as we make use of it. */
+/*
+ * Adopt the vif from a process that outlived the last control. The facts that the process reports are checked before
+ * use.
+ */
 static int take_up(struct vif *vif)
 {
 	struct message start;
@@ -513,7 +518,7 @@ static int take_up(struct vif *vif)
 	}
 	vif->start = start.nic;
 	vif->tuning.headroom = start.nic.tuning.headroom;
-	/* What is in force now is not known. */
+	/* The settings in force are unknown, so they are sent again. */
 	memset(&vif->start.tuning, 0xff, sizeof(vif->start.tuning));
 	vif->stalled = served.carrier_off & ((1u << nr_queues) - 1);
 	share_tap(vif);
@@ -557,7 +562,9 @@ static void attach_without_waiting(void *user)
 		device_attached(&vif->dev, err);
 }
 
-/* A capture is to have the first frame, and its file may be where nobody answers. */
+/*
+ * A capture should have the first frame. But its file may be on storage that does not answer, so the wait is bounded.
+ */
 static int vif_attach(struct device *dev, bool resume)
 {
 	struct vif *vif = vif_of(dev);
@@ -590,12 +597,12 @@ static void vif_give_up(struct device *dev)
 		return;
 	loop_timer_cancel(&vif->patience);
 	if (vif->resume)
-		device_not_yet(dev); /* the ring is live */
+		device_not_yet(dev); /* the ring is live: try again later */
 	else
 		device_attached(dev, -ECANCELED);
 }
 
-/* --- what whoever serves the rings says: a guest may have taken it over --- */
+/* --- messages from the process that serves the rings: a guest may have taken it over --- */
 
 static void started(struct vif *vif, const struct message_started *started)
 {
@@ -618,7 +625,7 @@ static void stopped(struct vif *vif)
 	device_detached(&vif->dev);
 }
 
-/* False: that cannot be. */
+/* False when no TUNED was to come. */
 static bool tuned(struct vif *vif)
 {
 	if (!vif->nr_tuning)
@@ -675,7 +682,7 @@ static bool answer_attached(struct vif *vif, const struct message *message)
 	}
 }
 
-/* What comes while we wait for something else was on its way. */
+/* A message that does not fit the device's activity was late, and is ignored. */
 static void vif_answer(struct device *dev, const struct message *message, int *fds,
 		       unsigned int nr_fds)
 {
@@ -693,8 +700,7 @@ static void vif_answer(struct device *dev, const struct message *message, int *f
 static void vif_lost(struct device *dev)
 {
 	release(vif_of(dev), true);
-	vif_of(dev)->tap.adopted =
-		true; /* by whoever serves next: it has been there all the time */
+	vif_of(dev)->tap.adopted = true; /* for the next process: it has been there all the time */
 }
 
 static void vif_detach(struct device *dev)
@@ -712,7 +718,7 @@ static void vif_halt(struct device *dev)
 	guests_send(dev, &message, NULL, 0);
 }
 
-/* True once every queue has seen it: what they send from now on has the new headroom. */
+/* True when every queue has seen the new headroom: frames that they send from now on have it. */
 static bool vif_reconfigure(struct device *dev)
 {
 	struct vif *vif = vif_of(dev);
@@ -735,7 +741,7 @@ static int write_mtu(struct store *store, xs_transaction_t t, void *user)
 	uint32_t now;
 	int err = tap_get_mtu(&vif->tap, &mtu);
 
-	if (err == -EXDEV) /* nobody can ask there */
+	if (err == -EXDEV) /* in another network namespace its MTU cannot be read */
 		return 0;
 	if (err || (store_read_u32(store, t, vif->dev.fe_path, "mtu", 0, UINT32_MAX, &now) == 0 &&
 		    now == mtu))
@@ -743,7 +749,7 @@ static int write_mtu(struct store *store, xs_transaction_t t, void *user)
 	return store_writef(store, t, vif->dev.fe_path, "mtu", "%u", mtu);
 }
 
-/* Whatever the script has set is what the guest may use; not all scripts tell it. */
+/* The guest may use the MTU that the script has set. Not all scripts tell the guest. */
 static void vif_online(struct device *dev)
 {
 	struct vif *vif = vif_of(dev);
@@ -762,7 +768,7 @@ static void vif_done(struct device *dev, bool removed)
 	loop_timer_cancel(&vif->patience);
 	vif_pcap_done(&vif->pcap);
 	tap_close(&vif->tap, removed);
-	if (removed || !dev->suspending) /* without a guest there is no carrier to be lost */
+	if (removed || !dev->suspending) /* without a guest no carrier can be lost */
 		tap_keeper_drop(&id);
 	vif->mark = tap_mark_close(vif->mark);
 	if (removed) {
@@ -794,7 +800,7 @@ static bool vif_captures(const struct device *dev, const void *owner, struct mes
 	return vif_pcap_captures(&((const struct vif *)(const void *)dev)->pcap, owner, ret);
 }
 
-/* What its own keys say is in the tuning. */
+/* The values of its own keys are in the tuning. */
 static void vif_in_force(const struct device *dev, void *ret)
 {
 	const struct vif *vif = (const struct vif *)(const void *)dev;

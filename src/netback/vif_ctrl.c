@@ -84,7 +84,7 @@ static void carry_out(struct vif_ctrl *c, const struct vif_ctrl_job *job,
 	      response->status);
 }
 
-/* In the order of the ring: a table's size comes before its entries. */
+/* In the ring's order: a table's size comes before its entries. */
 static void carry_out_all(struct vif_ctrl *c)
 {
 	const struct message_hash *now = &c->shared->kept->hash, before = *now;
@@ -180,7 +180,7 @@ static int ctrl_open(struct ring_part *part)
 	if (err)
 		return err;
 	worker_notify(part->worker,
-		      &c->port); /* an answer's notification may have been lost then */
+		      &c->port); /* the notification of an answer may have been lost */
 	queue_mark(&part->queue);
 	return 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames into receive slots. */
+/* Puts frames into receive slots. */
 #include <inttypes.h>
 
 #include "netback/vif_emit.h"
 
-/* Extras that go with a frame. */
+/* How many extras go with a frame. */
 static uint32_t count_extras(const struct vif_queue *q, const struct offload_plan *plan,
 			     enum netif_gso_type gso_type)
 {
@@ -18,7 +18,7 @@ uint32_t vif_emit_count(const struct vif_queue *q, uint32_t len, const struct of
 	return netif_rx_count_slots(q->rx.headroom + len, count_extras(q, plan, gso_type));
 }
 
-/* Use the next posted slot. The caller has counted what is available. */
+/* Take the next posted slot. The caller has checked that one is available. */
 static struct vif_rx_slot *next_slot(struct vif_queue *q, uint32_t *ret_gref)
 {
 	struct vif_rx_slot *slot = &q->rx.slots[q->rx.nr_slots++];
@@ -141,7 +141,7 @@ void vif_emit_capture(struct vif_queue *q, uint8_t *frame, uint32_t len, const c
 		capture_add(to, &iov, 1, false, why);
 }
 
-/* True when the guest has got what was in it. */
+/* True when the guest has got the data of the slot. */
 static bool put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
 {
 	struct netif_rx_response response = slot->response;
@@ -158,7 +158,7 @@ static bool put_response(struct vif_queue *q, const struct vif_rx_slot *slot)
 	return good;
 }
 
-/* A frame is lost to the guest with any of its slots. */
+/* A frame is lost if any of its slots is. */
 void vif_emit_answer(struct vif_queue *q)
 {
 	uint32_t len = 0;

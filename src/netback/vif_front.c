@@ -17,7 +17,7 @@ static uint32_t read_port(struct front_reader *r, const char *key)
 	return front_number(r, key, 1, UINT32_MAX);
 }
 
-/* Two ports, or one for both (netif.h, feature-split-event-channels). */
+/* A queue has two ports, or one for both directions (netif.h, feature-split-event-channels). */
 static void read_queue(struct front_reader *r, struct message_nic_queue *queue)
 {
 	bool split = front_has(r, "event-channel-tx");
@@ -29,8 +29,8 @@ static void read_queue(struct front_reader *r, struct message_nic_queue *queue)
 }
 
 /*
- * It knows several queues, as Linux does since 3.16 and Windows, and then those say something about IPv6
- * checksums too. FreeBSD does not.
+ * Linux since 3.16 and Windows know several queues, and they also write a key about IPv6 checksums. FreeBSD knows
+ * several queues, but writes no such key.
  */
 static bool looks_like_freebsd(const struct front_reader *r)
 {
@@ -46,7 +46,7 @@ static void read_features(struct front_reader *r, struct vif_front *front)
 	accept->sg = front_flag(r, "feature-sg", false);
 	accept->csum_v4 = !front_flag(r, "feature-no-csum-offload", false);
 	accept->csum_v6 = front_flag(r, "feature-ipv6-csum-offload", false);
-	/* A large frame comes with a blank checksum and needs more than one slot. */
+	/* A large frame has a blank checksum and needs more than one slot. */
 	accept->gso_v4 = front_flag(r, "feature-gso-tcpv4", false) && accept->csum_v4 && accept->sg;
 	accept->gso_v6 = front_flag(r, "feature-gso-tcpv6", false) && accept->csum_v6 && accept->sg;
 	front->headroom = (uint16_t)front_optional(r, HEADROOM_KEY, 0, NETIF_MAX_HEADROOM, 0);
@@ -74,7 +74,7 @@ static void read_ctrl(struct front_reader *r, struct vif_front *front)
 	front->ctrl_port = read_port(r, "event-channel-ctrl");
 }
 
-/* One queue has flat keys, several have a folder each (netif.h): those are read last. */
+/* One queue has flat keys. Several have a folder each (netif.h), which is read last. */
 static void read_front(struct front_reader *r, unsigned int max_queues, struct vif_front *front)
 {
 	if (!front_flag(r, "request-rx-copy", false))

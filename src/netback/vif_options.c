@@ -122,7 +122,7 @@ const struct key vif_keys[] = {
 	{ 0 },
 };
 
-/* A capture is no option: vif_pcap.c has its keys. */
+/* A capture is not an option: vif_pcap.c reads its keys. */
 static int parse_pcap(const struct key *key, const char *text, void *ret)
 {
 	struct message_capture capture;

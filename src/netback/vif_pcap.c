@@ -17,7 +17,7 @@
 #include "netback/pcap_filter.h"
 #include "netback/vif_pcap.h"
 
-#define PATH_SIZE        (PATH_MAX + 64u) /* of a directory, and the name in it */
+#define PATH_SIZE        (PATH_MAX + 64u) /* a directory, and the file's name in it */
 #define DEFAULT_SIZE_MIB 16u
 #define MAX_SIZE_MIB     (1024u * 1024u)
 
@@ -50,7 +50,7 @@ int vif_pcap_parse(const char *text, struct message_capture *ret)
 	return 0;
 }
 
-/* "" when there is none. */
+/* "" when there is no such key. */
 static int read_key(struct device *dev, const char *key, char *buf, size_t size)
 {
 	int err = store_read(dev->env->store, XBT_NULL, dev->be_path, key, buf, size);
@@ -72,10 +72,10 @@ struct pcap_opening {
 	struct pcap_file file;
 	struct device *dev; /* borrowed */
 	struct vif_pcap *pcap;
-	struct message *wanted; /* owned: what is captured into it */
+	struct message *wanted; /* owned: what to capture into the file */
 };
 
-/* One earlier capture stays, so that a restart of the daemon does not lose it. */
+/* Keep one earlier capture, so that a restart of the daemon does not lose it. */
 static void keep_old(const char *path)
 {
 	char old[PATH_SIZE + 4];
@@ -127,7 +127,7 @@ bool vif_pcap_opens(const struct vif_pcap *pcap)
 
 /* --- the capture --- */
 
-/* A new vif's keys are told one by one: begin only once. */
+/* The watches of a new vif's keys fire one by one: the capture must begin only once. */
 static bool are_news(struct vif_pcap *pcap, const char *text, const char *filter)
 {
 	char keys[128 + STORE_VALUE_MAX];
@@ -188,7 +188,7 @@ static void file_opened(struct opener_request *req, int err, int fd)
 	pcap->opened(dev);
 }
 
-/* `wanted` has all but the filter and the name of the file. */
+/* `wanted` is complete except for the filter and the file's name. */
 static int start(struct vif_pcap *pcap, struct device *dev, const struct message *wanted,
 		 const char *filter, const char *path)
 {
@@ -256,7 +256,7 @@ bool vif_pcap_read(struct vif_pcap *pcap, struct device *dev, const char *ifname
 	return true;
 }
 
-/* What the keys said before is news again. */
+/* Then the keys count as new again. */
 static int end_direct(struct vif_pcap *pcap, const void *owner)
 {
 	if (!pcap->owner || pcap->owner != owner)
@@ -310,7 +310,7 @@ bool vif_pcap_ended(struct vif_pcap *pcap, const struct message_captured *how)
 	if (message_err(how->err) == 0)
 		return false;
 	if (!pcap->now || pcap->now->capture.number != how->number)
-		return true; /* another has taken its place meanwhile */
+		return true; /* another capture has taken its place */
 	pcap->ended = *how;
 	pcap->ended.err = message_err(how->err);
 	stop(pcap);

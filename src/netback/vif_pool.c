@@ -7,7 +7,7 @@
 
 #define POOL_PAGES 1024u
 static_assert(POOL_FRAME_PAGES >= NETIF_MAX_SLOTS, "a share is enough for a frame from a guest");
-/* Most passes need no more: three of the largest frames, or a hundred small ones. All guests share what there is. */
+/* Most passes need no more: three of the largest frames, or a hundred small ones. All guests of a worker share them. */
 #define GRANTED_PAGES 128u
 #define POOL_BYTES    ((size_t)POOL_PAGES * NETIF_PAGE_SIZE)
 

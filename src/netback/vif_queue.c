@@ -41,7 +41,7 @@ static bool queue_answer(struct queue *queue)
 	struct vif_queue *q = vif_queue_of(queue);
 	bool more;
 
-	if (q->broken || queue->halted) /* then this pass has taken nothing */
+	if (q->broken || queue->halted) /* this pass has taken nothing */
 		return false;
 	more = vif_rx_answer(q);
 	return vif_tx_answer(q) || more;
@@ -152,7 +152,7 @@ static int bind_ports(struct vif_queue *q)
 			   q->front.rx_port);
 }
 
-/* After a restart a notification may have been lost between publishing and sending. */
+/* The last daemon may have died after it published responses and before it notified. */
 static void wake_frontend(struct vif_queue *q)
 {
 	worker_notify(q->part.worker, &q->tx_port);
@@ -191,7 +191,7 @@ static int open_rings(struct vif_queue *q)
 	if (err)
 		return err;
 	if (!q->resume)
-		tap_drain(q->fd, 1024); /* what was meant for whoever was here before */
+		tap_drain(q->fd, 1024); /* frames for an earlier guest */
 	q->watch = loop_add(q->part.worker->loop, q->fd, EPOLLIN | EPOLLET, vif_rx_tap_event, q);
 	if (!q->watch) {
 		q->part.why = "the tap cannot be watched";
@@ -222,14 +222,14 @@ static int queue_open(struct ring_part *part)
 
 const struct ring_ops vif_queue_ops = { .open = queue_open, .close = queue_close };
 
-/* --- what the others are told --- */
+/* --- reports to others --- */
 
 void vif_queue_break(struct vif_queue *q, int err, const char *why)
 {
 	if (q->broken)
 		return;
 	q->broken = true;
-	/* Nobody reads it any more, and each new frame would wake us. */
+	/* Nobody reads the tap any more, and each new frame would wake the worker. */
 	q->watch = loop_remove(q->part.worker->loop, q->watch);
 	loop_timer_cancel(&q->tx.timer);
 	loop_timer_cancel(&q->rx.timer);
@@ -254,7 +254,7 @@ void vif_queue_stall(struct vif_queue *q, bool stalled)
 	loop_post(q->part.set->home, &q->stall_task);
 }
 
-/* --- what a worker keeps for all its network queues --- */
+/* --- what all network queues of a worker share --- */
 
 static int plane_open(struct worker *worker, void **ret_ctx)
 {
@@ -271,7 +271,7 @@ static void plane_close(void *ctx)
 	vif_pool_free(ctx);
 }
 
-/* Between act and give: frames from guests are in the kernel, earlier ones for guests are copied. */
+/* Called between act and give: frames from guests are in the kernel, and earlier frames to guests are copied. */
 static void plane_submit(void *ctx)
 {
 	vif_pool_reset(ctx);

@@ -15,11 +15,11 @@
 #define MSEC_NS (1000u * 1000u)
 #define SEC_NS  (UINT64_C(1000) * MSEC_NS)
 
-/* A frontend that does not tell when it posts slots is looked at this often (as netback does). */
+/* A frontend that does not notify when it posts slots is polled this often (as netback does). */
 #define POLL_NS (30u * MSEC_NS)
-/* An old queue is looked at this often. */
+/* A queue that is drained is looked at this often. */
 #define AGE_NS (1u * SEC_NS)
-/* What one look at an old queue may throw away. */
+/* The most frames that one look at it drops. */
 #define DRAIN_MAX 1024u
 
 #define HOLD_BYTES ((size_t)POOL_FRAME_PAGES * NETIF_PAGE_SIZE)
@@ -47,7 +47,7 @@ void vif_rx_close(struct vif_queue *q)
 	q->rx.hold = (struct vif_rx_hold){ 0 };
 }
 
-/* --- when to look at the tap; edge by edge, so a frame that waits costs no turn --- */
+/* --- when to read the tap; its watch is edge-triggered, so a frame that waits wakes nobody --- */
 
 static bool must_wait(const struct vif_queue *q)
 {
@@ -67,12 +67,11 @@ void vif_rx_tap_event(void *user, uint32_t events)
 		queue_mark(&q->part.queue);
 		return;
 	}
-	q->rx.unwatched =
-		true; /* the wait is long enough for the next frame: do not hear of each */
+	q->rx.unwatched = true; /* long wait: do not wake for each frame */
 	loop_modify(q->part.worker->loop, q->watch, 0);
 }
 
-/* From any state: there may be frames, and nothing that they wait for. */
+/* From any state: there may be frames, and they need not wait any more. */
 static void read_on(struct vif_queue *q)
 {
 	loop_timer_cancel(&q->rx.timer);
@@ -92,7 +91,7 @@ static void drop(struct vif_queue *q, uint64_t *counter, uint8_t *frame, uint32_
 
 /* --- too few slots --- */
 
-/* Slots that the next frame needs, as far as we know. */
+/* How many slots the next frame needs, as far as is known. */
 static uint32_t slots_wanted(const struct vif_queue *q)
 {
 	const struct vif_rx_hold *hold = &q->rx.hold;
@@ -119,7 +118,7 @@ static void set_age_timer(struct vif_queue *q, uint64_t delay_ns)
 	loop_timer_set(q->part.worker->loop, &q->rx.timer, delay_ns, look_at_age, q);
 }
 
-/* How long the guest has let frames wait counts from now on. */
+/* The time that the guest lets frames wait counts from now on. */
 static void count_wait(struct vif_queue *q)
 {
 	q->rx.starved_since_ns = loop_lately_ns();
@@ -128,7 +127,7 @@ static void count_wait(struct vif_queue *q)
 	set_age_timer(q, q->stall_ns && q->stall_ns < q->drain_ns ? q->stall_ns : q->drain_ns);
 }
 
-/* Frames stay in the tap's own bounded queue until the guest posts slots. */
+/* Until the guest posts slots, frames stay in the tap's bounded queue. */
 static void starve(struct vif_queue *q)
 {
 	if (vif_rx_is_starved(q))
@@ -140,7 +139,7 @@ static void starve(struct vif_queue *q)
 	      q->rx.available, slots_wanted(q));
 }
 
-/* A guest that did not run could post no slots. */
+/* While the guest did not run it could not post slots, so its wait starts anew. */
 void vif_rx_go_on(struct vif_queue *q)
 {
 	if (vif_rx_is_starved(q))
@@ -158,7 +157,7 @@ static void recover(struct vif_queue *q)
 	trace(q->trace, TRACE_NET, &q->id, "rx-recovered available=%" PRIu32, q->rx.available);
 }
 
-/* What is held is one frame, or the rest of one that is being cut. */
+/* The held frame is one, or the rest of one that is being cut into segments. */
 static uint32_t drop_hold(struct vif_queue *q)
 {
 	struct vif_rx_hold *h = &q->rx.hold;
@@ -178,17 +177,17 @@ static void drain(struct vif_queue *q)
 	unsigned int nr = tap_drain(q->fd, DRAIN_MAX);
 
 	stat_add(&q->stats->rx_read, nr);
-	q->rx.more = q->rx.hold.len; /* fewer slots may do now */
+	q->rx.more = q->rx.hold.len; /* the next frame may need fewer slots */
 	nr += drop_hold(q);
 	stat_add(&q->stats->rx_drop_stalled, nr);
-	if (nr) { /* those have waited; others may come */
+	if (nr) { /* the frames that waited are gone */
 		vif_queue_waited(q, &q->rx.no_slots_ns, &q->stats->time_rx_slots);
 		q->rx.no_slots_ns = worker_now(q->part.worker);
 	}
 	trace(q->trace, TRACE_NET, &q->id, "rx-aged frames=%u", nr);
 }
 
-/* Old frames do the guest no good and hold our memory (XSA-392). */
+/* Old frames are useless to the guest and hold memory of the host (XSA-392). */
 static void give_up_old(struct vif_queue *q)
 {
 	uint64_t waited_ns = loop_now_ns() - q->rx.starved_since_ns;
@@ -216,7 +215,7 @@ static void hold(struct vif_queue *q, const uint8_t *frame, uint32_t len,
 	q->rx.hold.plan = *plan;
 }
 
-/* Room in the pool for a frame, behind its headroom; NULL when it has to wait for another pass. */
+/* Room in the pool for a frame, after its headroom. NULL when it has to wait for another pass. */
 static uint8_t *peek_room(struct vif_queue *q)
 {
 	uint8_t *room = NULL;
@@ -229,7 +228,7 @@ static uint8_t *peek_room(struct vif_queue *q)
 	return room ? room + q->rx.headroom : NULL;
 }
 
-/* Room in the guest and in the pool for the next piece of what is held, or NULL. */
+/* Room in the guest and in the pool for the next piece of the held frame, or NULL. */
 static uint8_t *find_room(struct vif_queue *q)
 {
 	if (slots_wanted(q) > q->rx.available) {
@@ -239,7 +238,7 @@ static uint8_t *find_room(struct vif_queue *q)
 	return peek_room(q);
 }
 
-/* What was read in this pass is counted with the others of this pass. */
+/* If the frame was read in this pass, it is counted with the others of this pass. */
 static void count_held(struct vif_queue *q)
 {
 	vif_queue_waited(q, &q->rx.no_slots_ns, &q->stats->time_rx_slots);
@@ -282,7 +281,7 @@ static void flush_frame(struct vif_queue *q)
 	h->len = 0;
 }
 
-/* Bring the held frame to the guest. True when nothing is held any more. */
+/* Send the held frame to the guest. True when no frame is held any more. */
 static bool flush_hold(struct vif_queue *q)
 {
 	if (!q->rx.hold.len)
@@ -294,7 +293,7 @@ static bool flush_hold(struct vif_queue *q)
 	return !q->rx.hold.len;
 }
 
-/* --- a large frame that may grow while others lie behind it in the tap --- */
+/* --- a large frame that grows by merging those behind it in the tap --- */
 
 static void flush_merge(struct vif_queue *q)
 {
@@ -313,7 +312,7 @@ static void emit_or_wait(struct vif_queue *q, const struct virtio_net_hdr *hdr, 
 		vif_emit(q, frame, len, plan, plan->gso_type);
 }
 
-/* How long it may become and leave a slot; 0 when the next frame has to be read without it. */
+/* How long the merged frame may become, with a slot left over. 0 when the next frame must be read separately. */
 static uint32_t merge_max(const struct vif_queue *q)
 {
 	const struct merge *merge = &q->rx.merge;
@@ -341,7 +340,7 @@ static bool is_too_big(const struct vif_queue *q, uint32_t len, const struct off
 	return q->rx.headroom + len > NETIF_PAGE_SIZE && !q->accept.sg;
 }
 
-/* True when nothing is held afterwards. */
+/* Returns whether no frame is held afterwards. */
 static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8_t *frame,
 		    uint32_t len)
 {
@@ -374,7 +373,7 @@ static bool deliver(struct vif_queue *q, const struct virtio_net_hdr *hdr, uint8
 	return flush_hold(q);
 }
 
-/* Returns the frame's length, 0 when the tap is empty. The first of `iov` is for the header. */
+/* Returns the frame's length, 0 when the tap is empty. The first of `iov` is for the virtio_net_hdr. */
 static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_iov)
 {
 	ssize_t n = readv(q->fd, iov, nr_iov);
@@ -385,19 +384,19 @@ static uint32_t read_frame(struct vif_queue *q, const struct iovec *iov, int nr_
 		vif_queue_waited(q, &q->rx.throttled_ns, &q->stats->time_rx_limit);
 		return (uint32_t)((size_t)n - iov->iov_len);
 	}
-	q->rx.no_slots_ns = q->rx.throttled_ns = 0; /* nothing has waited */
+	q->rx.no_slots_ns = q->rx.throttled_ns = 0; /* no frame has waited */
 	if (n < 0)
 		q->rx.state = VIF_RX_EMPTY;
 	else
-		q->rx.more = true; /* that was no frame, and others may be behind it */
+		q->rx.more = true; /* it was not a frame, but others may be behind it */
 	if (n >= 0 || errno != EAGAIN)
 		stat_add(&q->stats->rx_read_errors, 1);
 	return 0;
 }
 
 /*
- * Read a frame so that what it carries lies behind the merge, where it probably belongs. `*room`: where it is,
- * NULL when it is part of the merge now.
+ * Read a frame so that its payload lies behind the merged frame, where it probably belongs. *room is where the frame
+ * is, or NULL when it is now part of the merged one.
  */
 static uint32_t read_behind(struct vif_queue *q, uint32_t max, struct virtio_net_hdr *hdr,
 			    uint8_t **room)
@@ -419,7 +418,8 @@ static uint32_t read_behind(struct vif_queue *q, uint32_t max, struct virtio_net
 		return len;
 	}
 	flush_merge(q);
-	*room = vif_pool_peek_rx(q->pool, 1) + q->rx.headroom; /* as merge_max() has seen */
+	*room = vif_pool_peek_rx(q->pool, 1) +
+		q->rx.headroom; /* merge_max() has checked that there is room */
 	if (len > head_len)
 		memmove(*room + head_len, behind, len - head_len);
 	memcpy(*room, head, len < head_len ? len : head_len);
@@ -441,7 +441,7 @@ static void throttle_over(void *user)
 	queue_mark(&q->part.queue);
 }
 
-/* Over its limit: frames stay in the tap's own bounded queue meanwhile. */
+/* Over the limit, frames stay in the tap's bounded queue. */
 static bool throttled(struct vif_queue *q)
 {
 	uint64_t wait_ns;
@@ -526,7 +526,7 @@ void vif_rx_give(struct vif_queue *q)
 	flush_merge(q);
 }
 
-/* True when there is more to do now. */
+/* True when there is more to do at once. */
 bool vif_rx_answer(struct vif_queue *q)
 {
 	vif_emit_answer(q);

@@ -30,8 +30,8 @@ static int open_memory(size_t bytes, int *ret_fd)
 /* --- what rings may have to undo --- */
 
 /*
- * One that is damaged tells of a ring that cannot be taken up. Without a file all works but a death in the middle of
- * answering: no reason to refuse a guest.
+ * A damaged file belongs to a ring that cannot be resumed. If no file can be made, only a death in the middle of
+ * answering does harm: no reason to refuse a guest.
  */
 static int add_undo(struct vif_state *state, struct device *dev, unsigned int queue, bool resume)
 {
@@ -49,9 +49,9 @@ static int add_undo(struct vif_state *state, struct device *dev, unsigned int qu
 	return err;
 }
 
-/* --- what a guest has told --- */
+/* --- what a guest has set --- */
 
-/* 0 with its hash. Whoever serves the rings may write meanwhile: what is checked is a copy. */
+/* 0 with the hash. The process that serves the rings may write meanwhile, so a copy is checked. */
 static int read_kept(int fd, const struct device *dev, uint32_t nr_queues, struct message_hash *ret)
 {
 	struct vif_kept *kept, copy;

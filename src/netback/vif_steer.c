@@ -8,7 +8,7 @@
 
 #define INTERVAL_NS (1000000000u / VIF_STEER_PER_SECOND)
 
-/* Said once: it is about this host, and a guest can bring it about at will. */
+/* Logged once: the cause is this host, and a guest can trigger it at will. */
 static void complain(int err)
 {
 	static bool said;
@@ -35,7 +35,7 @@ static int put_in_force(struct vif_steer *s)
 	return err ? err : tap_steer(s->tap, s->program.prog_fd);
 }
 
-/* Where the daemon may not load programs the kernel goes on choosing: that is allowed, and slower. */
+/* If the daemon may not load programs, the kernel chooses the queues: that works, but is slower. */
 static void update(void *user)
 {
 	struct vif_steer *s = user;
@@ -74,7 +74,7 @@ void vif_steer_stop(struct vif_steer *s, bool keep)
 	pace_stop(&s->pace);
 	if (!keep)
 		tap_steer(s->tap, TAP_STEER_NONE);
-	steer_close(&s->program); /* the tap holds it for as long as it uses it */
+	steer_close(&s->program); /* while the tap uses the program, it keeps it */
 	s->tap = NULL;
 }
 

@@ -99,7 +99,7 @@ static int read_mac(struct device *dev, struct message_filter *filter)
 	return err ? refuse(dev, "mac", "is no hardware address") : 0;
 }
 
-/* Without `ip=` there is nothing to hold its addresses against. */
+/* Without `ip=` there are no addresses to check against. */
 static int read_addrs(struct device *dev, struct message_filter *filter)
 {
 	char text[STORE_VALUE_MAX];
@@ -124,13 +124,13 @@ static int parse_filter(struct device *dev, unsigned int otherwise, struct messa
 	return err ? err : read_addrs(dev, filter);
 }
 
-/* A new vif's keys are told one by one, and mean the same again and again: only what is new is said. */
+/* The watches of a new vif's keys fire one by one, with the same result each time: only a change is logged. */
 static void read_filter(struct message_nic_tuning *tuning, struct device *dev,
 			unsigned int otherwise)
 {
 	struct message_filter filter;
 
-	memset(&filter, 0, sizeof(filter)); /* the padding too: it is compared as bytes */
+	memset(&filter, 0, sizeof(filter)); /* the padding, too: it is compared as bytes */
 	if (parse_filter(dev, otherwise, &filter)) {
 		memset(&filter, 0, sizeof(filter));
 		filter.want = FILTER_WANT_SILENCE;

@@ -21,7 +21,7 @@ static void throttle_over(void *user)
 	queue_mark(&q->part.queue);
 }
 
-/* True when the packet may go now. */
+/* True when the packet may be sent now. */
 static bool rate_allows(struct vif_queue *q, struct offload_wire wire)
 {
 	uint64_t wait_ns = 0;
@@ -43,7 +43,7 @@ static bool rate_allows(struct vif_queue *q, struct offload_wire wire)
 	return false;
 }
 
-/* Every slot begins its own page: then no copy is split at a local page's end. */
+/* Every slot begins its own page, so that no copy is split at the end of a local page. */
 static void add_copies(struct vif_queue *q, struct vif_tx_packet *p)
 {
 	for (uint32_t i = 0; i < p->packet.nr_slots; i++) {
@@ -55,7 +55,7 @@ static void add_copies(struct vif_queue *q, struct vif_tx_packet *p)
 					   .len = slot->size,
 					   .local = p->pages + i * NETIF_PAGE_SIZE };
 
-		/* An empty slot's grant is not even looked at (XSA-448). */
+		/* Nothing is copied for an empty slot: its grant is not used (XSA-448). */
 		p->copies[i] = slot->size ? grant_batch_add(&q->part.worker->copies, &copy) : -1;
 	}
 }
@@ -153,7 +153,7 @@ static void drop(struct vif_queue *q, struct vif_tx_packet *p, uint64_t *counter
 	      p->packet.slots[0].id, p->packet.total, why);
 }
 
-/* Every copy is looked at; one that failed spoils the packet and is answered as such. */
+/* Check every copy. One that failed spoils the packet, and its slot is answered with an error. */
 static bool copies_are_good(struct vif_queue *q, struct vif_tx_packet *p)
 {
 	bool good = true;
@@ -169,8 +169,8 @@ static bool copies_are_good(struct vif_queue *q, struct vif_tx_packet *p)
 }
 
 /*
- * The headers in one piece. The first slot usually has them; a guest may as well have spread them
- * over several, then they are gathered in `scratch`, and *ret_moved says how many bytes.
+ * Returns the headers in one piece. They are usually in the first slot. A guest may spread them over several: then they
+ * are gathered in `scratch`, and *ret_moved is their length.
  */
 static uint8_t *find_head(const struct vif_tx_packet *p, uint8_t *scratch, uint32_t *ret_moved)
 {
@@ -192,7 +192,7 @@ static uint8_t *find_head(const struct vif_tx_packet *p, uint8_t *scratch, uint3
 	return scratch;
 }
 
-/* virtio_net_hdr, moved headers, then what is left of each slot. */
+/* List virtio_net_hdr, the moved headers, then the rest of each slot. */
 static int fill_iov(const struct vif_tx_packet *p, struct virtio_net_hdr *hdr, uint8_t *head,
 		    uint32_t moved, struct iovec *iov)
 {
@@ -213,7 +213,7 @@ static int fill_iov(const struct vif_tx_packet *p, struct virtio_net_hdr *hdr, u
 	return nr;
 }
 
-/* The checksum that the guest left blank, over all pieces of the frame; it lies in `head`. */
+/* Write the checksum that the guest left blank, over all pieces of the frame. Its field is in `head`. */
 static void finish_csum(struct virtio_net_hdr *hdr, uint8_t *head, const struct iovec *pieces,
 			int nr)
 {
@@ -236,7 +236,7 @@ static void finish_csum(struct virtio_net_hdr *hdr, uint8_t *head, const struct 
 	*hdr = (struct virtio_net_hdr){ 0 };
 }
 
-/* It is written with the others of this round. */
+/* The frame is written with the others of this round. */
 static void add_frame(struct vif_queue *q, struct vif_tx_packet *p, struct tap_frame *frame,
 		      uint8_t *head, uint32_t moved)
 {
@@ -372,7 +372,7 @@ static void act_on(struct vif_queue *q, struct vif_tx_packet *p)
 	}
 }
 
-/* A frame as it came, with what has become of it. */
+/* The frame as the guest sent it, and why it was dropped, if it was. */
 static void capture(struct vif_queue *q, const struct vif_tx_packet *p)
 {
 	struct capture *to = vif_capture_get(&q->shared->capture);
@@ -386,7 +386,7 @@ static void capture(struct vif_queue *q, const struct vif_tx_packet *p)
 	capture_add(to, iov, p->packet.nr_slots, true, p->why);
 }
 
-/* Also once more in a pass, when another queue's act() added copies. */
+/* A pass calls this once more if another queue's act() added copies. */
 void vif_tx_act(struct vif_queue *q)
 {
 	uint32_t first = q->tx.nr_acted;
@@ -407,7 +407,7 @@ static void put_response(struct vif_queue *q, uint16_t id, enum netif_status sta
 	ring_put(&q->tx.ring, &response, sizeof(response));
 }
 
-/* In the order of the ring: first slot, extras, other slots. */
+/* In the ring's order: first slot, extras, other slots. */
 static void put_responses(struct vif_queue *q, const struct vif_tx_packet *p)
 {
 	for (uint32_t i = 0; i < p->packet.nr_slots; i++) {
@@ -418,7 +418,7 @@ static void put_responses(struct vif_queue *q, const struct vif_tx_packet *p)
 	}
 }
 
-/* True when there is more to do now. */
+/* True when there is more to do at once. */
 bool vif_tx_answer(struct vif_queue *q)
 {
 	for (uint32_t i = 0; i < q->tx.nr_packets; i++)
@@ -430,6 +430,6 @@ bool vif_tx_answer(struct vif_queue *q)
 	vif_queue_publish(q, &q->tx.ring, &q->tx_port, "tx");
 	if (q->tx.more)
 		return true;
-	/* No events are wanted for what is left on purpose: the timer comes. */
+	/* Requests that wait for the rate limit need no notification: the timer comes. */
 	return !q->tx.throttled && ring_rearm(&q->tx.ring);
 }
