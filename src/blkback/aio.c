@@ -82,7 +82,7 @@ static bool would_wait(const struct aio_request *req, long result)
 }
 
 /*
- * Takes the next request, and those behind it that can be submitted with it. Returns their number. *ret_last: none is
+ * Take the next request, and those behind it that can be submitted with it. Returns their number. *ret_last: none is
  * left.
  */
 static unsigned int next_to_wait(struct aio_client *client, struct iocb **batch, bool *ret_last)
@@ -223,7 +223,7 @@ static void count_waiting(struct aio_client *client, unsigned int nr)
 	queue_mark(client->queue); /* the queue's figures show the number */
 }
 
-/* Hands a request to the ring's thread. From now on it counts as in the kernel. */
+/* Hand a request to the ring's thread. From now on it counts as in the kernel. */
 static void let_wait(struct aio *aio, struct aio_request *req)
 {
 	struct aio_client *client = req->client;
@@ -290,7 +290,7 @@ static bool is_wary(const struct aio_client *client)
 }
 
 /*
- * Submits the requests in to_try by a call. If no call can be made, or one was held up lately, the ring's thread
+ * Submit the requests in to_try by a call. If no call can be made, or one was held up lately, the ring's thread
  * submits them.
  */
 static void begin_call(struct aio *aio, struct aio_client *client)
@@ -340,7 +340,7 @@ static void queue_request(struct aio *aio, struct aio_request *req)
 }
 
 /*
- * Queues requests that had no slot, as slots come free. While some wait, the ring has at least one request in the
+ * Queue requests that had no slot, as slots come free. While some wait, the ring has at least one request in the
  * kernel; its completion comes here.
  */
 static void let_go(struct aio *aio, struct aio_client *client)
@@ -544,7 +544,7 @@ static void reap(struct aio *aio)
 	}
 }
 
-/* Polls while requests may be complete for which the kernel sends no event. */
+/* Poll while requests may be complete for which the kernel sends no event. */
 static void look(void *user)
 {
 	struct aio_client *client = user;
@@ -662,7 +662,7 @@ static void aio_close(void *ctx)
 	free(aio);
 }
 
-/* Halves the number of slots until the system has that many left. */
+/* Halve the number of slots until the system has that many left. */
 static int make_context(struct aio *aio)
 {
 	int err;

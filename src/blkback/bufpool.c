@@ -125,7 +125,7 @@ static void wish_for_huge_pages(struct bufpool *pool)
 	pool->huge = true;
 }
 
-/* Makes a run that was never used free. */
+/* Make a run that was never used free. */
 static void add_fresh(struct bufpool *pool)
 {
 	if (pool->fresh == pool->nr_pages)
@@ -134,7 +134,7 @@ static void add_fresh(struct bufpool *pool)
 	pool->fresh += MAX_RUN;
 }
 
-/* Splits the smallest free run that is large enough. NO_PAGE when there is none. */
+/* Split the smallest free run that is large enough. NO_PAGE when there is none. */
 static uint32_t split_run(struct bufpool *pool, unsigned int wanted)
 {
 	unsigned int order = wanted;
@@ -166,7 +166,7 @@ static void merge_run(struct bufpool *pool, uint32_t index, unsigned int order)
 	list_add(pool, order, index);
 }
 
-/* Merges the hot runs. */
+/* Merge the hot runs. */
 static void cool_down(struct bufpool *pool)
 {
 	for (unsigned int order = 0; order < NR_ORDERS; order++)

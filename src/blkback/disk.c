@@ -708,7 +708,7 @@ static void disk_halt(struct guest_device *device)
 	ringset_halt_changed(&disk_of(device)->rings);
 }
 
-/* Repeats what the last control may not have received. */
+/* Repeat what the last control may not have received. */
 static void tell_again(struct disk *disk)
 {
 	if (disk->refuses)

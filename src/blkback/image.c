@@ -26,7 +26,7 @@ static int file_size(const struct image *image, uint64_t *ret_bytes)
 
 /* --- requests --- */
 
-/* Discards only the device's physical blocks that lie whole in the range. */
+/* Discard only the device's physical blocks that lie whole in the range. */
 static int discard_range(const struct image *image, uint64_t offset, uint64_t bytes, bool secure)
 {
 	uint64_t unit = image->physical_block;

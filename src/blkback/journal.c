@@ -188,7 +188,7 @@ static void store(uint32_t *word, uint32_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
-/* Frees the answered entries if step 3 had made their responses public. Else they are still taken. */
+/* Free the answered entries if step 3 had made their responses public. Else they are still taken. */
 static void settle_answers(struct journal *journal, bool public)
 {
 	for (uint32_t i = 0; i < journal->header->nr_entries; i++) {
@@ -230,7 +230,7 @@ static int by_index(const void *a, const void *b, void *user)
 	return left < right ? -1 : left > right;
 }
 
-/* Finds the taken entries, oldest first. -EBADMSG when an entry is damaged. */
+/* Find the taken entries, oldest first. -EBADMSG when an entry is damaged. */
 static int find_taken(struct journal *journal, uint32_t *order)
 {
 	uint32_t nr = 0;

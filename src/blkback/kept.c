@@ -41,7 +41,7 @@ static struct kept_bucket *bucket_of(struct kept *kept, uint32_t ref)
 	return &kept->buckets[ref & kept->mask]; /* references are small numbers in a row */
 }
 
-/* Drops a page. An idle set costs no memory: the last page takes the buckets with it. */
+/* Drop a page. An idle set costs no memory: the last page takes the buckets with it. */
 static void drop(struct kept *kept, struct kept_page *page)
 {
 	LIST_REMOVE(page, bucket);

@@ -63,7 +63,7 @@ static int connect_unix(struct nbd_dial *dial, int *ret_fd)
 	return err ? say(dial, err, "%s", strerror(-err)) : 0;
 }
 
-/* Connects to the first of the host's addresses that answers. */
+/* Connect to the first of the host's addresses that answers. */
 static int connect_tcp(struct nbd_dial *dial, int *ret_fd)
 {
 	const struct addrinfo wanted = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };

@@ -89,7 +89,7 @@ static int error_of(const struct nlmsghdr *msg)
 				     : err->error; /* the kernel has no unix_diag module */
 }
 
-/* Reads one message of the kernel's answer. 1 when more follow, else what nbd_fence() returns. */
+/* Read one message of the kernel's answer. 1 when more follow, else what nbd_fence() returns. */
 static int look(int fd, const struct place *place)
 {
 	_Alignas(struct nlmsghdr) char buf[16384];

@@ -134,7 +134,7 @@ static int open_journals(struct vbd *vbd, const struct message_start_disk *start
 	return 0;
 }
 
-/* Opens the unflushed writes of an NBD export, and the counters. Without counters the disk is still served. */
+/* Open the unflushed writes of an NBD export, and the counters. Without counters the disk is still served. */
 static int open_others(struct vbd *vbd, struct message_start_disk *start, struct descriptors *fds)
 {
 	const struct vbd_id id = vbd_id_of(vbd);

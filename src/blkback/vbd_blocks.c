@@ -63,7 +63,7 @@ static void read_block(struct vbd_io *io, uint32_t at)
 	vbd_io_submit(io, IMAGE_READ, edge_came);
 }
 
-/* Begins to read the next block that is written in part: the first, then the last. False when there is none. */
+/* Begin to read the next block that is written in part: the first, then the last. False when there is none. */
 static bool read_edge(struct vbd_io *io)
 {
 	uint32_t last = io->span - io->queue->disk->image.block;

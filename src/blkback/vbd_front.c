@@ -39,7 +39,7 @@ static uint32_t read_ring_pages(struct front_reader *r)
 	return pages;
 }
 
-/* Reads `ring-ref`, or `ring-ref0`.. if the frontend wrote a size. Linux then numbers even a single page. */
+/* Read `ring-ref`, or `ring-ref0`.. if the frontend wrote a size. Linux then numbers even a single page. */
 static void read_refs(struct front_reader *r, bool sized, struct message_disk_ring *ring)
 {
 	char key[24];

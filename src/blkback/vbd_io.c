@@ -296,7 +296,7 @@ static void begin_copies(struct vbd_io *io)
 	io->nr_copies = 0;
 }
 
-/* Copies at once if the page is kept mapped; else adds the copy to the batch. False when the batch cannot take it. */
+/* Copy at once if the page is kept mapped; else add the copy to the batch. False when the batch cannot take it. */
 static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
 {
 	uint8_t *page = kept_find(&io->queue->kept, copy->ref);
@@ -312,7 +312,7 @@ static bool add_copy(struct vbd_io *io, const struct grant_copy *copy)
 	return true;
 }
 
-/* Adds a copy for every segment. */
+/* Add a copy for every segment. */
 static bool add_copies(struct vbd_io *io, enum grant_direction direction)
 {
 	uint8_t *at = io->buf + io->lead;
@@ -362,7 +362,7 @@ static void fetch_data(struct vbd_io *io)
 		copy_failed(io);
 }
 
-/* Copies the page of indirect segments into private memory before anything looks at it. */
+/* Copy the page of indirect segments into private memory before anything looks at it. */
 static void fetch_segments(struct vbd_io *io)
 {
 	const struct blk_request *req = &io->entry->req;
@@ -441,7 +441,7 @@ void vbd_io_ready(struct vbd_io *io)
 
 /* --- forward --- */
 
-/* Finds a place for the data: the guest's own pages, or a buffer. */
+/* Find a place for the data: the guest's own pages, or a buffer. */
 static bool find_place(struct vbd_io *io)
 {
 	vbd_blocks_span(io);

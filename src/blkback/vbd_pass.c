@@ -164,7 +164,7 @@ static void take(struct queue *queue)
 
 /* --- halted --- */
 
-/* Takes back the requests that the medium has not begun. Requests that wait give back their buffers. */
+/* Take back the requests that the medium has not begun. Requests that wait give back their buffers. */
 static void halt(struct queue *queue, bool halted)
 {
 	struct vbd_queue *q = vbd_queue_of(queue);
@@ -285,7 +285,7 @@ static void publish(struct vbd_queue *q)
 }
 
 /*
- * Publishes all responses of this pass with one store and at most one notification. The order of the journal's steps
+ * Publish all responses of this pass with one store and at most one notification. The order of the journal's steps
  * makes it safe to die in between; see journal.h.
  */
 static void respond_all(struct vbd_queue *q)
@@ -318,7 +318,7 @@ static bool is_polled(struct vbd_queue *q)
 	return q->part.queue.looks;
 }
 
-/* Shows the queue's figures after this pass. */
+/* Show the queue's figures after this pass. */
 static void show(struct vbd_queue *q)
 {
 	const struct vbd_io *oldest = TAILQ_FIRST(&q->timed);

@@ -326,7 +326,7 @@ static void stop_ring(struct ring_part *part)
 }
 
 /*
- * Closes a ring that may be half open. Requests of an abandoned ring that the medium has stay until it gives them back.
+ * Close a ring that may be half open. Requests of an abandoned ring that the medium has stay until it gives them back.
  */
 static void close_ring(struct ring_part *part)
 {
