@@ -205,7 +205,7 @@ static int set(struct reader *reader, unsigned int part, const struct key *key, 
 			    key, value);
 }
 
-/* Says what holds in place of a value that is wrong; "" when that is the default. */
+/* Say what holds in place of a value that is wrong; "" when that is the default. */
 static const char *do_without(struct reader *reader, unsigned int part, const struct key *key,
 			      char *buf, size_t size)
 {

@@ -181,7 +181,7 @@ static struct json_object *change_config(const struct ctl_asked *asked, const st
 			      : NULL;
 }
 
-/* Says which value holds now that the key is unset, and where it comes from; for options that change at once. */
+/* Say which value holds now that the key is unset, and where it comes from; for options that change at once. */
 static void add_in_force(const struct ctl_asked *asked, const struct key *key,
 			 struct json_object *result)
 {

@@ -188,7 +188,7 @@ static bool may_be_captured_into(int fd)
 	       (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
 }
 
-/* Takes the descriptor. */
+/* Take the descriptor. */
 static struct json_object *begin_capture(struct ctl_asked *asked, int fd)
 {
 	uint64_t size_mib = asked->size_mib ? asked->size_mib : DEFAULT_SIZE_MIB;
@@ -292,7 +292,7 @@ static bool may_be_traced_into(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
-/* Takes the descriptor. */
+/* Take the descriptor. */
 static struct json_object *trace_live(struct ctl_asked *asked, const struct trace_filter *filter,
 				      int fd)
 {

@@ -16,7 +16,7 @@
 
 /* More steps than any walk through the states needs. If it needs more they wait for the next event. */
 #define MAX_STEPS 8
-/* A tenth of a second, and twice as long each time; the sixth that fails is an error, the ninth and later wait 26 s. */
+/* The first retry waits 100 ms, each later one twice as long, up to 26 s. The sixth failure is logged as an error. */
 #define RETRY_NS             (100ull * 1000000ull)
 #define RETRY_MAX_SHIFT      8u
 #define RETRIES_BEFORE_ERROR 5u

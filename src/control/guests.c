@@ -17,17 +17,17 @@
 #define BUCKETS       64u
 #define MAX_FOUND     4096u
 #define MAX_LEFT      4096u /* devices of one guest */
-#define MAX_HEARD     128u  /* messages a second of one process: others are to be heard, too */
+#define MAX_HEARD     128u  /* of one process a second, so that others are heard, too */
 #define NS_PER_S      1000000000ull
 #define GREET_NS      (2 * NS_PER_S)
-#define ASK_RESTING_S (12 * NOTICE_LOOK_S) /* likewise, to one that has nothing to do */
-#define SILENT_S      2u                   /* without an answer: of one that nobody would miss */
-#define END_S         30u                  /* to end, for one that serves nothing */
-#define LET_GO_S      3u                   /* of an abandoned device: it takes no longer */
-#define TURN_NS       (5 * NS_PER_S)       /* to be replaced: then others have their turn, too */
+#define ASK_RESTING_S (12 * NOTICE_LOOK_S) /* between PINGs to a process without work */
+#define SILENT_S      2u                   /* without an answer: hung, if it serves nothing */
+#define END_S         30u                  /* for a process that serves nothing to end */
+#define LET_GO_S      3u                   /* for a process to stop an abandoned device */
+#define TURN_NS       (5 * NS_PER_S)       /* to replace a process: then others have their turn */
 #define MAX_BACKOFF   4u                   /* 10 ms << 2 * that: 2.5 s */
 #define BACKOFF_NS    10000000ull
-#define STEADY_S      10u /* one that dies later has another reason than the one before */
+#define STEADY_S      10u /* a process that dies later dies of another cause */
 
 /* A device that a process serves, and that this control has not adopted yet. */
 struct left {
@@ -56,7 +56,7 @@ struct guest_link {
 	unsigned int nr_heard; /* messages since the last tick */
 	bool talks_too_much;   /* the log has said so */
 	bool outdated;         /* from before an upgrade: it is replaced when it has its turn */
-	bool foreign;  /* it speaks another protocol: likewise, and END is all that we send to it */
+	bool foreign;  /* it speaks another protocol: also outdated, and only END is sent to it */
 	bool has_turn; /* to be replaced */
 	bool ending;   /* END was sent, by us or an earlier control */
 	unsigned int ending_s; /* since when */
@@ -64,7 +64,7 @@ struct guest_link {
 	unsigned int unanswered_s; /* since the last PONG */
 	bool asked;
 	bool told;      /* something was sent to it since the last PING */
-	bool abandoned; /* one of its devices may be */
+	bool abandoned; /* one of its devices may be abandoned */
 };
 
 /* A guest whose process has died, and when the next one may start. Kept until one of its processes ends without a device. */
@@ -223,7 +223,7 @@ static void serve(struct guest_link *g, struct device *dev)
 	LIST_INSERT_HEAD(&g->devices, dev, served_link);
 }
 
-/* --- one that dies at once, again and again --- */
+/* --- a process that dies at once, again and again --- */
 
 static struct mourned *find_mourned(const struct guests *guests, uint32_t domid)
 {
@@ -390,7 +390,7 @@ static void socket_ended(void *user, int err)
 	give_up(g);
 }
 
-/* --- what a process says --- */
+/* --- messages from a process --- */
 
 static struct device *find_device(const struct guest_link *g, const struct message *message)
 {
@@ -539,7 +539,7 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 		left_has_changed(g, left, message, fds, nr_fds);
 }
 
-/* At first it tells of all its devices, so it may send more. But no more than that takes. */
+/* At first a process reports all its devices, so it may send more. But only as many messages as that takes. */
 static void count_heard(struct guest_link *g)
 {
 	if (is_thread(g) || g->greeting || ++g->nr_heard < MAX_HEARD)
@@ -812,7 +812,7 @@ void guests_find(struct guests *guests, void (*greeted)(void *user), void *user)
 
 	guests->greeted = greeted;
 	guests->greeted_user = user;
-	guests->nr_greeting = 1; /* so that `greeted` does not follow before all are found */
+	guests->nr_greeting = 1; /* so that `greeted` is not called before all are found */
 	for (unsigned int i = 0; i < nr; i++)
 		find_one(guests, domids[i]);
 	free(domids);
@@ -822,7 +822,7 @@ void guests_find(struct guests *guests, void (*greeted)(void *user), void *user)
 		all_greeted(guests);
 }
 
-/* --- another version takes their place, of one after the other --- */
+/* --- processes of another version are replaced one by one --- */
 
 static void next_turn(void *user)
 {
@@ -948,7 +948,7 @@ static bool is_second_of(const struct guest_link *g, unsigned int interval)
 	return (g->guests->nr_ticks + g->domid) % interval == 0;
 }
 
-/* It has nothing to do. So its own figures say, which we need not believe. */
+/* It has nothing to do. Only its own figures say so, and they may be false. */
 static bool rests(const struct guest_link *g)
 {
 	const struct device *dev;
@@ -959,7 +959,10 @@ static bool rests(const struct guest_link *g)
 	return LIST_EMPTY(&g->left) && !g->told;
 }
 
-/* A question wakes a process that sleeps. So ask it rarely, but soon when it has something to do again. */
+/*
+ * A question wakes a process that sleeps. So such a process is asked rarely, but soon when it has something to do
+ * again.
+ */
 static bool is_its_turn(const struct guest_link *g)
 {
 	return is_thread(g) || g->ending || g->abandoned || serves_nothing(g) ||
@@ -1006,7 +1009,7 @@ static void look_after(struct guest_link *g)
 		return;
 	g->ending_s += g->ending;
 	if (g->ending_s == LET_GO_S)
-		wake(g->guests, g->domid); /* guests_release() */
+		wake(g->guests, g->domid); /* see guests_release() */
 	go_on_without(g);
 	if (!g->socket)
 		return;

@@ -4,7 +4,7 @@
 
 #include "control/json.h"
 
-/* The bytes of the character that begins there; 0: none does. */
+/* The length in bytes of the UTF-8 character that begins there; 0: none does. */
 static size_t utf8_len(const unsigned char *text)
 {
 	size_t len = text[0] < 0x80                      ? 1

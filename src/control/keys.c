@@ -86,7 +86,7 @@ static unsigned int least(unsigned int a, unsigned int b)
 	return a < b ? a : b;
 }
 
-/* How many letters one must add, leave out, change, or put in the next one's place. */
+/* How many letters one must add, leave out, change, or swap with the next one. */
 static unsigned int slips(const char *a, const char *b)
 {
 	unsigned int rows[3][NAME_MAX_LEN + 1];
@@ -177,7 +177,7 @@ const char *key_meaning(const struct key *key, const void *values)
 	return key->zero;
 }
 
-/* What SIGHUP does for it; print_help() has the words. */
+/* How SIGHUP applies a change. print_help() explains the marks. */
 static const char *const marks[] = {
 	[KEY_AT_RESTART] = "",
 	[KEY_AT_CONNECT] = " [c]",

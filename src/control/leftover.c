@@ -9,12 +9,15 @@
 #include "control/leftover.h"
 #include "core/statefile.h"
 
-/* Whose files the last one was: they follow each other, and xenstore is asked once for all. */
+/*
+ * `domid` and `devid` are those of the last file. Files of one device follow each other, so xenstore is asked once for
+ * all.
+ */
 struct sweep {
 	struct store *store;
 	const char *dir;
 	const struct leftover *const *lists;
-	const char *backend; /* the first of the device's kind; NULL: there was none */
+	const char *backend; /* the first backend of the device's kind; NULL: none */
 	uint32_t domid, devid;
 	bool gone;
 };

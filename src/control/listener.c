@@ -49,7 +49,7 @@ static int listen_at(struct listener *listener, const char *dir)
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->dir < 0 || listener->fd < 0)
 		return -errno;
-	/* The directory's own name may be too long for an address. */
+	/* The directory's own path may be too long for a socket's address. */
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", listener->dir,
 		 listener->name);
 	unlinkat(listener->dir, listener->name, 0);

@@ -66,14 +66,14 @@ struct daemon {
 	int cgroups; /* directory of the guests' cgroups; -1: none */
 	struct registry *registry;
 	struct ctl_daemon asked;        /* what the admin's socket uses */
-	struct ctl *ctl;                /* owned; NULL when it could not be had */
+	struct ctl *ctl;                /* owned; NULL when it could not be opened */
 	struct metrics_daemon measured; /* likewise */
 	struct metrics_socket *metrics;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
 	bool told_to_stop;
 	bool leave; /* end without detaching: all devices stay as they are */
-	int err;    /* of what is started from within the loop */
+	int err;    /* error of a start from within the loop */
 	int signal_fd;
 	int lock_fd; /* held for life: one daemon per runtime directory */
 };

@@ -8,7 +8,7 @@
 
 enum { LE_STEP = 8 }; /* so many buckets of core/stats.h make one here: a factor of four */
 
-/* Which metric a figure becomes. */
+/* How a figure becomes a metric. */
 enum how { AS_IT_IS, AS_AGE, AS_HISTOGRAM, AS_TOTAL };
 
 /* Rows of one family follow each other. */

@@ -20,7 +20,10 @@
 #define LATE_NS   20000000ull   /* when a question takes longer, the next one gets another child */
 #define LINGER_NS 1000000000ull /* a child without a question ends after so long */
 
-/* The child's: for a question, at first and after each answer; and before an answer. Before a question is its kind. */
+/*
+ * Messages of the child: READY at first and after each answer, ANSWER before an answer. A question begins with its
+ * kind.
+ */
 enum { READY, ANSWER };
 
 struct opener {

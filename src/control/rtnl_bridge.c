@@ -11,7 +11,7 @@
 
 #include "control/rtnl_bridge.h"
 
-/* All VLANs of the worst case: 4094 times an attribute of eight bytes. */
+/* Room for the worst case: 4094 VLANs, an attribute of eight bytes for each. */
 #define VLAN_MSG_SIZE 65536u
 
 static struct nl_msg *port_message(int type, int ifindex, size_t size)
@@ -58,7 +58,7 @@ static unsigned int flags_of(uint8_t kind)
 	return 0;
 }
 
-/* Neighbours of one kind as one range. */
+/* Put neighbouring VLANs of one kind as one range. */
 static int put_vlans(struct nl_msg *msg, const struct rtnl_vlans *vlans)
 {
 	unsigned int last;
@@ -75,7 +75,7 @@ static int put_vlans(struct nl_msg *msg, const struct rtnl_vlans *vlans)
 	return err;
 }
 
-/* Every VLAN, those that it is not in as well. */
+/* Put every VLAN, also those that the port is not in. */
 static int put_all(struct nl_msg *msg, const struct rtnl_vlans *vlans)
 {
 	(void)vlans;

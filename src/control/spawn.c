@@ -18,11 +18,11 @@ int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
 #endif
 
-#define BLOCK 64 /* the kernel copies all of so many numbers, or none */
+#define BLOCK 64 /* the kernel copies a block of this many numbers, or none of it */
 
 /*
- * All numbers below BLOCK that were free at the start are /dev/null's, so that no image has one of them. The last
- * ones lend the child what it is given.
+ * All numbers below BLOCK that were free at the start hold /dev/null, so that no image gets one of them. The last ones
+ * hold what the child is given.
  */
 static int null_fd = -1;
 
@@ -40,14 +40,14 @@ int spawn_reserve(void)
 	return fd < 0 ? -errno : 0;
 }
 
-/* --- the child, which has our memory and, at first, our descriptors --- */
+/* --- the child: it shares our memory and, at first, our descriptors --- */
 
 struct start {
 	const struct spawn *spawn;
 	int err;
 };
 
-/* From here on it has copies of the lowest block, which it may close. */
+/* After the first call the child has its own copies of the lowest block, which it may close. */
 static int take_descriptors(unsigned int nr)
 {
 	if (close_range(BLOCK, UINT_MAX, CLOSE_RANGE_UNSHARE) < 0)
@@ -88,7 +88,7 @@ __attribute__((no_sanitize("thread", "address"))) static int run_child(void *use
 	_exit(127);
 }
 
-/* --- we, who wait until it is a program of its own --- */
+/* --- the parent, which waits until the child has executed its program --- */
 
 static int lend(const struct spawn *spawn)
 {

@@ -14,7 +14,10 @@
 
 #define MAX_CONFLICTS 100
 
-/* libxenstore's words for a connection that the other side has ended: no answer of xenstored's is one of these. */
+/*
+ * libxenstore's errors for a connection that the other side has ended. xenstored itself never answers with one of
+ * these.
+ */
 static bool is_loss(int err)
 {
 	return err == EBADF || err == EPIPE || err == ECONNRESET || err == ENOTCONN;
@@ -52,7 +55,7 @@ static void end(struct store *store, bool failed)
 		store->trouble = -errno;
 }
 
-/* Every call that xenstored answers goes through here. errno is the call's. */
+/* Every call that xenstored answers goes through here. errno is that of the call. */
 #define ask(store_, call_)                                                                         \
 	({                                                                                         \
 		begin(store_);                                                                     \
@@ -66,7 +69,7 @@ static int failure(void)
 	return errno ? -errno : -EIO;
 }
 
-/* The descriptor that the next call will get. */
+/* The descriptor that the next open() will get. */
 static int next_fd(void)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -85,7 +88,7 @@ static bool is_unix_stream(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
 }
 
-/* libxenstore keeps its socket to itself. */
+/* libxenstore does not tell its socket. So find it by its number. */
 static struct xs_handle *connect_to(struct store *store, int *ret_socket)
 {
 	int fd = next_fd();
@@ -115,13 +118,13 @@ int store_open(struct store *store)
 	if (!store->xs)
 		return failure();
 	if (store_read_u32(store, XBT_NULL, "", "domid", 0, 0x7fef, &store->domid))
-		store->domid = 0; /* Dom0 need not have the node */
+		store->domid = 0; /* Dom0 may lack the node */
 	return 0;
 }
 
 int store_open_watches(struct store *store)
 {
-	/* Not XS_UNWATCH_FILTER: with it libxenstore 4.17 leaks each event that it throws away. */
+	/* Not XS_UNWATCH_FILTER: with it, libxenstore 4.17 leaks each event that it drops. */
 	store->watches = connect_to(store, &store->sockets[1]);
 	return store->watches ? 0 : failure();
 }
@@ -154,7 +157,7 @@ int store_watch(struct store *store, const char *path, const char *token)
 
 void store_unwatch(struct store *store, const char *path, const char *token)
 {
-	(void)ask(store, xs_unwatch(store->watches, path, token)); /* there was none, then */
+	(void)ask(store, xs_unwatch(store->watches, path, token)); /* or it was not set */
 }
 
 char **store_next_event(struct store *store)
@@ -201,7 +204,7 @@ static int join(char *path, const char *dir, const char *key)
 	return n < 0 || (unsigned int)n >= STORE_PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* --- names that are held --- */
+/* --- the names in a directory, read once --- */
 
 void store_hold_names(struct store *store, const char *dir)
 {
@@ -273,7 +276,7 @@ int store_read(struct store *store, xs_transaction_t t, const char *dir, const c
 	int err;
 
 	if (!value)
-		return errno == E2BIG ? -EIO : failure(); /* its quota is not our value's length */
+		return errno == E2BIG ? -EIO : failure(); /* a quota, not the value's length */
 	err = copy_value(value, len, buf, size);
 	free(value);
 	return err;
@@ -356,7 +359,7 @@ int store_remove(struct store *store, xs_transaction_t t, const char *dir, const
 	return ask(store, xs_rm(store->xs, t, path)) ? 0 : failure();
 }
 
-/* One try: -EAGAIN when somebody else changed what we read. */
+/* One try: -EAGAIN when someone else changed what it had read. */
 static int transact_once(struct store *store, const char *dir, store_fn fn, void *user)
 {
 	xs_transaction_t t = ask(store, xs_transaction_start(store->xs));

@@ -9,7 +9,7 @@
 #include "control/watchdog.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-#define SLOW_NS  (3 * NS_PER_S) /* for an answer of xenstored's */
+#define SLOW_NS  (3 * NS_PER_S) /* xenstored is slow if an answer takes longer */
 
 struct watchdog {
 	struct watchdog_setup setup;
@@ -17,12 +17,12 @@ struct watchdog {
 	struct loop_thread thread;
 	struct loop_timer timer;
 	struct loop_tick tick;
-	uint64_t feed_ns; /* how often; 0: nobody wants to be fed */
-	/* The question to the control thread; goes there and back through the mailboxes. */
+	uint64_t feed_ns; /* how often; 0: systemd does not ask for it */
+	/* The question to the control thread. It goes there and back through the mailboxes. */
 	struct loop_task ping;
-	bool out;            /* no answer yet: nothing more is asked */
-	bool failed;         /* the answer was no; the control thread's while it is out */
-	uint64_t slow_since; /* of xenstored, when it was said; 0: it is not slow */
+	bool out;            /* no answer yet: no other question is asked */
+	bool failed;         /* the answer was no; only the control thread uses it while `out` */
+	uint64_t slow_since; /* when the log said that xenstored is slow; 0: it is not */
 };
 
 static void came_back(struct loop_task *task)
@@ -30,7 +30,7 @@ static void came_back(struct loop_task *task)
 	container_of(task, struct watchdog, ping)->out = false;
 }
 
-/* In the control loop: it turns, so it lives. */
+/* Runs in the control loop, so that loop is alive. */
 static void asked(struct loop_task *task)
 {
 	struct watchdog *watchdog = container_of(task, struct watchdog, ping);
@@ -86,7 +86,7 @@ static void look_at_xenstored(void *user)
 		watchdog->setup.held_up();
 }
 
-/* On its own thread, as all that touches its loop from now on. */
+/* Runs on the watchdog's thread, as all that uses its loop from now on. */
 static void begin(void *user)
 {
 	struct watchdog *watchdog = user;
@@ -103,7 +103,7 @@ static int start(struct watchdog *watchdog)
 
 	if (err < 0)
 		return err;
-	/* Four chances before systemd loses its patience. */
+	/* Four chances before systemd's time is over. */
 	watchdog->feed_ns = usec * 1000 / 4;
 	watchdog->loop = loop_new();
 	if (!watchdog->loop)

@@ -3,7 +3,10 @@
 
 static enum xenbus_action from_init_wait(const struct xenbus_view *v)
 {
-	/* A detach that read our 6 just before we left it for a returning frontend waits for it. */
+	/*
+	 * The device is to go. The toolstack may have missed our 6, which we left for a returning frontend, and waits
+	 * for it again.
+	 */
 	if (!v->online && !v->attached)
 		return XENBUS_DO_CLOSED;
 	switch (v->front) {
@@ -12,13 +15,13 @@ static enum xenbus_action from_init_wait(const struct xenbus_view *v)
 		if (v->attached)
 			return XENBUS_DO_ANNOUNCE;
 		return v->plugged ? XENBUS_DO_CONNECT : XENBUS_DO_NOTHING;
-	case XENBUS_CLOSING: /* Windows and OVMF close even what never connected */
+	case XENBUS_CLOSING: /* Windows and OVMF close even a device that never connected */
 		return XENBUS_DO_CLOSING;
 	case XENBUS_CLOSED:
 	case XENBUS_MISSING:
 		return XENBUS_DO_CLOSED;
 	case XENBUS_INITIALISING:
-	case XENBUS_INIT_WAIT: /* it turned back while we attached */
+	case XENBUS_INIT_WAIT: /* it went back while we attached */
 		return v->attached ? XENBUS_DO_CLOSING : XENBUS_DO_NOTHING;
 	case XENBUS_RECONFIGURING:
 	case XENBUS_RECONFIGURED:
@@ -29,8 +32,8 @@ static enum xenbus_action from_init_wait(const struct xenbus_view *v)
 }
 
 /*
- * State 4 without rings: a previous life of this daemon left them live. Later in
- * our own life it can only be a frontend that did not wait for us to close.
+ * State 4 without rings: an earlier daemon left them live. Later in the life of this daemon, the frontend did not wait
+ * for us to close.
  */
 static enum xenbus_action take_over(const struct xenbus_view *v)
 {
@@ -59,17 +62,17 @@ static enum xenbus_action from_connected(const struct xenbus_view *v)
 	return XENBUS_DO_NOTHING;
 }
 
-/* Ours, or the toolstack's: `xl block-detach` writes 5 and lets the frontend close first. */
+/* State 5 is ours or the toolstack's: `xl block-detach` writes 5 and lets the frontend close first. */
 static enum xenbus_action from_closing(const struct xenbus_view *v)
 {
 	switch (v->front) {
 	case XENBUS_CLOSED:
 	case XENBUS_MISSING:
-	case XENBUS_INITIALISING: /* it has nothing open, so nobody need wait ten seconds */
+	case XENBUS_INITIALISING: /* it has nothing open: the toolstack need not wait ten seconds */
 		return XENBUS_DO_CLOSED;
 	case XENBUS_CLOSING:
 		return v->attached ? XENBUS_DO_CLOSING : XENBUS_DO_NOTHING;
-	case XENBUS_CONNECTED: /* a mounted disk: the guest goes on using it until it can close */
+	case XENBUS_CONNECTED: /* a mounted disk: the guest uses it until it can close it */
 		return v->left && !v->attached ? XENBUS_DO_RESUME : XENBUS_DO_NOTHING;
 	case XENBUS_INIT_WAIT:
 	case XENBUS_INITIALISED:
@@ -90,7 +93,7 @@ static enum xenbus_action from_closed(const struct xenbus_view *v)
 	switch (v->front) {
 	case XENBUS_INITIALISING:
 	case XENBUS_INIT_WAIT:
-	case XENBUS_INITIALISED: /* resumed guests do not wait for us */
+	case XENBUS_INITIALISED: /* resumed guests do not wait for state 2 */
 	case XENBUS_CONNECTED:
 		return XENBUS_DO_ADVERTISE;
 	case XENBUS_MISSING:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands that change something, and the check of the configuration. What was done is printed on a terminal only. */
+/* Commands that change something, and the check of the configuration. They report success on a terminal only. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static void say_text(const struct cli *cli, const char *before, const char *text
 
 /* --- single devices and guests --- */
 
-/* Print what holds after unset. */
+/* Print which value holds after unset, and where it comes from. */
 static void say_unset(const struct cli *cli, struct json_object *result)
 {
 	const char *value = json_text(result, "value"), *from = json_text(result, "from");

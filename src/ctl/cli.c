@@ -17,7 +17,7 @@
 #include "ctl/text.h"
 
 #define MAX_OPTIONS   32u
-#define COMPLETE      MAX_OPTIONS /* --complete: the rest is for cli_complete() */
+#define COMPLETE      MAX_OPTIONS /* --complete: cli_complete() takes the rest */
 #define PLAIN_WIDTH   80u
 #define MAX_WIDTH     100u
 #define MAX_SECONDS   86400u
@@ -286,7 +286,7 @@ static int not_answered(int err, unsigned int seconds)
 	return CLI_FAILED;
 }
 
-/* Of an answer that came. */
+/* Take the result from an answer. */
 static int take_result(struct json_object *answer, struct json_object **ret)
 {
 	char *text;
@@ -302,7 +302,7 @@ static int take_result(struct json_object *answer, struct json_object **ret)
 	return CLI_FAILED;
 }
 
-/* Takes the answer, which there is unless `err`. */
+/* Take ownership of `answer`. If there is none, `err` says why. */
 static int answered(struct cli *cli, int err, unsigned int seconds, struct json_object *answer,
 		    struct json_object **ret)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What bash asks for when somebody presses the tabulator key: completion/pvbackctl. */
+/* What bash asks for when somebody presses the Tab key: completion/pvbackctl. */
 #include <string.h>
 
 #include "ctl/cli.h"
@@ -9,10 +9,10 @@
 
 struct complete {
 	struct cli *cli;
-	const struct cli_command *command; /* NULL: it is yet to come */
-	unsigned int nr_words;             /* behind it */
-	const char *before;                /* the last of these */
-	const char *begun;                 /* what there is of the word that is wanted */
+	const struct cli_command *command; /* NULL: it is not typed yet */
+	unsigned int nr_words;             /* words after the command */
+	const char *before;                /* the last of these words */
+	const char *begun;                 /* the beginning of the word to complete */
 };
 
 static void offer(const struct complete *c, const char *word, const char *end)
@@ -40,7 +40,7 @@ static void offer_options(const struct complete *c)
 	}
 }
 
-/* NULL when there is no daemon, or it is not for us: nothing is said about it. */
+/* NULL, without a message, when no daemon runs or it does not answer us. */
 static struct json_object *ask(const struct complete *c, const char *command, const char *device)
 {
 	struct json_object *request = json_object_new_object(), *answer = NULL, *result;
@@ -57,7 +57,7 @@ static struct json_object *ask(const struct complete *c, const char *command, co
 	return result;
 }
 
-/* The devices of a guest stand together in the list. */
+/* The list has the devices of a guest one after the other. */
 static void offer_names(const struct complete *c, bool devices, bool guests)
 {
 	struct json_object *list = ask(c, "list", NULL);
@@ -86,7 +86,7 @@ static void offer_keys(const struct complete *c)
 	json_object_put(show);
 }
 
-/* The word of the command's `args` that so many come before: true when it is this one. */
+/* Whether the word to complete is the command's argument `name`. */
 static bool wants(const struct complete *c, const char *name)
 {
 	const char *args = c->command->args;

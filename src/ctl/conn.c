@@ -13,7 +13,7 @@
 #include "core/fdpass.h"
 #include "ctl/conn.h"
 
-#define ANSWER_MAX ((size_t)256 << 20) /* far beyond the figures of the largest host */
+#define ANSWER_MAX ((size_t)256 << 20) /* far more than the figures of the largest host */
 
 int conn_open(struct conn *conn, const char *runtime_dir)
 {
@@ -48,7 +48,7 @@ int64_t conn_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* One is small, and all before it have been answered: it finds room, and comes in one piece. */
+/* A request is small, and all earlier ones have been answered. So the socket has room, and takes it in one piece. */
 static int send_request(const struct conn *conn, struct json_object *request, int fd)
 {
 	const char *text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
@@ -59,7 +59,7 @@ static int send_request(const struct conn *conn, struct json_object *request, in
 	return err == -EPIPE ? -ECONNRESET : err;
 }
 
-/* Until there is something to read, or the time has come. */
+/* Wait until there is something to read, or the time is over. */
 static int wait_for(const struct conn *conn, int64_t until_ms)
 {
 	struct pollfd pfd = { .fd = conn->fd, .events = POLLIN };
@@ -92,7 +92,7 @@ static int make_room(struct line *line)
 	return line->room > ANSWER_MAX ? -EBADMSG : 0;
 }
 
-/* What there is, but nothing that is behind the end of the line. As recv(). */
+/* Read what is there, but nothing behind the end of the line. Returns as recv() does. */
 static ssize_t take(const struct conn *conn, char *to, size_t room)
 {
 	ssize_t there = recv(conn->fd, to, room, MSG_DONTWAIT | MSG_PEEK);
@@ -103,7 +103,7 @@ static ssize_t take(const struct conn *conn, char *to, size_t room)
 	return recv(conn->fd, to, end ? (size_t)(end - to) + 1 : (size_t)there, MSG_DONTWAIT);
 }
 
-/* Up to its end, which is taken off. */
+/* Read one line, without its newline. */
 static int read_line(const struct conn *conn, struct line *line, int64_t until_ms)
 {
 	for (;;) {

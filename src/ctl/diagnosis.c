@@ -5,10 +5,10 @@
 #include "ctl/diagnosis.h"
 
 #define NS          1000000000ull
-#define SILENT_NS   (10 * NS) /* as the daemon's own warning */
+#define SILENT_NS   (10 * NS) /* the daemon warns after this time, too */
 #define NO_SLOTS_NS (1 * NS)
-#define QUICK_NS    2000000u /* what 99 of 100 requests of a quick disk take at most */
-#define WAITS       50u      /* percent of the time: it would go faster without */
+#define QUICK_NS    2000000u /* 99 of 100 requests of a fast disk take at most this long */
+#define WAITS       50u      /* percent of the time: such a wait slows it down */
 #define WAITS_SOME  10u
 
 uint64_t disk_requests(const struct disk_load *disk)
@@ -29,7 +29,7 @@ double disk_depth(const struct load *load)
 				 : (double)disk->in_flight;
 }
 
-/* A clock may be read a little late. */
+/* A clock may be read a little late, so the part may be more than the whole. */
 static unsigned int percent(uint64_t part, uint64_t whole)
 {
 	uint64_t ret = whole ? (part * 100 + whole / 2) / whole : 0;
@@ -44,7 +44,7 @@ static struct diagnosis is(enum verdict verdict, unsigned int share)
 
 /* --- disks --- */
 
-/* Of its limits the one that it has come nearest to. */
+/* Name the limit that the disk came nearest to. */
 static void name_limit(const struct load *load, struct diagnosis *ret)
 {
 	const struct disk_load *disk = &load->disk;
@@ -71,8 +71,8 @@ static void name_limit(const struct load *load, struct diagnosis *ret)
 }
 
 /*
- * Only one request of a ring waits for a limit or a buffer; what is behind it lies in the ring, and nobody knows how
- * long. So the share that counts is that of the time, where it is more than the share of the requests' time.
+ * Only one request of a ring waits for a limit or a buffer. Those behind it are still in the ring, and nobody knows how
+ * long. So the share of the interval counts, if it is more than the share of the requests' time.
  */
 static unsigned int share_of(const struct load *load, enum load_stage stage)
 {
@@ -107,7 +107,7 @@ static struct diagnosis slowest_stage(const struct load *load)
 	return ret;
 }
 
-/* None of its requests was done meanwhile, and some are under way. */
+/* No request was completed in the interval, and some are under way. */
 static struct diagnosis nothing_done(const struct load *load)
 {
 	const struct disk_load *disk = &load->disk;
@@ -152,7 +152,7 @@ static uint64_t dropped(const struct nic_load *nic)
 	return sum;
 }
 
-/* The limits that it may have come to are those of one direction. */
+/* Only limits of this direction can have slowed it down. */
 static struct diagnosis limited(const struct load *load, bool to_guest, unsigned int share)
 {
 	struct diagnosis ret = is(VERDICT_LIMIT, share);

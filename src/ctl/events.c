@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What has changed, by the daemon's memory. */
+/* What has changed, from the daemon's list of events. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +8,7 @@
 #include "ctl/json.h"
 #include "ctl/text.h"
 
-/* About `who`, a device, or a guest or a device of it. */
+/* Whether it is about `who`: a device, or a guest or one of its devices. */
 static bool is_about(struct json_object *event, const char *who)
 {
 	const char *device = json_text(event, "device");
@@ -80,8 +80,8 @@ static void print_events(const struct cli *cli, struct json_object *result)
 }
 
 /*
- * What the events call the device or guest that `word` names in another way ("7/xvda"): *ret, the caller's. CLI_OK; else
- * it is not there, which has been said.
+ * The name that the events use for the device or guest that `word` names in another way ("7/xvda"). *ret is the
+ * caller's. If the result is not CLI_OK, there is no such device, and the user was told.
  */
 static int find_name(struct cli *cli, const char *word, char **ret)
 {
@@ -100,7 +100,7 @@ static int find_name(struct cli *cli, const char *word, char **ret)
 	return *ret ? CLI_OK : CLI_FAILED;
 }
 
-/* A device that is gone is known by the word that the events have, and by no other. */
+/* A device that is gone is known only by the name that the events use. */
 static int choose(struct cli *cli, struct json_object *result, const char *word)
 {
 	char *name = NULL;
@@ -117,7 +117,7 @@ int cli_events(struct cli *cli)
 	struct json_object *request = cli_request(cli), *result;
 	int status;
 
-	json_object_object_del(request, "device"); /* chosen here */
+	json_object_object_del(request, "device"); /* the events are chosen here */
 	json_object_object_del(request, "guest");
 	status = cli_ask(cli, request, &result);
 	if (status)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A diagnosis in words: what it is, how it shows, what the limits are, what can be done. */
+/* A diagnosis in words: what it is, how it shows, what the limits are, what an admin can do. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -8,8 +8,8 @@
 
 #define NS         1000000000ull
 #define BUSY_CPU   0.9
-#define REST_SHARE 5.0 /* percent: a stage of less is not worth a word */
-#define LONE_DEPTH 1.3 /* requests under way on average: as good as one at a time */
+#define REST_SHARE 5.0 /* percent: a smaller stage is not mentioned */
+#define LONE_DEPTH 1.3 /* requests under way on average: in effect one at a time */
 
 struct explain {
 	const struct load *load, *ever;
@@ -111,7 +111,7 @@ static double share_of(const struct disk_load *disk, unsigned int stage)
 	return 100 * (double)disk->stages[stage].sum_ns / (double)disk->total.sum_ns;
 }
 
-/* Of those of less than `below` the one that takes most, if it is worth a word; else NR_STAGES. */
+/* The largest stage of less than `below` percent, except `but`. NR_STAGES: none is worth mentioning. */
 static unsigned int next_stage(const struct disk_load *disk, unsigned int but, double below)
 {
 	unsigned int ret = NR_STAGES;
@@ -126,7 +126,7 @@ static unsigned int next_stage(const struct disk_load *disk, unsigned int but, d
 	return ret;
 }
 
-/* Where its time goes; `but`: a stage that has been spoken of, or NR_STAGES. */
+/* Say where the requests' time goes. `but`: a stage that was mentioned already, or NR_STAGES. */
 static void say_stages(const struct explain *e, const struct load *load, unsigned int but)
 {
 	const struct disk_load *disk = &load->disk;
@@ -401,7 +401,7 @@ static void say_drops(const struct explain *e)
 			    i == DROP_TAP_DOWN ? " up`" : "");
 }
 
-/* Where bridge= names one. What routes its frames has none. */
+/* Say so if the interface should be in a bridge and is in none. A routed interface needs no bridge. */
 static void say_bridge(const struct explain *e)
 {
 	const struct load *load = e->load;
@@ -496,7 +496,7 @@ static void explain_nic(const struct explain *e)
 	}
 }
 
-/* --- either --- */
+/* --- disks and network cards --- */
 
 #define ATTACH_AGAIN                                                                               \
 	"detach it and attach it again (`xl block-detach` and `xl block-attach`, or `xl "          \

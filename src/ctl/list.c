@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What there is: devices; processes. */
+/* The lists of devices and of processes. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static void device_row(struct table *table, struct json_object *device)
 	free(limits);
 }
 
-/* Why a device is not as it should be is too long for a column. */
+/* Why a device is not served is too long for a column, so it has its own line. */
 static void print_reasons(const struct cli *cli, struct json_object *list)
 {
 	for (size_t i = 0; i < json_length(list, "devices"); i++) {

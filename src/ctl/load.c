@@ -6,7 +6,7 @@
 #include "ctl/json.h"
 #include "ctl/load.h"
 
-/* --- which figure goes where --- */
+/* --- where each figure goes --- */
 
 struct counter {
 	const char *name;
@@ -81,7 +81,7 @@ static const char *const stage_names[NR_STAGES] = {
 	[STAGE_ANSWER] = "time_answer",
 };
 
-/* --- of one look: all queues together --- */
+/* --- one look: all queues together --- */
 
 static struct json_object *figure_of(struct json_object *device, size_t queue, const char *name)
 {
@@ -138,9 +138,9 @@ static struct stat_times times_of(struct json_object *device, const char *name)
 	return times;
 }
 
-/* --- between two --- */
+/* --- the difference between two looks --- */
 
-/* What began anew has counted from nothing. */
+/* A counter that is smaller than before has started anew at zero. */
 static uint64_t less(uint64_t now, uint64_t before)
 {
 	return now < before ? now : now - before;
@@ -173,7 +173,7 @@ static struct load_times took(struct json_object *before, struct json_object *no
 	return ret;
 }
 
-/* Of the queue that did so longest. */
+/* The longest wait of any queue. */
 static uint64_t waited(struct json_object *before, struct json_object *now, const char *name)
 {
 	uint64_t most = 0;

@@ -32,7 +32,7 @@ void look_forget(struct look *look)
 	*look = (struct look){ 0 };
 }
 
-/* The devices come in the same order each time, but for those that came or went. */
+/* The devices have the same order in each answer, except for those that came or went. */
 static size_t find(const struct look *look, const char *name, size_t from)
 {
 	for (size_t i = 0; i < look->nr; i++) {
@@ -44,7 +44,7 @@ static size_t find(const struct look *look, const char *name, size_t from)
 	return look->nr;
 }
 
-/* What its process has used of the processors: 1 is a whole one; negative when it is not known. */
+/* How much CPU time its process used: 1 is a whole processor; negative: not known. */
 static double cpu_between(struct json_object *was, struct json_object *device, uint64_t ns)
 {
 	uint64_t before = json_u64(was, "cpu_ns"), now = json_u64(device, "cpu_ns");

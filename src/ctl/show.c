@@ -50,7 +50,7 @@ static void say_guest(struct table *table, struct json_object *device)
 	say(table, "served by", text);
 }
 
-/* What else there is, by the daemon's own words. */
+/* Print the other facts, under the daemon's own names. */
 static void say_detail(struct table *table, struct json_object *detail)
 {
 	if (!json_object_is_type(detail, json_type_object))
@@ -130,7 +130,7 @@ static void times_cells(struct table *table, struct json_object *figure)
 	table_cell(table, "%s", text_ns(json_u64(figure, "max")).text);
 }
 
-/* What never happened is left out. */
+/* Figures that are zero are left out. */
 static void figure_row(struct table *table, uint64_t queue, const char *name,
 		       struct json_object *figure)
 {

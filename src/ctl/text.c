@@ -6,7 +6,7 @@
 
 #include "ctl/text.h"
 
-/* Below ten with a digit behind the point, unless that is a zero. */
+/* Amounts below ten have one decimal, unless it is zero. */
 static struct text with_unit(double amount, const char *unit)
 {
 	struct text ret;

@@ -13,7 +13,7 @@ struct row {
 	const char *name; /* borrowed from the look */
 	bool is_disk, attached;
 	double per_s, bytes_per_s; /* requests or frames */
-	uint64_t mean_ns, p99_ns;  /* of a card's two ways the slower one; 0: nothing was done */
+	uint64_t mean_ns, p99_ns;  /* the slower direction of a card; 0: nothing was done */
 	double depth;              /* disks */
 	double cpu;                /* negative: not known */
 	struct diagnosis is;
@@ -81,7 +81,7 @@ static enum colour colour_of(const struct diagnosis *is)
 	}
 }
 
-/* What moves nothing because it is stuck comes first, then who moves most. */
+/* Devices that are stuck come first, then those that move most. */
 static int by_weight(const void *a, const void *b)
 {
 	const struct row *left = a, *right = b;
@@ -95,7 +95,7 @@ static int by_weight(const void *a, const void *b)
 	return left->index < right->index ? -1 : 1;
 }
 
-/* One for each device of `now`; the caller frees them. */
+/* One row for each device of `now`. The caller frees them. */
 static struct row *rows_of(const struct look *before, const struct look *now)
 {
 	struct row *rows = calloc(now->nr + 1, sizeof(rows[0]));

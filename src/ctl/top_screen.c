@@ -17,8 +17,8 @@
 struct screen {
 	struct cli *cli;
 	struct look before, now;
-	struct table table; /* what was done between them */
-	unsigned int first; /* row that is shown */
+	struct table table; /* the load between them */
+	unsigned int first; /* the first row that is shown */
 };
 
 static unsigned int rows_shown(void)
@@ -59,7 +59,7 @@ static void draw_title(const struct screen *screen)
 	draw_line(0, A_NORMAL, text);
 }
 
-/* The lines are those that `top --once` prints. */
+/* Draw the lines that `top --once` prints. */
 static void draw(const struct screen *screen)
 {
 	char *text = NULL, *rest, *line;
@@ -93,7 +93,7 @@ static void scroll_by(struct screen *screen, int rows)
 	screen->first = first > 0 ? (unsigned int)first : 0;
 }
 
-/* False to end. */
+/* False: end. */
 static bool press(struct screen *screen, int key)
 {
 	switch (key) {
@@ -113,11 +113,11 @@ static bool press(struct screen *screen, int key)
 		scroll_by(screen, (int)rows_shown());
 		return true;
 	default:
-		return true; /* the terminal has another size now */
+		return true; /* the terminal's size has changed */
 	}
 }
 
-/* Until the next look is due. False to end. */
+/* Handle keys until the next look is due. False: end. */
 static bool hear_keys(struct screen *screen)
 {
 	int64_t until_ms = conn_now_ms() + (int64_t)(screen->cli->interval * 1000), left;
@@ -136,7 +136,7 @@ static bool hear_keys(struct screen *screen)
 	return true;
 }
 
-/* A connection that has ended, because the daemon did, is tried anew, and what is wrong is said on the plain screen. */
+/* If the daemon ended the connection, connect anew. Errors are printed on the plain screen. */
 static int look_again(struct screen *screen)
 {
 	struct look now;

@@ -20,11 +20,11 @@
 #include "ctl/text.h"
 
 #define NONE        (-1)
-#define TRACE_MAX   4096u /* far longer than any line is */
+#define TRACE_MAX   4096u /* longer than any line */
 #define TRACE_BATCH 256u
 #define TRACE_ROOM  (4 << 20)
 
-/* From now on they are read from the descriptor that is returned. */
+/* Block the signals. They are then read from the returned descriptor. */
 static int hear_signals(void)
 {
 	sigset_t set;
@@ -47,7 +47,7 @@ static void say_member(struct json_object *result, const char *name)
 	free(text);
 }
 
-/* The daemon has ended it, and says why. */
+/* The daemon has ended the capture or trace, and says why. */
 static int hear_end(struct cli *cli)
 {
 	struct json_object *result;
@@ -61,8 +61,8 @@ static int hear_end(struct cli *cli)
 }
 
 /*
- * Until a signal, the end of the time, that nobody reads `to` (a descriptor or NONE) any more, or that the daemon ends it:
- * *ret_over then.
+ * Wait until a signal comes, the time is over, nobody reads `to` (a descriptor or NONE) any more, or the daemon ends
+ * it. Only in the last case *ret_over is true.
  */
 static int wait_for_end(struct cli *cli, int signals, int to, bool *ret_over)
 {
@@ -91,7 +91,7 @@ static int turn_on(struct cli *cli, int fd)
 	return CLI_OK;
 }
 
-/* Traces end for all devices. */
+/* A trace ends for all devices. */
 static int turn_off(struct cli *cli)
 {
 	struct json_object *request = json_object_new_object(), *result;
@@ -107,7 +107,7 @@ static int turn_off(struct cli *cli)
 	return status;
 }
 
-/* On, until it is to end, and off. */
+/* Turn it on, wait for the end, and turn it off. */
 static int watch(struct cli *cli, int fd, const char *notice)
 {
 	int signals = hear_signals(), status = turn_on(cli, fd);
@@ -126,7 +126,7 @@ static int watch(struct cli *cli, int fd, const char *notice)
 
 /* --- captures --- */
 
-/* What the admin's path leads to may hang; the daemon must not, so it is opened here. */
+/* The admin's path may lead to storage that hangs. The daemon must not hang, so pvbackctl opens the file. */
 static int open_capture(const struct cli *cli, int *ret)
 {
 	const char *path = cli->nr_words > 1 ? cli->words[1] : "-";
@@ -161,7 +161,7 @@ int cli_capture(struct cli *cli)
 
 /* --- traces --- */
 
-/* Where the daemon and the guests' processes put the lines, and where they come out. */
+/* Make a socket pair. The daemon and the guests' processes write lines to one end, and pvbackctl reads the other. */
 static int make_line(int ret[2])
 {
 	const int room = TRACE_ROOM;
@@ -170,13 +170,13 @@ static int make_line(int ret[2])
 		warn("no socket for the traces");
 		return CLI_FAILED;
 	}
-	/* What they write while we print. */
+	/* Room for the lines that come while we print. */
 	if (setsockopt(ret[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
 		setsockopt(ret[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	return CLI_OK;
 }
 
-/* What has come. False at its end. */
+/* Print the lines that have come. False at the end. */
 static bool print_traces(const struct cli *cli, int from)
 {
 	char text[TRACE_MAX + 1];
@@ -207,7 +207,7 @@ static int print_until_end(struct cli *cli, int signals, int from)
 		if (pfds[1].revents)
 			break;
 		if (!print_traces(cli, from))
-			pfds[2].fd = NONE; /* and the daemon will say why */
+			pfds[2].fd = NONE; /* the daemon then says why */
 	}
 	print_traces(cli, from);
 	return CLI_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why is it slow? Two looks at a device, and what is made of them. */
+/* Why is it slow? Takes two looks at a device and compares them. */
 #include <err.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ static void add_times(struct json_object *object, const char *name, const struct
 	json_object_object_add(object, name, member);
 }
 
-/* It is not the daemon that says this. */
+/* This object is made here, not by the daemon. */
 static struct json_object *as_json(const struct load *load, const char *text)
 {
 	static const char *const stages[NR_STAGES] = { "order",  "limit", "buffer", "copy",
