@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What may wait for ever; see aside.h. */
+/* Calls that may never return; see aside.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -59,7 +59,7 @@ void hotplug_aside_free(void *items, size_t size, size_t nr)
 		munmap(items, size * nr);
 }
 
-/* Some that run at the same time. */
+/* Children that run at the same time. */
 struct children {
 	size_t nr;
 	pid_t pids[AT_ONCE];
@@ -73,7 +73,7 @@ static void start(struct children *c, void (*run)(void *item), void *item)
 	if (pid < 0)
 		return;
 	if (pid == 0) {
-		syscall(SYS_close_range, 0u, ~0u, 0u); /* nobody waits for what a stuck one holds */
+		syscall(SYS_close_range, 0u, ~0u, 0u); /* a stuck child holds nothing open */
 		run(item);
 		_exit(EXIT_SUCCESS);
 	}
@@ -82,7 +82,7 @@ static void start(struct children *c, void (*run)(void *item), void *item)
 		(struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
 }
 
-/* Whether it has ended or not. Nobody has reaped it, so the number is still its own. */
+/* Leave a child, whether it has ended or not. Nobody has reaped it, so its pid is still its own. */
 static void leave(struct children *c, size_t i)
 {
 	kill(c->pids[i], SIGKILL);
@@ -142,7 +142,7 @@ int hotplug_book_look(struct hotplug_book *book, const char *path, bool in_loop,
 	return -EINPROGRESS;
 }
 
-/* The kernel asks the file's server for that. */
+/* This may block: the kernel asks the file's server. */
 static int look_into_loop(const char *path, struct hotplug_identity *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

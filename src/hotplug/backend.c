@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What both scripts do with their own backend directory; see backend.h. */
+/* What both scripts do with their device's backend directory; see backend.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,15 +66,15 @@ static int write_device(struct store *store, xs_transaction_t t, const struct co
 	if (!err && w->result->medium_id)
 		err = store_write(store, t, dir, MEDIUM_ID_KEY, w->result->medium_id);
 	/*
-	 * The guest may have removed its own directory; writing there would bring it back and make
-	 * a frontend that is gone look as if it were there.
+	 * The guest may have removed its own directory. Writing there would create it again, as if the frontend were
+	 * still there.
 	 */
 	if (!err && w->result->frontend && store_exists(store, t, w->result->frontend, "state"))
 		err = store_writef(store, t, w->result->frontend, "mtu", "%u", w->result->mtu);
 	return err;
 }
 
-/* store_transact() has checked that DIR/state is there; see that it is not on its way out. */
+/* store_transact() has checked that DIR/state exists. Check that the device is not closing. */
 static int check_state(struct store *store, xs_transaction_t t, const char *dir)
 {
 	uint32_t state;

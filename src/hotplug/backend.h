@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What both scripts do with their own backend directory. */
+/* What both scripts do with their device's backend directory. */
 #ifndef PVB_HOTPLUG_BACKEND_H
 #define PVB_HOTPLUG_BACKEND_H
 
@@ -19,19 +19,19 @@ int hotplug_backend_read(struct store *store, const struct hotplug_request *req,
 			 struct hotplug_failure *failure);
 
 /*
- * Is the frontend's path one that the daemon serves? It would say no only in its own log. 0, or a negative
- * errno with *failure filled in.
+ * Check that the daemon serves the frontend's path. Otherwise only the daemon's own log would say that it does not. 0,
+ * or a negative errno with *failure filled in.
  */
 int hotplug_backend_check_frontend(struct store *store, const struct hotplug_request *req,
 				   struct hotplug_failure *failure);
 
-/* What a disk stands on: nobody has to ask its storage for that any more. */
+/* What a disk stands on, so that nobody has to ask its storage again. */
 #define HOTPLUG_STORAGE_KEY "pvbackd-storage"
 
-/* What success leaves behind; NULL or 0 for what does not apply. */
+/* What a script that succeeds writes; NULL or 0 for what does not apply. */
 struct hotplug_result {
 	const char *physical_device;      /* "major:minor" in hex */
-	const char *physical_device_path; /* where it is */
+	const char *physical_device_path; /* its path */
 	const char *storage;              /* as in hotplug_backend_claim() */
 	const char *medium_id;            /* medium_id_format() of what was checked */
 	const char *frontend;             /* the directory for `mtu` */
@@ -39,25 +39,24 @@ struct hotplug_result {
 };
 
 /*
- * Write the result and hotplug-status=connected, and take away the error of an earlier run, all in
- * one transaction; nothing is written if the device is gone or closing. 0, or a negative errno with
- * *failure filled in.
+ * Write the result and hotplug-status=connected, and remove the error of an earlier run, all in one transaction.
+ * Nothing is written if the device is gone or closing. 0, or a negative errno with *failure filled in.
  */
 int hotplug_backend_connected(struct store *store, const struct hotplug_request *req,
 			      const struct hotplug_result *result, struct hotplug_failure *failure);
 
 /*
- * Say in the device's directory what it stands on, before it is connected; nothing is written if it is gone or
- * closing. 0, or a negative errno with *failure filled in.
+ * Write to the device's directory what it stands on, before it is connected. Nothing is written if the device is gone
+ * or closing. 0, or a negative errno with *failure filled in.
  */
 int hotplug_backend_claim(struct store *store, const struct hotplug_request *req,
 			  const char *storage, struct hotplug_failure *failure);
-/* Take that back. Best effort: the directory goes soon. */
+/* Remove that key. Best effort: the directory goes soon. */
 void hotplug_backend_disclaim(struct store *store, const struct hotplug_request *req);
 
 /*
- * Write hotplug-error, and hotplug-status too if `with_status`. A device that is gone is left gone.
- * Best effort: the same sentence goes to stderr anyway.
+ * Write hotplug-error, and hotplug-status too if `with_status`. A device that is gone is not created again. Best
+ * effort: the same sentence goes to stderr.
  */
 void hotplug_backend_failed(struct store *store, const struct hotplug_request *req,
 			    const struct hotplug_failure *failure, bool with_status);

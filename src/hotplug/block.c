@@ -2,9 +2,8 @@
 /*
  * block-pvbackd: check a disk and hand it to the daemon.
  *
- * The stock script makes a loop device of a file, because xen-blkback can serve only block devices;
- * the daemon opens files itself, so there is nothing to make for a raw image. For another format there
- * is a qemu-nbd as long as the disk is there.
+ * The stock script makes a loop device for a file, because xen-blkback can serve only block devices. The daemon opens
+ * files itself, so a raw image needs nothing. For another format, a qemu-nbd runs as long as the disk is attached.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -71,7 +70,7 @@ static int publish(struct store *store, const struct hotplug_request *req,
 	return hotplug_backend_connected(store, req, &result, failure);
 }
 
-/* The image goes to a server of its own, and the server to the daemon. */
+/* Start a server for the image, and give its name to the daemon. */
 static int publish_served(struct store *store, const struct hotplug_request *req,
 			  const struct hotplug_target *target, const struct disk *disk,
 			  struct hotplug_failure *failure)
@@ -93,7 +92,7 @@ static int publish_served(struct store *store, const struct hotplug_request *req
 	return err;
 }
 
-/* Find what this domain itself does with it, asking for what else that takes. */
+/* Check how this domain itself uses the disk. Storage is asked until all that this takes is known. */
 static int check_host(struct hotplug_target *target, const struct disk *disk,
 		      struct hotplug_book *book, struct hotplug_failure *failure)
 {
@@ -116,7 +115,10 @@ static int check_host(struct hotplug_target *target, const struct disk *disk,
 	return err;
 }
 
-/* Find the image free and claim it, with no other script between the two. Nothing in here waits for storage. */
+/*
+ * Check that the image is free, and claim it. The lock keeps other scripts out in between. No call here waits for
+ * storage.
+ */
 static int claim_locked(struct store *store, const struct hotplug_request *req,
 			const struct hotplug_target *target, const struct disk *disk,
 			struct hotplug_book *book, struct hotplug_failure *failure)
@@ -155,7 +157,7 @@ static int claim(struct store *store, const struct hotplug_request *req,
 	return err;
 }
 
-/* The daemon does not wait for name servers; we may. */
+/* The daemon does not wait for name servers. A script may. */
 static int resolve(struct nbd_name *name, struct hotplug_failure *failure)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
@@ -171,7 +173,7 @@ static int resolve(struct nbd_name *name, struct hotplug_failure *failure)
 	return err ? hotplug_fail(failure, -EHOSTUNREACH, "NBD server: %s", gai_strerror(err)) : 0;
 }
 
-/* A server that somebody else runs: who else uses its export is not ours to know. */
+/* Somebody else runs this server, so we cannot know who else uses its export. */
 static int add_nbd(struct store *store, const struct hotplug_request *req, const char *text,
 		   struct hotplug_failure *failure)
 {
@@ -227,7 +229,7 @@ int block_script_run(struct store *store, const struct hotplug_request *req,
 		return hotplug_server_stop(req, failure);
 	case HOTPLUG_COMMAND_ONLINE:
 	case HOTPLUG_COMMAND_OFFLINE:
-		break; /* a vif's; hotplug_request_parse() lets none through */
+		break; /* of a vif; hotplug_request_parse() lets none through */
 	}
 	return hotplug_fail(failure, -EINVAL, "a disk has no such command");
 }

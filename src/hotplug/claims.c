@@ -13,7 +13,7 @@
 
 #define VM_MAX 128 /* of "/vm/UUID" */
 
-/* The VMs that a domain stands for: its own, and for a device model's stub domain that of its guest. */
+/* The VMs that a domain belongs to: its own and, for a device model's stub domain, that of its guest. */
 struct vms {
 	char own[VM_MAX]; /* "" if unknown */
 	char target[VM_MAX];
@@ -26,7 +26,7 @@ struct walk {
 	enum hotplug_mode mode;
 	struct hotplug_failure *failure;
 	struct hotplug_book *book;
-	int err;          /* -EINPROGRESS: go on, so that all is asked for at once */
+	int err;          /* -EINPROGRESS: go on, to note all that has to be asked */
 	const char *kind; /* which part of the backend directory is being walked */
 	struct vms own_vms;
 };
@@ -63,7 +63,7 @@ static bool vms_overlap(const struct vms *a, const struct vms *b)
 	       vm_equal(a->target, b->own) || vm_equal(a->target, b->target);
 }
 
-/* Take what is before the path off, whatever format it names: it is another disk's affair. */
+/* Skip what is before the path. The format that it names concerns only that disk. */
 static const char *path_in_params(const char *params)
 {
 	const char *slash = strchr(params, '/');
@@ -82,7 +82,7 @@ static bool is_on_target(struct walk *walk, const struct hotplug_identity *ident
 	return hotplug_media_collide(&medium, &walk->target->medium);
 }
 
-/* What does not answer is not what has just answered. */
+/* Storage that does not answer cannot be the target, which has just answered. */
 static bool path_is_on_target(struct walk *walk, const char *path)
 {
 	struct hotplug_identity identity;
@@ -102,8 +102,8 @@ static bool read_key(struct walk *walk, const char *dir, const char *key, char *
 }
 
 /*
- * Whether its script has claimed it at all: two guests that start together must not stop one another by what
- * their configs say.
+ * Whether its script has claimed it. Two guests that start together must not stop each other only because of their
+ * configurations.
  */
 static bool is_claimed(struct walk *walk, const char *dir)
 {
@@ -119,8 +119,8 @@ static bool is_claimed(struct walk *walk, const char *dir)
 }
 
 /*
- * Without our key an entry may be known by number (as the stock script writes it), by the path a script found, or
- * only by what the admin wrote.
+ * An entry without our key may name its disk by number (the stock script), by the path that a script found, or only by
+ * what the admin wrote.
  */
 static bool names_target(struct walk *walk, const char *dir)
 {
@@ -153,8 +153,8 @@ static bool collides(struct walk *walk, const char *dir)
 }
 
 /*
- * Whether a guest is there. A driver domain may not look into other domains: what it cannot see it
- * takes for there.
+ * Whether the guest exists. A driver domain may not look into other domains: a guest that it cannot see counts as
+ * existing.
  */
 static bool domain_exists(struct store *store, uint32_t domid)
 {
@@ -175,7 +175,7 @@ static void claim_read(struct walk *walk, const char *dir, uint32_t domid,
 	char value[STORE_VALUE_MAX];
 	struct vms vms;
 
-	/* What cannot be read counts as a use: a disk refused is better than a disk destroyed. */
+	/* A key that cannot be read counts as a use: better refuse a disk than destroy it. */
 	if (store_read_u32(walk->store, XBT_NULL, dir, "state", 0, 8, &claim->state) < 0)
 		claim->state = store_exists(walk->store, XBT_NULL, dir, "state") ? 4 : 0;
 	if (store_read_flag(walk->store, XBT_NULL, dir, "online", false, &claim->online) < 0)
@@ -220,7 +220,7 @@ static int check_entry(struct walk *walk, uint32_t domid, uint32_t devid)
 	return fail_in_use(walk, dir, domid, &claim);
 }
 
-/* The children of `dir`; NULL with *ret_nr 0 and *ret_err 0 if it is not there (any more). */
+/* The children of `dir`. NULL with *ret_nr 0 and *ret_err 0 if it does not exist. */
 static char **list(struct walk *walk, const char *dir, unsigned int *ret_nr, int *ret_err)
 {
 	char **names = NULL;

@@ -11,10 +11,10 @@
 #include "control/store.h"
 
 /*
- * Walk all disks of this backend domain that went through their script, of pvbackd and of others, and
- * see whether one of another guest forbids the use of `target` in `mode`. 0, or a negative errno: -EINPROGRESS
- * if storage has to be asked first what it is (aside.h); else with *failure filled in: -EBUSY if it is in use,
- * else xenstore's trouble. To be called under hotplug_host_lock().
+ * Look at all disks of this backend domain whose script has run, of pvbackd and of other backends. Does one of another
+ * guest forbid the use of `target` in `mode`? 0, or a negative errno: -EINPROGRESS if storage must first be asked what
+ * it is (aside.h). Else *failure is filled in: -EBUSY if it is in use, or xenstore's error. Call it under
+ * hotplug_host_lock().
  */
 int hotplug_claims_check(struct store *store, const struct hotplug_request *req,
 			 const struct hotplug_target *target, enum hotplug_mode mode,

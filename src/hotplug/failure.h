@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why a script failed: one sentence that says what is wrong and what to do. Whoever finds the fault
- * writes it here; main() brings it to stderr and to `hotplug-error`.
+ * Why a script failed: one sentence that says what is wrong and what to do. The function that finds the fault writes it
+ * here. main() prints it to stderr and writes it to `hotplug-error`.
  */
 #ifndef PVB_HOTPLUG_FAILURE_H
 #define PVB_HOTPLUG_FAILURE_H
@@ -11,7 +11,7 @@
 #define HOTPLUG_FAILURE_MAX 768 /* bytes; a xenstore value may be longer */
 
 struct hotplug_failure {
-	bool busy; /* hotplug-status is "busy" then, else "error" */
+	bool busy; /* hotplug-status is then "busy", else "error" */
 	char text[HOTPLUG_FAILURE_MAX];
 };
 

@@ -78,7 +78,7 @@ int hotplug_host_lock(const char *runtime_dir, struct hotplug_failure *failure)
 	return hotplug_fail(failure, err, "%s cannot be locked: %s", path, strerror(-err));
 }
 
-/* --- what this domain does with it --- */
+/* --- how this domain uses the disk --- */
 
 struct uses {
 	const char *root;
@@ -87,7 +87,7 @@ struct uses {
 	const struct hotplug_medium *wanted;
 	enum hotplug_mode mode;
 	struct hotplug_failure *failure;
-	int err; /* -EINPROGRESS: go on, so that all is asked for at once */
+	int err; /* -EINPROGRESS: go on, to note all that has to be asked */
 };
 
 static bool collides(struct uses *uses, const struct hotplug_identity *identity)
@@ -101,7 +101,7 @@ static bool collides(struct uses *uses, const struct hotplug_identity *identity)
 	return hotplug_media_collide(&other, uses->wanted);
 }
 
-/* The same for what goes by a name. */
+/* The same for a path. */
 static bool path_collides(struct uses *uses, const char *path)
 {
 	struct hotplug_identity identity;
@@ -120,7 +120,7 @@ static FILE *open_proc(struct uses *uses, const char *name)
 	return fopen(path, "re");
 }
 
-/* btrfs and its like report a number of their own, so the source counts then. */
+/* btrfs and similar file systems report a device number of their own. Then the source counts. */
 static bool mount_collides(struct uses *uses, const struct hotplug_mount *mount)
 {
 	const struct hotplug_identity identity = { .is_block = true, .dev = mount->dev };
@@ -159,7 +159,7 @@ static int check_swaps(struct uses *uses)
 	int err = 0;
 
 	if (!swaps)
-		return 0; /* a kernel without */
+		return 0; /* the kernel has no swap */
 	while (!err && hotplug_swap_next(swaps, path))
 		if (path_collides(uses, path))
 			err = hotplug_fail_busy(uses->failure,
@@ -170,7 +170,7 @@ static int check_swaps(struct uses *uses)
 	return err;
 }
 
-/* A block device that is put together from others holds them. */
+/* A block device that is made of others uses them. */
 static int check_holder(void *user, const char *name)
 {
 	struct uses *uses = user;
@@ -200,7 +200,7 @@ static int check_holders(struct uses *uses)
 	char dir[PATH_MAX];
 
 	if (uses->mode == HOTPLUG_MODE_READ)
-		return 0; /* nobody writes as long as it is not mounted */
+		return 0; /* a device that is not mounted writes nothing */
 	snprintf(dir, sizeof(dir), "%s/sys/block", uses->root);
 	return hotplug_for_each(dir, check_holder, uses);
 }

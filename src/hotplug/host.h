@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of this Dom0: is the daemon there, does a kernel driver own the device, one at a time. */
+/*
+ * The state of this Dom0: whether the daemon runs, whether a kernel driver owns the device, who uses a disk; and the
+ * lock of the scripts.
+ */
 #ifndef PVB_HOTPLUG_HOST_H
 #define PVB_HOTPLUG_HOST_H
 
@@ -22,16 +25,16 @@ int hotplug_host_check_driver(const char *sysfs, const struct hotplug_request *r
 			      struct hotplug_failure *failure);
 
 /*
- * Wait until no other block script works, for as long as there is time (aside.h). Two scripts at
- * once would each find the image free. Returns a descriptor that is the lock and goes with close(2),
- * or a negative errno with *failure filled in. Uses SIGALRM.
+ * Wait until no other block script works, as long as there is time (aside.h): two scripts at once would both find the
+ * image free. Returns a descriptor that holds the lock until close(2), or a negative errno with *failure filled in.
+ * Uses SIGALRM.
  */
 int hotplug_host_lock(const char *runtime_dir, struct hotplug_failure *failure);
 
 /*
- * Does this domain itself use what `wanted` stands on, or what stands on it, in a way that forbids `mode`: is
- * something of it mounted, swapped to, or for a writer put together by device mapper or md? `root` is as in
- * medium.h, `path` for the sentence. 0; -EBUSY with *failure filled in; or -EINPROGRESS as there.
+ * Whether this domain itself uses `wanted`, or what it stands on, or what stands on it, in a way that forbids `mode`:
+ * by a mount or as swap or, for a writer, in device mapper or md. `root` is as in medium.h, `path` is for the message.
+ * 0; -EBUSY with *failure filled in; or -EINPROGRESS as there.
  */
 int hotplug_host_check_uses(const char *root, struct hotplug_book *book, const char *path,
 			    const struct hotplug_medium *wanted, enum hotplug_mode mode,

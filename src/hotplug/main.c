@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program behind /etc/xen/scripts/block-pvbackd and /etc/xen/scripts/vif-pvbackd: libxl runs it
- * under one of these names when a disk or a network card comes or goes. No shell; children are qemu-nbd, and whoever asks storage what it is.
+ * The program behind /etc/xen/scripts/block-pvbackd and /etc/xen/scripts/vif-pvbackd. libxl runs it under one of these
+ * names when a disk or a network card comes or goes. It uses no shell. Its children are qemu-nbd, and processes that
+ * ask storage what it is.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static bool is_removal(const struct hotplug_request *req)
 	return req->command == HOTPLUG_COMMAND_REMOVE || req->command == HOTPLUG_COMMAND_OFFLINE;
 }
 
-/* The emulated card's interface has no status of its own: the vif's would be overwritten. */
+/* The emulated card's interface has no status of its own: it would overwrite the vif's. */
 static bool has_status(const struct hotplug_request *req)
 {
 	return req->script == HOTPLUG_SCRIPT_BLOCK || req->iftype == HOTPLUG_IFTYPE_VIF;

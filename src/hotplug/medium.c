@@ -10,14 +10,14 @@
 
 #include "hotplug/medium.h"
 
-#define SECTOR 512u /* sysfs's, whatever the disk's is */
+#define SECTOR 512u /* in sysfs, whatever the disk's sector is */
 
 struct find {
 	const char *root;
 	struct hotplug_book *book;
 	struct hotplug_medium *medium;
-	size_t at; /* whose slaves are being added */
-	int err;   /* -EINPROGRESS: go on, so that all is asked for at once */
+	size_t at; /* the extent whose slaves are being added */
+	int err;   /* -EINPROGRESS: go on, to note all that has to be asked */
 };
 
 /* --- sysfs --- */
@@ -96,9 +96,9 @@ void hotplug_medium_name(const char *root, dev_t dev, char *buf, size_t size)
 		snprintf(buf, size, "block device %u:%u", major(dev), minor(dev));
 }
 
-/* --- plain parts --- */
+/* --- partitions and loop devices --- */
 
-/* `extent` is a part of what begins at `start` of `whole` and has `length` bytes there. */
+/* Express `extent` in terms of `whole`: its device is the part of `whole` from `start` on with `length` bytes. */
 static void move_to(struct hotplug_extent *extent, const struct hotplug_identity *whole,
 		    uint64_t start, uint64_t length)
 {
@@ -123,7 +123,7 @@ static bool is_partition(const char *root, dev_t dev, struct hotplug_identity *r
 	return true;
 }
 
-/* 0 when it is a loop device whose file is known; else -errno, -EINPROGRESS as above. */
+/* 0 when it is a loop device whose file is known; -EINPROGRESS as above; else another -errno. */
 static int is_loop(const struct find *f, dev_t dev, struct hotplug_identity *ret_file,
 		   uint64_t *ret_start, uint64_t *ret_length)
 {
@@ -138,7 +138,7 @@ static int is_loop(const struct find *f, dev_t dev, struct hotplug_identity *ret
 	return hotplug_book_look(f->book, name, true, ret_file);
 }
 
-/* From a partition to its disk, from a loop device to its file, as far as that goes. */
+/* Go from a partition to its disk, and from a loop device to its file, as far as possible. */
 static int go_down(const struct find *f, struct hotplug_extent *extent)
 {
 	int err = 0;
@@ -155,9 +155,9 @@ static int go_down(const struct find *f, struct hotplug_extent *extent)
 	return err == -EINPROGRESS ? err : 0;
 }
 
-/* --- what is put together --- */
+/* --- device mapper and md --- */
 
-/* What is there already is not added again; nor what is too many. */
+/* Add it, unless it is there already or there are too many. */
 static void add(struct find *f, const struct hotplug_identity *identity)
 {
 	struct hotplug_medium *medium = f->medium;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a disk stands on, by sysfs: its place on a disk or in a file, and what lies below device mapper and md. */
+/*
+ * What a disk stands on, according to sysfs: its place on a disk or in a file, and what lies below device mapper and
+ * md.
+ */
 #ifndef PVB_HOTPLUG_MEDIUM_H
 #define PVB_HOTPLUG_MEDIUM_H
 
@@ -7,8 +10,8 @@
 #include "hotplug/sharing.h"
 
 /*
- * `root` is "", or in a test the folder that has sys/. 0; or -EINPROGRESS when a file in a loop device has to be
- * asked for first (aside.h). What sysfs does not know stands on nothing.
+ * `root` is "", or in a test the folder that has sys/. 0; or -EINPROGRESS when the file in a loop device must be asked
+ * for first (aside.h). A device that sysfs does not know stands on nothing.
  */
 int hotplug_medium_find(const char *root, struct hotplug_book *book,
 			const struct hotplug_identity *identity, struct hotplug_medium *ret);

@@ -52,7 +52,7 @@ static int parse_command(struct hotplug_request *req, const char *word,
 		word ? word : "", is_vif ? "online, offline, add or remove" : "add or remove");
 }
 
-/* What follows the command: only type_if= of a vif is known. */
+/* Parse what follows the command: only type_if= of a vif is known. */
 static int parse_arguments(struct hotplug_request *req, char *const argv[],
 			   struct hotplug_failure *failure)
 {
@@ -68,7 +68,7 @@ static int parse_arguments(struct hotplug_request *req, char *const argv[],
 	return 0;
 }
 
-/* As libxl writes a domain or device number: without leading zeros. */
+/* Parse a domain or device number as libxl writes it: without leading zeros. */
 static bool parse_id(const char **text, uint32_t max, uint32_t *ret)
 {
 	const char *start = *text;
@@ -121,7 +121,7 @@ static bool parse_path(struct hotplug_request *req, const char *path)
 	return (size_t)snprintf(req->path, sizeof(req->path), "%s", path) < sizeof(req->path);
 }
 
-/* The name that the interface has before anything is renamed. */
+/* The name of the interface before it is renamed. */
 static int parse_ifname(struct hotplug_request *req, const struct hotplug_env *env,
 			struct hotplug_failure *failure)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* qemu-nbd beside a disk; see server.h. */
+/* qemu-nbd for a disk; see server.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -60,7 +60,7 @@ void hotplug_server_name(const struct hotplug_request *req, char *buf, size_t si
 
 /* --- stopping --- */
 
-/* Whether the process is the server on that socket: numbers are used again. */
+/* Whether the process is the server on that socket: pids are used again. */
 static bool is_server(pid_t pid, const char *socket)
 {
 	char path[64], text[2 * PATH_MAX], wanted[PATH_MAX + 16];
@@ -92,7 +92,7 @@ static pid_t read_pid(const char *path)
 	return pid;
 }
 
-/* True when it has ended, or was not there. */
+/* True when it has ended, or did not exist. */
 static bool end_process(pid_t pid, const char *socket)
 {
 	struct pollfd ended = { .events = POLLIN };
@@ -101,7 +101,7 @@ static bool end_process(pid_t pid, const char *socket)
 	ended.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (ended.fd < 0)
 		return true;
-	/* Looked at through a descriptor that stays this process's. */
+	/* The descriptor is of this process only, so the signal cannot hit another one. */
 	if (is_server(pid, socket)) {
 		syscall(SYS_pidfd_send_signal, ended.fd, SIGTERM, NULL, 0);
 		gone = poll(&ended, 1, (int)hotplug_seconds_left(HOTPLUG_SERVER_LIMIT_S) * 1000) ==
@@ -140,7 +140,7 @@ static bool takes_direct(const char *path)
 	return fd >= 0;
 }
 
-/* Never comes back. `said` takes what it complains of. */
+/* Does not return. The server's error messages go to `said`. */
 static void exec_server(const struct places *places, const char *driver, const char *path,
 			bool read_only, int said)
 {
@@ -166,7 +166,7 @@ static void exec_server(const struct places *places, const char *driver, const c
 	snprintf(pid_file, sizeof(pid_file), "--pid-file=%s", places->pid_file);
 	if (dup2(said, STDERR_FILENO) < 0)
 		_exit(EXIT_FAILURE);
-	syscall(SYS_close_range, 3u, ~0u, 0u); /* our lock must not live on in it */
+	syscall(SYS_close_range, 3u, ~0u, 0u); /* the server must not inherit our lock */
 	execvp(argv[0], argv);
 	_exit(errno == ENOENT ? EXIT_NO_BINARY : EXIT_FAILURE);
 }
@@ -176,7 +176,10 @@ static void on_alarm(int signal)
 	(void)signal;
 }
 
-/* It answers when it can be connected to (--fork), or has said why not. Returns its status, or -errno. */
+/*
+ * qemu-nbd --fork ends when its server can be connected to, or after it has said why not. Returns its exit status, or
+ * -errno.
+ */
 static int wait_for(pid_t pid)
 {
 	const struct sigaction action = { .sa_handler = on_alarm }; /* without SA_RESTART */
@@ -186,13 +189,13 @@ static int wait_for(pid_t pid)
 	alarm(hotplug_seconds_left(HOTPLUG_SERVER_LIMIT_S));
 	if (waitpid(pid, &status, 0) < 0) {
 		err = -ETIMEDOUT;
-		kill(pid, SIGKILL); /* it ends when its storage lets it */
+		kill(pid, SIGKILL); /* it ends when its storage allows */
 	}
 	alarm(0);
 	return err ? err : WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
-/* Its last words, on one line and without its name. */
+/* The first line of its messages, without its name. */
 static void read_words(int fd, char *buf, size_t size)
 {
 	ssize_t n = pread(fd, buf, size - 1, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* May this disk be used; see sharing.h. */
+/* Whether a disk may be used; see sharing.h. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ bool hotplug_medium_is_on(const struct hotplug_medium *upper, const struct hotpl
 	return false;
 }
 
-/* Two logical volumes have their disks in common and nothing else: that is no collision. */
+/* Two logical volumes may be on the same disks: that alone is no collision. */
 bool hotplug_media_collide(const struct hotplug_medium *a, const struct hotplug_medium *b)
 {
 	return overlap(&a->extents[0], &b->extents[0]) || hotplug_medium_is_on(a, b) ||
@@ -111,7 +111,7 @@ bool hotplug_claim_forbids(const struct hotplug_claim *claim, enum hotplug_mode 
 
 /* --- mounts and swap --- */
 
-/* The kernel writes what would end a word as \ooo. */
+/* The kernel writes characters that would end a word as \ooo. */
 static void unescape(char *text)
 {
 	unsigned int byte;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * May this disk be used, given who else uses it? The meaning is that of Xen's stock `block` script:
- * one writer alone, or any number of readers. Pure: no I/O.
+ * Whether a disk may be used, given who else uses it. The rules are those of Xen's stock `block` script: one writer
+ * alone, or any number of readers. Pure: no I/O.
  */
 #ifndef PVB_HOTPLUG_SHARING_H
 #define PVB_HOTPLUG_SHARING_H
@@ -16,10 +16,10 @@
 enum hotplug_mode {
 	HOTPLUG_MODE_READ,      /* shared with other readers */
 	HOTPLUG_MODE_WRITE,     /* alone */
-	HOTPLUG_MODE_UNCHECKED, /* "w!": the admin answers for it, as with a cluster file system */
+	HOTPLUG_MODE_UNCHECKED, /* "w!": at the admin's risk, as with a cluster file system */
 };
 
-/* What two paths have in common if they are the same storage. */
+/* Equal for two paths if they are the same storage. */
 struct hotplug_identity {
 	bool is_block;
 	dev_t dev; /* of a block device its own number, of a file that of its file system */
@@ -36,17 +36,17 @@ struct hotplug_extent {
 #define HOTPLUG_MEDIUM_TEXT (HOTPLUG_EXTENTS_MAX * 62) /* bytes; xenstore takes no more than 4096 */
 
 /*
- * What a disk stands on. The first extent is the disk itself, in terms of the lowest thing that it is a plain
- * part of: of a partition its place on the disk, of a loop device its place in the file. The others are,
- * in the same terms, what device mapper or md have put it together from, through all layers. What is too many is
- * left out.
+ * What a disk stands on. The first extent is the disk itself, expressed in the lowest storage of which it is a plain
+ * part: for a partition its place on the disk, for a loop device its place in the file. The others, expressed likewise,
+ * are the parts that device mapper or md has made it of, through all layers. Parts beyond HOTPLUG_EXTENTS_MAX are left
+ * out.
  */
 struct hotplug_medium {
 	size_t nr;
 	struct hotplug_extent extents[HOTPLUG_EXTENTS_MAX];
 };
 
-/* One other entry of the backend directory that went through its script. */
+/* Another entry of the backend directory whose script has run. */
 struct hotplug_claim {
 	enum hotplug_mode mode;
 	unsigned int state; /* XenbusState, 0 if gone or unreadable */
@@ -73,7 +73,7 @@ bool hotplug_identity_equal(const struct hotplug_identity *a, const struct hotpl
 /* Whether one of the two is, or stands on, a part of the other. */
 bool hotplug_media_collide(const struct hotplug_medium *a, const struct hotplug_medium *b);
 
-/* Whether `upper` is put together from what has a part in common with `lower`. */
+/* Whether `upper` is made of something that has a part in common with `lower`. */
 bool hotplug_medium_is_on(const struct hotplug_medium *upper, const struct hotplug_medium *lower);
 
 /* A medium as text for xenstore, and back: 0, or -EINVAL when it is no such text. */
@@ -83,15 +83,15 @@ int hotplug_medium_parse(const char *text, struct hotplug_medium *ret);
 /*
  * Whether `claim` forbids the use of its medium in `mode`.
  *
- * An entry counts until its guest is gone or until it is closed for good: state 6 with online=1 is
- * a frontend that will come back, and firmware hands over to the operating system that way.
+ * An entry counts until its guest is gone, or until it is closed for good. State 6 with online=1 is a frontend that
+ * will come back: firmware hands over to the operating system like this.
  */
 bool hotplug_claim_forbids(const struct hotplug_claim *claim, enum hotplug_mode mode);
 
-/* The next line of `mountinfo` (proc(5)) that can be understood; false at the end. */
+/* The next line of `mountinfo` (proc(5)) that can be parsed; false at the end. */
 bool hotplug_mount_next(FILE *mountinfo, struct hotplug_mount *ret);
 
-/* Whether a mount forbids the use of its device in `mode`: any does for a writer, a writable one for a reader. */
+/* Whether a mount forbids the use of its device in `mode`. For a writer any mount does, for a reader a writable one. */
 bool hotplug_mount_forbids(const struct hotplug_mount *mount, enum hotplug_mode mode);
 
 /* The path on the next line of `swaps` (the format of /proc/swaps, proc(5)); false at the end. */

@@ -52,7 +52,7 @@ static bool prefix_is_raw(const char *params, size_t len)
 	return false;
 }
 
-/* Take the prefixes off. */
+/* Skip the prefixes. */
 static int skip_prefixes(const char **params, const char **driver, struct hotplug_failure *failure)
 {
 	size_t prefix;
@@ -118,7 +118,7 @@ int hotplug_target_identify(const char *path, struct hotplug_identity *ret_ident
 	return identity_from_stat(&st, ret_identity);
 }
 
-/* A sentence for an errno of stat or open; `path` is as the admin wrote it. */
+/* Explain an errno of stat or open. `path` is as the admin wrote it. */
 static int fail_to_open(struct hotplug_failure *failure, int err, const char *path, bool for_write)
 {
 	switch (-err) {
@@ -155,8 +155,8 @@ static int fail_to_open(struct hotplug_failure *failure, int err, const char *pa
 }
 
 /*
- * Would the daemon be able to open it? A block device is opened for reading even when it is to be
- * written: closing a descriptor that could write makes udev probe the device again, at each attach.
+ * Whether the daemon could open it. A block device is opened read-only even if it is to be written: closing a writable
+ * descriptor makes udev probe the device again, at each attach.
  */
 static int try_open(const char *path, bool is_block, bool for_write,
 		    struct hotplug_identity *ret_identity, struct medium_id *ret_id)
@@ -188,8 +188,8 @@ static int try_open(const char *path, bool is_block, bool for_write,
 }
 
 /*
- * Whether somebody has opened it exclusively, as whoever mounts, swaps or builds on it does, in any namespace. For
- * that moment nobody else can.
+ * Whether somebody, in any namespace, has opened it exclusively. Mounts, swap, device mapper and md do that. During
+ * this call nobody else can do it.
  */
 static bool is_held(const char *path)
 {
@@ -211,7 +211,7 @@ int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 	if (!realpath(path, target.path))
 		return fail_to_open(failure, -errno, path, for_write);
 
-	/* Before open(): opening a FIFO or a terminal could have effects. */
+	/* Before open(): on a FIFO or a terminal that could have effects. */
 	err = hotplug_target_identify(target.path, &target.identity);
 	if (!err)
 		err = try_open(target.path, target.identity.is_block, for_write, &target.identity,

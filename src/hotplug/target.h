@@ -14,23 +14,22 @@
 struct hotplug_target {
 	char path[PATH_MAX]; /* without symbolic links */
 	struct hotplug_identity identity;
-	bool is_held;               /* a block device that somebody in this domain has to himself */
-	struct medium_id medium_id; /* for the daemon */
-	struct hotplug_medium medium; /* for whoever looks at who else uses it */
+	bool is_held;                 /* a block device that is opened exclusively in this domain */
+	struct medium_id medium_id;   /* for the daemon */
+	struct hotplug_medium medium; /* for checks of who else uses it */
 };
 
 /* What `params` means. */
 struct hotplug_image {
 	char path[PATH_MAX]; /* "" for an empty CD-ROM drive; an NBD export's name */
-	bool is_nbd;         /* the daemon talks to a server that is there already */
-	const char *driver; /* not raw: the name under which qemu-nbd knows the format; else NULL */
+	bool is_nbd;         /* the daemon connects to a server that exists already */
+	const char *driver;  /* qemu-nbd's name of the format; NULL: raw */
 };
 
 /*
- * The image in a disk's `params`: a prefix that means a raw image (phy:, file:, raw:, aio:, tap:aio:)
- * is taken off, one that names a format (qcow2:, vhd:, vhdx:, vmdk:) is remembered, and a relative
- * path is one below /dev. Pure. 0, or a negative errno with *failure filled in if the type or the
- * image's format is not one that is served, or if the path is too long.
+ * Find the image in a disk's `params`. A prefix for a raw image (phy:, file:, raw:, aio:, tap:aio:) is removed. One for
+ * a format (qcow2:, vhd:, vhdx:, vmdk:) is remembered. A relative path is below /dev. Pure. 0, or a negative errno with
+ * *failure filled in if the type or the format is not served, or if the path is too long.
  */
 int hotplug_target_parse(const char *type, const char *params, struct hotplug_image *ret_image,
 			 struct hotplug_failure *failure);
@@ -42,9 +41,9 @@ int hotplug_target_parse(const char *type, const char *params, struct hotplug_im
 int hotplug_target_identify(const char *path, struct hotplug_identity *ret_identity);
 
 /*
- * Look at the storage itself: it exists, it is a block device or a plain file, it is not empty, and it can be
- * opened as `mode` wants. Takes no lock and keeps nothing open: QEMU opens the same image for the emulated
- * disk. 0, or a negative errno with *failure filled in. Leaves the medium empty.
+ * Check the storage itself: it exists, is a block device or a plain file, is not empty, and can be opened as `mode`
+ * wants. Takes no lock and keeps nothing open, for QEMU opens the same image for the emulated disk. 0, or a negative
+ * errno with *failure filled in. Leaves the medium empty.
  */
 int hotplug_target_inspect(const char *path, enum hotplug_mode mode,
 			   struct hotplug_target *ret_target, struct hotplug_failure *failure);

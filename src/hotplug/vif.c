@@ -2,9 +2,9 @@
 /*
  * vif-pvbackd: put a vif's interface into its bridge.
  *
- * A vif may have two: the daemon's tap vifD.N (online, offline) and, for an HVM guest, the one of
- * QEMU's emulated card, vifD.N-emu (add, remove). Both are treated alike; only the first one has its
- * result in xenstore.
+ * A vif may have two interfaces: the daemon's tap vifD.N (online, offline) and, for an HVM guest, that of QEMU's
+ * emulated card, vifD.N-emu (add, remove). Both are treated alike. Only the result of the first one is written to
+ * xenstore.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +18,8 @@
 #include "control/rtnl.h"
 
 /*
- * The numerically largest address that is not a group's: a bridge takes the smallest of its ports'
- * addresses for its own, and must never take a guest's.
+ * The largest address that is not a multicast one. A bridge takes the smallest address of its ports as its own, and
+ * must never take a guest's.
  */
 static const uint8_t port_mac[6] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff };
 
@@ -28,7 +28,7 @@ struct vif {
 	const struct hotplug_request *req; /* borrowed */
 	struct hotplug_failure *failure;   /* borrowed */
 	struct rtnl *rtnl;                 /* owned by vif_script_run() */
-	char name[IFNAMSIZ];               /* what the interface is to be called */
+	char name[IFNAMSIZ];               /* the interface's final name */
 	char bridge[IFNAMSIZ];
 	struct rtnl_info bridge_info;
 	unsigned int mtu;
@@ -50,7 +50,7 @@ static int read_name(struct vif *vif)
 				  vif->failure);
 }
 
-/* The default, else the only one there is. */
+/* The default bridge, else the only one of this host. */
 static int default_bridge(struct vif *vif)
 {
 	int err;
@@ -100,7 +100,7 @@ static int configured_bridge(struct vif *vif, const char *bridge)
 	return 0;
 }
 
-/* "NAME OPTION…", and the options of a key of their own, for who can write one. */
+/* Read "NAME OPTION…", and the options in a key of their own, if somebody can write that. */
 static int read_port(struct vif *vif, char *bridge)
 {
 	char more[256];
@@ -171,8 +171,8 @@ static int read_vlans(struct vif *vif)
 }
 
 /*
- * Find the interface by its first name, or by its final one if an earlier run has renamed it
- * already. The latter is believed only of a tap: vifname=eth0 must not touch the host's own card.
+ * Find the interface by its first name, or by its final one if an earlier run has renamed it. With the final name it
+ * must be a tap: vifname=eth0 must not touch the host's own card.
  */
 static int find_interface(struct vif *vif, struct rtnl_info *ret_info)
 {
@@ -213,7 +213,7 @@ static int fail_to_find(struct vif *vif, int err)
 	}
 }
 
-/* Down first: older kernels rename only what is down, and no frame may pass half-way. */
+/* The interface is taken down first: older kernels rename only such an interface, and no frame may pass half-way. */
 static int set_up_port(struct vif *vif)
 {
 	struct rtnl_info port;
@@ -304,8 +304,8 @@ static int plug(struct vif *vif)
 }
 
 /*
- * The interface may be gone, by now or at any step: that is what is wanted. Where a plug failed
- * because the final name belongs to somebody else, only the first name is ours.
+ * It is no error if the interface is gone, now or at any step. If a plug failed because the final name belongs to
+ * somebody else, only the first name is ours.
  */
 static int unplug(struct vif *vif)
 {
@@ -328,7 +328,7 @@ static int unplug(struct vif *vif)
 	return 0;
 }
 
-/* The stock scripts do nothing for the combinations that libxl does not use; neither do we. */
+/* libxl does not use these combinations. The stock scripts ignore them, too. */
 static bool is_nothing_to_do(const struct hotplug_request *req)
 {
 	const bool is_tap = req->iftype == HOTPLUG_IFTYPE_TAP;

@@ -31,7 +31,7 @@ int vifconf_final_name(const char *ifname, const char *vifname, enum hotplug_ift
 			"vifname '%.64s' is too long; shorten it to at most %zu characters "
 			"in the vif line",
 			vifname, limit);
-	strcat(strcat(name, vifname), suffix); /* the limit has just been checked */
+	strcat(strcat(name, vifname), suffix); /* the limit was checked above */
 	if (!rtnl_name_is_valid(name))
 		return hotplug_fail(
 			failure, -EINVAL,

@@ -21,24 +21,24 @@ int vifconf_final_name(const char *ifname, const char *vifname, enum hotplug_ift
 		       char ret_name[IFNAMSIZ], struct hotplug_failure *failure);
 
 /*
- * The MTU in bytes: `mtu`, the text of the key ("" if none), else that of the bridge as far as a
- * tap can take it. 0, or -ERANGE with *failure filled in.
+ * The MTU in bytes: the key's text `mtu` or, if it is "", the bridge's MTU as far as a tap can take it. 0, or -ERANGE
+ * with *failure filled in.
  */
 int vifconf_mtu(const char *mtu, unsigned int bridge_mtu, unsigned int *ret_mtu,
 		struct hotplug_failure *failure);
 
 /*
- * The options of the bridge's port, "NAME=on NAME=off …" with the names of bridge(8), over those in
- * *port. 0, or -EINVAL with *failure filled in.
+ * Parse the options of the bridge port, "NAME=on NAME=off …", with the names of bridge(8). They replace those in *port.
+ * 0, or -EINVAL with *failure filled in.
  */
 int vifconf_port(const char *text, struct rtnl_port *port, struct hotplug_failure *failure);
 
-/* Whether a bridge keeps VLANs apart. `class_net` is "/sys/class/net". */
+/* Whether the bridge filters VLANs. `class_net` is "/sys/class/net". */
 bool vifconf_bridge_filters_vlans(const char *class_net, const char *bridge);
 
 /*
- * Old Xen set-ups called the bridge ethN where configs say xenbrN. True with "ethN" in ret_name if
- * `bridge` is "xenbrN".
+ * Old Xen installations named the bridge ethN where configurations say xenbrN. True with "ethN" in ret_name if `bridge`
+ * is "xenbrN".
  */
 bool vifconf_old_bridge_name(const char *bridge, char ret_name[IFNAMSIZ]);
 
@@ -49,8 +49,8 @@ bool vifconf_old_bridge_name(const char *bridge, char ret_name[IFNAMSIZ]);
 int vifconf_only_bridge(const char *class_net, char ret_name[IFNAMSIZ]);
 
 /*
- * Whether `path` is the frontend directory of this vif: /local/domain/DOMID/device/vif/N. Anything
- * else is not to be written to.
+ * Whether `path` is the frontend directory of this vif: /local/domain/DOMID/device/vif/N. No other path may be written
+ * to.
  */
 bool vifconf_frontend_is_plausible(const struct hotplug_request *req, const char *path);
 

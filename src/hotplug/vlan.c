@@ -6,7 +6,7 @@
 #include "hotplug/vlan.h"
 #include "core/parse.h"
 
-/* One term: `count` VLANs from `first` on, each `step` above the one before. */
+/* One term: `count` VLANs from `first` on, in steps of `step`. */
 struct term {
 	unsigned int first, step, count;
 	enum rtnl_vlan kind;
@@ -17,7 +17,7 @@ static bool parse_vlan(const char **at, unsigned int *ret)
 	return parse_digits_u32(at, RTNL_VLAN_MAX, ret);
 }
 
-/* "-LAST" or "+STEPxCOUNT" behind the first number, or nothing. */
+/* Parse "-LAST" or "+STEPxCOUNT" after the first number, or nothing. */
 static bool parse_extent(const char **at, struct term *term)
 {
 	unsigned int last;
@@ -57,7 +57,7 @@ static bool parse_term(const char **at, struct term *term)
 	return **at == '/' || **at == '\0';
 }
 
-/* Each VLAN once, each from 1 to 4094. */
+/* Each VLAN is from 1 to 4094, and is named only once. */
 static bool add_term(const struct term *term, struct rtnl_vlans *vlans)
 {
 	for (unsigned int i = 0, id = term->first; i < term->count; i++, id += term->step) {
@@ -84,7 +84,7 @@ static unsigned int count(const struct rtnl_vlans *vlans, unsigned int *ret_pvid
 	return nr;
 }
 
-/* Exactly one is for what comes untagged. */
+/* Exactly one VLAN is for untagged frames. */
 static int settle_pvid(const char *text, struct rtnl_vlans *vlans, struct hotplug_failure *failure)
 {
 	unsigned int pvids, id = 0, nr = count(vlans, &pvids, &id);

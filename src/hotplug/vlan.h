@@ -7,10 +7,10 @@
 #include "control/rtnl_bridge.h"
 
 /*
- * The syntax is that of vif-bridge in Xen 4.20 and later: terms separated by slashes, each a VLAN (10),
- * a range (10-15), or start, step and count (100+10x9); a VLAN may have a "p" behind it (what comes
- * untagged is in this one, and it leaves untagged), all may have a "u" (leaves untagged). A single VLAN
- * is "p" by itself, several need one with a "p".
+ * The syntax is that of vif-bridge in Xen 4.20 and later. Terms are separated by slashes. Each is a VLAN (10), a range
+ * (10-15), or start, step and count (100+10x9). A VLAN may be followed by "p": untagged frames belong to it, and its
+ * frames leave untagged. Any term may be followed by "u": its frames leave untagged. A single VLAN is "p" without being
+ * marked. Of several, one needs the "p".
  *
  * 0, or -EINVAL with *failure filled in.
  */
