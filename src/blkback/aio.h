@@ -65,10 +65,10 @@ struct aio_tries {
 /* A loop_call() of a ring, and what it submits. */
 struct aio_call {
 	struct loop_call loop; /* first */
-	bool out, late;        /* not done yet; held up */
+	bool out, late;        /* not completed yet; held up */
 	struct iocb *batch[AIO_BATCH];
 	unsigned int nr, nr_taken; /* by the kernel */
-	int err;                   /* -errno of the one behind those; 0 when it took all */
+	int err;                   /* -errno for the next one; 0: the kernel took all */
 };
 
 /* A ring, with its part of what the worker's rings share. */
@@ -77,24 +77,24 @@ struct aio_client {
 	struct bufshare buffers;
 	struct slots_share slots;
 	struct aio_requests behind; /* requests for which it has no slot; completions make room */
-	bool waiting;               /* for a buffer: the next one that it returns marks the queue */
+	bool waiting;               /* for a buffer: when it returns one, the queue is marked */
 	void (*idle)(struct aio_client *client); /* its thread has ended; see aio_is_idle() */
 	/* the rest is private to aio.c */
 	struct aio *aio; /* borrowed */
 	struct aio_tries tries[2][AIO_SIZES];
-	uint64_t nr_waited; /* requests that its thread submitted, or a call that was held up */
-	struct slow *slow;  /* owned: its thread; NULL: it never joined */
-	struct slow_request run; /* of the thread, until it finds nothing more to submit */
+	uint64_t nr_waited;      /* requests that its thread or a held-up call submitted */
+	struct slow *slow;       /* owned: its thread; NULL: it never joined */
+	struct slow_request run; /* of the thread, as long as there are requests to submit */
 	bool runs;
 	atomic_uint nr_passed_on; /* by the thread to the kernel */
-	struct loop_timer retry;  /* armed: there could be no thread */
+	struct loop_timer retry;  /* armed: no thread could be started */
 	unsigned int
 		nr_hushed; /* cached requests that are not complete: the kernel may send no event for them */
 	struct loop_timer look; /* armed while there may be some */
 	uint64_t look_ns;
-	struct aio_requests to_try; /* those that may wait, for the worker's call */
+	struct aio_requests to_try; /* for the worker's next call */
 	struct aio_call call;
-	uint64_t wary_until_ns; /* of such calls: one was held up */
+	uint64_t wary_until_ns; /* until then no such calls: one was held up */
 	pthread_mutex_t lock;
 	struct aio_requests to_wait; /* locked: for the thread to submit */
 	struct aio_requests refused; /* locked: requests that it could not submit */
@@ -130,12 +130,15 @@ bool aio_recall(struct aio *aio, struct aio_request *req);
 /* A ring joins the worker. 0 or -ENOMEM. */
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	     void (*idle)(struct aio_client *client));
-/* Whether nothing of it is under way any more: no slot, thread or call. If all requests are complete and it is not, idle() is called later. */
+/*
+ * Whether it has no slot, thread or call any more. If all its requests are complete and it is not idle, idle() is
+ * called later.
+ */
 bool aio_is_idle(const struct aio_client *client);
-/* The ring leaves the worker; it must be idle. Idempotent; fine for one that is zero. */
+/* The ring leaves the worker; it must be idle. Idempotent; a zeroed client is fine. */
 void aio_leave(struct aio *aio, struct aio_client *client);
 
-/* A buffer. NULL when the queue has to wait; it is marked when it should try again. */
+/* Get a buffer. NULL: the queue must wait, and is marked when it should try again. */
 void *aio_get_buffer(struct aio_client *client, size_t bytes);
 void aio_put_buffer(struct aio_client *client, void *buf, size_t bytes);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker's data buffers: page-aligned runs of pages out of one bounded arena,
- * handed out by a buddy scheme, so that small requests can never use up what a
- * large one needs for good. The bytes in flight of a worker are bounded by it.
+ * A worker's data buffers: page-aligned runs of pages from one bounded arena. A buddy scheme hands them out, so that
+ * small requests never use up for good what a large one needs. The arena bounds the bytes that a worker has in flight.
  */
 #ifndef PVB_BUFPOOL_H
 #define PVB_BUFPOOL_H
@@ -21,13 +20,13 @@ struct bufpool *bufpool_free(struct bufpool *pool);
 
 /* A run of at least `bytes` (1..BUFPOOL_MAX_BYTES); NULL when none is free now. */
 void *bufpool_get(struct bufpool *pool, size_t bytes);
-/* Give a run back, with the `bytes` it was asked for. */
+/* Give a run back, with the `bytes` that were asked for. */
 void bufpool_put(struct bufpool *pool, void *buf, size_t bytes);
 
-/* The system may have the memory until it is asked for again. Nothing is done while a run is out. */
+/* Return the memory to the system until it is needed again. Does nothing while a run is in use. */
 void bufpool_rest(struct bufpool *pool);
 
-/* What a run for so many bytes takes of the arena; and what is left of that, perhaps in pieces. */
+/* How much of the arena a run of `bytes` takes; and how much is left, perhaps in pieces. */
 size_t bufpool_run(size_t bytes);
 size_t bufpool_left(const struct bufpool *pool);
 /* Whether a run is of this arena. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting to an NBD server, once no earlier connection to it may still bring writes (nbd_fence.h): a question for the
- * opener, and its answer. A name server, a route or a full backlog can hold that up.
+ * Connect to an NBD server, once no earlier connection to it can still bring writes (nbd_fence.h): a question for the
+ * opener, and its answer. A name server, a route or a full backlog may hold this up.
  */
 #ifndef PVB_NBD_DIAL_H
 #define PVB_NBD_DIAL_H
@@ -14,10 +14,10 @@
 
 struct nbd_dial {
 	struct nbd_name name;
-	/* the answer: with a connected socket, or */
+	/* the answer: a connected socket, or */
 	int err;                   /* -EBUSY: an earlier connection is not over; else -errno */
-	char why[MESSAGE_WHY_MAX]; /* for the admin, then */
-	bool fenced;               /* all earlier connections are over */
+	char why[MESSAGE_WHY_MAX]; /* for the admin, if there is an error */
+	bool fenced;               /* no earlier connection is left */
 };
 
 extern const struct opener_kind nbd_dial_kind;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the disks of one worker share a medium; bufshare.h is about their buffers. A medium serves the requests that
- * it has in an order of its own: those of a disk that sends few wait behind the hundreds of another. So a disk that
- * has few in flight, and no more to send, asks the others for room: for the next SHARE_WINDOW requests of the worker
- * each of their rings keeps at most SHARE_REQUESTS in flight, a little less than a ring of one page holds.
+ * How the disks of one worker share a medium; bufshare.h is about their buffers. A medium serves its requests in an
+ * order of its own: those of a disk that sends few wait behind the hundreds of another. So a disk that has few in
+ * flight, and no more to send, asks the others for room. For the next SHARE_WINDOW requests of the worker, each ring of
+ * the others keeps at most SHARE_REQUESTS in flight, a little less than a ring of one page holds.
  *
- * Disks that all have many in flight do not ask, and the rings of one disk never ask each other. Pure;
- * single-threaded, one for each worker.
+ * Disks that all have many in flight do not ask, and the rings of one disk never ask each other. Pure; single-threaded,
+ * one for each worker.
  */
 #ifndef PVB_SHARE_H
 #define PVB_SHARE_H
@@ -19,8 +19,8 @@
 
 /* Zero-initialise. */
 struct share {
-	uint64_t taken;       /* requests of all disks: the clock */
-	const void *asker[2]; /* the last two that asked; never followed */
+	uint64_t taken;       /* requests of all disks so far: the clock */
+	const void *asker[2]; /* the last two that asked; only compared */
 	uint64_t asked_at[2];
 };
 
@@ -30,10 +30,10 @@ static inline void share_take(struct share *share)
 	share->taken++;
 }
 
-/* A ring of `disk` has nothing more to be taken, and has few in flight. */
+/* A ring of `disk` has few requests in flight, and no more to be taken. */
 void share_ask(struct share *share, const void *disk);
 
-/* Whether another one wants `disk` to be modest. */
+/* Whether another disk has asked `disk` for room. */
 bool share_is_asked(const struct share *share, const void *disk);
 
 #endif

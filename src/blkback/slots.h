@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may have how many requests in the kernel's context of a worker, by the same rule as bufshare.h: of the
- * common places a ring takes one more only as long as it has no more of them than it leaves, and a few are
- * its own, as long as there are some to give away when it comes. Who has none at all may always have one.
- * Pure; worker thread only.
+ * How many requests each ring may have in the kernel's context of its worker. The rule is that of bufshare.h: a ring
+ * takes another common slot only if it then has no more of them than it leaves. It also has a few slots of its own, if
+ * some were left when it joined. A ring without any request can always have one. Pure; worker thread only.
  */
 #ifndef PVB_SLOTS_H
 #define PVB_SLOTS_H
 
 #include <stdbool.h>
 
-#define SLOTS_OWN 4u /* of each ring that has some of its own */
+#define SLOTS_OWN 4u /* of each ring that has own slots */
 
 struct slots {
-	unsigned int nr_common;  /* three of four places; */
-	unsigned int max_owners; /* the rest is for so many rings */
+	unsigned int nr_common;  /* three quarters of the slots */
+	unsigned int max_owners; /* how many rings can have slots of their own */
 	unsigned int nr_owners;
 	unsigned int taken; /* of the common ones */
 };
@@ -22,10 +21,10 @@ struct slots {
 /* Zero-initialise. */
 struct slots_share {
 	unsigned int own;
-	unsigned int taken; /* of all */
+	unsigned int taken; /* own and common ones */
 };
 
-/* For a context of so many places, a multiple of 16. */
+/* For a context of `nr` slots, a multiple of 16. */
 static inline void slots_init(struct slots *slots, unsigned int nr)
 {
 	*slots = (struct slots){ .nr_common = nr / 4 * 3, .max_owners = nr / 4 / SLOTS_OWN };
@@ -37,7 +36,7 @@ static inline void slots_join(struct slots *slots, struct slots_share *share)
 	slots->nr_owners += share->own != 0;
 }
 
-/* It has none. Idempotent. */
+/* It holds no slot. Idempotent. */
 static inline void slots_leave(struct slots *slots, struct slots_share *share)
 {
 	slots->nr_owners -= share->own != 0;

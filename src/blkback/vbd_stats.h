@@ -79,10 +79,10 @@ enum vbd_stage {
 
 struct vbd_times {
 	uint64_t taken_ns; /* 0: not counted */
-	uint64_t since_ns; /* it is at this stage */
+	uint64_t since_ns; /* when this stage began */
 	enum vbd_stage stage;
-	unsigned int seen; /* stages at which it was for any time before, a bit each: */
-	uint64_t spent_ns[VBD_NR_STAGES]; /* so long, else anything */
+	unsigned int seen;                /* bits: stages in which it was for any time */
+	uint64_t spent_ns[VBD_NR_STAGES]; /* valid for the stages in `seen` */
 };
 
 static inline void vbd_times_begin(struct vbd_times *times, uint64_t now_ns)
@@ -92,7 +92,7 @@ static inline void vbd_times_begin(struct vbd_times *times, uint64_t now_ns)
 	times->seen = 0;
 }
 
-/* Whatever was before is over. A clock that goes back by a little counts as nothing. */
+/* Leave the stage before, and enter this one. A clock that goes back a little counts as no time. */
 static inline void vbd_times_enter(struct vbd_times *times, enum vbd_stage stage, uint64_t now_ns)
 {
 	unsigned int bit = 1u << times->stage;
@@ -107,12 +107,12 @@ static inline void vbd_times_enter(struct vbd_times *times, enum vbd_stage stage
 	times->stage = stage;
 }
 
-/* A request that is fine; one that was refused. */
+/* Count a valid request; a refused one. */
 void vbd_stats_take(struct vbd_stats *stats, const struct blk_request *req);
 void vbd_stats_refuse(struct vbd_stats *stats, enum blkif_fault fault);
-/* One that is answered now. Of the stages those count at which it was for any time. */
+/* Count a request that is answered now. Only stages count in which it was for any time. */
 void vbd_stats_answer(struct vbd_stats *stats, struct vbd_times *times, uint64_t now_ns);
-/* How it is with persistent grants. */
+/* Show the figures of persistent grants. */
 void vbd_stats_kept(struct vbd_stats *stats, const struct kept *kept);
 
 #endif
