@@ -14,8 +14,8 @@
  */
 #define BUDGET_VIF_BYTES (64u << 20)
 /*
- * A gigabyte, and a quarter of the memory, counted with the quarter more that a vif may keep of an earlier, larger
- * share: so seldom must the others change when one comes.
+ * A gigabyte, or a quarter of the memory. A vif may still have a queue that is a quarter longer than its share, from
+ * when it shared with fewer. That is counted in. So the others seldom have to change when a vif comes.
  */
 #define BUDGET_ALL_BYTES      (800u << 20)
 #define BUDGET_SLACK(frames_) ((frames_) + (frames_) / 4)
@@ -26,7 +26,7 @@
 #define BUDGET_MAX_FRAMES 1000u
 #define BUDGET_MIN_FRAMES 8u
 
-/* Bytes for all vifs, on a machine with so much `memory`. */
+/* Bytes for all vifs, on a host with `memory` bytes. */
 uint32_t budget_all_bytes(uint64_t memory);
 
 /*

@@ -17,9 +17,9 @@
 struct capture;
 
 /*
- * Begin as `what` says, with a new section at the end of the file behind `fd` (owned from now on, also on failure).
- * `name`: the NIC, for the log. 0; -EINVAL for a filter that is no program, -EOPNOTSUPP for any filter without libpcap,
- * or -errno.
+ * Begin as `what` says, with a new section at the end of the file behind `fd` (owned from now on, also after a
+ * failure). `name`: the NIC, for the log. 0; -EINVAL for an invalid filter program, -EOPNOTSUPP for any filter without
+ * libpcap, or -errno.
  */
 int capture_start(const struct message_capture *what, const char *name, int fd,
 		  struct capture **ret);

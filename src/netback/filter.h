@@ -29,12 +29,12 @@ enum filter_verdict {
 	FILTER_PASS,
 	FILTER_MAC,    /* not its hardware address */
 	FILTER_TYPE,   /* neither ARP, IPv4 nor IPv6; SNAP; too many tags */
-	FILTER_ARP,    /* a sender, or a probe's target, that it is not */
+	FILTER_ARP,    /* the sender, or the target of a probe, is not its address */
 	FILTER_IPV4,   /* not its address */
 	FILTER_IPV6,   /* likewise */
 	FILTER_ND,     /* a target or a link-layer address that is not its own; in fragments */
-	FILTER_DHCP,   /* what only a DHCP server or relay sends */
-	FILTER_RA,     /* what only a router sends */
+	FILTER_DHCP,   /* only a DHCP server or relay sends it */
+	FILTER_RA,     /* only a router sends it */
 	FILTER_HEADER, /* headers that cannot be followed to their end */
 	FILTER_RULES,  /* the rules cannot be read */
 	FILTER_NR,

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Bytes from the start within which all headers must lie that we care for. */
+/* All headers that matter must lie within this many bytes from the frame's start. */
 #define FRAME_HEAD_MAX 256u
 /* The longest frame: 65535 bytes of IP, Ethernet and two tags. */
 #define FRAME_MAX (65535u + 14u + 8u)
@@ -30,25 +30,24 @@ enum frame_l4 { FRAME_L4_OTHER, FRAME_TCP, FRAME_UDP };
 
 struct frame {
 	enum frame_l3 l3;
-	enum frame_l4 l4;        /* OTHER too when this is a fragment */
-	uint8_t ip_proto;        /* the transport's number */
+	enum frame_l4 l4;        /* OTHER for a fragment, too */
+	uint8_t ip_proto;        /* the transport protocol's number */
 	uint16_t l3_offset;      /* behind up to two VLAN tags */
 	uint16_t l4_offset;      /* valid when l4 is not OTHER */
 	uint16_t payload_offset; /* likewise: behind the TCP or UDP header */
 	uint32_t l4_len;         /* likewise: transport header and payload, without padding */
 	bool tagged;
 	bool fragment;
-	/* The pseudo-header has an address from behind the IP header: a final destination, a home address. */
+	/* The pseudo-header has an address that is not in the IP header: a final destination, a home address. */
 	bool other_addrs;
 };
 
 /*
- * Find the headers of a frame of `len` bytes, of which `head` holds the first
- * min(len, FRAME_HEAD_MAX) or more. `gso`: the IP length says nothing, the transport reaches to the
- * end of the frame.
+ * Find the headers of a frame of `len` bytes. `head` holds the first min(len, FRAME_HEAD_MAX) bytes or more. `gso`:
+ * ignore the IP length; the transport reaches to the end of the frame.
  *
- * Returns 0 with *ret filled (L3 OTHER for what is neither IPv4 nor IPv6), or -EINVAL when a header
- * leaves the frame or contradicts itself.
+ * Returns 0 with *ret filled in (L3 OTHER when it is neither IPv4 nor IPv6), or -EINVAL when a header leaves the frame
+ * or contradicts itself.
  */
 int frame_parse(const uint8_t *head, uint32_t len, bool gso, struct frame *ret);
 

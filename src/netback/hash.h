@@ -13,7 +13,7 @@
 #include "netback/frame.h"
 #include "ring/netctrl.h"
 
-/* The most that a request makes us copy from the guest. */
+/* The most bytes that a request makes us copy from the guest. */
 #define HASH_COPY_MAX (MESSAGE_HASH_TABLE * 4u)
 /* Bytes of a frame that go into a hash: two IPv6 addresses and two ports. */
 #define HASH_INPUT_MAX 36u
@@ -22,7 +22,7 @@ enum hash_algorithm { HASH_NONE = 0, HASH_TOEPLITZ = 1 };
 enum hash_type { HASH_IPV4 = 0, HASH_IPV4_TCP = 1, HASH_IPV6 = 2, HASH_IPV6_TCP = 3 };
 #define HASH_ALL_TYPES 0xfu /* one bit each */
 
-/* Whether hash_request() can have made this configuration, for a vif of `nr_queues`. */
+/* Whether this configuration can be the result of hash_request(), for a vif of `nr_queues`. */
 bool hash_config_is_valid(const struct message_hash *config, uint32_t nr_queues);
 /* Whether frames are to be hashed. */
 bool hash_config_is_on(const struct message_hash *config);
@@ -44,7 +44,7 @@ enum netctrl_status hash_request(struct message_hash *config, const struct netct
 uint32_t hash_toeplitz(const uint8_t key[MESSAGE_HASH_KEY], const uint8_t *data, uint32_t len);
 
 struct hash_value {
-	bool valid; /* when not, the rest means nothing */
+	bool valid; /* if not, the other members mean nothing */
 	enum hash_type type;
 	uint32_t value;
 };

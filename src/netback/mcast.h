@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The multicast addresses that a guest wants to get (netif.h, request-multicast-control).
+ * The multicast addresses that a guest wants to receive (netif.h, request-multicast-control).
  *
- * All queues of a vif, on whatever threads, look into one list and may change it, without a lock:
- * an entry is one word. It is in the vif's kept file, so it has no pointers.
+ * All queues of a vif, on their threads, read one list and may change it without a lock: an entry is one word. The list
+ * is in the vif's kept file, so it has no pointers.
  */
 #ifndef PVB_NETBACK_MCAST_H
 #define PVB_NETBACK_MCAST_H
@@ -12,22 +12,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MCAST_MAX 64u /* as xen-netback has it */
+#define MCAST_MAX 64u /* as in xen-netback */
 
 struct mcast {
-	_Atomic uint64_t addresses[MCAST_MAX]; /* 0: free; no group address is */
+	_Atomic uint64_t addresses[MCAST_MAX]; /* 0: free; 0 is no multicast address */
 };
 
 /*
- * Add: 0, also when it is there already; -EINVAL when it is no group address; -ENOSPC. Two
- * threads that add the same at once may take two entries for it.
+ * Add an address. 0, also when it is in the list already; -EINVAL when it is not a multicast address; -ENOSPC. If two
+ * threads add one address at the same time, it may take two entries.
  */
 int mcast_add(struct mcast *mcast, const uint8_t address[6]);
-/* Remove: 0, also when it was not there. */
+/* Remove an address. 0, also when it was not in the list. */
 int mcast_remove(struct mcast *mcast, const uint8_t address[6]);
 bool mcast_has(const struct mcast *mcast, const uint8_t address[6]);
 
-/* A group's address, and not everybody's: the kind that a list decides on. */
+/* Whether a list decides on the address: it is multicast, but not broadcast. */
 bool mcast_is_group(const uint8_t address[6]);
 
 #endif

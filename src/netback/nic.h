@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A NIC on the side that serves its rings. */
+/* The data side of a NIC. */
 #ifndef PVB_NETBACK_NIC_H
 #define PVB_NETBACK_NIC_H
 

@@ -14,20 +14,20 @@
 #include "netback/segment.h"
 #include "ring/netif.h"
 
-/* What the frontend can take, from its feature keys. */
+/* What the frontend accepts, from its feature keys. */
 struct offload_accept {
 	bool sg;      /* feature-sg: frames above one page */
 	bool csum_v4; /* not feature-no-csum-offload */
 	bool csum_v6; /* feature-ipv6-csum-offload */
-	bool gso_v4;  /* feature-gso-tcpv4, and csum_v4 and sg with it */
+	bool gso_v4;  /* feature-gso-tcpv4, with csum_v4 and sg */
 	bool gso_v6;
 };
 
 /*
- * The kernel may have to cut a large frame, in the one call that takes it, once for each port of a bridge. So the
- * segments that it may make are bounded by what honest guests send: 64 KiB at the least path MTU that Linux
- * believes in (552, net.ipv4.route.min_pmtu), less 40 bytes of headers and 40 of TCP's options; and an MSS, of which
- * the options are part, is at least the least that Linux takes from a peer (net.ipv4.tcp_min_snd_mss).
+ * The kernel may have to cut a large frame in the one call that takes it, once for each port of a bridge. So the number
+ * of segments is limited to what honest guests send: 64 KiB with the smallest path MTU that Linux accepts (552,
+ * net.ipv4.route.min_pmtu), less 40 bytes of headers and 40 of TCP options. The MSS, which includes the options, is at
+ * least the smallest that Linux accepts from a peer (net.ipv4.tcp_min_snd_mss).
  */
 #define OFFLOAD_MAX_SEGMENTS 139u
 #define OFFLOAD_MIN_MSS      48u
@@ -39,35 +39,31 @@ struct offload_wire {
 };
 
 /*
- * For a frame of `len` bytes with this segment size, if `type` is set; before its headers are looked at, so they
- * are taken for those of an untagged frame with TCP's time stamps. At most OFFLOAD_MAX_SEGMENTS packets: a guest may
- * not send more, and what others sent is not so large with so small segments.
+ * The packets of a frame of `len` bytes with this segment size, if `type` is set. The headers have not been read yet,
+ * so they are taken for those of an untagged frame with TCP time stamps. At most OFFLOAD_MAX_SEGMENTS packets: a guest
+ * may not send more, and frames of others with so small segments are not so large.
  */
 struct offload_wire offload_on_wire(enum netif_gso_type type, uint32_t gso_size, uint32_t len);
 
-/*
- * The TUNSETOFFLOAD flags for such a frontend: what the kernel may leave undone in frames
- * that we read.
- */
+/* The TUNSETOFFLOAD flags for such a frontend: what the kernel may leave undone in frames that we read. */
 unsigned int offload_tap_flags(const struct offload_accept *accept);
 
 /* The GSO type of a frame that the kernel gives us; NETIF_GSO_NONE also for types that netif.h does not have. */
 enum netif_gso_type offload_gso_type(const struct virtio_net_hdr *hdr);
 
 /*
- * From the guest: fill *ret_hdr (little endian) for a frame whose first
- * min(total, FRAME_HEAD_MAX) bytes are in `head`, and put the pseudo-header sum in place where a
- * checksum is blank. Returns 0; -EINVAL when the headers are broken, -EPROTO when a GSO extra
- * does not fit the frame, makes segments too small or too many, or is for everybody (TCP has one receiver),
- * -EOPNOTSUPP when the checksum is blank where it cannot be.
+ * From the guest: fill *ret_hdr (little endian) for a frame whose first min(total, FRAME_HEAD_MAX) bytes are in `head`,
+ * and write the pseudo-header sum where a checksum is blank. Returns 0; -EINVAL for broken headers; -EPROTO for a GSO
+ * extra that does not fit the frame, makes segments too small or too many, or is for the broadcast address (TCP has one
+ * receiver); -EOPNOTSUPP for a blank checksum where there can be none.
  */
 int offload_from_guest(const struct netif_tx_packet *packet, uint8_t *head,
 		       struct virtio_net_hdr *ret_hdr);
 
 enum offload_action {
 	OFFLOAD_PASS,
-	OFFLOAD_SEGMENT, /* large, and the guest takes no such frame: see plan.segments */
-	OFFLOAD_DROP,    /* contradicts itself */
+	OFFLOAD_SEGMENT, /* a large frame for a guest that does not accept it: see plan.segments */
+	OFFLOAD_DROP,    /* it contradicts itself */
 };
 
 struct offload_plan {
@@ -76,14 +72,13 @@ struct offload_plan {
 	enum netif_gso_type gso_type;
 	uint16_t gso_size;
 	bool finished;          /* the checksum was computed here */
-	struct hash_value hash; /* the caller's */
+	struct hash_value hash; /* set by the caller */
 	struct segment_plan segments;
 };
 
 /*
- * To the guest: decide on a whole frame read from the tap, and complete its checksum in place when the
- * guest cannot. netif.h and Windows' frontend want CSUM_BLANK only with DATA_VALIDATED, and
- * both with GSO.
+ * To the guest: decide on a whole frame that was read from the tap, and complete its checksum in place if the guest
+ * cannot. netif.h and Windows' frontend require DATA_VALIDATED with CSUM_BLANK, and both with GSO.
  */
 void offload_to_guest(const struct virtio_net_hdr *hdr, const struct offload_accept *accept,
 		      uint8_t *frame, uint32_t len, struct offload_plan *ret);

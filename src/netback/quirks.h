@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What some frontends need although their keys do not say so. Set by name, for a vif (its `quirks` key) or for all (the
- * configuration). Pure.
+ * What some frontends need although their keys do not say so. Quirks are set by name, for a vif (its `quirks` key) or
+ * for all (the configuration). Pure.
  */
 #ifndef PVB_NETBACK_QUIRKS_H
 #define PVB_NETBACK_QUIRKS_H
@@ -18,8 +18,8 @@ enum quirk {
 #define QUIRKS_NAMES "no-csum, no-gso, single-slot, poll, freebsd, ipxe, legacy, none"
 
 /*
- * Parse names separated by commas: the four above, or for whole families "freebsd" (no-csum), "ipxe" (no-csum,
- * no-gso, single-slot) and "legacy" (all), or "none". 0 with the bits, or -EINVAL.
+ * Parse names separated by commas: the four above, the families "freebsd" (no-csum), "ipxe" (no-csum, no-gso,
+ * single-slot) and "legacy" (all), or "none". 0 with the bits, or -EINVAL.
  */
 int quirks_parse(const char *text, unsigned int *ret);
 /* Write such a list of names. */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Cutting a large TCP frame into frames of ordinary size, for a guest that
- * cannot take the large one. Pure.
- */
+/* Cut a large TCP frame into frames of ordinary size, for a guest that does not accept the large one. Pure. */
 #ifndef PVB_NETBACK_SEGMENT_H
 #define PVB_NETBACK_SEGMENT_H
 
@@ -17,11 +14,11 @@ struct segment_plan {
 	uint32_t nr_segments; /* at least 1 */
 };
 
-/* Prepare: 0, or -EINVAL for what is not TCP or has no segment size. */
+/* Prepare. 0, or -EINVAL when it is not TCP or has no segment size. */
 int segment_plan(const struct frame *frame, uint32_t len, uint32_t payload_max,
 		 struct segment_plan *ret);
 
-/* Bytes of segment `index` (below nr_segments), headers included. */
+/* The length of segment `index` (below nr_segments), with its headers. */
 uint32_t segment_len(const struct segment_plan *plan, uint32_t index);
 
 /* Write segment `index`, complete with all checksums, into `out` of segment_len() bytes. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tap interface behind a vif: it carries a struct virtio_net_hdr (10 bytes, little endian) before
- * each frame, has one file descriptor per queue, and outlives the daemon unless removed.
+ * The tap interface behind a vif. It carries a struct virtio_net_hdr (10 bytes, little endian) before each frame, has
+ * one file descriptor per queue, and outlives the daemon unless it is removed.
  *
  * Scripts rename it and change its MTU and address. So we identify it by its fds and its index, never by a name that we
- * remember. An admin may move it to another network namespace. Its fds still work then, but its index and name may belong
- * to another interface here, or to none: calls that need them return -EXDEV.
- * What an admin has set on it is not changed when guests come and go. Silent.
+ * remember. An admin may move it to another network namespace. Its fds still work then, but its index and name may
+ * belong to another interface here, or to none: calls that need them return -EXDEV. What an admin has set on it does
+ * not change when guests come and go. Silent.
  */
 #ifndef PVB_NETBACK_TAP_H
 #define PVB_NETBACK_TAP_H
@@ -18,32 +18,34 @@
 #define TAP_MAX_QUEUES 8u
 
 struct tap {
-	bool open;               /* when not, nothing is held and the rest means nothing */
+	bool open;               /* if not, it owns nothing, and the other members mean nothing */
 	int fds[TAP_MAX_QUEUES]; /* owned; -1 beyond nr_fds */
-	unsigned int nr_fds;     /* as many queues as it can have */
-	unsigned int nr_queues;  /* as it has now: those of the first fds */
+	unsigned int nr_fds;     /* the most queues that it can have */
+	unsigned int nr_queues;  /* the queues that it has now, those of the first fds */
 	int ifindex;             /* 0 when there is none */
-	bool adopted;            /* it was there before us */
+	bool adopted;            /* it existed before this daemon opened it */
 	int steered_by;          /* the program that chooses the queue of a frame, or below 0 */
-	uint32_t queue_len;      /* as we have set it; 0: not known */
-	uint32_t *noted_len;     /* borrowed: where to note that; NULL: nowhere */
+	uint32_t queue_len;      /* as we have set it; 0: unknown */
+	uint32_t *noted_len;     /* borrowed: where to write queue_len, too; NULL: nowhere */
 };
 
 /*
- * Create the tap `name`, or take over one that a previous life of the daemon left; for `max_queues`
- * (1..TAP_MAX_QUEUES), or fewer if it was made for fewer, with one queue now. It has no carrier. A new one
- * has MAC fe:ff:ff:ff:ff:ff and no automatic IPv6 address.
- * 0, or -errno with nothing open: -EBUSY when another process holds it, -EINVAL when the name is
- * some other interface's, -ENOENT without /dev/net/tun.
+ * Create the tap `name`, or take over one that an earlier daemon left. It can have `max_queues` (1..TAP_MAX_QUEUES)
+ * queues, or fewer if it was made for fewer, and has one now. It has no carrier. A new one has MAC fe:ff:ff:ff:ff:ff
+ * and no automatic IPv6 address. 0, or -errno with nothing open: -EBUSY when another process holds it, -EINVAL when the
+ * name is that of another interface, -ENOENT without /dev/net/tun.
  */
 int tap_open(struct tap *tap, const char *name, unsigned int max_queues);
 
-/* Take over the one with that index, whatever its name is now. As above; -ENODEV when it is not there, or no tap. */
+/*
+ * Take over the tap with that index, whatever its name is now. As above; -ENODEV when there is none, or it is not a
+ * tap.
+ */
 int tap_adopt(struct tap *tap, int ifindex, unsigned int max_queues);
 
 /*
- * Take over these descriptors (owned from now on, also when this fails) of one that a previous life of the daemon left, with
- * its carrier, its queues and its place as they are. As above; -EBADFD when the tap is gone.
+ * Take over the descriptors of a tap that an earlier daemon left (owned from now on, also after a failure). Its
+ * carrier, queues and namespace do not change. As above; -EBADFD when the tap is gone.
  */
 int tap_take(struct tap *tap, const int *fds, unsigned int nr_fds, unsigned int max_queues);
 
@@ -51,8 +53,8 @@ int tap_take(struct tap *tap, const int *fds, unsigned int nr_fds, unsigned int 
 int tap_set_queues(struct tap *tap, unsigned int nr);
 
 /*
- * What the kernel may leave undone in frames that we read (TUN_F_*), but for what an admin has turned off (ethtool -K).
- * 0 or -errno.
+ * Set what the kernel may leave undone in frames that we read (TUN_F_*), except for what an admin has turned off
+ * (ethtool -K). 0 or -errno.
  */
 int tap_set_offload(struct tap *tap, unsigned int flags);
 
@@ -64,8 +66,8 @@ int tap_set_offload(struct tap *tap, unsigned int flags);
 int tap_steer(struct tap *tap, int prog_fd);
 
 /*
- * How many frames may wait in the kernel, per queue, for a guest that takes none. Nothing is done (and 0 returned) when
- * somebody else has set that, or the tap is not here.
+ * Set how many frames may wait in the kernel, per queue, for a guest that takes none. If somebody else has set this, or
+ * the tap is in another namespace, nothing changes, and 0 is returned.
  */
 int tap_set_queue_len(struct tap *tap, unsigned int nr_frames);
 
@@ -73,7 +75,7 @@ int tap_set_carrier(struct tap *tap, bool on);
 int tap_set_mtu(struct tap *tap, unsigned int mtu);
 int tap_get_mtu(const struct tap *tap, unsigned int *ret_mtu);
 
-/* The name it has now, wherever it is. 0 or -errno. */
+/* Its name now, in whatever namespace. 0 or -errno. */
 int tap_name(const struct tap *tap, char ret_name[IFNAMSIZ]);
 
 /* The bridge that the interface of that name is in, "" for none. Reads "/sys/class/net", which takes no lock. */
@@ -82,7 +84,7 @@ void tap_master(const char *class_net, const char *name, char ret_name[IFNAMSIZ]
 /* Whether it is in our network namespace. */
 bool tap_is_here(const struct tap *tap);
 
-/* Close; `remove`: the interface goes too. Idempotent. */
+/* Close the tap; `remove`: delete the interface, too. Idempotent. */
 void tap_close(struct tap *tap, bool remove);
 
 #endif

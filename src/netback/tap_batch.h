@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes many frames into a tap in one system call: for each request of an io_submit() the kernel calls the tap's write,
- * in order, before io_submit() returns. That write does not block. In a PV Dom0 a system call goes through the hypervisor,
- * and is most of the cost of a small frame. Each worker has one; silent.
+ * Write many frames into a tap with one system call. For each request of an io_submit(), the kernel calls the tap's
+ * write, in order, before io_submit() returns. That write does not block. In a PV Dom0 a system call goes through the
+ * hypervisor, and is most of the cost of a small frame. Each worker has one batch. Silent.
  */
 #ifndef PVB_NETBACK_TAP_BATCH_H
 #define PVB_NETBACK_TAP_BATCH_H
@@ -16,7 +16,7 @@
 
 #define TAP_BATCH_MAX 64u
 
-/* A frame on its way; the caller fills in all but `err`. */
+/* A frame on its way. The caller fills in all members except `err`. */
 struct tap_frame {
 	struct virtio_net_hdr hdr;
 	uint8_t head[FRAME_HEAD_MAX];          /* room for headers that are not in one piece */
@@ -36,15 +36,15 @@ struct tap_batch *tap_batch_free(struct tap_batch *batch);
 /* Forget all frames. */
 void tap_batch_reset(struct tap_batch *batch);
 
-/* The next frame, to be filled in: it counts from tap_batch_add() on. At most TAP_BATCH_MAX. */
+/* The next frame, which the caller fills in. It belongs to the batch from tap_batch_add() on. At most TAP_BATCH_MAX. */
 struct tap_frame *tap_batch_next(struct tap_batch *batch);
 void tap_batch_add(struct tap_batch *batch);
 
-/* Write those that were added to a tap's queue. Returns how many; tap_batch_get() knows what became of each. */
+/* Write the added frames to a tap's queue. Returns how many; tap_batch_get() returns each with its result. */
 uint32_t tap_batch_write(struct tap_batch *batch, int fd);
 const struct tap_frame *tap_batch_get(const struct tap_batch *batch, uint32_t index);
 
-/* Throw away what waits to be read on a queue; at most `max` frames. Returns how many. */
+/* Read and drop frames that wait in a queue, at most `max`. Returns how many. */
 unsigned int tap_drain(int fd, unsigned int max);
 
 #endif

@@ -19,14 +19,14 @@ struct vif_capture {
 	struct vif_capture_entry *all; /* owned; a worker may be adding to an older one */
 };
 
-/* End the one that is, and begin another if that is wanted: as capture_start(), which has `fd` then. */
+/* End the capture that runs, and begin another if it is wanted: as capture_start(), which then owns `fd`. */
 int vif_capture_switch(struct vif_capture *capture, const struct message_capture *what,
 		       const char *name, int fd);
-/* As capture_ended(), of the one that is, which then is no more. */
+/* As capture_ended(), for the capture that runs. If true, it is forgotten. */
 bool vif_capture_ended(struct vif_capture *capture, struct message_captured *ret);
 /*
- * End it, and forget; no queue may be attached. Idempotent. `wait`: until the file is complete, or a
- * second has passed.
+ * End and forget the capture; no queue may be attached. Idempotent. `wait`: until the file is complete, or for a
+ * second.
  */
 void vif_capture_done(struct vif_capture *capture, bool wait);
 

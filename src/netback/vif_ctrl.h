@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control ring of a vif (netif.h, feature-ctrl-ring), where a guest sets how its frames are hashed and
- * spread: one more part of the NIC's ringset.
+ * The control ring of a vif (netif.h, feature-ctrl-ring), by which a guest sets how its frames are hashed and spread.
+ * It is a part of the NIC's ringset.
  */
 #ifndef PVB_NETBACK_VIF_CTRL_H
 #define PVB_NETBACK_VIF_CTRL_H
@@ -20,7 +20,7 @@
 #include "core/trace.h"
 #include "guest/worker.h"
 
-/* Requests of one pass; a frontend has one or two on the way. */
+/* How many requests one pass takes; a frontend has one or two in flight. */
 #define VIF_CTRL_BATCH 8u
 
 struct vif_ctrl_job {
@@ -47,7 +47,7 @@ struct vif_ctrl {
 	bool more;
 	struct vif_ctrl_job jobs[VIF_CTRL_BATCH];
 	uint32_t nr_jobs;
-	uint32_t nr_done; /* of these, carried out */
+	uint32_t nr_done; /* how many of these were carried out */
 	struct netctrl_response responses[VIF_CTRL_BATCH];
 	uint64_t nr_requests;
 	uint64_t nr_refused;
@@ -58,7 +58,10 @@ struct vif_ctrl {
 
 extern const struct ring_ops vif_ctrl_ops;
 
-/* Implemented in nic.c; called on the NIC's loop: the guest has changed its hash; once for several changes in a row. */
+/*
+ * Implemented in nic.c. Called on the NIC's loop after the guest has changed its hash, once for several changes in a
+ * row.
+ */
 void vif_ctrl_changed(struct vif_ctrl *ctrl);
 
 #endif

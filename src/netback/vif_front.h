@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a network frontend says about itself in xenstore, read once and checked. Control thread. */
+/* What a network frontend writes about itself in xenstore, read once and checked. Control thread. */
 #ifndef PVB_NETBACK_VIF_FRONT_H
 #define PVB_NETBACK_VIF_FRONT_H
 
@@ -15,11 +15,11 @@ struct vif_front {
 	uint32_t ctrl_ref;
 	uint32_t ctrl_port;
 	unsigned int nr_queues; /* 1..max_queues */
-	bool rx_notify;         /* it tells us when it posts receive slots */
+	bool rx_notify;         /* it notifies when it posts receive slots */
 	uint16_t headroom;      /* xdp-headroom */
 	struct offload_accept accept;
-	bool finish_csum; /* frames from it leave here with their checksum */
-	bool is_freebsd;  /* by what it writes */
+	bool finish_csum; /* the checksum of its frames is completed here */
+	bool is_freebsd;  /* judged by its keys */
 	struct message_nic_queue queues[MESSAGE_NIC_QUEUES];
 };
 
@@ -29,10 +29,10 @@ struct vif_front {
  */
 int vif_front_read(struct device *dev, unsigned int max_queues, struct vif_front *ret);
 
-/* Make what was read fit quirks (bits of enum quirk). */
+/* Apply quirks (bits of enum quirk) to what was read. */
 void vif_front_apply_quirks(struct vif_front *front, unsigned int quirks);
 
-/* Read xdp-headroom alone, in state 7. As above, but without a word to the admin. */
+/* Read xdp-headroom alone, in state 7. As above, but without a message to the admin. */
 int vif_front_read_headroom(struct device *dev, uint16_t *ret);
 
 #endif

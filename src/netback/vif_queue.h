@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One tx/rx ring pair of a NIC with its tap queue: a part of the NIC's ringset. From ringset_start() to the set's end
- * everything in it belongs to its worker.
+ * One tx/rx ring pair of a NIC with its tap queue: a part of the NIC's ringset. From ringset_start() to the end of the
+ * set, all its members belong to its worker.
  */
 #ifndef PVB_NETBACK_VIF_QUEUE_H
 #define PVB_NETBACK_VIF_QUEUE_H
@@ -25,11 +25,11 @@
 #include "core/trace.h"
 #include "guest/worker.h"
 
-/* Packets that one queue may move in one pass and direction; the others then have their turn. */
+/* How many packets one queue may move in one pass and direction. Then the others have their turn. */
 #define VIF_BATCH 64u
-/* The frames of one pass end with the one that makes them so many when the kernel cuts the large ones. */
+/* When the large frames of a pass are cut into this many segments or more, the pass takes no more frames. */
 #define VIF_SEGMENTS 512u
-/* However long a rate limit makes us wait, it may be changed meanwhile: look again after this. */
+/* A rate limit may change while a queue waits for it, so look again at least this often. */
 #define VIF_MAX_WAIT_NS (100u * 1000u * 1000u)
 /* Slots of a ring; both rings are one page. */
 #define VIF_RING_SLOTS 256u
@@ -40,8 +40,8 @@ struct vif_tx_packet {
 	uint8_t *pages;                /* borrowed from the pool: one page per data slot */
 	int copies[NETIF_FATAL_SLOTS]; /* index in the batch; below 0: none was made */
 	bool failed[NETIF_FATAL_SLOTS];
-	enum netif_status status; /* of the slots that did not fail by themselves */
-	const char *why;          /* it was dropped; NULL: it was not */
+	enum netif_status status; /* for the slots that did not fail by themselves */
+	const char *why;          /* why it was dropped; NULL: it was not */
 };
 
 struct vif_tx {
@@ -49,29 +49,29 @@ struct vif_tx {
 	struct ring ring;
 	uint32_t nr_packets;
 	uint32_t
-		nr_acted; /* of these have been sent on: act is called again when a disk copies twice */
-	uint32_t nr_segments;  /* that these may become */
-	uint32_t pages_left;   /* of the queue's share of the pool in this pass */
-	bool more;             /* left in the ring because the pass was full */
-	bool throttled;        /* left in the ring because of the rate limit */
-	uint64_t throttled_ns; /* since then; 0: it is not */
-	uint64_t taken_ns;     /* the packets of this pass were */
+		nr_acted; /* so many of these are done: act() is called again when a disk copies twice */
+	uint32_t nr_segments;  /* that these may be cut into */
+	uint32_t pages_left;   /* of the queue's share of the pool, in this pass */
+	bool more;             /* requests are left in the ring because the pass was full */
+	bool throttled;        /* requests are left in the ring because of the rate limit */
+	uint64_t throttled_ns; /* since when; 0: it is not */
+	uint64_t taken_ns;     /* when this pass took its packets */
 	struct loop_timer timer;
 	struct vif_tx_packet packets[VIF_BATCH];
 };
 
 /* A receive slot that this pass has used. */
 struct vif_rx_slot {
-	struct netif_rx_response response; /* status: what it becomes when the copy was made */
+	struct netif_rx_response response; /* its status is that after a successful copy */
 	struct netif_extra extra;
 	bool is_extra;
 	int copy;
 };
 
-/* A frame that has been read and waits for slots: one at most. */
+/* A frame that has been read and waits for slots. There is at most one. */
 struct vif_rx_hold {
 	uint8_t *frame; /* owned mapping of POOL_FRAME_PAGES */
-	uint32_t len;   /* 0: nothing is held */
+	uint32_t len;   /* 0: no frame is held */
 	uint64_t since_ns;
 	uint32_t next_segment;
 	struct offload_plan plan;
@@ -90,9 +90,9 @@ struct vif_rx_hold {
  *                                  STARVED ---------------> STALLED
  *                                          for too long
  *
- * STALLED ends as STARVED does. In the last three the frames lie in the tap's own bounded queue, and the timer is
- * armed: until the next turn, or until they are too old. While the guest does not run (queue.halted) nothing is
- * read; when it runs again READING follows, but a guest without slots has all its time again.
+ * STALLED ends as STARVED does. In the last three states the frames lie in the tap's own bounded queue, and the timer
+ * is armed: until the next turn, or until they are too old. While the guest does not run (queue.halted) no frame is
+ * read. When it runs again, READING follows; but if it has no slots, its time to post some starts anew.
  */
 enum vif_rx_state {
 	VIF_RX_EMPTY,     /* the watch tells of the next frame */
@@ -110,16 +110,15 @@ struct vif_rx {
 	uint32_t pages_left; /* as in vif_tx */
 	enum vif_rx_state state;
 	bool more;      /* the pass was full */
-	bool unwatched; /* a frame came while others wait: the watch on the tap is off */
+	bool unwatched; /* a frame came while others wait: the watch of the tap is off */
 	uint64_t starved_since_ns;
-	uint64_t
-		no_slots_ns; /* frames wait for them since then, if there are any; 0: they do not */
+	uint64_t no_slots_ns;     /* since when frames wait for slots; 0: none waits */
 	uint64_t throttled_ns;    /* likewise, for the rate limit */
-	uint64_t read_ns;         /* the frames of this pass were */
-	uint32_t nr_frames;       /* of this pass, without what was held */
-	struct loop_timer timer;  /* of the state: armed until it is due */
+	uint64_t read_ns;         /* when the frames of this pass were read */
+	uint32_t nr_frames;       /* of this pass, without the held frame */
+	struct loop_timer timer;  /* armed until the state's next step is due */
 	uint32_t headroom;        /* before each frame, in this pass */
-	struct message_hash hash; /* our copy, as of the last look */
+	struct message_hash hash; /* a copy, as of the last look */
 	uint32_t hash_generation;
 	struct vif_rx_hold hold;
 	struct merge merge; /* a frame of this pass that may grow; there are slots for it */
@@ -130,14 +129,14 @@ struct vif_rx {
 struct vif_queue {
 	struct ring_part part;     /* first */
 	struct vif_shared *shared; /* borrowed */
-	struct vif_stats *stats;   /* borrowed; only the worker writes in it */
+	struct vif_stats *stats;   /* borrowed; only the worker writes to it */
 	struct trace_id id;
 	atomic_uint trace; /* the guest's loop changes it */
 	bool resume;
 	bool rx_notify;
 	bool finish_csum;
-	uint64_t drain_ns; /* frames that waited so long for slots are given up */
-	uint64_t stall_ns; /* and after this long the carrier goes off; 0: never */
+	uint64_t drain_ns; /* frames that waited this long for slots are dropped */
+	uint64_t stall_ns; /* after this long the carrier goes off; 0: never */
 	struct offload_accept accept;
 	struct message_nic_queue front;
 	int fd;                /* borrowed: the tap's queue */
@@ -149,7 +148,7 @@ struct vif_queue {
 	struct worker_port rx_port; /* unused when one port serves both */
 	struct vif_tx tx;
 	struct vif_rx rx;
-	bool broken; /* the guest did the impossible: the rings are not touched again */
+	bool broken; /* the guest did something impossible: the rings are not used again */
 
 	struct loop_task stall_task;
 	atomic_bool stall_posted;
@@ -169,13 +168,11 @@ static inline struct vif_queue *vif_queue_of(struct queue *queue)
 	return (struct vif_queue *)(void *)queue; /* its first member */
 }
 
-/*
- * Never touch the rings again, and tell of it: -EPROTO when the guest did what no honest one can.
- */
+/* Never use the rings again, and report it: -EPROTO when the guest did what no honest guest does. */
 void vif_queue_break(struct vif_queue *queue, int err, const char *why);
 /* Tell the NIC's loop that the guest takes no frames, or takes them again. */
 void vif_queue_stall(struct vif_queue *queue, bool stalled);
-/* A wait is over, if there was one since `*since_ns`, which becomes 0. */
+/* If there was a wait since *since_ns, it is over: count it, and set *since_ns to 0. */
 static inline void vif_queue_waited(struct vif_queue *queue, uint64_t *since_ns,
 				    struct stat_times *times)
 {
@@ -183,7 +180,7 @@ static inline void vif_queue_waited(struct vif_queue *queue, uint64_t *since_ns,
 		stat_took(times, *since_ns, worker_now(queue->part.worker), 1);
 	*since_ns = 0;
 }
-/* Show responses of a ring and notify when the guest asked for it. */
+/* Publish the responses of a ring, and notify if the guest asked for it. */
 void vif_queue_publish(struct vif_queue *queue, struct ring *ring, const struct worker_port *port,
 		       const char *name);
 
@@ -203,7 +200,7 @@ void vif_rx_close(struct vif_queue *queue);
 void vif_rx_tap_event(void *queue, uint32_t events);
 void vif_rx_give(struct vif_queue *queue);
 bool vif_rx_answer(struct vif_queue *queue);
-/* The queue goes on after it was halted. */
+/* The queue continues after a halt. */
 void vif_rx_go_on(struct vif_queue *queue);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose word on a driver's quirks counts. */
+/* Where a driver's quirks come from. */
 #ifndef PVB_NETBACK_VIF_QUIRKS_H
 #define PVB_NETBACK_VIF_QUIRKS_H
 
@@ -8,8 +8,8 @@
 #include "netback/vif_options.h"
 
 /*
- * The enum quirk bits of a vif's driver: by its `quirks` key, else by the configuration, else by what its
- * frontend's keys tell. Says in the log what it could not use. Control thread.
+ * The enum quirk bits of a vif's driver: from its `quirks` key, else from the configuration, else from its frontend's
+ * other keys. A value that cannot be used is logged. Control thread.
  */
 unsigned int vif_quirks_find(struct device *dev, const struct vif_front *front,
 			     const struct vif_quirks_choice *otherwise);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What all queues of a NIC, on their threads, have in common. Owned by the NIC, and there while queues are. */
+/* What all queues of a NIC share. The NIC owns it, and it exists while the queues do. */
 #ifndef PVB_NETBACK_VIF_SHARED_H
 #define PVB_NETBACK_VIF_SHARED_H
 
@@ -17,32 +17,32 @@ struct vif_rules;
 
 struct vif_shared {
 	struct vif_kept *kept;      /* owned */
-	atomic_bool filters_groups; /* the guest says which multicast it wants */
-	_Atomic uint16_t headroom;  /* that frames for the guest are to have */
-	pthread_mutex_t hash_lock;  /* of kept->hash; only taken when that changes or has changed */
+	atomic_bool filters_groups; /* the guest says which multicast frames it wants */
+	_Atomic uint16_t headroom;  /* the headroom that frames for the guest must have */
+	pthread_mutex_t hash_lock;  /* of kept->hash; taken only when that changes or has changed */
 	_Atomic uint32_t hash_generation;
 	struct {
 		struct rate_pair tx, rx; /* from the guest, to the guest */
 	} limits;
-	_Atomic(const struct message_filter *) filter; /* port security; NULL: everything passes */
-	struct vif_rules *rules; /* owned; a worker may be looking at an older one */
+	_Atomic(const struct message_filter *) filter; /* port security; NULL: all frames pass */
+	struct vif_rules *rules; /* owned; a worker may still read an older one */
 	struct vif_capture capture;
 };
 
 /*
- * Begin, with no limits, no rules, and what is kept in the file behind `kept_fd` (borrowed). 0 or -errno;
+ * Begin without limits and rules, and with the kept state in the file behind `kept_fd` (borrowed). 0 or -errno;
  * vif_shared_done() is fine after both.
  */
 int vif_shared_init(struct vif_shared *shared, int kept_fd);
-/* No queue is there any more. */
+/* Call it when no queue is left. */
 void vif_shared_done(struct vif_shared *shared, bool wait_for_capture);
 
-/* What may change at any time: have the queues see it from their next look on. */
+/* Set what may change at any time. The queues see it at their next look. */
 void vif_shared_tune(struct vif_shared *shared, const struct message_nic_tuning *tuning);
 
 /* --- worker threads --- */
 
-/* FILTER_PASS, or why this frame of the guest may not go (filter_check()). */
+/* FILTER_PASS, or why this frame of the guest must not pass (filter_check()). */
 static inline enum filter_verdict vif_shared_check(struct vif_shared *shared, const uint8_t *head,
 						   uint32_t len)
 {
@@ -55,7 +55,7 @@ static inline enum filter_verdict vif_shared_check(struct vif_shared *shared, co
 /* Around changes of kept->hash; the unlock tells the queues if there was one. */
 void vif_shared_lock_hash(struct vif_shared *shared);
 void vif_shared_unlock_hash(struct vif_shared *shared, bool changed);
-/* Bring one's own copy up to date; `generation` belongs to the copy and begins at 0. */
+/* Update a queue's own copy. `generation` belongs to the copy and begins at 0. */
 void vif_shared_get_hash(struct vif_shared *shared, uint32_t *generation,
 			 struct message_hash *copy);
 

@@ -6,9 +6,10 @@
 #include "core/stats.h"
 
 /*
- * Nothing goes uncounted: of what is not on its way at the moment,
+ * All frames are counted. Except for frames on their way at the moment,
  *   rx_read - rx_merged - rx_segmented + rx_segments = rx_packets + all rx_drop_*, and
- *   frames and group changes from the guest = tx_packets + tx_mcast + tx_mcast_refused + all tx_drop_* + all tx_refused_*.
+ *   frames and group changes from the guest =
+ *     tx_packets + tx_mcast + tx_mcast_refused + all tx_drop_* + all tx_refused_*.
  *
  * "tx" is from the guest, "rx" is to the guest, as in netif.h.
  */

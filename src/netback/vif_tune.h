@@ -8,12 +8,12 @@
 #include "netback/vif_options.h"
 
 /*
- * Read them from the vif's own directory, else from `options`. A limit that cannot be read leaves in force what was,
- * which for a new vif is what `options` say; rules that cannot be read let nothing pass; the log says so.
+ * Read them from the vif's own directory, else from `options`. If a limit cannot be read, the value in force stays, for
+ * a new vif that of `options`. If rules cannot be read, nothing passes. The log says so.
  */
 void vif_tune_read(struct message_nic_tuning *tuning, struct device *dev,
 		   const struct vif_options *options);
-/* Does a change of this key concern us? */
+/* Whether a change of this key matters here. */
 bool vif_tune_reads(const char *key);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The saved requests of a queue's two rings (struct ring_undo), in a file that outlives the process
- * (core/statefile.h): one for each queue that is attached, and one for the control ring. It has a name in vif_file.c
- * only. A file of zeros says that nothing is to be undone.
+ * The saved requests of a queue's two rings (struct ring_undo), in a file that outlives the process (core/statefile.h):
+ * one for each attached queue, and one for the control ring. Only vif_file.c knows the file's name. In a file of zeros
+ * there is nothing to undo.
  */
 #ifndef PVB_NETBACK_VIF_UNDO_H
 #define PVB_NETBACK_VIF_UNDO_H
