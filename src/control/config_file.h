@@ -17,15 +17,15 @@ struct config_fault {
 
 /* All faults of a configuration. Zero-initialised: none. */
 struct config_faults {
-	unsigned int nr;           /* of all; the list has those that there was memory for */
-	bool vital;                /* with one of them nothing is safe to go on with */
+	unsigned int nr; /* the number of all; the list may have fewer, for lack of memory */
+	bool vital;      /* one of them makes it unsafe to continue */
 	struct config_fault *list; /* owned */
 	unsigned int nr_listed;
 };
 
 /* Write each fault into the log, one line each. */
 void config_faults_log(const struct config_faults *faults);
-/* Have `systemctl status` show `what` and the first of them; none: nothing. */
+/* Show `what` and the first fault in `systemctl status`. Without faults: nothing. */
 void config_faults_show(const struct config_faults *faults, const char *what);
 void config_faults_free(struct config_faults *faults); /* idempotent */
 

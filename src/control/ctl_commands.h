@@ -15,7 +15,7 @@ struct ctl_daemon {
 	struct registry *registry;
 	const struct options *options;
 	uint64_t started_ns;
-	/* options_check(); and what SIGHUP does, which is 0 or -EINVAL. The faults are the caller's. */
+	/* options_check(); and what SIGHUP does, which returns 0 or -EINVAL. The caller owns the faults. */
 	int (*check)(void *user, struct config_faults *ret_faults);
 	int (*reload)(void *user, struct config_faults *ret_faults);
 	void *user;
@@ -27,8 +27,8 @@ struct json_object *ctl_command(void *user, struct ctl_client *client, struct js
 /* --- for the commands --- */
 
 enum ctl_argument {
-	CTL_DEVICE = 1 << 0, /* names one that there is: ctl_asked.dev */
-	CTL_GUEST = 1 << 1,  /* likewise: ctl_asked.domid */
+	CTL_DEVICE = 1 << 0, /* names an existing device: ctl_asked.dev */
+	CTL_GUEST = 1 << 1,  /* names an existing guest: ctl_asked.domid */
 	CTL_KEY = 1 << 2,
 	CTL_VALUE = 1 << 3,
 	CTL_CONFIG = 1 << 4,
@@ -47,7 +47,7 @@ struct ctl_asked {
 	bool config, on;
 	uint32_t snaplen, size_mib; /* 0: not given */
 	struct device *dev;         /* NULL: none is named */
-	uint32_t domid;             /* of it, or of the guest */
+	uint32_t domid;             /* of the device, or of the guest */
 };
 
 struct ctl_command {

@@ -14,17 +14,18 @@
 struct event {
 	uint64_t time_ns; /* CLOCK_REALTIME */
 	enum log_level level;
-	char who[32];       /* the device's name; "": it is about none */
+	char who[32];       /* the device's name; "": no device */
 	const char *notice; /* a literal; NULL: none */
 	char text[224];
 };
 
-/* Remember the lines of the log from now on: of any thread, but for debug and dumps. */
+/* From now on remember the lines of the log, of any thread, except for debug lines and dumps. */
 void events_start(void);
 
 /*
- * Copy all events that are remembered, the oldest first, into an array of EVENTS_MAX. Returns how many. None is missing since
- * *ret_since_ns (CLOCK_REALTIME); *ret_is_start: that is when events_start() was called, else older ones have been forgotten.
+ * Copy all remembered events, the oldest first, into an array of EVENTS_MAX. Returns how many. None is missing since
+ * *ret_since_ns (CLOCK_REALTIME). *ret_is_start: that is when events_start() was called; else older ones have been
+ * forgotten.
  */
 unsigned int events_copy(struct event *ret, uint64_t *ret_since_ns, bool *ret_is_start);
 

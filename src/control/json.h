@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Members of what is said at the admin's socket. */
+/* Members of messages at the admin's socket. */
 #ifndef PVB_JSON_H
 #define PVB_JSON_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* NULL becomes null. What is no UTF-8 (a guest may have had a say in the text) becomes question marks. */
+/* NULL becomes null. Bytes that are not UTF-8 become question marks: a guest may have influenced the text. */
 void json_add_text(struct json_object *to, const char *name, const char *text);
 struct json_object *json_of_text(const char *text);
 
@@ -21,7 +21,7 @@ static inline void json_add_flag(struct json_object *to, const char *name, bool 
 	json_object_object_add(to, name, json_object_new_boolean(value));
 }
 
-/* A list in it, empty; it belongs to `to`. */
+/* An empty list in `to`, which owns it. */
 static inline struct json_object *json_add_list(struct json_object *to, const char *name)
 {
 	struct json_object *list = json_object_new_array();

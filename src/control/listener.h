@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Unix socket by its name in the runtime directory, for who asks the daemon something. It is root's, and the user's that
- * the daemon runs as. Control thread only.
+ * A named Unix socket in the runtime directory, for clients of the daemon. Only root and the user that the daemon runs
+ * as may connect. Control thread only.
  */
 #ifndef PVB_LISTENER_H
 #define PVB_LISTENER_H
@@ -13,10 +13,10 @@
 struct listener {
 	struct loop *loop; /* borrowed */
 	const char *name;  /* borrowed */
-	int fd, dir;       /* owned, while `watch` is */
+	int fd, dir;       /* owned, while `watch` is set */
 	struct loop_watch *watch;
 	struct log_limit refusals;
-	/* A client that may ask has connected. The descriptor is non-blocking, and is the callee's. */
+	/* A client with the right to ask has connected. The descriptor is non-blocking, and the callee owns it. */
 	void (*came)(void *user, int fd);
 	void *user;
 };

@@ -12,7 +12,7 @@ struct metrics_daemon {
 	struct registry *registry;
 };
 
-/* As struct metrics_socket_setup wants it; `user` is a struct metrics_daemon. */
+/* For struct metrics_socket_setup; `user` is a struct metrics_daemon. */
 void metrics_write_all(void *user, const struct metrics *metrics);
 
 #endif

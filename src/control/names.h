@@ -20,13 +20,13 @@ void name_device(const struct device *dev, char name[DEVICE_NAME_MAX]);
  */
 bool name_fits(const struct device *dev, const char *text);
 
-/* All of them: the guest's, and those of the device that may follow it; "" for one that it has not. */
+/* All of them: the guest's names, and the device's names that may follow; "" for one that does not exist. */
 struct names {
 	char guest[GUEST_NAME_MAX], own[64], prefixed[32], number[16];
 };
 
 void names_read(const struct device *dev, struct names *ret);
-/* The one that is printed behind the guest's. */
+/* The name that is printed after the guest's. */
 const char *names_printed(const struct names *names);
 
 #endif

@@ -21,7 +21,7 @@
 struct notice_rule {
 	const char *name; /* NULL ends a table */
 	const char *
-		figure; /* STAT_SINCE: its age is at least `for_s`; STAT_COUNTER: it has grown at each look for so long */
+		figure; /* STAT_SINCE: its age is at least `for_s`; STAT_COUNTER: it has grown for so long */
 	enum stat_kind kind;
 	uint32_t seconds;
 	const char *text; /* for the log, with what to do */
@@ -32,7 +32,7 @@ struct notice_rule {
 struct notices {
 	struct {
 		bool looked, said;
-		bool holds;        /* now, whether it was said or not */
+		bool holds;        /* the rule holds now, whether the log said so or not */
 		uint64_t count;    /* at the last look */
 		uint64_t since_ns; /* since when it grows; 0: it does not */
 		uint64_t said_ns;  /* the last time; 0: never */

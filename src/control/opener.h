@@ -50,7 +50,7 @@ struct opener *opener_new(struct loop *loop, const struct opener_kind *const *ki
 /* No question may be open. Does not wait for children. NULL is fine; returns NULL. */
 struct opener *opener_free(struct opener *opener);
 
-/* 0, with done() to follow; or -errno when there can be no child. */
+/* 0: done() follows; or -errno when no child can be started. */
 int opener_ask(struct opener *opener, struct opener_request *req);
 /* The answer is no longer wanted: done() does not follow. Idempotent. */
 void opener_give_up(struct opener *opener, struct opener_request *req);

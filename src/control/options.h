@@ -36,9 +36,9 @@ struct options {
 	bool confine;       /* these processes give up their rights */
 	char runtime_dir[PATH_MAX];
 	const char *config;       /* borrowed: the file; CONFIG.d is read, too */
-	struct disk_options disk; /* of disks and NICs without a setting of their own */
+	struct disk_options disk; /* for disks and NICs without a setting of their own */
 	struct vif_options vif;
-	struct settings settings; /* of single guests and devices; owned */
+	struct settings settings; /* for single guests and devices; owned */
 };
 
 /* All tables, each with the offset of its struct in struct options. */
@@ -53,7 +53,7 @@ struct options_part {
 extern const struct options_part options_parts[OPTIONS_NR_PARTS];
 
 enum options_result {
-	OPTIONS_RUN,   /* go on */
+	OPTIONS_RUN,   /* continue */
 	OPTIONS_DONE,  /* --help, --version or --check-config was answered on stdout */
 	OPTIONS_WRONG, /* the log has said what is wrong */
 };

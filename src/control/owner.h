@@ -31,9 +31,9 @@ int owner_write(struct store *store, xs_transaction_t t, const char *be_path,
 		const char *runtime_dir);
 
 /*
- * Whether we may take the device. `own` is the backend's state. `known`: we have files of an earlier life about it.
- * `offered`: the keys that a pvbackd offers are there. While its rings may be in use, only the daemon that has their
- * journal may take it. Pure.
+ * Whether we may take the device. `own` is the backend's state. `known`: an earlier daemon of this directory left files
+ * about it. `offered`: the keys that a pvbackd offers are there. While its rings may be in use, only the daemon that
+ * has their journal may take it. Pure.
  */
 bool owner_may_take(enum owner owner, enum xenbus_state own, bool known, bool offered);
 

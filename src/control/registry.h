@@ -23,12 +23,14 @@ struct registry *registry_new(struct device_env *env, const struct device_ops *c
 struct registry *registry_free(struct registry *registry);
 
 /*
- * Detach all devices without telling the guests, then quit the control loop. First all rings are served on, until each
- * medium has completed its requests, or no further one has done so for 2 s. Then the devices are detached, until all
- * are, or no further one is for 1 s. So a medium that hangs does not keep us.
+ * Detach all devices without telling the guests, then quit the control loop. First all rings are still served, until
+ * each medium has completed its requests, or none has completed one for 2 s. Then the devices are detached, until all
+ * are, or none has been for 1 s. So a medium that hangs does not delay the end.
  */
 void registry_stop(struct registry *registry);
-/* Afterwards: name the devices that are still attached in the log. True when there are any; then nothing can be freed. */
+/*
+ * After that: name the devices that are still attached in the log. True when there are any; then nothing can be freed.
+ */
 bool registry_leaves_any(struct registry *registry);
 
 /* The options and settings in `env` have changed: tell each device. */

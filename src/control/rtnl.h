@@ -49,7 +49,7 @@ void rtnl_free(struct rtnl *rtnl);
  */
 bool rtnl_name_is_valid(const char *name);
 
-/* Send a request of another module's making (it is freed) and wait for its answer. */
+/* Send a request that another module has built (it is freed), and wait for its answer. */
 struct nl_msg;
 int rtnl_request(struct rtnl *rtnl, struct nl_msg *msg);
 
@@ -72,10 +72,10 @@ int rtnl_set_mtu(struct rtnl *rtnl, int ifindex, unsigned int mtu);
 /* Hardware address, six bytes. */
 int rtnl_set_mac(struct rtnl *rtnl, int ifindex, const uint8_t mac[6]);
 
-/* Make it a port of the bridge `master` (> 0); already being that one's port is success. */
+/* Make it a port of the bridge `master` (> 0). Success if it is that already. */
 int rtnl_set_master(struct rtnl *rtnl, int ifindex, int master);
 
-/* Take it out of its bridge; being in none is success. */
+/* Take it out of its bridge. Success if it is in none. */
 int rtnl_set_nomaster(struct rtnl *rtnl, int ifindex);
 
 /* Remove the interface from the host. */
@@ -90,12 +90,12 @@ int rtnl_rename(struct rtnl *rtnl, int ifindex, const char *name);
 /* Length of its transmit queue in packets. */
 int rtnl_set_txqueuelen(struct rtnl *rtnl, int ifindex, unsigned int nr_packets);
 
-/* No queueing discipline in front of the driver's own queue. */
+/* Remove the queueing discipline in front of the driver's own queue. */
 int rtnl_set_noqueue(struct rtnl *rtnl, int ifindex);
 
 /*
- * What its owner wants of its offloads (ethtool -K), whatever of it the driver can do now: to be read before, and set
- * after, something that overwrites it. By name, as ethtool does it.
+ * Which offloads its owner wants (ethtool -K), whether the driver can do them now or not. Read it before a call that
+ * overwrites it, and set it after. By name, as ethtool does it.
  */
 #define RTNL_WISH_WORDS 4u
 struct rtnl_wishes {
@@ -106,8 +106,8 @@ int rtnl_get_wishes(struct rtnl *rtnl, const char *name, struct rtnl_wishes *ret
 int rtnl_set_wishes(struct rtnl *rtnl, const char *name, const struct rtnl_wishes *wishes);
 
 /*
- * Make the host take no automatic IPv6 address on it. Success too where the kernel has no IPv6:
- * then there is nothing to prevent. To be set before the interface first comes up.
+ * Turn automatic IPv6 addresses off on it. Success, too, if the kernel has no IPv6. Call it before the interface first
+ * comes up.
  */
 int rtnl_set_addr_gen_mode_none(struct rtnl *rtnl, int ifindex);
 

@@ -14,7 +14,7 @@ enum rtnl_vlan {
 	RTNL_VLAN_NONE,
 	RTNL_VLAN_TAGGED,
 	RTNL_VLAN_UNTAGGED, /* leaves untagged */
-	RTNL_VLAN_PVID,     /* likewise, and what comes untagged is in it */
+	RTNL_VLAN_PVID,     /* likewise, and untagged frames belong to it */
 };
 
 struct rtnl_vlans {
@@ -24,15 +24,15 @@ struct rtnl_vlans {
 /* Make the port a member of exactly these VLANs. */
 int rtnl_set_vlans(struct rtnl *rtnl, int ifindex, const struct rtnl_vlans *vlans);
 
-/* Options of a port, named as bridge(8) does; -1: as it is. */
+/* Options of a port, named as in bridge(8); -1: unchanged. */
 struct rtnl_port {
 	int isolated;       /* reaches no other isolated port */
-	int learning;       /* addresses of what it sends are learnt */
+	int learning;       /* the addresses in its frames are learnt */
 	int flood;          /* gets frames for unknown addresses */
-	int mcast_flood;    /* for groups that nobody asked for */
-	int bcast_flood;    /* for everybody */
-	int neigh_suppress; /* ARP and ND are answered in its place */
-	int hairpin;        /* may get back what it sent */
+	int mcast_flood;    /* gets multicast that nobody asked for */
+	int bcast_flood;    /* gets broadcasts */
+	int neigh_suppress; /* the bridge answers ARP and ND for it */
+	int hairpin;        /* may get back its own frames */
 };
 
 #define RTNL_PORT_AS_IT_IS                                                                         \
@@ -40,7 +40,7 @@ struct rtnl_port {
 		-1, -1, -1, -1, -1, -1, -1                                                         \
 	}
 
-/* Set what is not -1. Without any: success, and no call. */
+/* Set the options that are not -1. Without any: success, and no call. */
 int rtnl_set_port(struct rtnl *rtnl, int ifindex, const struct rtnl_port *port);
 
 #endif

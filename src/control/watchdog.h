@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small thread that looks whether the others live. Systemd's watchdog is fed while the control thread turns its loop
- * and says that the threads that serve rings turn theirs: a daemon with one hung worker is as bad as a dead one, and is
- * restarted like one. But xenstored may be slow, and while the control thread waits for it the rings are served: so
- * that counts as life, and is said.
+ * A small thread that checks whether the others live. It feeds systemd's watchdog while the control thread turns its
+ * loop and says that the threads that serve rings turn theirs. A daemon with one hung worker is as bad as a dead one,
+ * and is restarted like one. But if the control thread only waits for a slow xenstored, the rings are served: that
+ * counts as life, and the log says so.
  */
 #ifndef PVB_WATCHDOG_H
 #define PVB_WATCHDOG_H
@@ -15,20 +15,19 @@ struct watchdog;
 
 struct watchdog_setup {
 	struct loop *control; /* borrowed */
-	/* In the control loop: whether the threads that serve guests' rings turn. */
+	/* Called in the control loop: whether the threads that serve guests' rings turn. */
 	bool (*serves)(void *user);
 	void *user;
-	const struct store
-		*store; /* borrowed, of which only what any thread may read is looked at */
-	/* On the watchdog's thread, each second while the control thread waits for xenstored. May be NULL. */
+	const struct store *store; /* borrowed; only members that any thread may read are used */
+	/* Called on the watchdog's thread, each second while the control thread waits for xenstored. May be NULL. */
 	void (*held_up)(void);
 };
 
 /* Start it; systemd is fed if it asked for that in the environment. 0 or -errno. */
 int watchdog_start(const struct watchdog_setup *setup, struct watchdog **ret_watchdog);
-/* Nobody is asked any more; answers may still come. NULL is fine. */
+/* Stop asking; answers may still come. NULL is fine. */
 void watchdog_stop(struct watchdog *watchdog);
-/* Every other loop has ended or will never run again. NULL is fine; returns NULL. */
+/* Call it when every other loop has ended or will never run again. NULL is fine; returns NULL. */
 struct watchdog *watchdog_free(struct watchdog *watchdog);
 
 #endif

@@ -24,12 +24,12 @@ enum xenbus_state {
 
 enum xenbus_action {
 	XENBUS_DO_NOTHING,
-	XENBUS_DO_ADVERTISE, /* publish what we offer, state 2 */
-	XENBUS_DO_CONNECT,   /* attach the rings */
-	XENBUS_DO_ANNOUNCE,  /* traffic flows: publish, state 4 */
-	XENBUS_DO_RESUME,    /* state 4 on both sides from a previous life of ours: attach again */
-	XENBUS_DO_CLOSING,   /* detach, state 5 */
-	XENBUS_DO_CLOSED,    /* detach, state 6 */
+	XENBUS_DO_ADVERTISE,    /* publish what we offer, state 2 */
+	XENBUS_DO_CONNECT,      /* attach the rings */
+	XENBUS_DO_ANNOUNCE,     /* traffic flows: publish, state 4 */
+	XENBUS_DO_RESUME,       /* state 4 on both sides from an earlier daemon: attach again */
+	XENBUS_DO_CLOSING,      /* detach, state 5 */
+	XENBUS_DO_CLOSED,       /* detach, state 6 */
 	XENBUS_DO_RECONFIGURE,  /* re-read what may change, state 8 */
 	XENBUS_DO_RECONFIGURED, /* the frontend is back: state 4 */
 	XENBUS_DO_FORGET,       /* our directory is gone: detach and free */
@@ -41,10 +41,10 @@ struct xenbus_view {
 	bool online;   /* the toolstack wants the device */
 	bool plugged;  /* the toolstack's script has reported success */
 	bool attached; /* rings are attached */
-	bool fresh;    /* our first look at this device since we started */
-	bool left;     /* fresh, and rings were in use when we were last alive */
+	bool fresh;    /* our first look at this device */
+	bool left;     /* fresh, and an earlier daemon left rings in use */
 	bool dead;     /* the frontend's domain is dying or gone */
-	bool broken;   /* we gave up on this frontend: only a full close heals */
+	bool broken;   /* we gave up on this frontend: it must close first */
 };
 
 enum xenbus_action xenbus_next(const struct xenbus_view *view);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvbackctl: one run of it, and the table of its commands. The table is used to read the command line, to make the requests,
- * and for --help and the completion.
+ * One run of pvbackctl, and the table of its commands. The table is used to parse the command line, to make the
+ * requests, and for --help and the completion.
  */
 #ifndef PVB_CLI_H
 #define PVB_CLI_H
@@ -17,7 +17,7 @@
 /* Exit status. */
 enum cli_status {
 	CLI_OK,
-	CLI_FAILED, /* the daemon refuses, or something fails */
+	CLI_FAILED, /* the daemon refuses, or something failed */
 	CLI_USAGE,
 	CLI_NO_DAEMON,
 };
@@ -43,7 +43,7 @@ enum cli_option {
 
 struct cli {
 	const struct cli_command *command;
-	char *const *words; /* borrowed: behind the command's name */
+	char *const *words; /* borrowed: the words after the command's name */
 	unsigned int nr_words;
 	unsigned int given; /* enum cli_option */
 	const char *runtime_dir;
@@ -51,7 +51,7 @@ struct cli {
 	const char *filter;
 	uint32_t snaplen, size_mib;
 	uint32_t seconds; /* 0: until it is stopped */
-	bool is_terminal; /* reads what is printed */
+	bool is_terminal; /* a program that reads the output */
 	bool colours;
 	unsigned int width; /* of the terminal */
 	FILE *out;
@@ -61,13 +61,13 @@ struct cli {
 struct cli_command {
 	const char *name;
 	/*
-	 * The words that follow: GUEST, DEVICE, WHO (a guest or a device), KEY, VALUE, FILE. A word in brackets may be left out.
-	 * Each but FILE becomes a member of the request; WHO becomes "guest" or "device".
+	 * The words that follow: GUEST, DEVICE, WHO (a guest or a device), KEY, VALUE, FILE. A word in brackets may be
+	 * left out. Each word except FILE becomes a member of the request; WHO becomes "guest" or "device".
 	 */
 	const char *args;
 	unsigned int options; /* enum cli_option, beyond CLI_ALWAYS */
 	const char *help;     /* a line */
-	const char *example;  /* what stands behind "pvbackctl " */
+	const char *example;  /* the rest of a line after "pvbackctl " */
 	/* Returns enum cli_status. Errors have been printed. */
 	int (*run)(struct cli *cli);
 };
@@ -83,28 +83,26 @@ extern const struct cli_option_row cli_options[];
 
 const struct cli_command *cli_find(const char *name);
 
-/*
- * The whole program. `out` is where the answer goes; complaints go to stderr. Returns enum cli_status.
- */
+/* The whole program. The answer goes to `out`; errors go to stderr. Returns enum cli_status. */
 int cli_main(int argc, char **argv, FILE *out);
 
 /* --- for the commands --- */
 
 #define CLI_PATIENCE_S 10u /* how long the daemon may take */
-#define CLI_LONG_S     60u /* likewise, for commands that wait for something */
+#define CLI_LONG_S     60u /* the same for commands that wait for something */
 
-/* The request that the command line makes. It belongs to the caller. */
+/* The request for the command line. The caller owns it. */
 struct json_object *cli_request(const struct cli *cli);
 /*
- * Ask the daemon, connecting first if need be; `fd` goes along unless it is -1. CLI_OK with what it answers, which
- * becomes the caller's; else what went wrong has been said. The request is always taken.
+ * Ask the daemon, after connecting if necessary. `fd` is sent along unless it is -1. CLI_OK with the answer, which the
+ * caller owns; else the error was printed. Takes ownership of the request.
  */
 int cli_ask_with(struct cli *cli, struct json_object *request, int fd, unsigned int seconds,
 		 struct json_object **ret);
 int cli_ask(struct cli *cli, struct json_object *request, struct json_object **ret);
-/* Likewise what the daemon says without being asked, when there is something to be read. */
+/* Receive a line that the daemon sends without being asked, when there is something to read. Returns likewise. */
 int cli_hear(struct cli *cli, struct json_object **ret);
-/* Ask, and print what is answered: by `print`, or as JSON where that was asked for. */
+/* Ask, and print the answer: by `print`, or as JSON if that was asked for. */
 typedef void (*cli_print_fn)(const struct cli *cli, struct json_object *result);
 int cli_answer(struct cli *cli, struct json_object *request, unsigned int seconds,
 	       cli_print_fn print);
@@ -128,10 +126,10 @@ int cli_trace(struct cli *cli);
 int cli_version(struct cli *cli);
 int cli_why(struct cli *cli);
 
-/* --help of all, or of the command. */
+/* Print --help for all commands, or for one. */
 void cli_help(const struct cli_command *command, FILE *out);
 /*
- * What may stand in place of the last of these words, a line each: for the completion. Nothing when no daemon
+ * For the completion: print what may stand in place of the last of these words, one a line. Nothing when no daemon
  * answers.
  */
 int cli_complete(struct cli *cli, char *const *words, unsigned int nr_words);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The way to the daemon: its socket in the runtime directory, a line of JSON for a request and one for its answer. */
+/*
+ * The connection to the daemon, by its socket in the runtime directory. A request is a line of JSON, and so is its
+ * answer.
+ */
 #ifndef PVB_CTL_CONN_H
 #define PVB_CTL_CONN_H
 
@@ -15,20 +18,18 @@ struct conn {
 /* Monotonic. */
 int64_t conn_now_ms(void);
 
-/* 0 or -errno: -ENOENT and -ECONNREFUSED when no daemon runs there, -EACCES when it is not for us. */
+/* 0 or -errno: -ENOENT and -ECONNREFUSED when no daemon runs there, -EACCES when we may not ask it. */
 int conn_open(struct conn *conn, const char *runtime_dir);
 /* Idempotent. */
 void conn_close(struct conn *conn);
 
-/*
- * The next line that the daemon says. 0 with it, which becomes the caller's; or as conn_ask().
- */
+/* Receive the next line from the daemon. 0 with the line, which the caller owns; or as conn_ask(). */
 int conn_hear(struct conn *conn, unsigned int seconds, struct json_object **ret);
 
 /*
- * Send a request, and a descriptor with it unless that is -1, which stays the caller's. 0 with what the daemon
- * answered, which becomes the caller's; -ETIMEDOUT when it did not for so many seconds, -ECONNRESET when it closed the
- * connection, -EBADMSG when it said what is no answer, or -errno.
+ * Send a request, and with it the descriptor `fd` (borrowed) unless it is -1. 0 with the daemon's answer, which the
+ * caller owns. -ETIMEDOUT when none came within `seconds`, -ECONNRESET when the daemon closed the connection, -EBADMSG
+ * when the answer is invalid, or -errno.
  */
 int conn_ask(struct conn *conn, struct json_object *request, int fd, unsigned int seconds,
 	     struct json_object **ret);

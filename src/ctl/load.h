@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a device has done between two looks at it, by the daemon's answers to `stats`. Plain data, so that what is made
- * of it (diagnosis.h) can be tried without a daemon.
+ * What a device has done between two looks, from the daemon's answers to `stats`. Plain data, so that its diagnosis
+ * (diagnosis.h) can be tested without a daemon.
  */
 #ifndef PVB_CTL_LOAD_H
 #define PVB_CTL_LOAD_H
@@ -13,7 +13,7 @@
 
 struct load_times {
 	uint64_t count, sum_ns;
-	uint64_t p50_ns, p99_ns; /* 0 when the count is */
+	uint64_t p50_ns, p99_ns; /* 0 if `count` is */
 };
 
 /* Where a disk's requests spend their time: time_order, time_limit, ... of vbd_stats.h. */
@@ -39,18 +39,18 @@ struct disk_load {
 	struct load_times total, stages[NR_STAGES];
 };
 
-/* Why frames are lost, the counters of vif_stats.h by what is to be done about it. */
+/* Why frames are lost: the counters of vif_stats.h, grouped by what can be done. */
 enum load_drop {
 	DROP_SECURITY, /* port security forbids them */
-	DROP_RULES,    /* its rules cannot be read */
-	DROP_INVALID,  /* the guest's driver sends what makes no sense */
+	DROP_RULES,    /* the rules of port security cannot be read */
+	DROP_INVALID,  /* the guest's driver sends invalid frames */
 	DROP_TAP_DOWN,
 	DROP_TAP_BUSY,
 	DROP_TAP_ERROR,
-	DROP_NOT_TAKEN, /* the guest takes none */
+	DROP_NOT_TAKEN, /* the guest takes no frames */
 	DROP_TOO_BIG,
-	DROP_HOST,      /* the host's own offload makes no sense */
-	DROP_NO_MEMORY, /* the guest has not granted what it offers */
+	DROP_HOST,      /* the host's own offload is inconsistent */
+	DROP_NO_MEMORY, /* the guest offers memory that it has not granted */
 	NR_DROPS
 };
 
@@ -59,7 +59,7 @@ struct nic_load {
 	uint64_t drops[NR_DROPS];
 	/* of the queue that waited longest */
 	uint64_t tx_limit_ns, rx_limit_ns, slots_ns;
-	uint64_t no_slots_for_ns; /* up to now; 0: there are some */
+	uint64_t no_slots_for_ns; /* since when there are no slots; 0: there are some */
 	struct load_times tx, rx;
 };
 
@@ -76,7 +76,7 @@ struct load {
 		const char *key, *value; /* borrowed */
 	} limits[LOAD_LIMITS];
 	uint64_t interval_ns;
-	double cpu; /* of its process, in processors; negative: not known */
+	double cpu; /* CPU use of its process, in processors; negative: not known */
 	union {
 		struct disk_load disk;
 		struct nic_load nic;
@@ -84,8 +84,8 @@ struct load {
 };
 
 /*
- * Of two DEVICEs of answers to `stats`, `interval_ns` apart; `before` may be NULL: since it was attached. The texts belong
- * to `now`. A device that began anew in between has done what it has done since then.
+ * The difference of two DEVICEs in answers to `stats`, `interval_ns` apart. `before` may be NULL: since it was
+ * attached. `now` owns the texts. If the device started anew in between, only what it has done since then counts.
  */
 void load_read(struct json_object *before, struct json_object *now, uint64_t interval_ns,
 	       struct load *ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For the eyes of an admin: amounts, times, columns, paragraphs. */
+/* Amounts, times, columns and paragraphs for an admin to read. */
 #ifndef PVB_CTL_TEXT_H
 #define PVB_CTL_TEXT_H
 
@@ -20,7 +20,7 @@ struct text text_amount(double amount);
 /* "12.3 MB". */
 struct text text_bytes(double bytes);
 
-/* What a terminal would take for an order becomes a question mark: some of it has been a guest's. */
+/* Replace bytes that would control a terminal by question marks: some of the text may come from a guest. */
 void text_clean(char *text);
 
 enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_RED, COLOUR_YELLOW, NR_COLOURS };
@@ -30,17 +30,17 @@ enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_RED, COLOUR_YELLOW, NR_COLOURS };
 /* Rows of cells, each column as wide as its widest cell. */
 struct table {
 	unsigned int nr_columns, nr_rows;
-	const char *titles[TABLE_COLUMNS]; /* borrowed; one that begins with '>' stands right */
+	const char *titles[TABLE_COLUMNS]; /* borrowed; '>' at its start aligns it to the right */
 	struct table_row {
 		char *cells[TABLE_COLUMNS]; /* owned */
 		enum colour colour;
 	} * rows; /* owned */
 };
 
-/* A row is filled cell after cell, by what would be printed. A call that finds no memory ends the program. */
+/* Start a row, and add its cells one by one, as by printf(). A call that finds no memory ends the program. */
 void table_row(struct table *table, enum colour colour);
 void table_cell(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Nothing stands at the end of a line. Without colours when `colours` is false. */
+/* No spaces at the end of a line. No colours when `colours` is false. */
 void table_print(const struct table *table, bool colours, FILE *out);
 /* Without the line of titles. */
 void table_print_rows(const struct table *table, bool colours, FILE *out);
