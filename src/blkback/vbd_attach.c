@@ -297,7 +297,7 @@ int vbd_attach(struct device *dev, bool resume)
 	return vbd_open_image(vbd);
 }
 
-/* --- to whoever serves it --- */
+/* --- messages to the process that serves it --- */
 
 void vbd_detach(struct device *dev)
 {
@@ -327,7 +327,7 @@ void vbd_ask_flow(struct device *dev)
 	guests_send(dev, &message, NULL, 0);
 }
 
-/* --- from there --- */
+/* --- messages from that process --- */
 
 static void say_resumed(struct vbd *vbd, uint32_t nr_replayed)
 {

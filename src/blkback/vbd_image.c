@@ -97,7 +97,7 @@ static int write_medium(struct store *store, xs_transaction_t t, void *user)
 	return store_write(store, t, dir, MEDIUM_ID_KEY, text);
 }
 
-/* The first who sees the image records what it is: our hotplug script or, with another script, control. */
+/* Our hotplug script records which image it is. With another script, control does. */
 static void keep_medium(struct opening *opening)
 {
 	struct vbd *vbd = opening->vbd;

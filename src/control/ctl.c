@@ -314,7 +314,7 @@ int ctl_take_fd(struct ctl_client *client)
 	return fd;
 }
 
-/* --- what comes --- */
+/* --- receiving --- */
 
 /* Keep one descriptor, and close any other. */
 static void keep_passed(struct ctl_client *client, const int *fds, unsigned int nr_fds)
@@ -359,7 +359,7 @@ static void client_ready(void *user, uint32_t events)
 		go_on(client);
 }
 
-/* --- who comes --- */
+/* --- new clients --- */
 
 /* Close a client that asks nothing to make room: the one that has been silent for longest. */
 static bool make_room(struct ctl *ctl)

@@ -263,7 +263,7 @@ static struct json_object *run_stats(struct ctl_asked *asked)
 	return show_devices(asked, CTL_BUCKETS);
 }
 
-/* --- who serves --- */
+/* --- processes --- */
 
 struct processes {
 	struct ctl_asked *asked;

@@ -35,7 +35,7 @@ static void find_named(void *user, struct device *dev)
 		name_device(dev, named->name);
 }
 
-/* The device's name as an admin knows it; of a device that is gone, the name in the log. NULL: it is about none. */
+/* The device's name as an admin knows it; of a device that is gone, the name in the log. NULL: the event is about no device. */
 static void add_who(const struct ctl_asked *asked, struct json_object *to, const char *who)
 {
 	char name[DEVICE_NAME_MAX] = "";
@@ -121,7 +121,7 @@ static void find_captured(void *user, struct device *dev)
 		c->dev = dev;
 }
 
-/* NULL: it is gone. */
+/* NULL: the device is gone. */
 static struct device *captured_device(struct capturing *c)
 {
 	c->dev = NULL;
@@ -250,7 +250,7 @@ struct tracing {
 	const struct ctl_daemon *daemon;
 };
 
-/* `fd` as of log_trace_to(). */
+/* `fd`: as for log_trace_to(). */
 static void set_traces(const struct ctl_daemon *daemon, const struct trace_filter *filter, int fd,
 		       const struct tracing *owner)
 {
@@ -309,7 +309,7 @@ static struct json_object *trace_live(struct ctl_asked *asked, const struct trac
 	return has_begun(asked);
 }
 
-/* What is to be traced. NULL, or an error. */
+/* Read what to trace. NULL, or an error. */
 static struct json_object *read_filter(const struct ctl_asked *asked, struct trace_filter *ret)
 {
 	if (trace_parse(asked->filter, ret))

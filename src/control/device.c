@@ -128,7 +128,7 @@ int device_settings(struct device *dev, const struct key *keys, void *values)
 	return 0;
 }
 
-/* Our own error directory, and hotplug-error while a script may still read it. */
+/* Write it to our own error directory and, while a script may still read it, to hotplug-error. */
 static void write_reason(struct device *dev, int err, const char *text)
 {
 	struct store *store = dev->env->store;
@@ -176,7 +176,7 @@ static void end_as(struct device *dev, enum device_end end)
 		dev->end = end;
 }
 
-/* --- whose it is --- */
+/* --- the owner --- */
 
 /* Only in the log: the error node in xenstore is for the owner of the device. */
 static void leave_to(struct device *dev, enum owner owner, const char *dir)

@@ -67,7 +67,7 @@ struct daemon {
 	struct registry *registry;
 	struct ctl_daemon asked;        /* what the admin's socket uses */
 	struct ctl *ctl;                /* owned; NULL when it could not be opened */
-	struct metrics_daemon measured; /* likewise */
+	struct metrics_daemon measured; /* what the metrics socket uses */
 	struct metrics_socket *metrics;
 	struct watchdog *watchdog;
 	struct loop_watch *signal_watch;
@@ -89,7 +89,7 @@ static const struct plane *const planes[PLANE_NR] = { &blk_plane, &vif_plane };
 static const struct guest_device_ops *const guest_kinds[] = { &disk_device_ops, &nic_device_ops,
 							      NULL };
 
-/* --- SIGUSR1: what all rings look like --- */
+/* --- SIGUSR1: dump the state of all rings --- */
 
 static void write_devices(void *user, FILE *out)
 {
@@ -105,7 +105,7 @@ static void dump_all(struct daemon *daemon)
 }
 
 /*
- * At SIGTERM the guests' processes serve on, for the next control. At Ctrl-C everything is to end: each process ends as soon
+ * At SIGTERM the guests' processes go on serving, for the next control. At Ctrl-C everything is to end: each process ends as soon
  * as its media allow it. Threads end with us, and let go of the rings before.
  */
 static void stop_serving(struct daemon *daemon, bool all)
@@ -126,7 +126,7 @@ static void stop_serving(struct daemon *daemon, bool all)
 
 /* --- SIGHUP: what has changed in the configuration --- */
 
-/* Release what does not need the registry. */
+/* Apply the options that do not need the registry. */
 static void apply_options(const struct options *options)
 {
 	log_set_level(options->log_level);

@@ -85,7 +85,7 @@ static void write_figures(const struct metrics *metrics, const struct entries *e
 	free(devices);
 }
 
-/* --- who serves --- */
+/* --- processes --- */
 
 struct serving {
 	const struct metrics *metrics;
@@ -132,7 +132,7 @@ static void write_processes(const struct metrics *metrics, const struct device_e
 	metrics_seconds(metrics, own_cpu, METRICS_COUNTER, none, cpu_ns(getpid()));
 }
 
-/* --- itself --- */
+/* --- the daemon itself --- */
 
 static void write_build(const struct metrics *metrics)
 {

@@ -127,7 +127,7 @@ static void ended(void *user, uint32_t events)
 	drop(child);
 }
 
-/* --- what a child says --- */
+/* --- messages from a child --- */
 
 static void too_long_idle(void *user)
 {

@@ -218,7 +218,7 @@ struct diagnosis diagnose(const struct load *load)
 	return load->is_disk ? diagnose_disk(load) : diagnose_nic(load);
 }
 
-/* --- in a word --- */
+/* --- words --- */
 
 static const struct {
 	const char *word, *brief;
