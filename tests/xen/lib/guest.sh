@@ -135,6 +135,17 @@ guest_job_end() {
 # guest_job_runs NAME JOB: it has not ended yet
 guest_job_runs() { [ -z "$(guest_run "$1" "job_status $2" | tr -d '[:space:]')" ]; }
 
+# guest_dump NAME: what each process in it waits for; its log has their stacks and what the block layer holds
+# shellcheck disable=SC2016 # the guest expands it
+guest_dump() {
+	guest_run "$1" 'for p in /proc/[0-9]*; do [ ! -s $p/cmdline ] || echo "$(cut -d" " -f1-3 $p/stat) $(cat $p/wchan)"; done'
+	{
+		guest_run "$1" 'for p in /proc/[0-9]*; do cat $p/stat $p/syscall $p/stack; done; cat /run/fio.out'
+		guest_run "$1" 'mount -t debugfs debug /sys/kernel/debug; cd /sys/kernel/debug/block && grep -r . xvd*'
+		guest_run "$1" 'echo w >/proc/sysrq-trigger; dmesg | tail -n 100; cat /proc/interrupts /proc/timer_list'
+	} >"$LOG/guest-$1.dump" 2>&1
+}
+
 guest_id() { xl domid "$1"; }
 guest_gone() { ! xl domid "$1" >/dev/null 2>&1; }
 

@@ -42,7 +42,7 @@ all_go_on() {
 		guest_job_runs mover verified && guest_job_runs mover waits && guest_job_runs mover stream
 }
 # What stands still is in the log then.
-goes_on() { all_go_on || { backend_dump; return 1; }; }
+goes_on() { all_go_on || { backend_dump; guest_dump mover; return 1; }; }
 need "the load runs" goes_on
 
 # What the guest has done to the world outside, as one comparable line.
