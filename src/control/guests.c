@@ -1016,8 +1016,9 @@ static void look_after(struct guest_link *g)
 	end_if_unused(g);
 	if (!is_hung(g))
 		return;
-	guests_log(g->domid, LOG_LEVEL_ERROR, "its process (%d) has not %s for %u s: it is ended",
-		   (int)g->process.pid, g->unanswered_s ? "answered" : "ended",
+	guests_log(g->domid, serves_nothing(g) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+		   "its process (%d) has not %s for %u s: it is ended", (int)g->process.pid,
+		   g->unanswered_s ? "answered" : "ended",
 		   g->unanswered_s ? g->unanswered_s : g->ending_s);
 	give_up(g);
 }
