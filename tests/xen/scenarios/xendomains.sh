@@ -16,7 +16,7 @@ guest_config saved pvh 'memory = 224' "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=
 need "a guest boots" guest_start saved 90
 guest_net saved eth0 10.77.0.2
 # It writes all the time, and what it has read back it counts.
-guest_job saved verified "n=0; until [ -e /run/stop ]; do $(fio_line /dev/xvda --size=2M --randrepeat=0) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
+guest_job saved verified "n=0; until [ -e /run/stop ]; do $(fio_line /dev/xvda --size=2M --randrepeat=0 --ioengine=io_uring) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
 check "the script saves it" "$xendomains" stop
 check "the host has no guest then" no_guests
 check "and a file with it" test -s /scratch/save/saved
