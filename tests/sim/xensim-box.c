@@ -42,23 +42,32 @@ static pid_t parent_of(const char *pid)
 	return parent;
 }
 
-static void tell(const char *pid)
+/* The words in one of its files below /proc, or none. */
+static const char *words_of(const char *pid, const char *name, char words[200])
 {
-	char path[64], words[200];
 	size_t len = 0;
+	char path[64];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
+	snprintf(path, sizeof(path), "/proc/%.20s/%s", pid, name);
 	file = fopen(path, "re");
 	if (file) {
-		len = fread(words, 1, sizeof(words) - 1, file);
+		len = fread(words, 1, 199, file);
 		fclose(file);
 	}
 	for (size_t i = 0; i < len; i++)
 		words[i] = words[i] ? words[i] : ' ';
 	words[len] = '\0';
-	if (len) /* else it is dead already */
-		fprintf(stderr, "xensim-box: still running: %s %s\n", pid, words);
+	return words;
+}
+
+static void tell(const char *pid)
+{
+	char words[200], where[200];
+
+	if (*words_of(pid, "cmdline", words)) /* else it is dead already */
+		fprintf(stderr, "xensim-box: still running: %s %s, in %s\n", pid, words,
+			words_of(pid, "wchan", where));
 }
 
 /* Our own children only: theirs become ours when they are dead. */
