@@ -182,7 +182,7 @@ one_that_dies() {
 	busy_guest
 	dying_says "guest/xvda waits: $died. See .journalctl -u pvbackd." why guest/xvda --interval=0.1
 	dying_says "guest/xvda *restarting *- .*guest/vif0: $died" list
-	dying_says "guest *$dom *- *waits *[0-9.]* .s *[1-9]" version
+	dying_says "guest *$dom *- *waits .* [1-9][0-9]* *- " version
 	dying_says "$died" restart guest
 	says "its process ([0-9]*) has ended: killed by signal 9 (Killed); the rings are taken up" events guest
 	says "guest *$dom *[0-9]* *serving" version
