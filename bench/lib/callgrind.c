@@ -4,7 +4,6 @@
  * cannot do that by itself, for the daemon executes /proc/self/exe, which would be valgrind.
  */
 #include <dlfcn.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,24 +13,22 @@
 
 #define MORE 4 /* words before those of the guest's process */
 
-typedef int spawn_fn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-		     const posix_spawnattr_t *attr, char *const argv[], char *const env[]);
+typedef int execve_fn(const char *path, char *const argv[], char *const env[]);
 
-int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-		const posix_spawnattr_t *attr, char *const argv[], char *const env[])
+int execve(const char *path, char *const argv[], char *const env[])
 {
 	static char valgrind[] = "valgrind", quiet[] = "-q", tool[] = "--tool=callgrind";
-	spawn_fn *real = (spawn_fn *)dlsym(RTLD_NEXT, "posix_spawn");
+	execve_fn *real = (execve_fn *)dlsym(RTLD_NEXT, "execve");
 	char *words[MORE + GUEST_ARGS + 4] = { valgrind, quiet, tool }, out[4096], self[4096];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-	if (!argv[1] || strcmp(argv[1], GUEST_ARGUMENT) || len < 0)
-		return real(pid, path, actions, attr, argv, env);
+	if (!argv[0] || !argv[1] || strcmp(argv[1], GUEST_ARGUMENT) || len < 0)
+		return real(path, argv, env);
 	self[len] = '\0';
 	snprintf(out, sizeof(out), "--callgrind-out-file=%s", getenv("BENCH_CALLGRIND"));
 	words[MORE - 1] = out;
 	words[MORE] = self;
 	for (size_t i = 1; i <= 1 + GUEST_ARGS; i++)
 		words[MORE + i] = argv[i];
-	return posix_spawnp(pid, valgrind, actions, attr, words, env);
+	return execvpe(valgrind, words, env);
 }

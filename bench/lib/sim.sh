@@ -182,6 +182,7 @@ count_instructions() {
 	local n what
 	end_daemon
 	for n in $FEW $MANY; do
+		rm -f "$XENSIM_DIR/callgrind.$n" # of the build before
 		daemon_of "$2"
 		daemon_under_callgrind "$XENSIM_DIR/callgrind.$n"
 		make_guest "$1"
