@@ -12,7 +12,7 @@ systemd/pvbackd.service: systemd/pvbackd.service.in Makefile
 install-data-hook: install-host-conf
 uninstall-hook: uninstall-host-conf
 
-# These directories' files are named after their owners: modprobe-pvbackd.conf becomes pvbackd.conf.
+# In these directories a file has the name of its program: modprobe-pvbackd.conf becomes pvbackd.conf.
 install-host-conf:
 	$(MKDIR_P) "$(DESTDIR)$(modprobedir)" "$(DESTDIR)$(sysctldir)" "$(DESTDIR)$(sysconfdir)/pvbackd.conf.d"
 	$(INSTALL_DATA) '$(srcdir)/systemd/modprobe-pvbackd.conf' "$(DESTDIR)$(modprobedir)/pvbackd.conf"
@@ -20,5 +20,6 @@ install-host-conf:
 
 uninstall-host-conf:
 	rm -f "$(DESTDIR)$(modprobedir)/pvbackd.conf" "$(DESTDIR)$(sysctldir)/pvbackd.conf"
+	rmdir "$(DESTDIR)$(hotplugdir)" "$(DESTDIR)$(sysconfdir)/pvbackd.conf.d" 2>/dev/null || :
 
 .PHONY: install-host-conf uninstall-host-conf
