@@ -336,6 +336,8 @@ static int open_store(struct daemon *daemon)
 			return -EINTR;
 		err = store_open(&daemon->store);
 	}
+	if (err)
+		log_error("xenstore still cannot be reached: %s; pvbackd ends", strerror(-err));
 	return err;
 }
 
