@@ -54,10 +54,11 @@ for answer in true false; do
 	[ $went = $answer ] || { echo "postinst: $went where the check says $answer"; status=1; }
 done
 
-# A first start is not beside the kernel's backends; an upgrade goes on, for whoever runs has guests. A purge leaves nothing.
+# The package does not start the daemon beside the kernel's backends, but an upgrade restarts it, because it serves guests.
+# The sysctl file holds at once. A purge leaves nothing.
 host=$(mktemp -d)
 mkdir "$host/bin" "$host/modules"
-for program in systemctl deb-systemd-invoke; do
+for program in systemctl deb-systemd-invoke sysctl; do
 	printf '#!/bin/sh\necho "$*" >>%s\n' "$host/asked" >"$host/bin/$program"
 	chmod +x "$host/bin/$program"
 done
@@ -65,11 +66,16 @@ postinst_asks() { # WHAT ARGUMENT...
 	_wanted=$1
 	shift
 	: >"$host/asked"
-	PATH=$host/bin:$PATH PVBACKD=true PVBACKD_SYSTEMD=$host PVBACKD_MODULES=$host/modules \
+	PATH=$host/bin:$PATH PVBACKD=true PVBACKD_SYSTEMD=$host PVBACKD_MODULES=$host/modules PVBACKD_PROC=$host/proc \
 		sh "${top_srcdir:-.}/debian/pvbackd.postinst" configure "$@" 2>"$host/said"
 	[ "$(grep -v daemon-reload "$host/asked")" = "$_wanted" ] || { echo "postinst $*: $(cat "$host/asked")"; status=1; }
 }
 postinst_asks "start pvbackd.service" ''
+mkdir -p "$host/proc/sys/fs"
+echo 65536 >"$host/proc/sys/fs/aio-max-nr"
+postinst_asks "-q -p /usr/lib/sysctl.d/pvbackd.conf
+start pvbackd.service" ''
+echo 2000000 >"$host/proc/sys/fs/aio-max-nr"
 mkdir "$host/modules/xen_netback"
 postinst_asks "" ''
 grep -q "modprobe -r xen-netback *$" "$host/said" || { echo "postinst says: $(cat "$host/said")"; status=1; }
