@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# `make bench`: what can be measured without Xen; `make bench-xen` the rest. BENCH_OPTIONS go to each command.
+# `make bench` runs the benchmarks that need no Xen, `make bench-xen` the others. BENCH_OPTIONS are passed to each command.
 
 bench_programs = \
 	bench/net/framegen \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into the daemon: the process of a guest runs under callgrind, which writes to $BENCH_CALLGRIND. Valgrind
- * cannot do that by itself, for the daemon executes /proc/self/exe, which would be valgrind.
+ * This library is preloaded into the daemon. It starts the process of a guest under callgrind, which writes to
+ * $BENCH_CALLGRIND. Valgrind cannot follow the daemon there by itself: the daemon executes /proc/self/exe, and under
+ * valgrind that is valgrind.
  */
 #include <dlfcn.h>
 #include <stdio.h>

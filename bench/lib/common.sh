@@ -32,7 +32,7 @@ bench_usage() {
 	END
 }
 
-# bench_options ARG...: reads them; own_option may know more, and returns how many words it took
+# bench_options ARG...: read the options. An option that is unknown here goes to own_option, which returns how many words it took
 bench_options() {
 	build=$PWD destdir='' rounds=${rounds:-9} only='*' out=bench-results
 	local taken
@@ -66,14 +66,14 @@ bench_options() {
 [ "$(type -t own_option)" = function ] || own_option() { return 0; }
 sim_option() { return 0; }
 
-# wanted CASE: --only names it
+# wanted CASE: true if --only names this case, or if there is no --only
 # shellcheck disable=SC2053
 wanted() { [[ $1 == $only ]]; }
 
 item() { printf '%s\n' "$*" >>"$samples"; }
 sample() { item sample "$@"; }
 
-# begin_samples TITLE: an empty file, and what there is to know about the machine
+# begin_samples TITLE: begin an empty file of samples, with a description of the machine
 begin_samples() {
 	: >"$samples"
 	item title "$1"
@@ -84,5 +84,5 @@ begin_samples() {
 
 bench_report() { "$BENCH/lib/report" "$samples" "$out/$NAME"; }
 
-# calc EXPRESSION: a number
+# calc EXPRESSION: print its value
 calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }

@@ -3,24 +3,24 @@
 #
 # The daemon on the simulated machine, for the benchmarks that need no Xen.
 
-daemon_options=() # of every daemon
-isolation=guest   # whose rings a process serves; see pvbackd(8)
+daemon_options=() # options for every daemon
+isolation=guest   # "guest" or "none"; see pvbackd(8)
 against=''        # the build folder of another pvbackd, which takes turns with this one
-count=yes          # what a request costs: "no", or "only"
+count=yes          # whether to count what a request costs: "yes", "no", or "only" (without any time)
 sim_usage='
   --isolation=guest|none  a process for each guest (default), or one for all'
 count_usage='  --instructions  only count what a request costs: instructions, system calls, sleeps; repeats on a busy machine
   --no-count      do not
   --against DIR   the build folder of another pvbackd, to take turns with instead of others'
 
-# sim_option OPTION...: those that all of them have
+# sim_option OPTION...: read an option that all these benchmarks have
 sim_option() {
 	case $1 in
 	--isolation=guest | --isolation=none) isolation=${1#*=}; return 1 ;;
 	esac
 }
 
-# count_option OPTION...: those of a benchmark that counts
+# count_option OPTION...: read an option of the benchmarks that count
 count_option() {
 	case $1 in
 	--against) against=$2; return 2 ;;
@@ -29,32 +29,32 @@ count_option() {
 	esac
 }
 
-# name_parties PEER: $daemons, and $parties: they, or this one and its peer
+# name_parties PEER: set $daemons (the builds of pvbackd), and $parties (these, or this build and its peer)
 name_parties() {
 	daemons=(pvbackd) parties=("$1" pvbackd)
 	[ -z "$against" ] || daemons=(before pvbackd) parties=(before pvbackd)
 }
 
-# sim_enter ARG...: runs the benchmark again inside a fresh machine; returns there
+# sim_enter ARG...: run the benchmark again inside a new simulated machine; the function returns only there
 sim_enter() {
 	XENSIM_BUILD=$build/tests/sim
 	export XENSIM_BUILD
 	[ -x "$XENSIM_BUILD/xensim-hv" ] || die "the simulator is not built there: make xensim"
 	[ -x "$daemon_program" ] || die "$daemon_program is not there"
 	[ -n "${XENSIM_DIR:-}" ] || exec "$SOURCE/tests/sim/xensim-run" "$0" "$@"
-	trap 'kill $(jobs -p) 2>/dev/null || :' EXIT # whatever happens, nothing of ours stays
+	trap 'kill $(jobs -p) 2>/dev/null || :' EXIT # at every exit, end all that we have started
 	hv=$XENSIM_HV
 }
 
-# daemon_of WHO: whose daemon is started from now on: "pvbackd", or "before", which is the other build's and need not
-# know --isolation
+# daemon_of WHO: choose the build whose daemon is started from now on: "pvbackd", or "before", the other build, which may not
+# have the option --isolation
 daemon_of() {
 	program=$daemon_program program_options=()
 	[ "$1" = pvbackd ] || program=$against/pvbackd
 	! "$program" --help | grep -q -e --isolation || program_options=(--isolation="$isolation")
 }
 
-# daemon_start [COMMAND...]: as $daemon, under the command when there is one
+# daemon_start [COMMAND...]: start the daemon, under COMMAND if one is given; its PID is in $daemon
 daemon_start() {
 	local log=$XENSIM_DIR/daemon.log
 	[ -n "${program:-}" ] || daemon_of pvbackd
@@ -68,9 +68,9 @@ daemon_start() {
 	done
 }
 
-# daemon_under_callgrind FILE: and what serves a guest's rings writes there what it executes
+# daemon_under_callgrind FILE: start the daemon; callgrind counts what the process that serves the rings executes, into FILE
 daemon_under_callgrind() {
-	if [ ${#program_options[@]} -eq 0 ]; then # an older build, which serves the rings itself
+	if [ ${#program_options[@]} -eq 0 ]; then # an older build, whose daemon serves the rings itself
 		daemon_start valgrind -q --tool=callgrind --callgrind-out-file="$1"
 		return
 	fi
@@ -82,14 +82,14 @@ daemon_under_callgrind() {
 daemon_stop() {
 	local pid pids
 	pids=$(guest_pids)
-	kill -INT "$daemon" # the guests' processes end, too
+	kill -INT "$daemon" # SIGINT ends the processes of the guests, too
 	wait "$daemon" || say "the daemon ended with status $?"
-	for pid in $pids; do # which may take longer
+	for pid in $pids; do # the processes of the guests may end later than the daemon
 		while [ -e "/proc/$pid" ]; do sleep 0.02; done
 	done
 }
 
-# hold_process GUEST: a disk that it leaves alone, so that one process serves it all the time
+# hold_process GUEST: give the guest a disk that it does not use, so that the same process serves it all the time
 hold_process() {
 	truncate -s 1M "$XENSIM_DIR/idle"
 	xensim-xl block-attach "$1" "$XENSIM_DIR/idle" xvdp
@@ -99,41 +99,41 @@ hold_process() {
 	until grep -qs idle "$XENSIM_DIR/holder.log"; do sleep 0.02; done
 }
 
-# guest_ends GUEST: which had its process held
+# guest_ends GUEST: end a guest after hold_process
 guest_ends() {
 	kill "$holder"
 	xensim-xl destroy "$1"
 }
 
-# guest_pids: the processes that the daemon has started
+# guest_pids: print the PIDs of the processes that the daemon has started
 guest_pids() { pgrep -P "$daemon" -x pvbackd-guest || :; }
 
-# daemon_pids: its own, and theirs
+# daemon_pids: print the PIDs of the daemon and of these processes
 daemon_pids() { echo "$daemon" && guest_pids; }
 
-# room_for_contexts: each guest's process has its own of libaio, and the kernel's default is too small for many
+# room_for_contexts: raise the limit of aio requests; each process has libaio contexts of its own, and the default is too small
 room_for_contexts() {
 	sysctl -qp "$SOURCE/systemd/sysctl-pvbackd.conf" 2>/dev/null || say "fs.aio-max-nr is $(sysctl -n fs.aio-max-nr)"
 }
 
-# cpu_ns PID...: what all their threads have used, those that have ended too (CPUCLOCK_SCHED of a process)
+# cpu_ns PID...: print the CPU time of all their threads, including those that have ended (CPUCLOCK_SCHED of a process)
 cpu_ns() {
 	python3 -c 'import sys, time; print(sum(time.clock_gettime_ns(~int(pid) << 3 | 2) for pid in sys.argv[1:]))' "$@"
 }
 
-# wait_ns PID...: what their threads have waited for a processor while they could run
+# wait_ns PID...: print how long their threads were ready to run and waited for a processor
 wait_ns() {
 	local pid
 	for pid; do cat "/proc/$pid"/task/*/schedstat; done | awk '{ n += $2 } END { print n }'
 }
 
-# private_kib PID...: memory that each has for itself
+# private_kib PID...: print the private memory of each
 private_kib() {
 	local pid
 	for pid; do cat "/proc/$pid/smaps_rollup"; done | awk '/^Private_/ { n += $2 } END { print n }'
 }
 
-# sleeps PID...: how often their threads have gone to sleep
+# sleeps PID...: print how often their threads have gone to sleep
 sleeps() {
 	local pid
 	for pid; do cat "/proc/$pid"/task/*/status; done | awk '/^voluntary/ { n += $2 } END { print n }'
@@ -141,14 +141,14 @@ sleeps() {
 
 # --- what a request costs, counted ---
 #
-# What a load of 10,000 has more than one of 2,000 belongs to the requests alone. The benchmark has
-# guest_load CASE N, begin_daemon CASE WHO, end_daemon and make_guest CASE.
+# The difference between a load of 10,000 requests and one of 2,000 is what the requests themselves cost. The benchmark
+# defines guest_load CASE N, begin_daemon CASE WHO, end_daemon and make_guest CASE.
 FEW=2000 MANY=10000
 # per_request LESS MORE
 per_request() { calc "($2 - $1) / ($MANY - $FEW)"; }
 
-# count_syscalls FILE COMMAND...: runs the command; leaves the number of the daemon's system calls in
-# FILE, or nothing where perf may not look
+# count_syscalls FILE COMMAND...: run the command, and write the number of the daemon's system calls into FILE. The file is
+# empty where perf is not allowed
 count_syscalls() {
 	local file=$1 pids perf status=0
 	shift
@@ -163,7 +163,7 @@ count_syscalls() {
 	return $status
 }
 
-# count_calls CASE WHO: system calls, and how often a thread slept
+# count_calls CASE WHO: count system calls, and how often a thread slept
 count_calls() {
 	local n before pids calls=() slept=()
 	begin_daemon "$1" "$2"
@@ -177,11 +177,11 @@ count_calls() {
 	[ -z "${calls[0]}" ] || sample "$1" "$2" syscalls "$(per_request "${calls[@]}")"
 }
 
-# run_counted CASE WHO N: a load of N under callgrind. False when nothing was written: on a busy machine that takes so long
-# that control may kill the process meanwhile.
+# run_counted CASE WHO N: run a load of N requests under callgrind. False if callgrind has written nothing: on a busy machine
+# it is so slow that control may kill the process before.
 run_counted() {
 	local written=$XENSIM_DIR/callgrind.$3
-	rm -f "$written" # of the build before
+	rm -f "$written" # it may be left from the other build
 	daemon_of "$2"
 	daemon_under_callgrind "$written"
 	make_guest "$1"
@@ -191,7 +191,7 @@ run_counted() {
 	grep -qs '^totals: [1-9]' "$written"
 }
 
-# count_instructions CASE WHO: under callgrind; all but what a simulated library does, which Xen would, and by place
+# count_instructions CASE WHO: count by place, under callgrind, without the simulated libraries, whose work Xen does on a host
 count_instructions() {
 	local n what
 	end_daemon
@@ -204,7 +204,7 @@ count_instructions() {
 		done
 }
 
-# can_count WHO: valgrind does not know pidfd_open(), which control needs
+# can_count WHO: false if the counted program needs pidfd_open() (control does), which valgrind does not know
 can_count() {
 	daemon_of "$1"
 	[ -n "$(type -P valgrind)" ] && [ "${program_options[*]}" != --isolation=none ]
@@ -216,7 +216,7 @@ count_all() {
 	! can_count "$2" || count_instructions "$1" "$2"
 }
 
-# take_turns N COMMAND CASE PARTY...: so often, and the other way round every second time
+# take_turns N COMMAND CASE PARTY...: run COMMAND for all parties N times, every second time in reverse order
 take_turns() {
 	local n i command=$2 case=$3 times=$1
 	shift 3
@@ -228,7 +228,7 @@ take_turns() {
 	done
 }
 
-# bench_cases: those of $CASES that are wanted: run CASE WHO of all $parties, count_all of $daemons
+# bench_cases: for each case of $CASES that is wanted, call run CASE WHO for all $parties, and count_all for $daemons
 bench_cases() {
 	local case
 	[ "$count" = only ] || for case in $CASES; do

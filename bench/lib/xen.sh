@@ -7,14 +7,14 @@
 icount=no
 xen_usage='  --icount        on a clock that counts instructions: small loads, slow, free of the host'"'"'s noise'
 
-# xen_option ARG...: for own_option
+# xen_option ARG...: read an option of the lab; for own_option
 xen_option() {
 	case $1 in
 	--icount) icount=yes; return 1 ;;
 	esac
 }
 
-# xen_prepare: leaves the folder with the scenario and what it needs in $work, the installed build in $destdir
+# xen_prepare: make the folder $work with the scenario and its files, and install the build in $destdir
 xen_prepare() {
 	need_programs make python3
 	log=$out/$NAME-log
@@ -33,7 +33,7 @@ xen_prepare() {
 	[ $icount = no ] || item fact "a clock that counts instructions, small loads"
 }
 
-# xen_run SCENARIO: the boot, whose logs go to $log; status 1 when a check of the scenario failed
+# xen_run SCENARIO: boot the lab and run the scenario; logs go to $log. Status 1 if a check of the scenario failed
 xen_run() {
 	local scenario=$1 options=()
 	[ $icount = no ] || options+=(--icount)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * framegen INTERFACE BYTES COUNT - that many frames out of an interface, as fast as it takes them; prints the
- * rate. Over 1514 bytes they are TCP to be segmented. One that finds the interface's queue full is sent again.
+ * framegen INTERFACE BYTES COUNT - send COUNT frames through an interface, as fast as it takes them, and print the rate.
+ * Frames of more than 1514 bytes are TCP frames to be segmented. When the queue of the interface is full, framegen sends the
+ * frame again.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tapjoin A B - the least that a program can do between two taps: read a frame from one, write it to the other,
- * with the offloads on. What pvbackd's network path is measured against.
+ * tapjoin A B - do the least that a program can do between two taps: read a frame from one and write it to the other, with
+ * the offloads on. The network path of pvbackd is compared with it.
  */
 #include <errno.h>
 #include <fcntl.h>

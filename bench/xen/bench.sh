@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# What the benchmarks share inside Dom0: parties that serve the same guest in turns, Dom0's CPU, samples.
-# A scenario sources this; bench.conf, from the host, sets rounds, only, small.
+# What the benchmarks share inside Dom0: backends ("parties") that serve the same guest in turns, Dom0's CPU time, samples.
+# A scenario sources this file. bench.conf comes from the host and sets rounds, only and small.
 # shellcheck disable=SC2154
 
 # shellcheck source=/dev/null
 . /lab/scenarios/bench.conf
 
 # shellcheck disable=SC2034
-CONSOLE_NAP=0.4 # what is measured needs Dom0 for itself
+CONSOLE_NAP=0.4 # so that waiting uses little of Dom0
 
-# take_sample CASE WHO METRIC VALUE: for the host, and lib/report there
+# take_sample CASE WHO METRIC VALUE: print a sample; on the host lib/report reads it
 take_sample() { note "sample $*"; }
 
 # shellcheck disable=SC2053
 wanted() { [[ $1 == $only ]]; }
 
-# amount USUAL SMALL: of work, for the clock that counts instructions the small one
+# amount USUAL SMALL: print the amount of work; with the clock that counts instructions it is SMALL
 amount() { if [ "$small" = yes ]; then echo "$2"; else echo "$1"; fi; }
 
 # ---- Dom0's CPU, as Xen counts it: in "cpu_ns" and "at_us" ----
@@ -32,8 +32,8 @@ read_cpu() {
 	at_us=${EPOCHREALTIME/./}
 }
 
-# spend COMMAND...: runs it; leaves in spent_ns the CPU it cost Dom0, less what Dom0 uses while a guest does
-# nothing, and in took_us its time
+# spend COMMAND...: run the command. Sets spent_ns to the CPU time that it cost Dom0, without what Dom0 uses while a guest
+# does nothing, and took_us to the time that it took
 spend() {
 	local before since
 	read_cpu
@@ -45,8 +45,8 @@ spend() {
 	[ $spent_ns -ge 0 ] || spent_ns=0
 }
 
-# learn_idle_rate GUEST: ns of Dom0's CPU for each ms in which the guest sleeps and Dom0 waits for its answer; the
-# least of some looks, because what has just been started may still be busy
+# learn_idle_rate GUEST: find how many ns of CPU time Dom0 uses for each ms in which the guest sleeps and Dom0 waits for its answer.
+# The smallest of several measurements counts, because a program that was just started may still be busy
 learn_idle_rate() {
 	local least='' looks
 	for ((looks = 0; looks < 4; looks++)); do
@@ -61,7 +61,7 @@ learn_idle_rate() {
 
 # ---- parties ----
 
-# party_on WHO: it would serve a new device now; party_off WHO: nobody would
+# party_on WHO: from now on this backend serves new devices; party_off WHO: no backend does
 party_on() {
 	doing "the start of $1"
 	case $1 in
@@ -79,7 +79,7 @@ party_off() {
 	esac
 }
 
-# in_turn ROUND WORD...: the words, begun with another one each round
+# in_turn ROUND WORD...: print the words; each round begins with another one
 in_turn() {
 	local round=$1 n
 	shift
@@ -88,7 +88,7 @@ in_turn() {
 	done
 }
 
-# doing WHAT [FILE]: what a turn is at, and where its output goes: what is told of a turn that is lost
+# doing WHAT [FILE]: remember what a turn is doing, and the file with its output, to report it if the turn is lost
 doing() { step=$1 output=${2:-}; }
 
 why_lost() {
@@ -96,8 +96,8 @@ why_lost() {
 	[ ! -s "$output" ] || printf ': %s' "$(last_line "$output")"
 }
 
-# all_rounds TURN PARTY...: runs "TURN ROUND PARTY" for all, round 0 to warm up (its samples do not count);
-# a guest the emulator has lost is started again (guests_up), and the turn is lost
+# all_rounds TURN PARTY...: run "TURN ROUND PARTY" for all; round 0 warms up (its samples do not count). If the emulator
+# loses a guest, guests_up starts it again, and the turn is lost
 all_rounds() {
 	local turn=$1 round who losses=0
 	shift
@@ -132,7 +132,7 @@ fio_words() {
 		"--group_reporting --ioengine=libaio --direct=1 --norandommap --randrepeat=0 --minimal"
 }
 
-# fio_figures FILE RW: of fio's terse line: iops, p50_us, p99_us
+# fio_figures FILE RW: set iops, p50_us and p99_us from fio's terse line
 fio_figures() {
 	local line fields at=0 field
 	line=$(grep '^3;' "$1") || { echo "no figures: $(last_line "$1")"; return 1; }
@@ -149,8 +149,8 @@ fio_figures() {
 	done
 }
 
-# fio_load GUEST ROUND WHO CASE: CASE is RW-SIZE-dDEPTH[-jJOBS][-WORDS]; the device is $device. A slow one gets a
-# part of the work: "divide".
+# fio_load GUEST ROUND WHO CASE: CASE is RW-SIZE-dDEPTH[-jJOBS][-WORDS]; the device is $device. A slow device gets only a
+# part of the work: see "divide".
 divide=1
 fio_load() {
 	local rw size depth jobs ios
@@ -177,7 +177,7 @@ fio_load() {
 	take_sample "$4" "$3" p99_us "$p99_us"
 }
 
-# ---- iperf3; its server waits in Dom0 for the whole scenario ----
+# ---- iperf3; its server runs in Dom0 during the whole scenario ----
 
 iperf_start() {
 	iperf3 -s >"$LOG/iperf3-server.log" 2>&1 &
@@ -199,8 +199,8 @@ tcp_load() {
 	take_sample "$case" "$who" dom0_s_per_gib "$(calc_ratio "$spent_ns" "$megabytes" 1024 1000000000)"
 }
 
-# udp_load GUEST ADDRESS ROUND WHO CASE [OPTION...]: frames of 64 bytes for a second, as fast as they go; the rate is
-# that of those which arrive. (A number of packets does not end iperf3's other direction when some are lost.)
+# udp_load GUEST ADDRESS ROUND WHO CASE [OPTION...]: send frames of 64 bytes for a second, as fast as possible; the rate is that
+# of the frames that arrive. (In the reverse direction iperf3 would not end after a number of packets if some are lost.)
 udp_load() {
 	local guest=$1 address=$2 round=$3 who=$4 case=$5 line seconds='' lost='' total=''
 	shift 5
@@ -218,8 +218,8 @@ udp_load() {
 	take_sample "$case" "$who" dom0_us_per_packet "$(calc_ratio "$spent_ns" $((total - lost)) 1 1000)"
 }
 
-# fetch_program GUEST: it gets tcprr over the network, once. (busybox's nc ends when its input does: a FIFO that
-# nobody writes.)
+# fetch_program GUEST: the guest loads tcprr over the network, once. (The nc of busybox ends at the end of its input; so its
+# input is a FIFO to which nobody writes.)
 fetch_program() {
 	in_guest "$1" "test -x /tmp/tcprr" && return
 	busybox nc -l -p 9002 </lab/scenarios/tcprr &
@@ -227,7 +227,7 @@ fetch_program() {
 	in_guest "$1" "mkfifo /tmp/never; busybox nc 10.77.0.1 9002 <>/tmp/never >/tmp/tcprr && chmod 755 /tmp/tcprr" 120
 }
 
-# calc_ratio A B FACTOR DIVISOR: A / B * FACTOR / DIVISOR of whole numbers, with three decimals
+# calc_ratio A B FACTOR DIVISOR: print A / B * FACTOR / DIVISOR of whole numbers, with three decimals
 calc_ratio() {
 	local by=$((10#$2)) thousandths
 	[ $by -gt 0 ] || by=1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# What the scenarios of bench/xen-cost share: windows in which a guest does N or 2N of something,
-# and what is needed later to name what ran.
+# What the scenarios of bench/xen-cost share: windows in which a guest does N or 2N requests, and the memory maps that are
+# needed later to name the functions that ran.
 # shellcheck disable=SC2154
 
 # shellcheck source=bench/xen/bench.sh
@@ -14,8 +14,8 @@ marks_start() {
 	coproc MARK { /lab/scenarios/mark; }
 }
 
-# window GUEST COMMAND: runs it in a window, in which it has to end; its output goes to $output. Meanwhile this shell
-# sleeps; a window's number is what the plugin counts too.
+# window GUEST COMMAND: run the command in a window; it must end within the window. Its output goes to $output. Meanwhile this
+# shell sleeps. The plugin numbers the windows in the same way.
 window() {
 	REQUEST=$((REQUEST + 1))
 	echo "$window_ms" >&"${MARK[1]}"
@@ -29,8 +29,8 @@ window() {
 	return "${ANSWER#*=}"
 }
 
-# count GUEST CASE WHO N MAKE-COMMAND...: pairs of windows with N and 2N, whose difference is what N cost. The first run
-# is for what happens once: pages that are mapped, buffers that are made.
+# count GUEST CASE WHO N MAKE-COMMAND...: run pairs of windows with N and 2N requests; their difference is what N cost. A first
+# run does what happens only once: mapping pages and allocating buffers.
 count() {
 	local guest=$1 case=$2 who=$3 n=$4 round factor
 	shift 4
@@ -45,8 +45,8 @@ count() {
 	done
 }
 
-# counted PARTY: its turn; up to three, since the emulator loses a guest now and then. What is counted again replaces
-# what was.
+# counted PARTY: run its turn, up to three times, because the emulator loses a guest now and then. A new count replaces the
+# old one.
 counted() {
 	local tries
 	for ((tries = 1; tries <= 3; tries++)); do
@@ -58,7 +58,7 @@ counted() {
 	return 1
 }
 
-# remember: who runs where in memory, from now on
+# remember: write down the memory maps of Dom0, which hold from now on
 remember() {
 	local dir=$LOG/turn$((++turns)) pid words
 	mkdir "$dir"
@@ -72,5 +72,5 @@ remember() {
 	done >"$dir/maps" 2>/dev/null
 }
 
-# remember_guest GUEST: where its modules are
+# remember_guest GUEST: write down the addresses of the guest's modules
 remember_guest() { guest_run "$1" "grep -E ' [tT] .*\[xen_(blk|net)front' /proc/kallsyms" >"$LOG/guest-kallsyms"; }

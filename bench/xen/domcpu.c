@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* domcpu - answers each domain number on a line of its own with the CPU it has used, in ns. It is asked through
- * pipes, since starting a program costs an emulated Dom0 more than what is to be measured. */
+/* domcpu - for each line with the number of a domain, print the CPU time that the domain has used, in ns. The benchmark asks it
+ * through pipes, because to start a program costs an emulated Dom0 more than what is measured. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <xenctrl.h>

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# One HVM guest that keeps QEMU's emulated devices beside the frontends: the same disk as IDE and as ours, the
-# same bridge through an e1000, an rtl8139 and ours.
+# One HVM guest that keeps QEMU's emulated devices beside the frontends: the same disk by IDE and by pvbackd, and the same
+# bridge through an e1000, an rtl8139 and a NIC of pvbackd.
 # limit: 4000
 # shellcheck source=bench/xen/bench.sh
 . /lab/scenarios/bench.sh
 
 guests=(hvm)
-# By default a guest unplugs what is emulated; told that this is unnecessary, it has both, and takes only disks
-# that are called xvd* for ours. libxl emulates the first four of those as well.
+# By default a guest unplugs the emulated devices. With this option of its kernel it keeps both, and uses frontends only for
+# disks that are called xvd*. libxl also emulates the first four of those.
 guests_up() {
 	cat /guests/small-amd64.cpio /lab/scenarios/emulated.cpio >/scratch/emulated.cpio &&
 		guest_config hvm hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda xen_emul_unplug=unnecessary\"" \
@@ -18,13 +18,13 @@ guests_up() {
 		guest_start hvm 240 && learn_idle_rate hvm
 }
 
-# net_device DRIVER: the guest's interface it drives, in "interface"
+# net_device DRIVER: set "interface" to the guest's interface with this driver
 net_device() {
 	interface=$(guest_run hvm "for i in /sys/class/net/*; do case \$(readlink \$i/device/driver) in */$1) echo \${i##*/};; esac; done | sort | head -n 1")
 	interface=${interface//[[:space:]]/}
 	[ -n "$interface" ] || { echo "no interface of $1"; return 1; }
 }
-# Only one interface is up at a time: two of them share a mac.
+# Only one interface is up at a time, because two of them have the same MAC address.
 use_net() {
 	net_device "$1" && in_guest hvm "for i in /sys/class/net/e*; do ip link set \${i##*/} down; ip addr flush dev \${i##*/}; done" &&
 		guest_net hvm "$interface" 10.77.0.4 && wait_for 30 in_guest hvm "/usr/bin/ping -c 1 -W 2 10.77.0.1"
@@ -48,7 +48,7 @@ turn() { # ROUND WHO
 	! wanted tcp-from-guest || tcp_load hvm 10.77.0.1 "$1" "$2" tcp-from-guest "$megabytes" || return
 	! wanted tcp-to-guest || tcp_load hvm 10.77.0.1 "$1" "$2" tcp-to-guest "$megabytes" -R
 }
-# The daemon serves the guest's root all the time.
+# The daemon also serves the guest's root disk all the time.
 party_on() { :; }
 party_off() { backend_runs || backend_start; }
 

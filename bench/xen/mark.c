@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mark - opens a window of as many milliseconds as each line of its input says, and answers with the window's number
- * when it is over. Who asked sleeps meanwhile, so that what is counted is the load alone.
+ * mark - for each line of its input, open a window of so many milliseconds, and print the window's number when it is over. The
+ * program that asked sleeps meanwhile, so that only the load is counted.
  */
 #include <stdio.h>
 #include <stdlib.h>

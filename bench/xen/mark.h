@@ -3,7 +3,7 @@
 #ifndef BENCH_XEN_MARK_H
 #define BENCH_XEN_MARK_H
 
-#define MARK_BEGIN 0x70766201 /* a window begins: all counts from 0 */
-#define MARK_END   0x70766202 /* it ends: all counts are written down */
+#define MARK_BEGIN 0x70766201 /* a window begins: all counts start from 0 */
+#define MARK_END   0x70766202 /* the window ends: all counts are written out */
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A QEMU TCG plugin: counts what is executed in a window between two marks (mark.h), by block of instructions and by
- * whether a domain in hardware virtualisation ran it. Which block belongs to which function and process is worked out
- * afterwards (lib/cost). Given "out=FILE" it writes each window there:
+ * A QEMU TCG plugin. It counts the instructions that are executed in a window between two marks (mark.h): for each block of
+ * instructions, and separately for domains in hardware virtualisation. Later lib/cost finds the function and the process of
+ * each block. With "out=FILE" the plugin writes each window there:
  *
  *   window NUMBER
  *   ADDRESS INSTRUCTIONS SPECIAL RAN RAN-IN-GUEST      one line for each block that ran, all but SPECIAL in hex
  *   end
  *
- * SPECIAL is "-", or the one instruction of the block that costs more than others; all of them end a block. One that
- * repeats is a block of its own from its second turn on, and counts as no instruction there: "movs8" for one that moves
- * eight bytes a turn.
+ * SPECIAL is "-", or the instruction of the block that costs more than others; such an instruction always ends a block. A
+ * repeated string instruction is a block of its own from its second round on, and does not count as an instruction there. It is
+ * called "movs8" if it moves eight bytes in a round.
  *
- * For the emulator's single thread (-icount): nothing is locked.
+ * The plugin locks nothing, because the emulator has a single thread (-icount).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,14 +27,14 @@
 #define MAX_CPUS       16
 #define BUCKETS        (1U << 16)
 
-/* Where Xen lies in every address space that it runs in. */
+/* The addresses of Xen, which are the same in every address space. */
 #define XEN_BEGIN 0xffff800000000000
 #define XEN_END   0xffff880000000000
 
-enum act { NOTHING, ENTER_GUEST, BEGIN, END }; /* what a block's run means beyond itself */
+enum act { NOTHING, ENTER_GUEST, BEGIN, END }; /* what else the run of a block means */
 
 struct block {
-	struct block *next; /* of its bucket */
+	struct block *next; /* in the same bucket */
 	uint64_t address, ran, ran_in_guest;
 	size_t instructions;
 	const char *special;
@@ -42,10 +42,10 @@ struct block {
 	bool of_xen;
 };
 
-/* A decoded instruction, as far as it matters. */
+/* What we need of a decoded instruction. */
 struct insn {
-	const uint8_t *op; /* behind the prefixes */
-	size_t left;       /* bytes from there on */
+	const uint8_t *op; /* after the prefixes */
+	size_t left;       /* bytes from op on */
 	bool repeats, wide, narrow;
 };
 
@@ -77,7 +77,7 @@ static struct insn decode(const uint8_t *at, size_t left)
 	return insn;
 }
 
-/* A name for what repeats: what it does and how many bytes it does each turn. */
+/* A name for a repeated instruction: what it does, and how many bytes in each round. */
 static const char *repeated(const struct insn *insn)
 {
 	static const char *const names[][4] = {
@@ -162,7 +162,7 @@ static void take_insn(struct block *block, const struct qemu_plugin_insn *of)
 		block->act = ENTER_GUEST;
 }
 
-/* The counts of a block that is translated again go on, so the same code in another process's page has one count. */
+/* A block that is translated again keeps its counts, so the same code in pages of several processes has one count. */
 static struct block *keep(const struct block *like)
 {
 	struct block **bucket = &buckets[(like->address ^ like->address >> 16) % BUCKETS], *block;
@@ -227,7 +227,7 @@ static void act_on(const struct block *block, bool *guest)
 	}
 }
 
-/* Before each run of a block. A guest has been left when Xen runs. */
+/* Called before each run of a block. When Xen runs, the guest has been left. */
 static void block_runs(unsigned int cpu, void *data)
 {
 	struct block *block = data;

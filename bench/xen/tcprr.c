@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcprr PORT               answer each byte with a byte, one connection after the other
- * tcprr ADDRESS PORT N     N requests of a byte, each sent when the last was answered; prints how long
+ * tcprr PORT               answer each byte with a byte, for one connection after the other
+ * tcprr ADDRESS PORT N     send N requests of one byte, each after the answer to the one before; print the time
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -25,7 +25,7 @@ detach() { xl block-detach bench xvdb && wait_for 30 in_guest bench "test ! -e /
 
 # load RW BYTES DEPTH IOS
 load() { echo "$(fio_words "$@") --randrepeat=1"; }
-# So many at once, and the next when all are back: how many meet in a wake is not left to chance.
+# Submit so many requests at once, and the next when all are answered. So the number of requests for each wake does not vary.
 batches() { echo "$(load "$@") --iodepth_batch=$3 --iodepth_batch_complete_min=$3"; }
 loads() { # WHO
 	count bench randread-4k-b32 "$1" 3200 batches randread 4k 32 &&
@@ -49,7 +49,7 @@ case $medium in
 mq) queue_mode=2 ;;
 bio) queue_mode=0 ;;
 esac
-# Without max_sectors it would have to split 128 KiB, as hardly any medium does.
+# Without max_sectors, the kernel would split requests of 128 KiB. For almost no real medium it does.
 need "a memory disk is there" modprobe null_blk queue_mode=$queue_mode max_sectors=2560 nr_devices=1 gb=1
 need "a PVH guest boots" guests_up
 for who in $disk_parties; do
