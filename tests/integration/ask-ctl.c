@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ask-ctl [--with-3] SOCKET REQUEST [POINTER...]: ask at the admin's socket, and print the answer, or of it what the JSON pointers
- * lead to, a line each ("-": there is nothing). With --with-3 the descriptor 3 goes with the request, and after "ok"
- * the connection is kept until the other end closes it; what it says by then is printed, too. Leaves with 1 when the answer is an error, with 2 when there is
- * none.
+ * ask-ctl [--with-3] SOCKET REQUEST [POINTER...]: send a request to the admin's socket, and print the answer. With JSON pointers, print
+ * only what they point to, one line for each ("-" if there is nothing). With --with-3, send descriptor 3 along with the request; after
+ * an "ok" keep the connection until the daemon closes it, and print what it sends until then. The status is 1 if the answer is an
+ * error, and 2 if there is no answer.
  */
 #include <errno.h>
 #include <json-c/json.h>

@@ -2,12 +2,12 @@
 # faults-lib.sh - sourced by the sim-faults*.sh tests after sim-lib.sh.
 # shellcheck shell=sh disable=SC2154,SC2086 # sim-lib.sh sets variables; $isolation is one option
 #
-# A call fails at its first, second, third use and so on through a whole life of a device:
-# life() attaches it, puts a load on it and takes it away. Another guest's disk stays
-# connected all the time and is read and written after each fault.
+# A call fails at its first, second, third use and so on, during a whole life of a device: life() attaches the device, runs a
+# load on it and detaches it. The disk of another guest stays connected all the time; after each fault the test reads and
+# writes it.
 
-# Beyond the first eight uses every fourth or so; SIM_FAULTS_ALL=yes (`make walk`): really every one.
-# A test that sets `sparse` looks at the first use, the third, the ninth and so on.
+# After the first eight uses, about every fourth use fails. With SIM_FAULTS_ALL=yes (`make walk`), each use fails.
+# In a test that sets `sparse`, the first use fails, the third, the ninth and so on.
 sparse=
 next_use() {
 	if [ -n "${SIM_FAULTS_ALL-}" ]; then
@@ -21,8 +21,8 @@ next_use() {
 	fi
 }
 
-# start_faulty WHAT-FAILS: "later" for xensim-xl fail. What is loaded looks at files, so a guest's process is not confined.
-# Returns when the daemon serves or has left.
+# start_faulty WHAT-FAILS: start a daemon whose calls fail; "later" means that xensim-xl fail chooses them. The preloaded library reads
+# files, so a guest's process is not confined. The function returns when the daemon serves or has ended.
 start_faulty() {
 	mkdir -p "$XENSIM_DIR/run"
 	: >"$log"
@@ -66,7 +66,7 @@ other_ends_well() {
 	xensim-xl destroy "$other"
 }
 
-# What the daemon holds: it must be the same before and after each life.
+# Print what the daemon holds (grants, ports, descriptors). This must be the same before and after each life.
 held() {
 	xensim-xl stat | sed -n 's/ maps=.* watches=/ watches=/p'
 	for _pid in "$daemon" $(pvb_guest_pids); do
@@ -78,8 +78,8 @@ held() {
 
 as_before() { [ "$(held)" = "$before" ]; }
 
-# A child that opens images stays for a second, and a guest's process may end after its guest; of both control holds
-# descriptors meanwhile.
+# A child that opens images stays for a second, and a guest's process may end after its guest. Control has descriptors for
+# both until they end.
 only_other() {
 	! pgrep -x -P "$daemon" pvbackd-opener >/dev/null &&
 		! find "$XENSIM_DIR/run" -name 'guest-*.socket' ! -name "guest-$other.socket" | grep -q .
@@ -96,7 +96,7 @@ $before
 $(held)"
 }
 
-# The same life again without a fault: is there a scar?
+# After the fault, run the same life without a fault: nothing of the fault may be left.
 one_fault() { # CALL USE ERRNO
 	: >"$log"
 	xensim-xl fail "$1:$2:$3"
@@ -111,7 +111,7 @@ one_fault() { # CALL USE ERRNO
 	fi
 }
 
-# From the first use to the first that a life does not reach.
+# Begin with the first use, and end with the first use that a life does not reach.
 every_use() { # CALL ERRNO
 	_use=1
 	one_fault "$1" "$_use" "$2"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hold-lock FILE: stand in for a running pvbackd, as far as the hotplug scripts can see it: hold a
- * write lock on FILE. Prints "ready" once it has it, and leaves when its standard input is closed.
+ * hold-lock FILE: hold a write lock on FILE, so that for the hotplug scripts a pvbackd runs. Print "ready" when the lock is
+ * taken, and end when standard input is closed.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# For the tests of the hotplug scripts: a xenstore without Xen, something that looks like a running
-# pvbackd, and checks. To be sourced by a POSIX shell under `set -eu`.
+# For the tests of the hotplug scripts: a xenstore without Xen, a substitute for a running pvbackd, and checks. It is
+# sourced by a POSIX shell under `set -eu`.
 
 build=${top_builddir:-.}
 hotplug=$build/src/hotplug/block-pvbackd
@@ -25,8 +25,8 @@ need() {
 	command -v "$1" >/dev/null 2>&1 || skip "$1 is missing${2:+; install $2}"
 }
 
-# start NAME PROGRAM ARGUMENT: run it until fd_close NAME, and wait for it to say that it is ready.
-# Its standard input is a FIFO that this shell holds open, so that it leaves when the test does.
+# start NAME PROGRAM ARGUMENT: run the program until fd_close NAME, and wait until it prints that it is ready. Its standard
+# input is a FIFO that this shell holds open, so that the program ends with the test.
 start() {
 	mkfifo "$work/$1.in" "$work/$1.out"
 	case $1 in
@@ -42,10 +42,10 @@ start() {
 	}
 }
 
-# Must only be called when every copy of the descriptor is this shell's.
+# Call this only when no other process has a copy of the descriptor.
 stop_daemon() {
 	exec 9>&-
-	# The lock goes with the process, and wait knows when that is.
+	# The lock ends with the process, so wait for the process.
 	wait "$daemon_pid"
 	rm -f "$work/daemon.in" "$work/daemon.out"
 }

@@ -3,9 +3,9 @@
  * like-systemd SOCKET LIMIT_MS COMMAND... - run a service as systemd does with Type=notify,
  * WatchdogSec= and Restart=always.
  *
- * The command gets NOTIFY_SOCKET and WATCHDOG_USEC; what it says there is printed, a line each. When
- * LIMIT_MS pass without WATCHDOG=1 it is killed. It is started again, without XENSIM_FAIL, until it ends
- * with status 0. SIGTERM is passed on.
+ * The command gets NOTIFY_SOCKET and WATCHDOG_USEC. Each message that it sends there is printed as a line. When it has not sent
+ * WATCHDOG=1 for LIMIT_MS, it is killed. It is started again, without XENSIM_FAIL, until it ends with status 0. SIGTERM is
+ * passed on to it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -59,7 +59,7 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* One message; true when it feeds the watchdog. */
+/* Read one message; true if it is for the watchdog. */
 static bool hear(int fd)
 {
 	char text[256];
@@ -72,7 +72,7 @@ static bool hear(int fd)
 	return strstr(text, "WATCHDOG=1") != NULL;
 }
 
-/* Until it ends by itself, or is killed for its silence. Returns its status. */
+/* Wait until the command ends, or kill it when it has been silent for too long. Returns its status. */
 static int attend(int fd, int limit_ms)
 {
 	int64_t fed = now_ms();

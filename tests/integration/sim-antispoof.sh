@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Port security on the whole daemon: what the guest may send comes out of its tap, what it may not does
-# not, each refusal is counted by its cause, and keys may change under a running guest.
+# Port security, tested on the whole daemon: allowed frames of the guest come out of its tap, other frames do not. The daemon
+# counts each refusal by its cause, and the keys may change while the guest runs.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
-own="10.99.0.1 fd00::1" # what simnet sends from
+own="10.99.0.1 fd00::1" # simnet's source addresses
 
-# attach IP [OPTION...]: $dom with vif 0, held to these addresses
+# attach IP [OPTION...]: make $dom with vif 0, which may use only these addresses
 attach() {
 	_ip=$1
 	shift
@@ -30,7 +30,7 @@ own_frames_pass() {
 	wait "$!" || :
 }
 
-# refused KINDS COUNTER: 50 blind frames of these kinds are all counted there, none comes out.
+# refused KINDS COUNTER: send 50 frames of these kinds; the daemon counts all of them there, and none comes out.
 refused() {
 	rm -f "$XENSIM_DIR/load"
 	begin "$XENSIM_DIR/load" simnet --kinds="$1" --frames=50 --slots=1 --blind --hold "$dom" 0
@@ -94,7 +94,7 @@ rules_change_under_load() {
 	nothing_is_held "$fds"
 }
 
-passes_nothing() { # NAME VALUE: of a key, however long it is looked at
+passes_nothing() { # NAME VALUE: with this value of the key, no frame passes at any time
 	_refused=$(counter tx_refused_rules)
 	until_true 20000 count_grew tx_refused_rules "$((_refused + 100))" || fail "$1 is not heeded"
 	_sent=$(counter tx_packets)
@@ -149,7 +149,7 @@ test_case "nothing is refused by default" off_is_off
 test_case "without ip= any address may be used" without_ip_only_the_mac_counts
 test_case "rules change under load" rules_change_under_load
 stop_daemon
-daemon=$$ # the next case starts its own
+daemon=$$ # the next case starts its own daemon
 test_case "rules that cannot be read let nothing pass, now and after a restart" rules_that_cannot_be_read_let_nothing_pass
 start_daemon --antispoof=ip
 test_case "a default holds for vifs without a key" the_daemons_default_holds

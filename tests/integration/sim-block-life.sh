@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Disks come and go: detach, destroy, crashes and mistakes, with load on them.
+# Disks are attached and detached, and guests are destroyed, crash or make mistakes, while the disks have a load.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-# busy_guest NAME: $dom with a load on its disk that goes on until it is stopped.
+# busy_guest NAME: make $dom with a load on its disk, which goes on until the test stops it.
 busy_guest() {
 	guest_with_disk 32
-	rm -f "$XENSIM_DIR/$1" # what an earlier one said
+	rm -f "$XENSIM_DIR/$1" # the output of an earlier one
 	begin "$XENSIM_DIR/$1" simblk --requests=4000000 "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/$1" connected
@@ -41,7 +41,7 @@ destroy_under_load() {
 	! xensim-xl list | grep -q "^$dom " || fail "a zombie domain: $(xensim-xl list)"
 }
 
-# The domain dies and nobody writes a word to xenstore about it.
+# The domain dies, and nothing in xenstore says so.
 death_outside_the_toolstack() {
 	busy_guest load
 	xensim-xl kill "$dom"
@@ -52,7 +52,7 @@ death_outside_the_toolstack() {
 	nothing_is_held "$fds"
 }
 
-# on_crash=preserve: the domain stays as it is, then is destroyed.
+# With on_crash=preserve, the domain stays as it is until it is destroyed.
 crash_and_preserve() {
 	busy_guest load
 	xensim-xl crash "$dom"
@@ -134,7 +134,7 @@ image_holds_the_data() {
 	dom=$(xensim-xl create guest)
 	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
 	simblk --requests=200 --mix=0:1:0:0 --span=64 --verify-all "$dom" 51712
-	# Word 0 of each sector written is its number: sector 5 at byte 2560.
+	# The first word of each written sector is the sector's number: sector 5 is at byte 2560.
 	[ "$(od -A n -t u8 -j 2560 -N 8 "$XENSIM_DIR/disk" | tr -d ' ')" = 5 ] || fail "sector 5"
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
@@ -152,7 +152,7 @@ missing_image() {
 	nothing_is_held "$fds"
 }
 
-# Xen's own script writes the device's numbers before its path, and nobody has to make /dev/block.
+# Xen's own script writes the numbers of the device before its path. The daemon finds the device without /dev/block.
 numbers_before_path() {
 	new_disk disk 8
 	dom=$(xensim-xl create guest)
@@ -167,7 +167,7 @@ numbers_before_path() {
 	nothing_is_held "$fds"
 }
 
-# through_loop IMAGE OPTION...: a site's own script gives the guest a loop device; params is the file "disk"
+# through_loop IMAGE OPTION...: a script of the admin gives the guest a loop device; params names the file "disk"
 through_loop() {
 	_image=$1
 	shift
@@ -183,7 +183,7 @@ through_loop() {
 	losetup --detach "$_loop"
 }
 
-# More or less than the whole file, or another one.
+# The loop device shows more or less than the whole file, or another file.
 loop_is_not_the_file() {
 	new_disk disk 8
 	new_disk another 8
@@ -194,7 +194,7 @@ loop_is_not_the_file() {
 	nothing_is_held "$fds"
 }
 
-# The same number, another stick.
+# A device has the same number, but it is another USB stick.
 device_swapped() {
 	new_disk disk 8
 	new_disk another 8
@@ -212,7 +212,7 @@ device_swapped() {
 	nothing_is_held "$fds"
 }
 
-# Whose number has become another's: the script's word counts.
+# The device with that number is another one now: the daemon believes what the script has written.
 device_renumbered() {
 	new_disk disk 8
 	_loop=$(losetup --find --show "$XENSIM_DIR/disk")
@@ -239,7 +239,7 @@ empty_image() {
 
 sectors_are() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = "$1" ]; }
 
-# The frontend is told by a second "4"; what it writes there then is in the image.
+# The daemon tells the frontend by writing 4 again. What the frontend then writes to the new part is in the image.
 online_growth() {
 	busy_guest load
 	sectors_are 65536 || fail "not 32 MiB at first"
@@ -259,7 +259,7 @@ online_growth() {
 	nothing_is_held "$fds"
 }
 
-# By the next kernel of the same guest, too.
+# The next kernel of the same guest sees it, too.
 growth_is_used() {
 	guest_with_disk 16
 	simblk --requests=300 --verify-all --profile=kexec "$dom" 51712

@@ -6,7 +6,7 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-# One guest, one load, a gentle detach and a destroy; all must be given back.
+# One guest runs one load. The disk is detached and the guest destroyed; the daemon must hold nothing afterwards.
 load() {
 	guest_with_disk 16
 	simblk --requests=700 --verify-all "$@" "$dom" 51712 || fail "simblk $*"
@@ -29,7 +29,7 @@ legacy() { load --profile=legacy --abi=32; }
 netbsd() { load --profile=legacy --rounds=2; }
 again() { load --rounds=5; }
 big_ring() { load --ring-order=4 --depth=512 --span=30000; }
-# The older pair of keys: the guest gets what it asks for, and the order's key is not there.
+# The older pair of keys: the guest gets the ring size that it asks for, and the key with the order is not there.
 by_pages() {
 	load --ring-order=3 --ring-pages --depth=200 --queues=2 >"$XENSIM_DIR/load"
 	grep -q "pages=8 " "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
@@ -43,7 +43,7 @@ odd_pages() {
 	xensim-xl destroy "$dom"
 	nothing_is_held "$fds"
 }
-# What the last driver in the domain left behind says nothing about the ring of the next.
+# Keys that an earlier driver of the domain has left have no effect on the ring of the next driver.
 stale_pages() {
 	guest_with_disk 16
 	xenstore-write "/local/domain/$dom/device/vbd/51712/num-ring-pages" 4
@@ -65,7 +65,7 @@ kexec() {
 	nothing_is_held "$fds"
 }
 
-# The same without any closing: from 4 to 1 at once.
+# The same, but the frontend does not close: it goes from 4 to 1 at once.
 straight() {
 	guest_with_disk 16
 	simblk --requests=700 --profile=straight --rounds=4 "$dom" 51712
@@ -82,7 +82,7 @@ firmware_then_linux() {
 	nothing_is_held "$fds"
 }
 
-# The load of the benchmarks: every request is answered once, and the rate is said.
+# The load of the benchmarks: each request is answered once, and simblk prints the rate.
 plain() {
 	guest_with_disk 16
 	simblk --plain=8 --requests=500 "$dom" 51712 >"$XENSIM_DIR/plain"
@@ -95,7 +95,7 @@ plain() {
 
 set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
 
-# counter NAME: of the disk's first ring, in a fresh dump
+# counter NAME: print a counter of the disk's first ring, from a new dump
 dump_came() { [ "$(grep -c "dump: vbd $dom/51712/0 count" "$log")" -gt "$1" ]; }
 counter() {
 	_dumps=$(grep -c "dump: vbd $dom/51712/0 count" "$log" || :)
@@ -104,7 +104,7 @@ counter() {
 	grep "dump: vbd $dom/51712/0 count" "$log" | tail -n 1 | grep -o " $1=[0-9]*" | cut -d= -f2
 }
 
-# keep MAX OPTION...: a load on persistent grants of which MAX may be kept, that then stays connected
+# keep MAX OPTION...: run a load with persistent grants, of which the daemon may keep MAX; the load then stays connected
 keep() {
 	guest_with_disk 16
 	set_key persistent-grants yes
@@ -121,7 +121,7 @@ let_go() {
 	nothing_is_held "$fds"
 }
 
-# Every page is mapped once, and given back before 6 (simblk looks).
+# Each page is mapped once, and unmapped before state 6 (simblk checks that).
 persistent() {
 	keep 4096 --segs=32 --odd --queues=2
 	grep -q "persistent=1" "$XENSIM_DIR/load" || fail "not agreed: $(cat "$XENSIM_DIR/load")"
@@ -137,7 +137,7 @@ more_than_the_cap() {
 	[ "$(counter kept)" -eq 40 ] || fail "kept=$(counter kept)"
 	let_go
 }
-# What is not mapped the frontend takes back and uses for something else.
+# The frontend takes back pages that are not mapped, and uses them for something else.
 purged() {
 	keep 40 --segs=32 --purge=10
 	[ "$(counter kept)" -le 40 ] || fail "kept=$(counter kept)"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A disk of 4096-byte blocks under guests that write sectors: nothing is lost beside what is written.
+# Guests write sectors of 512 bytes to a disk with blocks of 4096: nothing beside the written sectors changes.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -10,7 +10,7 @@ preload=$XENSIM_BUILD/lib/medium.so
 [ -e "$preload" ] || skip "$preload is not built (make xensim)"
 export XENSIM_BLOCK=4096
 
-# load OPTION...: on an image of 16 MiB
+# load OPTION...: run simblk on an image of 16 MiB
 load() {
 	guest_with_disk 16
 	simblk --verify-all "$@" "$dom" 51712 || fail "simblk $*"
@@ -31,7 +31,7 @@ is_4k() {
 	nothing_is_held "$fds"
 }
 
-# So few blocks that requests meet in them all the time.
+# There are so few blocks that several requests are always in the same block.
 sectors() { load --requests=3000 --fill --max-sectors=1 --odd --span=64; }
 crowded() { load --requests=5000 --fill --odd --span=2048 --queues=4 --depth=32 --max-sectors=20; }
 whole() { load --requests=700 --fill; }
@@ -52,7 +52,7 @@ begin_half() { # NAME HALF DOMID DEVID SIMBLK-OPTION...
 	begin "$_log" simblk --requests=6000 --span=512 --max-sectors=4 --mix=0:1:0:0 --verify-all --half="$_half" "$@" "$_dom" "$_dev"
 }
 
-# Each disk checks its own half of every block: the other's write may have put an old one back.
+# Each disk checks its own half of each block: a write of the other disk could have restored old data there.
 two_disks() { # DOMID DEVID of the second one
 	begin_half 1 1 "$dom" 51712
 	_first=$!
@@ -73,7 +73,7 @@ one_image() {
 	nothing_is_held "$fds"
 }
 
-# What lies beside a write is neither zero nor another's: the image says so without the daemon.
+# The data beside a write has not become zeros or data of another place. The test reads the image itself, without the daemon.
 neighbours_stay() {
 	new_disk disk 1
 	yes pvbackd | head -c 1048576 >"$XENSIM_DIR/disk"
@@ -87,7 +87,7 @@ neighbours_stay() {
 	nothing_is_held "$fds"
 }
 
-# Such a file has no last block: it is used through the page cache.
+# The last block of such a file is incomplete, so the daemon uses it through the page cache.
 ends_within_a_block() {
 	guest_with_disk 16
 	truncate -s $((16777216 + 512)) "$XENSIM_DIR/disk"
@@ -115,7 +115,7 @@ killed() {
 	stop_daemon
 }
 
-# Each of them has a process of its own, which may die amid it; what these agree by goes with the last of them.
+# Each guest has a process of its own, which may die meanwhile. The lock file of these processes is removed with the last one.
 apart() {
 	PVB_ISOLATION=guest isolation=--isolation=guest
 	start_daemon --workers=2
@@ -140,7 +140,7 @@ apart() {
 
 start_daemon --workers=4
 guest_with_disk 16
-simblk --requests=100 --queues=4 "$dom" 51712 >/dev/null # every worker has all that it keeps
+simblk --requests=100 --queues=4 "$dom" 51712 >/dev/null # now each worker has all the descriptors that it keeps
 xensim-xl destroy "$dom"
 if grep -q "through the page cache" "$log"; then
 	stop_daemon
@@ -158,7 +158,7 @@ test_case "persistent grants and parts of blocks go together" persistent
 test_case "a write changes the sectors that it names and no other" neighbours_stay
 test_case "an image that ends inside a block is served to its end" ends_within_a_block
 stop_daemon
-daemon=$$ # the last case starts its own
+daemon=$$ # the last case starts its own daemon
 test_case "SIGKILL amid parts of blocks loses nothing" killed
 test_case "the processes of two guests on one image do not undo each other's writes" apart
 exit "$failed"

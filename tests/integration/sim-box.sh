@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Nothing that a test starts outlives it: neither its end, nor its time limit, nor its death. And deaths and faults on
-# request hit the process that they are meant for.
+# No process that a test starts outlives the test, whether the test ends, reaches its time limit or is killed. And deaths and
+# faults that a test requests happen in the process that they are meant for.
 # shellcheck disable=SC2016,SC2317 # the inner shells expand; is() calls the functions
 set -eu
 
@@ -24,8 +24,8 @@ status_of() { # NUMBER COMMAND...
 	[ "$_status" = "$_expected" ] || { echo "    status $_status, not $_expected"; return 1; }
 }
 
-# A child in the background, one in a session of its own, one whose parent is gone, and what a killed daemon in a
-# session of its own had started there and stopped.
+# Four children: one in the background, one in a session of its own, one whose parent is gone, and a stopped one of a killed
+# daemon in a session of its own.
 brood='sleep 900 & echo $! >>"$0"
 	setsid sleep 900 & echo $! >>"$0"
 	(sh -c "sleep 900 & echo \$! >>$0")
@@ -61,7 +61,7 @@ is "what was running then is told" grep -q "still running: [0-9]* sleep 900" "$d
 is "nothing is left behind the limit" none_lives
 orphaned 2>/dev/null
 is "nothing is left when its caller is killed" none_lives_soon
-# open_as ROLE VARIABLE=VALUE...: a process of this role that opens a file, as long as nothing keeps it from that
+# open_as ROLE VARIABLE=VALUE...: start a process with this role that opens a file, unless a fault prevents it
 open_as() {
 	_role=$1
 	shift
@@ -74,7 +74,7 @@ lives() { status_of 0 open_as "$1" LD_PRELOAD="$lib/moment.so" "$2" "XENSIM_DIE_
 fails() { ! open_as "$1" LD_PRELOAD="$lib/xensim-faults.so" XENSIM_FAIL="$2" >"$dir/err" 2>&1 && grep -q "fails on purpose" "$dir/err"; }
 opens() { status_of 0 open_as "$1" LD_PRELOAD="$lib/xensim-faults.so" XENSIM_FAIL="$2"; }
 
-# A sanitizer wants to be the first library.
+# A sanitizer must be the first library.
 ! ldd "$hold_lock" | grep -q 'lib[at]san' || exit "$failed"
 is "a death is of the role that it is meant for" dies guest AT=1:open "guest dies at moment 1, open"
 is "the process that takes its place goes on counting" dies guest AT=1,1:open "guest dies at moment 2, open"

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What may happen to the control thread, its log and its xenstore, and none of it may cost a guest a request.
+# Faults of the control thread, of its log and of its xenstore: with none of them may a guest lose a request.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-daemon=$$ # test_case only looks whether this one lives: each case has a daemon of its own
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 harmless_signals() {
 	start_daemon --workers=2
@@ -19,7 +19,7 @@ harmless_signals() {
 	stop_daemon
 }
 
-# It begins with few words: whoever serves the rings says more when the daemon is told to.
+# The daemon begins with a low log level. When the level is raised, the process that serves the rings logs more, too.
 louder() {
 	configure "log-level = warning"
 	begin_daemon --workers=2 --config="$XENSIM_DIR/conf"
@@ -35,7 +35,7 @@ louder() {
 	stop_daemon
 }
 
-# Each request is some lines of trace: far more than a pipe and the daemon's own queue of lines hold.
+# Each request makes some lines of trace. That is far more than the pipe and the daemon's queue of lines can hold.
 stuck_log() {
 	mkfifo "$XENSIM_DIR/pipe"
 	exec 8<>"$XENSIM_DIR/pipe"
@@ -55,7 +55,7 @@ stuck_log() {
 	kill -9 "$reader"
 }
 
-# begin_proxy: $proxy stands between the daemons that start from now on and xenstored.
+# begin_proxy: start $proxy; daemons that start from now on use xenstored through it.
 begin_proxy() {
 	real=$XENSTORED_PATH
 	begin "$XENSIM_DIR/proxy" "$build/tests/integration/slow-xenstored" "$XENSIM_DIR/px" "$real"
@@ -65,7 +65,7 @@ begin_proxy() {
 
 rounds_are() { [ "$(grep -c holding "$XENSIM_DIR/load")" -ge "$1" ]; }
 
-# load_begins [OPTION...]: a guest that does its round of requests again at each SIGUSR1
+# load_begins [OPTION...]: start a guest that runs a round of requests at each SIGUSR1
 load_begins() {
 	guest_with_disk 8
 	begin "$XENSIM_DIR/load" simblk --again --requests=100 --depth=4 --verify-all --span=256 "$@" "$dom" 51712
@@ -91,7 +91,7 @@ attach_another() { # in the background, as $attach
 	attach=$!
 }
 
-# The watchdog's limit is less than what makes a warning.
+# The watchdog's limit is shorter than the time after which the daemon logs a warning.
 slow_xenstored() {
 	begin_proxy
 	# shellcheck disable=SC2086 # perhaps none
@@ -140,7 +140,7 @@ replaced_xenstored() {
 	attach_another
 	wait "$attach" || fail "$(cat "$XENSIM_DIR/attach")"
 	xensim-xl block-detach "$dom" xvdb
-	kill "$proxy" # and it takes a while until there is another one
+	kill "$proxy" # the next one starts some time later
 	wait_line "$log" "cannot reach xenstore: .*; trying for"
 	begin_proxy
 	until_true 20000 serves_again 3 || fail "it is not back after a while"
@@ -150,7 +150,7 @@ replaced_xenstored() {
 	kill "$proxy"
 }
 
-# refusal CALL ERRNO WORDS: each use fails from now on, until WORDS are in the log; then the device comes up after all.
+# refusal CALL ERRNO WORDS: each use of the call fails until the log has WORDS; then the device connects after all.
 refusal() {
 	: >"$log"
 	xensim-xl fail "$1:1+:$2"
@@ -173,20 +173,20 @@ refusing_xenstored() {
 	refusal xs_transaction_end EAGAIN "vbd $dom/51728: xenstore refuses: Resource temporarily unavailable"
 	refusal xs_write ENOSPC "vbd $dom/51728: xenstore has refused for some seconds: No space left"
 	refusal xs_watch ENOMEM "vbd $dom/51728: xenstore refuses: Cannot allocate memory"
-	# Which of its reads comes first is not certain, and each has words of its own.
+	# It is not certain which read comes first, and each has a message of its own.
 	refusal xs_read E2BIG "vbd $dom/51728: xenstore refuses: \(Input/output error\|Argument list too long\)"
 	load_goes_on
 	load_ends
 	stop_daemon
 }
 
-is_swallowed() { # DEVID: the medium has a request of that disk, and keeps it
+is_swallowed() { # DEVID: the medium has a request of that disk, and does not answer it
 	kill -USR1 "$daemon"
 	grep "dump: vbd $bad/$1/0 ring" "$log" | grep -qv " in_flight=0"
 }
 
-# One medium keeps what it has. The other guest is served until the end (a process of its own does not wait for others),
-# and the next daemon finishes both.
+# One medium does not answer its requests. The other guest is served until the daemon ends (its process does not wait for
+# others), and the next daemon completes the requests of both.
 hung_medium_at_stop() {
 	preload=$XENSIM_BUILD/lib/medium.so
 	XENSIM_FAULTS=$XENSIM_DIR
@@ -222,7 +222,7 @@ hung_medium_at_stop() {
 	stop_daemon
 }
 
-# A daemon whose twentieth io_submit() never comes back.
+# The twentieth io_submit() of this daemon never returns.
 start_one_that_hangs() {
 	preload=$XENSIM_BUILD/lib/xensim-faults.so
 	XENSIM_FAIL=io_submit:20:HANG
@@ -238,7 +238,7 @@ answers_are() {
 	grep -q " rsp_prod=$1 " "$log"
 }
 
-# Through the page cache nobody tells of a write that is done. Each is a call here.
+# The page cache reports no completion of a write, so each write is a system call here.
 answers_before_a_hang() {
 	start_one_that_hangs
 	guest_with_disk 8
@@ -254,7 +254,7 @@ answers_before_a_hang() {
 	stop_daemon
 }
 
-# The worker itself never comes back from a call.
+# A call of the worker itself never returns.
 hung_worker_at_stop() {
 	start_one_that_hangs
 	guest_with_disk 8

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The admin's socket: what is there, by which names, with which figures; and who serves it.
+# The admin's socket: it has all devices, by all their names, with the right figures, and names the process that serves each.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 socket=$XENSIM_DIR/run/ctl
 first=/result/devices/0
 
@@ -17,7 +17,7 @@ figure_is() { # NAME VALUE
 }
 attached() { [ "$(ask "$(about show "$dom/xvda")" "$first/attached")" = true ]; }
 
-# A guest whose disk is connected while `load` lives; then it was used, and waits.
+# Make a guest whose disk is connected while `load` lives. It has been used, and is idle.
 connected_guest() {
 	guest_with_disk 16
 	begin "$XENSIM_DIR/load" simblk --hold --ops=rrrwwf --requests=600 "$dom" 51712
@@ -80,7 +80,7 @@ settings_and_limits() {
 }
 limit_is() { [ "$(ask "$(about show "$dom/xvda")" "$first/limits/0/key" "$first/limits/0/value" | xargs)" = "$*" ]; }
 
-# Of the process that serves it, by the memory that it shows control: exactly, and over the deaths of both.
+# The figures come from memory that the serving process shares with control. They are exact, also after either has died.
 its_figures() {
 	start_daemon
 	connected_guest
@@ -170,7 +170,7 @@ setting() {
 	stop_daemon
 }
 
-# In a file of its own beside the others, over a reboot; with a slip in any of them nothing is changed.
+# The value goes into a separate file, and holds after a reboot. If any of the files has an error, nothing is changed.
 lasting() {
 	_drop_in=$XENSIM_DIR/conf.d/90-pvbackctl.conf
 	configure "iops = 900" "[disk guest/xvdb]" "iops = 7"
@@ -222,7 +222,7 @@ a_wrong_file() {
 	stop_daemon
 }
 
-# The next process goes on with the figures at 0; the guest has noticed nothing.
+# The figures of the next process begin at 0; the guest has noticed nothing.
 restarting() {
 	start_daemon
 	connected_guest

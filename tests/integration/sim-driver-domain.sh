@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The daemon in a driver domain: a backend that is not domain 0, with a domU's rights in xenstore and none
-# towards the hypervisor.
+# The daemon in a driver domain: the backend is not domain 0. It has the rights of a domU in xenstore, and no rights for
+# hypercalls.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
@@ -174,7 +174,7 @@ test_case "what is wrong is told in its own home" a_mistake_is_told
 test_case "nothing of it stays when it works" a_mistake_is_mended
 test_case "the advice that the log gives is right there" the_advice
 test_case "a guest that died is let go when the toolstack cleans up" death_outside_the_toolstack
-# In this shell: it stops and starts the daemon.
+# This case runs in this shell, because it stops and starts the daemon.
 a_mistake_ends_while_nobody_looks
 echo "ok: what was wrong with a device that went meanwhile goes too"
 a_restart

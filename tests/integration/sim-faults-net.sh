@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Calls fail, each at every use in a NIC's life: of the Xen libraries, on the tap, and on
-# netlink. The daemon lives, holds afterwards what it held before, leaves no interface
-# behind, and another guest's disk notices nothing.
+# Calls of the Xen libraries, on the tap and on netlink fail, at each of their uses in a NIC's life. The daemon lives, holds
+# the same as before, and leaves no interface. The disk of another guest works all the time.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
@@ -12,7 +11,7 @@ set -eu
 # shellcheck disable=SC2034 # for faults-lib.sh
 sparse=yes
 
-# A NIC, and at the other end of it a peer that sends everything back.
+# A NIC, and a peer behind it that sends each frame back.
 nic_begins() {
 	dom=$(xensim-xl create guest)
 	xensim-xl network-attach "$dom" 0 mtu=2000 rate=125000000,50000
@@ -21,7 +20,7 @@ nic_begins() {
 nic_load() { # [OPTION...]
 	begin "$XENSIM_DIR/peer" simpeer "vif$dom.0"
 	peer=$!
-	until_true 20000 test -s "$XENSIM_DIR/peer" || fail "the peer is silent" # "ready", or why not
+	until_true 20000 test -s "$XENSIM_DIR/peer" || fail "the peer is silent" # it says "ready", or what is wrong
 	_result=0
 	simnet --frames=40 --window=8 --kinds=udp4,tcp4,raw --queues=2 "$@" "$dom" 0 \
 		>"$XENSIM_DIR/load" 2>&1 || _result=1
@@ -35,12 +34,12 @@ nic_ends() {
 	xensim-xl destroy "$dom"
 }
 
-# The admin is told, and the device waits in state 2 for somebody to take it away: no frontend of it connects.
+# The daemon tells the admin, and the device stays in state 2 until it is removed: no frontend connects to it.
 refused() {
 	xenstore-read "/local/domain/0/error/backend/vif/$dom/0/error" >/dev/null 2>&1
 }
 
-# Frames may be lost; none may come back wrong, and no rule of the ring be broken.
+# Frames may be lost, but no frame may come back damaged, and the daemon must follow the rules of the ring.
 life() {
 	if ! nic_begins || refused; then
 		nic_ends
@@ -57,7 +56,7 @@ good_life() {
 	nic_begins
 	_good=yes
 	nic_load || _good=
-	nic_ends # also a bad one: the next fault begins with nothing
+	nic_ends # also after a failure, so that the next fault starts without a NIC
 	[ -n "$_good" ] || fail "$(cat "$XENSIM_DIR/load" "$XENSIM_DIR/peer")"
 }
 
@@ -83,13 +82,13 @@ without_own_pages() {
 	reached xengntshr_share_pages || fail "none are asked for"
 	stop_daemon
 }
-daemon=$$ # it has its own
+daemon=$$ # this test has its own daemon
 test_case "no pages for copies by reference: they name addresses" without_own_pages
 
 start_faulty later
 other_begins
 no_vif_is_left() { ! ls "$XENSIM_DIR"/run/vif-* >/dev/null 2>&1; }
-good_life # what stays in the daemon for good, stays now
+good_life # what the daemon allocates once and keeps, it has from now on
 until_true 20000 no_vif_is_left || fail "a vif's files stay"
 note_held
 test_case "a ring that cannot be mapped" map_refs

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Calls fail, each at every use in a disk's life and in the daemon's own start: of the Xen
-# libraries, of libaio, and open(). The daemon lives (or, before it serves, says why it
-# cannot), holds afterwards what it held before, and other guests notice nothing.
+# Calls of the Xen libraries and of libaio, and open(), fail at each of their uses in a disk's life and while the daemon starts.
+# The daemon lives (or, before it serves, logs why it ends), holds the same as before, and other guests notice nothing.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -17,7 +16,7 @@ disk_load() {
 		"$dom" 51712 >"$XENSIM_DIR/load" 2>&1
 }
 
-# What fails, fails: but what was said to be done was done.
+# Requests may fail. But what was answered with success was really done.
 life() {
 	new_disk disk 2
 	dom=$(xensim-xl create guest)
@@ -36,7 +35,7 @@ good_life() {
 	xensim-xl destroy "$dom"
 }
 
-# The daemon's own start: it may refuse, with a status and a line that says why.
+# When the daemon starts, it may refuse, with an exit status and a line that says why.
 start_fault() { # CALL USE ERRNO
 	xensim-xl fail "$1:$2:$3"
 	start_faulty later
@@ -80,7 +79,7 @@ open_image() { every_use open EACCES; }
 getevents() { every_use io_getevents EINTR; }
 bad_result() { every_use io_getevents.result EIO; }
 
-# Nothing but the daemon's start fails here, so nobody else is there.
+# Only the start of the daemon fails here, so there are no guests.
 daemon=$$
 test_case "no grant device" open_gnttab
 test_case "no event channel device" open_evtchn
@@ -92,7 +91,7 @@ begin_with() { # WHAT-FAILS
 	xensim-xl fail none
 	start_faulty "$1"
 	other_begins
-	good_life # what stays in the daemon for good, stays now
+	good_life # what the daemon allocates once and keeps, it has from now on
 	wait_line "$log" "vbd $dom/51712: removed"
 	note_held
 }

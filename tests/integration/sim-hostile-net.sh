@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Hostile network frontends, beside another guest's verified traffic.
+# Hostile network frontends, while another guest sends and checks its traffic.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
@@ -8,9 +8,9 @@ set -eu
 
 most_lines=30
 
-peer_of() { # DOMID: $peer echoes what comes out of its vif 0
+peer_of() { # DOMID: start $peer, which sends back what comes out of vif 0
 	: >"$XENSIM_DIR/peer$1"
-	rm -f "$XENSIM_DIR/peer$1" # what an earlier one said
+	rm -f "$XENSIM_DIR/peer$1" # the output of an earlier one
 	begin "$XENSIM_DIR/peer$1" simpeer "vif$1.0"
 	peer=$!
 	wait_line "$XENSIM_DIR/peer$1" ready

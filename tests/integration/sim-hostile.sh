@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Hostile block frontends. While each attacks, another guest's verified load goes on;
-# afterwards the daemon lives, holds what it held before, and has not flooded its log.
+# Hostile block frontends. While each attacks, another guest runs a load and checks it. Afterwards the daemon lives, holds the
+# same as before, and has not flooded its log.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -42,19 +42,19 @@ attack_with() { # NAME [ATTACH-OPTION...]
 	xensim-xl destroy "$dom"
 	[ -z "$_bad" ] || fail "simblk --attack=$_name"
 	[ "$_lines" -le "$most_lines" ] || fail "$_lines lines in the log"
-	# The victim's ring and port are all that is left.
+	# Only the ring and the port of the other guest are left.
 	until_true 10000 stat_is 1 1 || fail "left behind: $(xensim-xl stat)"
 	kill -0 "$load" || fail "the victim stopped: $(tail -n 5 "$XENSIM_DIR/victim.log")"
 }
 
-# The same of a frontend that agreed to persistent grants, and keeps to nothing.
+# The same, by a frontend that has agreed to persistent grants and breaks all their rules.
 broken_promise() {
 	persistent=1
 	attack_with "$@"
 	persistent=
 }
 
-# Connecting over and over again is worth a line each time: these may log more.
+# Each connect makes a line in the log, so attacks that connect again and again may log more.
 noisy() {
 	most_lines=2000
 	attack_with "$@"
@@ -126,6 +126,6 @@ test_case "what a response does not use is zero" attack_padding
 test_case "a ring that is too full from the start is refused" attack_full
 test_case "a port that is not the guest's is refused" attack_foreign
 test_case "one page twice in a ring does no harm" attack_twice
-# In this shell, whose child the victim is.
+# This runs in this shell, because the other guest is a child of it.
 victim_ends_well || failed=1
 finish

@@ -294,7 +294,7 @@ test_case "cache-mode decides how the image is opened" cached
 test_case "a disk that is polled needs few notifications" polled
 test_case "info says what kind of disk it is" info
 stop_daemon
-daemon=$$ # the last case starts its own
+daemon=$$ # the last case starts its own daemon
 test_case "a limit in the configuration holds for disks that have none of their own" by_default
 test_case "a section holds for the guest of its name, also when that has rebooted" by_name
 test_case "a guest whose name cannot be read keeps what its section says" unreadable_name

@@ -7,7 +7,7 @@ set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 # busy_nic PEER-OPTION OPTION...: frames on their way there and back
 busy_nic() {
@@ -139,7 +139,7 @@ renamed_tap() {
 	stop_peer
 	kill "$load"
 	wait "$load" || :
-	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
+	xenstore-rm "$(backend vif "$dom" 0)" # as xl does after its time limit
 	start_daemon
 	! ip link show mynic >/dev/null 2>&1 || fail "the renamed tap is left behind"
 	end
@@ -267,7 +267,7 @@ tap_gone() {
 	wait_line "$log" "vif $dom/0: its network interface was removed"
 	wait_line "$log" "vif $dom/0: closing"
 	wait "$load" || :
-	kill "$peer" 2>/dev/null || : # it may have found out by itself
+	kill "$peer" 2>/dev/null || : # it may have ended by itself
 	wait "$peer" || :
 	end
 }
@@ -275,17 +275,17 @@ tap_gone() {
 vif_gone() {
 	busy_nic "" --kinds=udp4
 	kill_daemon
-	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
+	xenstore-rm "$(backend vif "$dom" 0)" # as xl does after its time limit
 	start_daemon
 	until_true 5000 no_tap || fail "a tap is left behind"
 	kill "$load" 2>/dev/null || :
 	wait "$load" || :
-	kill "$peer" 2>/dev/null || : # it may have found out by itself
+	kill "$peer" 2>/dev/null || : # it may have ended by itself
 	wait "$peer" || :
 	end
 }
 
-# While the next daemon starts: before it has asked to be told, and between finding the device and looking at it.
+# The device goes while the next daemon starts: before the daemon has set its watch, or after it has found the device and before it reads it.
 vif_goes() { # CALL
 	busy_nic "" --kinds=udp4
 	kill_daemon
@@ -329,7 +329,7 @@ vif_reconnects() {
 both_end() {
 	kill -9 "$load" 2>/dev/null || :
 	wait "$load" || :
-	kill "$peer" 2>/dev/null || : # it may have found out by itself
+	kill "$peer" 2>/dev/null || : # it may have ended by itself
 	wait "$peer" || :
 }
 
@@ -337,7 +337,7 @@ own_state_is() { # STATE
 	xensim-xl wait "$(backend vif "$dom" 0)/state" "$1"
 }
 
-# The frontend went to 5, and nobody was there to answer.
+# The frontend wrote 5 while no daemon ran.
 closed() {
 	busy_nic "" --kinds=udp4
 	kill_daemon
@@ -365,7 +365,7 @@ rebooted() {
 	busy_nic "" --kinds=udp4
 	kill_daemon
 	_old=$dom
-	xenstore-rm "$(backend vif "$dom" 0)" # as xl does it when it has waited for long enough
+	xenstore-rm "$(backend vif "$dom" 0)" # as xl does after its time limit
 	xensim-xl kill "$dom"
 	both_end
 	start_daemon
@@ -382,7 +382,7 @@ detached() {
 	kill_daemon
 	xensim-xl network-detach "$dom" 0 &
 	_detach=$!
-	own_state_is 5 # the toolstack's
+	own_state_is 5 # which the toolstack has written
 	start_daemon
 	wait "$_detach" || fail "the detach timed out"
 	until_true 5000 no_tap || fail "a tap is left behind"
@@ -390,7 +390,7 @@ detached() {
 	end
 }
 
-# A zombie, until we let its pages go; xenstore says nothing.
+# The domain stays a zombie until the daemon unmaps its pages; nothing changes in xenstore.
 domain_gone() {
 	busy_nic "" --kinds=udp4
 	kill_daemon

@@ -7,7 +7,7 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 # busy_guest OPTION...: a guest with a disk and a load on it, and then the daemon dies: with $how=pvb_kill_all nobody serves it.
 busy_guest() {
@@ -45,7 +45,7 @@ guest_ends() {
 	wait "$load" 2>/dev/null || :
 }
 
-# The frontend went to 5, and nobody was there to answer.
+# The frontend wrote 5 while no daemon ran.
 closed() {
 	busy_guest
 	guest_ends
@@ -68,7 +68,7 @@ crashed() {
 
 rebooted() {
 	busy_guest
-	xenstore-rm "$(backend vbd "$dom" 51712)" # as xl does it when it has waited for long enough
+	xenstore-rm "$(backend vbd "$dom" 51712)" # as xl does after its time limit
 	xensim-xl kill "$dom"
 	wait "$load" || :
 	start_daemon
@@ -96,7 +96,7 @@ detached() {
 	busy_guest
 	xensim-xl block-detach "$dom" xvda &
 	_detach=$!
-	own_state_is 5 # the toolstack's
+	own_state_is 5 # which the toolstack has written
 	start_daemon
 	wait "$_detach" || fail "the detach timed out"
 	wait "$load" || :
@@ -138,7 +138,7 @@ forced_off() {
 	end
 }
 
-# While the next daemon starts: before it has asked to be told, and between finding the device and looking at it.
+# The device goes while the next daemon starts: before the daemon has set its watch, or after it has found the device and before it reads it.
 goes() { # CALL
 	busy_guest
 	start_daemon_while "$1" xenstore-rm "$(backend vbd "$dom" 51712)"
@@ -176,7 +176,7 @@ connecting() {
 	end
 }
 
-# A zombie, until we let its pages go; xenstore says nothing.
+# The domain stays a zombie until the daemon unmaps its pages; nothing changes in xenstore.
 domain_gone() {
 	busy_guest
 	xensim-xl kill "$dom"

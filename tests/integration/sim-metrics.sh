@@ -8,7 +8,7 @@ set -eu
 
 command -v promtool >/dev/null || skip "promtool is missing (package prometheus)"
 examples=${top_srcdir:-.}/examples/prometheus
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 metrics() { "${pvbackd%/*}/pvbackctl" --runtime-dir="$XENSIM_DIR/run" metrics; }
 metric_is() { # NAME LABELS VALUE

@@ -48,7 +48,7 @@ guest_on_nbd() {
 }
 
 load_with() {
-	rm -f "$XENSIM_DIR/load" # what an earlier one said
+	rm -f "$XENSIM_DIR/load" # the output of an earlier one
 	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
@@ -85,7 +85,7 @@ uri() {
 	give_back "$fds"
 }
 
-# Word 0 of each sector written is its number: sector 5 at byte 2560.
+# The first word of each written sector is the sector's number: sector 5 is at byte 2560.
 flush_reaches_the_file() {
 	guest_on_nbd 16 "nbd:unix:$sock"
 	simblk --requests=2000 --mix=0:95:5:0 --span=64 --verify-all --hold "$dom" 51712 >"$XENSIM_DIR/load" &
@@ -490,7 +490,7 @@ test_case "an unflushed write of the largest size, widened to large blocks, outl
 test_case "a size within a block is rounded once, and is no growth" a_size_within_a_block
 test_case "a guest can be destroyed while the server is away" destroyed_while_away
 stop_daemon
-daemon=$$ # each case has its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 test_case "a server and a daemon that die together lose nothing" both_die
 test_case "a daemon stopped while the server is away loses nothing" stopped_while_away
 test_case "a server that stays away is an error after the time-out" away_for_too_long

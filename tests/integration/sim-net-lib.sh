@@ -31,7 +31,7 @@ no_chatter() { echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6 
 
 start_peer() { # [OPTION...]
 	: >"$XENSIM_DIR/peer"
-	rm -f "$XENSIM_DIR/peer" # what an earlier one said
+	rm -f "$XENSIM_DIR/peer" # the output of an earlier one
 	begin "$XENSIM_DIR/peer" simpeer "$@" "vif$dom.0"
 	peer=$!
 	wait_line "$XENSIM_DIR/peer" ready

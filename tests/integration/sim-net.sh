@@ -125,7 +125,7 @@ host_without_offload() {
 
 busy_guest() {
 	guest_with_nic
-	rm -f "$XENSIM_DIR/load" # what an earlier one said
+	rm -f "$XENSIM_DIR/load" # the output of an earlier one
 	begin "$XENSIM_DIR/load" simnet --frames=400000000 --kinds=udp4,gso4,raw "$dom" 0
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected

@@ -6,7 +6,7 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 otherlog=$XENSIM_DIR/otherlog
 
 start_other() { # [OPTION...]

@@ -174,6 +174,6 @@ test_case "a second guest does not get the image" second_guest
 test_case "an image of another format is an error with qemu-nbd's words" wrong_format
 test_case "without qemu-nbd the error says what to install" without_qemu
 stop_daemon
-daemon=$$ # the case has its own; test_case only looks whether this one lives
+daemon=$$ # the case starts its own daemon; test_case only checks that this process lives
 test_case "a daemon that is killed finds its server again" daemon_restarts
 exit "$failed"

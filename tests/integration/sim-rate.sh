@@ -167,6 +167,6 @@ test_case "all queues of a vif share one limit" one_bucket_for_all_queues
 test_case "keys that cannot be read are said, and those that look like ours" bad_keys
 test_case "a change that cannot be read leaves the limit in force" bad_change
 stop_daemon
-daemon=$$ # the last case starts its own
+daemon=$$ # the last case starts its own daemon
 test_case "a limit of the configuration holds over a reboot, and SIGHUP lifts it; not when the file is wrong" by_configuration
 exit "$failed"

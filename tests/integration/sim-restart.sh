@@ -6,11 +6,11 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 # load_with OPTION...: a verifying load in the background, connected
 load_with() {
-	rm -f "$XENSIM_DIR/load" # what an earlier one said
+	rm -f "$XENSIM_DIR/load" # the output of an earlier one
 	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected

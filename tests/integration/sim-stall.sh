@@ -14,7 +14,7 @@ XENSIM_FAULTS=$XENSIM_DIR/trouble
 export XENSIM_FAULTS
 mkdir "$XENSIM_FAULTS"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 key() { xenstore-read "$(backend vbd "$dom" 51712)/$1" 2>/dev/null; }
 set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }

@@ -12,7 +12,7 @@ XENSIM_FAULTS=$XENSIM_DIR/trouble
 export XENSIM_FAULTS
 mkdir "$XENSIM_FAULTS"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 # dump: what the disk's first ring counts as of now, by the admin's socket, in the file dump
 dump() {

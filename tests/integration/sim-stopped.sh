@@ -12,13 +12,13 @@ export XENSIM_FAULTS
 mkdir "$XENSIM_FAULTS"
 sock=$XENSIM_DIR/nbd
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
 
 # load_with OPTION...: a load in the background, connected
 load_with() {
-	rm -f "$XENSIM_DIR/load" # what an earlier one said
+	rm -f "$XENSIM_DIR/load" # the output of an earlier one
 	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected

@@ -57,7 +57,7 @@ storage=$SIM_STORAGE
 # shellcheck source=tests/integration/stall-lib.sh
 . "${top_srcdir:-.}/tests/integration/stall-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
 hold() {
 	case $medium in

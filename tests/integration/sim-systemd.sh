@@ -15,7 +15,7 @@ cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 cgroup=$cgroups$(sed -n 's/^0:://p' /proc/self/cgroup)/box-$$
 [ -n "$cgroups" ] || skip "no cgroups of version 2 here"
 mkdir "$cgroup" 2>/dev/null || skip "no cgroup can be made in $cgroups"
-daemon=$$ # test_case only looks whether this one lives
+daemon=$$ # test_case only checks that this process lives
 box=$XENSIM_DIR/box
 
 # --- the container ---

@@ -107,7 +107,7 @@ xapi_disk_by_force() {
 	_load=$!
 	wait_line "$XENSIM_DIR/load" connected
 	xapi_unplug_hard
-	kill -9 "$_load" 2>/dev/null || : # it may have seen what was done to it
+	kill -9 "$_load" 2>/dev/null || : # it may have ended by itself
 	wait "$_load" || :
 	gone
 	# It never had a frontend that did anything.
@@ -146,7 +146,7 @@ xapi_nic_by_force() {
 	wait_line "$XENSIM_DIR/load" connected
 	stop_peer
 	xapi_unplug_hard
-	kill -9 "$_load" 2>/dev/null || : # it may have seen what was done to it
+	kill -9 "$_load" 2>/dev/null || : # it may have ended by itself
 	wait "$_load" || :
 	gone
 	until_true 5000 no_tap || fail "a tap is left behind"

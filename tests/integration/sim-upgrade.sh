@@ -9,7 +9,7 @@ set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
-daemon=$$ # each case starts its own; test_case only looks whether this one lives
+daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 both="$XENSIM_BUILD/lib/version.so $XENSIM_BUILD/lib/medium.so"
 XENSIM_FAULTS=$XENSIM_DIR/trouble
 export XENSIM_FAULTS

@@ -90,6 +90,6 @@ fds=$(daemon_fds)
 test_case "a vbd3 disk is served, and xentop finds its counters" xentop_counts
 test_case "a VHD image comes by the socket that libxl gives to QEMU too" vhd
 stop_daemon
-daemon=$$ # the case has its own; test_case only looks whether this one lives
+daemon=$$ # the case starts its own daemon; test_case only checks that this process lives
 test_case "a new daemon takes the counters over" restart
 exit "$failed"

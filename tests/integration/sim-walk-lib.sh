@@ -16,7 +16,7 @@ options=  # of the daemon
 preload=  # what else it loads
 part=1    # a process that serves no ring has so many times fewer moments
 server=$(is_isolated && echo guest || echo control)
-daemon=$$ # test_case only looks whether this one lives
+daemon=$$ # test_case only checks that this process lives
 
 [ "$(uname -m)" = x86_64 ] || skip "stores to shared memory are caught on x86-64 only"
 if ldd "$PVBACKD" | grep -q 'lib[at]san'; then

@@ -6,7 +6,7 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-daemon=$$ # test_case only looks whether this one lives
+daemon=$$ # test_case only checks that this process lives
 limit=$((1200 * ${XENSIM_SLOW:-1}))
 
 # under_systemd [VARIABLE=VALUE]: the daemon, as its unit would run it
