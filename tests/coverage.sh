@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Prints the line coverage of each part of src/ from what an --enable-coverage build has run so far.
+# Print the line coverage of each part of src/, from all that a build with --enable-coverage has run so far.
 # Usage: coverage.sh BUILD_DIR
 set -eu
 cd "$1"

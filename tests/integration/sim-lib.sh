@@ -2,14 +2,14 @@
 # sim-lib.sh - sourced by the sim-*.sh tests: the daemon on the simulated machine.
 # shellcheck shell=sh
 #
-# A test sources this file first of all; it is then run again under xensim-run.
-# PVBACKD names the daemon (default: the one in the build folder). Each test is
-# named by a sentence: "test_case SENTENCE FUNCTION".
+# A test sources this file before it does anything else; the test is then run again under xensim-run.
+# PVBACKD names the daemon (default: the one in the build folder). A sentence names each test case:
+# "test_case SENTENCE FUNCTION".
 #
-# PVB_ISOLATION=guest|none starts every daemon with --isolation=; without it all of a daemon is one process.
-# "The daemon" ($daemon) is its control: with PVB_ISOLATION=guest it has a process for each guest, which outlives it.
-# stop_daemon and kill_daemon end control alone, so guests may go on being served; after pvb_stop_all and pvb_kill_all
-# nobody serves.
+# With PVB_ISOLATION=guest|none each daemon is started with that --isolation=; without it, with none: one process.
+# "The daemon" ($daemon) is control. With PVB_ISOLATION=guest there is also a process for each guest, which outlives control.
+# stop_daemon and kill_daemon end only control, so guests may still be served; pvb_stop_all and pvb_kill_all also end
+# these processes.
 set -eu
 
 build=${top_builddir:-$PWD}
@@ -44,15 +44,15 @@ serves() { [ "$(grep -c " serves with " "$log")" -gt "$1" ]; }
 isolation=--isolation=${PVB_ISOLATION:-none}
 is_isolated() { [ "${PVB_ISOLATION-}" = guest ]; }
 
-# What the daemon is to load before anything else (the program is never changed).
+# The library that the daemon preloads (the program itself is never changed).
 preload=
 ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 export ASAN_OPTIONS
 
-# begin_daemon [OPTION...]: it may not have got far yet.
+# begin_daemon [OPTION...]: start the daemon, and return before it serves.
 begin_daemon() {
 	mkdir -p "$XENSIM_DIR/run"
-	# What is loaded looks at files, which a confined process cannot.
+	# The preloaded library reads files, which a confined process cannot.
 	_confine=${preload:+--confine=no}
 	_started=$(grep -c " serves with " "$log" || :)
 	_options=$*
@@ -65,7 +65,7 @@ daemon_serves() {
 	until_true 20000 serves "$_started" || fail "the daemon does not start: $(tail -n 3 "$log")"
 }
 
-# start_daemon [OPTION...]: returns once the daemon serves.
+# start_daemon [OPTION...]: start the daemon, and return when it serves.
 start_daemon() {
 	begin_daemon "$@"
 	daemon_serves
@@ -73,7 +73,7 @@ start_daemon() {
 
 is_stopped() { grep -q "^State:.T" "/proc/$daemon/status"; }
 
-# start_daemon_while CALL COMMAND...: COMMAND runs while the daemon stands still right before its first CALL.
+# start_daemon_while CALL COMMAND...: run COMMAND while the daemon is stopped right before its first CALL.
 start_daemon_while() {
 	XENSIM_FAIL=$1:1:STOP
 	export XENSIM_FAIL
@@ -102,13 +102,13 @@ kill_daemon() {
 	wait "$daemon" || :
 }
 
-# Control's number, also of a daemon that somebody else has started ($daemon is the test's own child).
+# Print the PID of control, also of a daemon that another program has started ($daemon is the test's own child).
 pvb_control_pid() {
 	ps -ww -eo pid=,comm=,args= | awk -v program="$PVBACKD" -v dir="--runtime-dir=$XENSIM_DIR/run" \
 		'$3 == program && $2 != "pvbackd-taps" && index($0, dir) { print $1 }'
 }
 
-# pvb_guest_pids [DOMID]: who serves that guest, or any, in a process of its own. A handle says that it is of this machine.
+# pvb_guest_pids [DOMID]: print the PIDs of the processes that serve this guest, or all guests. Their handles show that they belong to this simulated machine.
 pvb_guest_pids() {
 	is_isolated || return 0
 	xensim-xl handles | sed 's/.* pid=\([0-9]*\) .*/\1/' | sort -un | while read -r _pid; do
@@ -116,7 +116,7 @@ pvb_guest_pids() {
 	done
 }
 
-# pvb_guest_pid DOMID: the process that serves this guest's rings, which is control's without a process of the guest's own
+# pvb_guest_pid DOMID: print the PID of the process that serves this guest's rings; without isolation that is control
 pvb_guest_pid() {
 	if is_isolated; then
 		pvb_guest_pids "$1"
@@ -133,7 +133,7 @@ pvb_guest_is_replaced() { # DOMID PID
 	[ -n "$_now" ] && [ "$_now" != "$2" ]
 }
 
-# pvb_kill_guest DOMID: whoever serves it dies, and somebody else does when this returns.
+# pvb_kill_guest DOMID: kill the process that serves the guest, and return when another one serves it.
 pvb_kill_guest() {
 	until_true 10000 pvb_guest_is_replaced "$1" "" || fail "nobody serves domain $1: $(xensim-xl handles)"
 	_victim=$(pvb_guest_pid "$1")
@@ -147,7 +147,7 @@ pvb_kill_guest() {
 	fi
 }
 
-# pvb_kill_in_turn DOMID: control, the process of that guest, and both at once, one each time; then somebody serves again.
+# pvb_kill_in_turn DOMID: kill control, the process of that guest, or both at once, one of these in each call; return when the guest is served again.
 pvb_kill_in_turn() {
 	_turn=$(((${_turn:-0} + 1) % 3))
 	if is_isolated && [ "$_turn" = 2 ]; then
@@ -159,7 +159,7 @@ pvb_kill_in_turn() {
 	start_daemon $_options
 }
 
-# pvb_kill_guests: what control has left behind. Its openers hold nothing that anybody could wait for.
+# pvb_kill_guests: kill the processes that control has left. Its openers hold nothing that others need.
 pvb_kill_guests() {
 	for _pid in $(pvb_guest_pids); do
 		kill -9 "$_pid" 2>/dev/null || :
@@ -167,13 +167,13 @@ pvb_kill_guests() {
 	until_true 10000 stat_is 0 0 || fail "somebody serves yet: $(xensim-xl handles)"
 }
 
-# Nobody serves any more, and nobody has had the time to put anything in order.
+# Kill all processes at once: none of them has time to clean up.
 pvb_kill_all() {
 	kill_daemon
 	pvb_kill_guests
 }
 
-# The same as an admin's Ctrl-C does it: the exit status must be 0, and the guests' processes end by themselves.
+# Stop all, as Ctrl-C does: the exit status must be 0, and the guests' processes end by themselves.
 pvb_stop_all() {
 	kill -INT "$daemon"
 	wait "$daemon" || fail "the daemon left with status $?"
@@ -181,15 +181,15 @@ pvb_stop_all() {
 	until_true 20000 pvb_nr_guests_is 0 || fail "left: $(xensim-xl handles)"
 }
 
-# Open descriptors of all of the daemon's processes, the number that must come back. Not the event descriptors of its
-# workers: one makes what it needs for disks when it has its first.
+# Print the number of open descriptors of all processes of the daemon, to be compared later. The event descriptors of workers
+# do not count: a worker makes those for disks when it gets its first disk.
 daemon_fds() {
 	for _pid in "$daemon" $(pvb_guest_pids); do
 		find "/proc/$_pid/fd" -mindepth 1 ! -lname '*eventfd*' 2>/dev/null || :
 	done | wc -l
 }
 
-# until_true MS COMMAND...: try until it succeeds; only a failure takes the time.
+# until_true MS COMMAND...: repeat the command until it succeeds, for at most so many milliseconds.
 until_true() {
 	_left=$(($1 / 20))
 	shift
@@ -208,7 +208,7 @@ fds_are() {
 	[ "$(daemon_fds)" -le "$1" ]
 }
 
-# nothing_is_held [FDS]: no grant mapped, no port bound, descriptors as before.
+# nothing_is_held [FDS]: check that no grant is mapped, no port is bound, and the number of descriptors is as before.
 nothing_is_held() {
 	until_true 10000 stat_is 0 0 || fail "left behind: $(xensim-xl stat)"
 	[ $# -eq 0 ] || until_true 10000 fds_are "$1" ||
@@ -219,17 +219,17 @@ no_file() { # NAME
 	[ -z "$(find "$XENSIM_DIR/run" -name "$1")" ]
 }
 
-# The daemon that runs leaves no such file behind.
+# Check that the running daemon removes this file.
 no_file_stays() { # NAME
 	until_true 10000 no_file "$1" || fail "left behind: $(ls "$XENSIM_DIR/run")"
 }
 
-# configure LINE...: what --config="$XENSIM_DIR/conf" reads
+# configure LINE...: write these lines into the file that --config="$XENSIM_DIR/conf" names
 configure() {
 	printf '%s\n' "$@" >"$XENSIM_DIR/conf"
 }
 
-# reconfigure WORDS LINE...: have the daemon read it again, until the log has WORDS once more
+# reconfigure WORDS LINE...: write the lines, have the daemon read them, and wait until the log has WORDS once more
 reconfigure() {
 	_words=$1
 	_said=$(grep -c "$_words" "$log" || :)
@@ -244,10 +244,10 @@ backend() { # KIND DOMID DEVID
 	echo "/local/domain/0/backend/$1/$2/$3"
 }
 
-# ask REQUEST [POINTER...]: at the admin's socket; ask-ctl.c says what is printed.
+# ask REQUEST [POINTER...]: send a request to the admin's socket; ask-ctl.c says what is printed.
 ask() { "$build/tests/integration/ask-ctl" "$XENSIM_DIR/run/ctl" "$@"; }
 
-# The same, and descriptor 3 goes along. Answered with "ok" it goes on until the daemon ends the connection.
+# The same, with descriptor 3. After an "ok" it goes on until the daemon closes the connection.
 ask_with_3() { "$build/tests/integration/ask-ctl" --with-3 "$XENSIM_DIR/run/ctl" "$@"; }
 
 # answer_is POINTER TEXT REQUEST
@@ -262,15 +262,15 @@ new_disk() {
 	truncate -s "$2M" "$XENSIM_DIR/$1"
 }
 
-# guest_with_disk MIB: a guest as $dom with an empty disk xvda (device 51712).
+# guest_with_disk MIB: make a guest $dom with an empty disk xvda (device 51712).
 guest_with_disk() {
 	new_disk disk "$1"
 	dom=$(xensim-xl create guest)
 	xensim-xl block-attach "$dom" "$XENSIM_DIR/disk" xvda
 }
 
-# begin FILE COMMAND...: in the background with its output in FILE; $! is its process.
-# FILE is emptied first, here: nobody may find the words of an earlier process in it.
+# begin FILE COMMAND...: run the command in the background, with its output in FILE; $! is its PID. This function empties
+# FILE first, so that the test does not find the output of an earlier process there.
 begin() {
 	_file=$1
 	shift
@@ -278,13 +278,13 @@ begin() {
 	"$@" >"$_file" 2>&1 &
 }
 
-# wait_line FILE TEXT: until a line with TEXT is in FILE.
+# wait_line FILE TEXT: wait until a line with TEXT is in FILE.
 wait_line() {
 	until_true 30000 grep -q "$2" "$1" 2>/dev/null || fail "no \"$2\" in $1"
 }
 
 test_case() { # SENTENCE FUNCTION
-	# Not as a condition: there "set -e" would have no effect within.
+	# This is not a condition, because in a condition "set -e" has no effect.
 	set +e
 	(
 		set -e
@@ -308,7 +308,7 @@ test_case() { # SENTENCE FUNCTION
 	fi
 }
 
-# Every test ends with this.
+# Each test ends with this.
 finish() {
 	if ! stop_daemon; then
 		tail -n 40 "$log"

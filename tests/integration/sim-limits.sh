@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What an admin says of one disk: limits, cache mode, polling; and what the disk says of itself.
+# The options of one disk (limits, cache mode, polling), and the keys in which the daemon describes the disk.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -21,7 +21,7 @@ give_back() {
 	nothing_is_held "$fds"
 }
 
-# took_at_least MS SIMBLK-OPTION...: a limit can be proved by what is not possible under it, on any machine.
+# took_at_least MS SIMBLK-OPTION...: check that the load takes at least so long. With a limit it cannot be faster, on any machine.
 took_at_least() {
 	_ms=$1
 	shift
@@ -31,7 +31,7 @@ took_at_least() {
 		fail "faster than $_ms ms: $(cat "$XENSIM_DIR/load")"
 }
 
-# The burst goes at once, each one after it takes its 5 ms.
+# The burst passes at once; each later request takes 5 ms.
 requests() {
 	disk_with iops 200 iops-burst 20
 	took_at_least 490 --requests=120
@@ -42,7 +42,7 @@ requests_of_all_queues() {
 	took_at_least 490 --requests=120 --queues=4
 	give_back
 }
-# 4 MiB at 8 MiB/s, the first one at once.
+# 4 MiB at 8 MiB/s; the first MiB passes at once.
 bytes() {
 	disk_with bps 8388608 bps-burst 1048576
 	took_at_least 370 --requests=0 --fill --span=8192 --segs=64
@@ -73,7 +73,7 @@ throttled() {
 	grep -q "dump: vbd $dom/51712/0 .* throttled=[1-9]" "$log"
 }
 
-# One a second is years for this load.
+# With one request a second, this load would take years.
 live() {
 	disk_with iops 1 iops-burst 1
 	begin "$XENSIM_DIR/load" simblk --requests=3000 --verify-all "$dom" 51712
@@ -97,14 +97,14 @@ detached() {
 	give_back
 }
 
-# times_throttled: so far; it grows with every request that has to wait
+# times_throttled: print how many requests have had to wait so far
 times_throttled() {
 	kill -USR1 "$daemon"
 	sed -n "s,.*dump: vbd $dom/51712/0 .* throttled=\([0-9]*\).*,\1,p" "$log" | tail -n 1
 }
 throttled_more_than() { [ "$(times_throttled)" -gt "$1" ]; }
 
-# One a second, whatever becomes of it: it is still in force when yet another request has to wait.
+# The limit is one request a second. It is still in force as long as another request has to wait.
 held_back() {
 	begin "$XENSIM_DIR/load" simblk --requests=1000000 --mix=1:0:0:0 "$@" "$dom" 51712
 	load=$!
@@ -145,7 +145,7 @@ slips() {
 	give_back
 }
 
-# What the sections say of a guest and its disk holds for the next guest of that name; its own keys come first.
+# The sections for a guest and its disk hold for the next guest with this name; the keys of the disk override them.
 by_name() {
 	configure "iops = 0" "[disk guest/xvda]" "iops = 200" "iops-burst = 20" "[guest guest]" "iops = 1" "iops-burst = 1"
 	start_daemon --config="$XENSIM_DIR/conf"
@@ -167,7 +167,7 @@ by_name() {
 	stop_daemon
 }
 
-# Which sections are a guest's cannot be told for a while.
+# For a while the daemon cannot find out which sections are for this guest.
 unreadable_name() {
 	configure "[guest guest]" "iops = 1" "iops-burst = 1"
 	start_daemon --config="$XENSIM_DIR/conf"
@@ -185,7 +185,7 @@ unreadable_name() {
 	stop_daemon
 }
 
-# One a second is years for this load, but for what is read in the end.
+# With one request a second, this load would take years, except for the reads at its end.
 read_again() {
 	configure "iops = 1" "iops-burst = 1"
 	start_daemon --config="$XENSIM_DIR/conf"
@@ -207,7 +207,7 @@ read_again() {
 	stop_daemon
 }
 
-# A slip in the file, and a restart: the guests have their disks, and what is right of it holds.
+# The file has an error, and the daemon is restarted: the guests have their disks, and the other lines hold.
 broken_at_start() {
 	configure "iops = 200" "iops-burst = 2O" "workers = 0"
 	! "$PVBACKD" --config="$XENSIM_DIR/conf" --check-config 2>"$XENSIM_DIR/said" || fail "--check-config finds nothing"
@@ -222,13 +222,13 @@ broken_at_start() {
 	stop_daemon
 }
 
-# flags_have OCTAL...: the image is open with these, by what the kernel says
+# flags_have OCTAL...: check that the image is open with these flags; /proc shows them
 flags() {
 	_pid=$(pvb_guest_pid "$dom")
 	_fd=$(find "/proc/$_pid/fd" -lname "$XENSIM_DIR/disk" | head -n 1)
 	sed -n 's/^flags:[[:space:]]*//p' "/proc/$_pid/fdinfo/${_fd##*/}"
 }
-held_with() { # OPTION VALUE: flags of the image, in decimal
+held_with() { # OPTION VALUE: print the flags of the image, in decimal
 	disk_with "$1" "$2"
 	begin "$XENSIM_DIR/load" simblk --requests=300 --verify-all --hold "$dom" 51712
 	load=$!
@@ -238,7 +238,7 @@ held_with() { # OPTION VALUE: flags of the image, in decimal
 	wait "$load" || fail "$(cat "$XENSIM_DIR/load")"
 	give_back
 }
-o_direct=$((040000)) # of x86, which Xen's toolstack tests run on
+o_direct=$((040000)) # the value on x86, where these tests run
 o_dsync=$((010000))
 cached() {
 	held_with cache-mode writeback
@@ -249,7 +249,7 @@ cached() {
 	[ $((_flags & o_dsync)) -eq 0 ] || fail "flags $_flags"
 }
 
-# A frontend that sends one request after the other need not notify a backend that looks for them.
+# A frontend that sends one request after the other need not notify a backend that polls the ring.
 polled() {
 	disk_with poll-time 100000
 	simblk --requests=300 --depth=1 "$dom" 51712 >"$XENSIM_DIR/load"

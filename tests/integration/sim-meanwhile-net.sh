@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# NICs when the daemon is killed: frames are whole and in order, few come twice, none from the guest is
-# lost; and what changed while no daemon ran is found when one starts.
+# NICs when the daemon is killed: frames are undamaged and in order, few arrive twice, and no frame from the guest is lost. A
+# daemon that starts finds what has changed while none ran.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
@@ -9,7 +9,7 @@ set -eu
 
 daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
-# busy_nic PEER-OPTION OPTION...: frames on their way there and back
+# busy_nic PEER-OPTION OPTION...: start a guest whose NIC sends frames, and a peer that sends them back
 busy_nic() {
 	start_daemon
 	dom=$(xensim-xl create guest)
@@ -23,7 +23,7 @@ busy_nic() {
 	wait_line "$XENSIM_DIR/load" connected
 }
 
-# It passes frames: more of them than when we began to look.
+# Wait until the NIC has passed more frames than at first.
 passes() {
 	_notes=$(xensim-xl stat | sed 's/.* copies=\([0-9]*\) .*/\1/')
 	[ "$_notes" -gt "$1" ]
@@ -62,7 +62,7 @@ ten_kills() {
 	enough
 }
 
-# One queue, so that there is one order. Every number arrives; what comes again is a ring at most each time.
+# There is one queue, so all frames have one order. Every number arrives. After each kill, at most a ring of frames arrives twice.
 seam() {
 	busy_nic --in-order "$@"
 	ten_kills
@@ -82,13 +82,13 @@ several_queues() {
 	end
 }
 
-# What is set up by keys is set up again: the tap refuses what the guest cannot take.
+# The daemon sets up again what the keys say: the tap refuses frames that the guest cannot take.
 features() {
 	busy_nic "" --no-sg --no-csum4 --kinds=udp4,tcp4
 	pvb_kill_all
 	start_daemon
 	frames_flow
-	enough # a frame that it did not offer to take would be a protocol error
+	enough # a frame that the guest has not offered to take would be a protocol error
 	end
 }
 
@@ -116,7 +116,7 @@ tap_stays_in_its_bridge() {
 	kill_daemon
 	start_daemon
 	ip -o link show "vif$dom.0" | grep -q "master xenbr9" || fail "$(ip -o link show "vif$dom.0")"
-	ip link del xenbr9 # a bridge that goes takes nobody along
+	ip link del xenbr9 # the ports of a bridge stay when it is removed
 	kill_daemon
 	start_daemon
 	frames_flow
@@ -128,7 +128,7 @@ renamed_tap() {
 	busy_nic "" --kinds=udp4
 	stop_peer
 	ip link set "vif$dom.0" down
-	ip link set "vif$dom.0" name mynic # nobody tells us
+	ip link set "vif$dom.0" name mynic # the daemon is not told
 	kill_daemon
 	start_daemon
 	ip link show mynic >/dev/null || fail "it is not there any more"
@@ -145,10 +145,10 @@ renamed_tap() {
 	end
 }
 
-# By the words of ip link, which says NO-CARRIER only of an interface that is up.
+# ip link shows NO-CARRIER only for an interface that is up.
 has_no_carrier() { ip -o link show "$1" | grep -q NO-CARRIER; }
 
-# How often its carrier has come or gone: "transns" in ip's words.
+# How often the carrier has been turned on or off; ip calls that "transns".
 carrier_changes() { ip -s -s link show "vif$dom.0" | sed -n '/transns/{n;p;}' | awk '{ print $NF }'; }
 
 carrier_stays_on() {
@@ -170,7 +170,7 @@ carrier_stays_on() {
 }
 no_process() { ! pgrep -f "runtime-dir=$XENSIM_DIR/run" >/dev/null; }
 
-# Nobody can find it there by a name or an index.
+# No program can find the interface there by its name or index.
 moved_tap() {
 	busy_nic "" --kinds=udp4
 	stop_peer
@@ -195,8 +195,8 @@ moved_tap() {
 is_elsewhere() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
 is_gone_from() { ! nsenter -t "$1" -n ip link show "vif$dom.0" >/dev/null 2>&1; }
 
-# What held the taps went with the daemon: a restart is a cable that is unplugged, and no more.
-# Version 0.1 noted the index of a tap and nothing else, held no taps, and put no name to its devices.
+# The process that held the taps was killed with the daemon: then a restart is like unplugging the cable, and nothing worse.
+# Version 0.1 wrote down only the index of a tap, held no taps, and wrote no owner into the devices.
 from_the_first_version() {
 	busy_nic "" --kinds=udp4
 	pkill -9 -f "runtime-dir=$XENSIM_DIR/run"
@@ -236,7 +236,7 @@ no_guest_no_carrier() {
 	end
 }
 
-# The guest closed while nobody was there to take the carrier away.
+# The guest closed while no daemon ran that could turn the carrier off.
 closed_no_carrier() {
 	busy_nic "" --kinds=udp4
 	kill_daemon
@@ -251,7 +251,7 @@ closed_no_carrier() {
 refused_no_carrier() {
 	busy_nic "" --kinds=udp4
 	pvb_kill_all
-	both_end # a frontend that lives would answer the 5
+	both_end # a living frontend would answer state 5
 	: >"$XENSIM_DIR/run/vif-$dom-0-0.ring" # damaged
 	start_daemon
 	own_state_is 5
@@ -325,7 +325,7 @@ vif_reconnects() {
 	end
 }
 
-# Neither the guest nor the peer has anything to say any more.
+# From now on neither the guest nor the peer sends anything.
 both_end() {
 	kill -9 "$load" 2>/dev/null || :
 	wait "$load" || :
@@ -406,7 +406,7 @@ domain_gone() {
 	stop_daemon
 }
 
-# Another daemon with a runtime directory of its own, while ours runs and while it does not.
+# Another daemon, with another runtime directory, runs while ours runs and while it does not.
 second_daemon() {
 	busy_nic ""
 	for _words in "is served by" "belongs to"; do
@@ -426,7 +426,7 @@ second_daemon() {
 	end
 }
 
-# Nobody waits for the process of a guest that is no more.
+# The daemon does not wait for the process of a guest that is gone.
 process_hangs() {
 	PVB_ISOLATION=guest
 	isolation=--isolation=guest
@@ -439,7 +439,7 @@ process_hangs() {
 	hangs=$(pvb_guest_pid "$dom")
 	kill -STOP "$hangs"
 	end
-	# Each device for itself; or, on a slow machine, the process as a whole before that.
+	# The daemon gives up each device alone; on a slow machine it may give up the whole process before that.
 	given_up="guest $dom: its process ($hangs) has not answered"
 	grep -q -e "$given_up" -e "vif $dom/0: process $hangs has not let go of its rings" "$log" || fail "the NIC was not gone on without"
 	grep -q -e "$given_up" -e "vbd $dom/51712: process $hangs has not let go of its rings" "$log" ||

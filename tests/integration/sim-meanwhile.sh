@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What changed while no daemon ran is found when one starts, and ends as it would have ended with it.
-# The NICs' half is sim-meanwhile-net.sh.
+# A daemon that starts finds what has changed while none ran, and does what it would have done then. sim-meanwhile-net.sh has the
+# same for NICs.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -9,7 +9,7 @@ set -eu
 
 daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
-# busy_guest OPTION...: a guest with a disk and a load on it, and then the daemon dies: with $how=pvb_kill_all nobody serves it.
+# busy_guest OPTION...: make a guest with a load on its disk, then kill the daemon by $how; after pvb_kill_all no process serves the guest.
 busy_guest() {
 	start_daemon
 	guest_with_disk 8
@@ -32,7 +32,7 @@ works_again() {
 	simblk --requests=200 --verify-all "$@" "$dom" 51712
 }
 
-# All is given back, also on the disk.
+# Check that nothing is held any more, and that no file is left.
 end() {
 	xensim-xl destroy "$dom"
 	nothing_is_held
@@ -78,7 +78,7 @@ rebooted() {
 	end
 }
 
-# comes_back PROFILE: a frontend takes the disk over from one that ended without a word
+# comes_back PROFILE: a new frontend takes over the disk of one that ended without closing it
 comes_back() {
 	busy_guest --profile="$1"
 	guest_ends
@@ -89,7 +89,7 @@ comes_back() {
 	is_clean "$XENSIM_DIR/load"
 	end
 }
-kexec() { comes_back kexec; }       # a kernel that comes by kexec finds state 4 and goes through 5, 6 and 1
+kexec() { comes_back kexec; }       # a kernel that was started by kexec finds state 4, and goes through 5, 6 and 1
 straight() { comes_back straight; } # a driver that writes 1 over its own 4
 
 detached() {
@@ -104,11 +104,11 @@ detached() {
 	end
 }
 
-# By the next daemon; or it is still served by the process that has served it all the time.
+# The next daemon takes the disk up again, or the same process still serves it.
 taken_up() { grep -cE "vbd $dom/51712: (resumed|is served still)" "$log"; }
 is_taken_up() { [ "$(taken_up)" -ge "$1" ]; }
 
-# The guest has it mounted and will not let go: it must go on being served.
+# The guest has mounted the disk and does not close it, so the daemon must go on serving it.
 detached_in_use() {
 	busy_guest --in-use --verify-all
 	_back=$(backend vbd "$dom" 51712)
@@ -116,7 +116,7 @@ detached_in_use() {
 	xenstore-write "$_back/state" 5
 	start_daemon
 	until_true 10000 is_taken_up 1 || fail "it was not taken up"
-	kill_daemon # and once more, now that it has been taken up like that
+	kill_daemon # and a second time, after it was taken up in this state
 	start_daemon
 	until_true 10000 is_taken_up 2 || fail "it was not taken up again"
 	: >"$XENSIM_DIR/enough"
@@ -162,7 +162,7 @@ added() {
 	end
 }
 
-# It has put 3 and its keys there, and waits for 4.
+# The frontend has written state 3 and its keys, and waits for 4.
 connecting() {
 	start_daemon
 	guest_with_disk 8
@@ -203,7 +203,7 @@ image_gone() {
 	end
 }
 
-# damage WORDS PATTERN: what is written over the journal's version leads to an error that says so.
+# spoilt OFFSET BYTES WORDS: bytes written into the journal lead to an error with WORDS.
 spoilt() { # OFFSET BYTES WORDS
 	how=pvb_kill_all busy_guest
 	for _file in "$XENSIM_DIR"/run/*.journal; do

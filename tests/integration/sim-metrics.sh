@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What Prometheus is told is what the guests did, in a form that its own parser takes; and the alert rules hold.
+# The metrics are what the guests did, in a format that Prometheus' own parser accepts, and the alert rules work.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -69,7 +69,7 @@ alerts_come_when_they_should() {
 	promtool check rules "$examples/pvbackd.rules.yml" || fail "the rules are wrong"
 	promtool test rules "$examples/pvbackd.rules.test.yml" || fail "the rules do not do what they should"
 }
-# Each metric that the rules and the dashboard name is one that there is.
+# Each metric that the rules and the dashboard name exists.
 names_are_ours() {
 	start_daemon
 	metrics | sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' | sort -u >"$XENSIM_DIR/families"

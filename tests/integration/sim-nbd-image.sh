@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Images by NBD: every byte, and nothing lost when the server, the daemon, or both die.
+# Images by NBD: each byte is right, and nothing is lost when the server, the daemon, or both die.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -9,9 +9,9 @@ set -eu
 command -v nbdkit >/dev/null || skip "no nbdkit here"
 grep -q '^#define HAVE_LIBNBD 1' "$build/config.h" || skip "built without libnbd"
 sock=$XENSIM_DIR/nbd
-keys= # of the server's filters
+keys= # parameters for the server's filters
 
-# server [OPTION...]: it forgets what it acknowledged and did not flush when it is killed.
+# server [OPTION...]: start a server that, when it is killed, forgets what it has acknowledged but not flushed.
 server() {
 	rm -f "$sock"
 	# shellcheck disable=SC2086 # several keys
@@ -21,14 +21,14 @@ server() {
 	until_true 10000 test -S "$sock" || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
 }
 
-# nbdkit 1.32 may abort by itself when its client dies in the middle of a request: then it is just as dead.
+# nbdkit 1.32 may abort when its client dies during a request. For the test that is the same as being killed.
 kill_server() {
 	kill -9 "$server" 2>/dev/null || grep -q 'raw_send_socket: Assertion' "$XENSIM_DIR/nbdkit" ||
 		fail "the server is gone: $(cat "$XENSIM_DIR/nbdkit")"
 	wait "$server" || :
 }
 
-# One that does not mind that a client goes away in the middle of a request.
+# A server that lives on when a client goes away during a request.
 qemu_server() {
 	rm -f "$sock"
 	qemu-nbd -t -e 4 -f raw -k "$sock" "$XENSIM_DIR/disk" 2>>"$XENSIM_DIR/nbdkit" &
@@ -131,11 +131,11 @@ bad_name() {
 	refused "TLS is not spoken"
 }
 
-blocks_of() { # BYTES: what server() is to insist on
+blocks_of() { # BYTES: the block size that server() demands from now on
 	keys="blocksize-minimum=$1 blocksize-preferred=$1 blocksize-error-policy=error"
 }
 
-# The frontend's side is an NBD server, too: qemu-io writes through it, and leaves without a flush.
+# The simulated frontend is an NBD server, too: qemu-io writes through it, and ends without a flush.
 unflushed_writes() { # BLOCK OFFSET...
 	new_disk disk 16
 	blocks_of "$1"
@@ -170,7 +170,7 @@ large_blocks() {
 	unflushed_writes 1024 512
 }
 
-# The plain disk grows after the NBD disk was attached: by then that one's size was looked at again.
+# The plain disk grows after the NBD disk was attached. When the guest learns that, the daemon has read the size of the NBD disk again.
 a_size_within_a_block() {
 	new_disk disk 16
 	truncate -s $((16777216 + 1536)) "$XENSIM_DIR/disk"
@@ -198,7 +198,7 @@ a_size_within_a_block() {
 	kill_server
 }
 
-# Each outage is one warning, whatever waited.
+# Each outage makes one warning, even if many requests wait.
 server_dies() {
 	guest_on_nbd 16 "nbd:unix:$sock"
 	_before=$(grep -c "is away" "$log" || :)
@@ -216,10 +216,10 @@ server_dies() {
 	give_back "$fds"
 }
 
-# As many returns as outages.
+# The log says as often that the server is back.
 is_quiet() { [ "$(grep -c "is away" "$log")" -eq "$(grep -c "is back" "$log")" ]; }
 
-# What the dead server had acknowledged is known to nobody but the file in the runtime directory.
+# The writes that the dead server had acknowledged are only in the file in the runtime directory.
 both_die() {
 	start_daemon --nbd-timeout=20
 	guest_on_nbd 16 "nbd:unix:$sock"
@@ -285,7 +285,7 @@ away_for_too_long() {
 	stop_daemon
 }
 
-# A server that stands still: connected, and mute.
+# A server that is stopped: it is connected, and does not answer.
 silent_for_a_while() {
 	start_daemon --nbd-timeout=3
 	guest_on_nbd 16 "nbd:unix:$sock"
@@ -341,7 +341,7 @@ stopped_while_silent() {
 	stop_daemon
 }
 
-# server_with_gate OPTION...: a write of 0x41 at 0 waits in the server while there is the file "gate".
+# server_with_gate OPTION...: start a server in which a write of 0x41 at 0 waits as long as the file "gate" exists.
 server_with_gate() {
 	rm -f "$XENSIM_DIR/taken" "$XENSIM_DIR/nbdkit.pid"
 	D=$XENSIM_DIR
@@ -385,7 +385,7 @@ end_of_gate() {
 	stop_daemon
 }
 
-# One write is in the server when the daemon dies; the guest's next one of the same place is newer.
+# When the daemon dies, one write is in the server; the guest's next write to the same place is newer.
 late_write() {
 	command -v qemu-io >/dev/null || return 0
 	start_daemon
@@ -402,13 +402,13 @@ late_write() {
 
 tcp_server_with_gate() { # on $_port
 	_port=20000
-	until server_with_gate -i 127.0.0.1 -p "$_port"; do # somebody has that port
+	until server_with_gate -i 127.0.0.1 -p "$_port"; do # another program has that port
 		_port=$((_port + 1))
 		[ "$_port" -lt 20100 ] || fail "no server: $(cat "$XENSIM_DIR/nbdkit")"
 	done
 }
 
-# The first of its addresses may be one where nobody listens (::1).
+# On the first address of the host (::1), no server may listen.
 named_host() {
 	getent hosts localhost >/dev/null || return 0
 	start_daemon
@@ -423,7 +423,7 @@ named_host() {
 	stop_daemon
 }
 
-# The other disk is of the same worker.
+# The other disk has the same worker.
 connecting_hangs() {
 	preload=$XENSIM_BUILD/lib/medium.so
 	[ -e "$preload" ] || return 0
@@ -461,7 +461,7 @@ connecting_hangs() {
 }
 rounds_are() { [ "$(grep -c holding "$XENSIM_DIR/load")" -ge "$1" ]; }
 
-# By TCP nobody can tell: the log says so.
+# Over TCP the daemon cannot know; the log says so.
 late_write_by_tcp() {
 	command -v qemu-io >/dev/null || return 0
 	start_daemon

@@ -11,7 +11,7 @@ for need in qemu-img qemu-io mke2fs e2fsck; do
 done
 PATH=$PATH:/usr/sbin:/sbin
 
-# disk_by_nbd SIMBLK-OPTION...: $url is the disk of guest $dom, 64 MiB.
+# disk_by_nbd SIMBLK-OPTION...: set $url to the disk of guest $dom, 64 MiB.
 disk_by_nbd() {
 	guest_with_disk 64
 	connect_nbd "$@"
@@ -52,7 +52,7 @@ fs_is_clean() {
 
 a_file_system() {
 	disk_by_nbd
-	# The file system is made in a file and travels through the ring twice.
+	# The file system is made in a file, and copied through the ring and back.
 	truncate -s 64M "$XENSIM_DIR/fs"
 	mke2fs -q -t ext4 -F "$XENSIM_DIR/fs"
 	qemu-img convert -n -f raw -O raw "$XENSIM_DIR/fs" "$url"
@@ -62,7 +62,7 @@ a_file_system() {
 	fs_is_clean "$XENSIM_DIR/disk"
 }
 
-# As QEMU's emulated disk does until the guest unplugs it: through the page cache, never synced.
+# Write as QEMU's emulated disk does until the guest unplugs it: through the page cache, without a sync.
 what_the_firmware_wrote() {
 	an_image_with_noise "$XENSIM_DIR/noise"
 	new_disk disk 64
@@ -74,7 +74,7 @@ what_the_firmware_wrote() {
 	end_nbd
 }
 
-# And back: whoever has read the image before finds what the guest wrote.
+# In the other direction: a program that has read the image before finds what the guest has written.
 what_the_guest_wrote() {
 	an_image_with_noise "$XENSIM_DIR/noise"
 	disk_by_nbd
@@ -84,7 +84,7 @@ what_the_guest_wrote() {
 	cmp "$XENSIM_DIR/noise" "$XENSIM_DIR/disk"
 }
 
-# The stock script's loop device has a page cache of its own above the file's.
+# The loop device of Xen's script has a page cache of its own, in addition to that of the file.
 what_lies_in_a_loop_device() {
 	new_disk disk 64
 	_loop=$(losetup --find --show "$XENSIM_DIR/disk" 2>/dev/null) || return 0 # not root
@@ -129,7 +129,7 @@ patterns_at_odd_places() {
 	end_nbd
 }
 
-# What another client makes of the export; not everybody has it.
+# How another client uses the export; it is not installed everywhere.
 size_as_libnbd_sees_it() {
 	command -v nbdinfo >/dev/null || return 0
 	disk_by_nbd

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# sim-net-lib.sh - sourced instead of sim-lib.sh by tests of NICs: a network namespace of their own,
-# and a guest whose vif has a peer that sends every frame back.
+# sim-net-lib.sh - sourced instead of sim-lib.sh by the tests of NICs. It makes a network namespace for the test, and a guest
+# whose vif has a peer that sends each frame back.
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2119 # sim-lib.sh sets variables
 set -eu
@@ -19,14 +19,14 @@ fi
 
 peer=
 
-# guest_with_nic [ATTACH-OPTION...]: $dom with vif 0 and a peer at its other end.
+# guest_with_nic [ATTACH-OPTION...]: make $dom with vif 0, and a peer behind its tap.
 guest_with_nic() {
 	dom=$(xensim-xl create guest)
 	xensim-xl network-attach "$dom" 0 "$@"
 	start_peer
 }
 
-# From here on the host says nothing of its own on a new interface.
+# From now on the host sends no frames by itself on a new interface.
 no_chatter() { echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6 || :; }
 
 start_peer() { # [OPTION...]
@@ -37,7 +37,7 @@ start_peer() { # [OPTION...]
 	wait_line "$XENSIM_DIR/peer" ready
 }
 
-# The peer must have found every frame right.
+# Check that the peer has found no damaged frame.
 stop_peer() {
 	kill "$peer"
 	wait "$peer" || fail "the peer: $(cat "$XENSIM_DIR/peer")"
@@ -54,7 +54,7 @@ no_tap() {
 	! ip link show "vif$dom.0" >/dev/null 2>&1
 }
 
-# The frontend's side of a conversation, see tests/sim/net_check.c.
+# Run a check of simnet, see tests/sim/net_check.c.
 check() { # NAME [ATTACH-OPTION...]
 	_name=$1
 	shift
@@ -63,7 +63,7 @@ check() { # NAME [ATTACH-OPTION...]
 	end_guest
 }
 
-# One guest comes and goes, so that what the daemon opens once is open: $fds are the rest.
+# One guest is made and destroyed, so that the daemon has opened what it opens only once. Then $fds counts the descriptors.
 count_fds() {
 	guest_with_nic
 	simnet --frames=20 "$dom" 0 >/dev/null
@@ -73,7 +73,7 @@ count_fds() {
 	fds=$(daemon_fds)
 }
 
-# dump [QUEUES]: the counters of so many queues of vif 0 as of now, in the file dump.
+# dump [QUEUES]: write the current counters of so many queues of vif 0 into the file dump.
 dump_came() { [ "$(grep -c "dump: vif $dom/0/" "$log")" -ge "$1" ]; }
 dump() {
 	_dumps=$(grep -c "dump: vif $dom/0/" "$log" || :)

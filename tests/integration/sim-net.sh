@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# NICs: every kind of frame, feature and frontend, each byte checked both ways;
-# and what happens when they go away under load.
+# NICs: each kind of frame, feature and frontend, with each byte checked in both directions; and what happens when NICs are
+# removed under load.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 
@@ -47,7 +47,7 @@ jumbo() {
 	end_guest
 }
 
-# The load of the benchmarks: all frames are taken, and the rate is said.
+# The load of the benchmarks: all frames are taken, and simnet prints the rate.
 plain() {
 	guest_with_nic
 	simnet --plain=60 --frames=2000 "$dom" 0 >"$XENSIM_DIR/plain"
@@ -56,7 +56,7 @@ plain() {
 	end_guest
 }
 
-# As seen by the admin, without what a guest's coming and going may change, and without counters.
+# The interface as the admin sees it, without counters and without what a connect or disconnect may change.
 as_admin_left_it() {
 	ip -d link show "vif$dom.0" | sed 's/<[^>]*>//; s/ state [A-Za-z]* / /g; s/numtxqueues.*//'
 	ip addr show "vif$dom.0" | grep inet
@@ -86,7 +86,7 @@ admins_settings_stay() {
 	end_guest
 }
 
-# Before the guest connects, with an interface here that has its index now.
+# Before the guest connects, while another interface in this namespace has its index.
 in_another_namespace() {
 	dom=$(xensim-xl create guest)
 	xensim-xl network-attach "$dom" 0
@@ -114,7 +114,7 @@ in_another_namespace() {
 is_elsewhere() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
 is_gone_from() { ! nsenter -t "$1" -n ip link show "vif$dom.0" >/dev/null 2>&1; }
 
-# The host fills checksums in before it sends: nothing may be blank or worse.
+# The host fills in checksums before it sends, so no checksum may be blank or wrong.
 host_without_offload() {
 	dom=$(xensim-xl create guest)
 	xensim-xl network-attach "$dom" 0
@@ -131,7 +131,7 @@ busy_guest() {
 	wait_line "$XENSIM_DIR/load" connected
 }
 
-# A suspend that comes to nothing, again and again; it hears nothing of it, and loses no frame.
+# The guest is suspended, and the suspend is cancelled, again and again; the guest notices nothing and loses no frame.
 suspended_often() {
 	guest_with_nic
 	rm -f "$XENSIM_DIR/load"
@@ -149,7 +149,7 @@ suspended_often() {
 	rm "$XENSIM_DIR/enough"
 	end_guest
 }
-dump_says() { # WORDS, of the vif as a whole
+dump_says() { # WORDS, in the line of the vif as a whole
 	dump 2
 	grep "dump: vif $dom/0 state" "$log" | tail -n 1 | grep -q " rings=attached$1 steer="
 }

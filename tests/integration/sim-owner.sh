@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Two backends on one machine: a device has one of them, whatever comes and goes.
+# Two backends on one machine: a device belongs to one of them, whichever of them starts or ends.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -115,14 +115,14 @@ no_name() {
 	start_other
 	is_left_alone "another backend serves it"
 	stop_other
-	start_daemon # it has the journal: the device is from before there were names
+	start_daemon # this daemon has the journal; the device was made by a version that wrote no owner
 	still_served
 	key_is pvbackd-owner "$XENSIM_DIR/run" || fail "the owner is $(key pvbackd-owner)"
 	end
 	stop_daemon
 }
 
-# As tapback does: its offer is not ours, and nobody's name is there.
+# As tapback does: it offers its own features, and there is no owner key.
 another_offers() {
 	dom=$(xensim-xl create guest)
 	new_disk disk 8

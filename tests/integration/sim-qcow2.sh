@@ -14,7 +14,7 @@ script=$build/src/hotplug/block-pvbackd
 PVBACKD_RUNTIME_DIR=$XENSIM_DIR/run
 export PVBACKD_RUNTIME_DIR
 
-# What a failed case left: it is no process of the simulated machine.
+# End the qemu-nbd of a case that failed; it is not a process of the simulated machine.
 stop_servers() {
 	for _file in "$XENSIM_DIR"/run/*.pid; do
 		[ ! -e "$_file" ] || kill "$(cat "$_file")" 2>/dev/null || :
@@ -24,7 +24,7 @@ trap stop_servers EXIT
 
 server_pid() { cat "$XENSIM_DIR/run/vbd-$dom-51712.pid"; }
 
-# guest_on FORMAT: $dom with $image, 32 MiB, as xvda.
+# guest_on FORMAT: make $dom with $image (32 MiB) as xvda.
 guest_on() {
 	image=$XENSIM_DIR/image.$1
 	rm -f "$image"
@@ -46,7 +46,7 @@ detach() {
 	until_true 3000 nothing_left || fail "files are left: $(ls "$XENSIM_DIR/run")"
 }
 
-# What the guest wrote through the ring is what qemu-img finds in the file.
+# qemu-img finds in the file what the guest has written through the ring.
 noise_goes_there() {
 	guest_on "$1"
 	dd if=/dev/urandom of="$XENSIM_DIR/noise" bs=1M count=20 status=none
@@ -91,7 +91,7 @@ discard_shrinks() {
 	[ "$_empty" -lt $((_full / 2)) ] || fail "$_full KiB before, $_empty after"
 }
 
-# qemu-nbd is killed: the admin starts the script again, the guest notices nothing.
+# qemu-nbd is killed. The admin runs the script again, and the guest notices nothing.
 server_dies() {
 	guest_on qcow2
 	begin "$XENSIM_DIR/load" simblk --requests=6000 --fill --verify-all "$dom" 51712
@@ -102,7 +102,7 @@ server_dies() {
 	XENBUS_PATH=backend/vbd/$dom/51712 "$script" add
 	wait "$load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	detach
-	qemu-img check -q "$image" || [ $? -eq 3 ] || fail "qemu-img check" # 3: space leaked, no more
+	qemu-img check -q "$image" || [ $? -eq 3 ] || fail "qemu-img check" # 3: only leaked space
 }
 
 daemon_restarts() {
@@ -122,7 +122,7 @@ stale_socket() {
 	image=$XENSIM_DIR/image.qcow2
 	dom=$(xensim-xl create guest)
 	: >"$XENSIM_DIR/run/vbd-$dom-51712.nbd"
-	echo $$ >"$XENSIM_DIR/run/vbd-$dom-51712.pid" # somebody else has the number now
+	echo $$ >"$XENSIM_DIR/run/vbd-$dom-51712.pid" # another process has this PID now
 	xensim-xl block-attach "$dom" "qcow2:$image" xvda script="$script"
 	simblk --requests=100 "$dom" 51712
 	detach

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Rate limits of a NIC: so slow that a burst is all that goes until the key changes, so that no time
-# has to be measured.
+# Rate limits of a NIC. The limits are so low that only a burst passes until the key changes. So the test need not measure
+# time.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-net-lib.sh"
 
-# Twenty, and twenty more in an hour.
+# Twenty frames, and twenty more in an hour.
 slow=20,3600000000
 queues=1
 
@@ -23,7 +23,7 @@ total() { # COUNTER: over all queues
 total_is() { [ "$(total "$1")" = "$2" ]; }
 total_grew() { [ "$(total "$1")" -gt "$2" ]; }
 
-# sends FRAMES [OPTION...]: a guest that expects nothing back, in the background
+# sends FRAMES [OPTION...]: start a guest in the background that sends frames and expects none
 sends() {
 	_frames=$1
 	shift
@@ -62,7 +62,7 @@ bytes_from_the_guest() {
 	end_load
 }
 
-# It may run on elsewhere: nothing more is sent for it, even when the limit is lifted; unless it does run again.
+# The guest may go on elsewhere, so the daemon sends nothing more for it, even when the limit is removed, unless the guest runs here again.
 packets_of_a_stopped_guest() {
 	guest_with_nic be.packet-rate="$slow"
 	sends 200

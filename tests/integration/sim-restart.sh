@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The daemon stops, is killed, and comes back under guests in full flight: they notice nothing.
+# The daemon is stopped, killed and started again while guests have requests in flight: they notice nothing.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -8,7 +8,7 @@ set -eu
 
 daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
-# load_with OPTION...: a verifying load in the background, connected
+# load_with OPTION...: start a load in the background that checks its data, and wait until it is connected
 load_with() {
 	rm -f "$XENSIM_DIR/load" # the output of an earlier one
 	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
@@ -30,7 +30,7 @@ give_back() {
 	[ "$journals_left" -eq 0 ] || fail "$journals_left journals are left"
 }
 
-# kill_often TIMES OPTION...: under a load that lasts until then, for a guest without a disk needs no process
+# kill_often TIMES OPTION...: kill the daemon so often under a load. The load lasts as long, because a guest without a disk has no process
 kill_often() {
 	_times=$1
 	shift
@@ -72,7 +72,7 @@ persistent() {
 narrow() { kill_often 10 --abi=32 --odd; }
 mixed() { kill_often 15 --mix=30:40:20:10; }
 
-# Both while they are in use, and when the next frontend connects: it sees what was offered.
+# This holds while the disk is in use, and when the next frontend connects: it sees the features that were offered.
 fewer_workers() {
 	start_daemon --workers=2
 	guest_with_disk 32
@@ -86,7 +86,7 @@ fewer_workers() {
 	give_back
 }
 
-# The frontend goes while nobody looks; what follows must be as if somebody had.
+# The frontend ends while no daemon runs; the next daemon must do what a running one would have done.
 detached_meanwhile() {
 	start_daemon
 	guest_with_disk 32
@@ -103,7 +103,7 @@ detached_meanwhile() {
 
 sectors_are() { [ "$(xenstore-read "$(backend vbd "$dom" 51712)/sectors")" = "$1" ]; }
 
-# What the guest was told holds over a restart: less is not announced, more is.
+# The size that the guest was told holds over a restart: a smaller size is not announced, a larger one is.
 resized_meanwhile() {
 	start_daemon
 	guest_with_disk 32
@@ -129,7 +129,7 @@ resized_meanwhile() {
 waits_for_its_image() { wait_line "$log" "vbd $dom/51712: $XENSIM_DIR/disk is not what this disk was attached with"; }
 resumed_again() { [ "$(grep -c "vbd $dom/51712: resumed" "$log")" -gt "$1" ]; }
 
-# Renamed, restored, another stick: the guest waits, its requests stay in the journal, and the other is not touched.
+# The image was renamed or restored, or is another USB stick: the guest waits, its requests stay in the journal, and the other image is not touched.
 swapped_meanwhile() {
 	start_daemon
 	guest_with_disk 16
@@ -165,13 +165,13 @@ destroyed_without_its_image() {
 	xensim-xl destroy "$dom"
 	wait "$load" || :
 	nothing_is_held
-	sleep 6 # the next look for its image would have come after five seconds, for a disk that is no more
+	sleep 6 # after five seconds the daemon would have tried again to open the image of the disk that is gone
 	kill -0 "$daemon" || fail "the daemon died"
 	no_file_stays '*.journal'
 	stop_daemon
 }
 
-# A frontend that connects again gets what the disk was attached with; a disk that is attached again what is there.
+# A frontend that connects again gets the medium that the disk was attached with. A disk that is attached again gets the new medium.
 swapped_while_connected() {
 	start_daemon
 	guest_with_disk 16

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An image that runs out of space or fails: reported, or held until an admin says go.
+# An image has no space, or fails: the guest gets an error, or the request is held until an admin runs retry.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -21,7 +21,7 @@ set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
 stalled_by() { [ "$(key stalled)" = "$1" ]; }
 not_stalled() { ! key stalled >/dev/null; }
 
-# faulty_load FAULT OPTION...: a load on a disk that has the fault from the moment it is connected
+# faulty_load FAULT OPTION...: run a load on a disk that has the fault as soon as it is connected
 faulty_load() {
 	_fault=$1
 	shift
@@ -59,7 +59,7 @@ no_space() {
 	give_back
 }
 
-# A kernel that finds no pages behind mapped grants: what was to go straight to the guest's is copied instead.
+# This kernel finds no pages behind mapped grants, so the daemon copies the data instead of reading into the guest's pages.
 pages_out_of_reach() {
 	printf 'persistent-grants = yes\n' >"$XENSIM_DIR/conf"
 	start_daemon --trace-rings=blk --config="$XENSIM_DIR/conf"
@@ -70,7 +70,7 @@ pages_out_of_reach() {
 	give_back
 }
 
-# Reads as well, and flushes where there is no page cache that would forget what it could not write.
+# Reads are held, too. So are flushes, but not through the page cache, which would forget what it could not write.
 mix=45:45:0:10
 if dd if=/dev/zero of="$XENSIM_DIR/direct" bs=4096 count=1 oflag=direct 2>/dev/null; then
 	mix=40:40:20:0
@@ -98,7 +98,7 @@ too_early() {
 }
 tried_again() { [ "$(grep -c "what was held is tried again" "$log")" -gt "$1" ]; }
 
-# Reads go on beside writes that are held: all of the disk can be read by a guest with nothing to write.
+# Reads go on while writes are held: a guest that writes nothing can read all of the disk.
 reads_go_on() {
 	start_daemon
 	guest_with_disk 16
@@ -110,7 +110,7 @@ reads_go_on() {
 	give_back
 }
 
-# So many writes are held that a disk with few requests on the same worker asks for its share: reads go on all the same.
+# So many writes are held that another disk on the same worker needs its share of the buffers: reads go on all the same.
 reads_done() { # NR
 	kill -USR1 "$daemon"
 	[ "$(sed -n "s/.*dump: vbd $dom\/51712\/0 count read=\([0-9]*\) .*/\1/p" "$log" | tail -n 1)0" -ge "${1}0" ]
@@ -138,7 +138,7 @@ reads_go_on_beside_another_disk() {
 	give_back
 }
 
-# Whatever number the medium gives: none means anything but an error.
+# Each number that the medium returns as an error means an error, and nothing else.
 any_number() {
 	start_daemon
 	guest_with_disk 16
@@ -227,7 +227,7 @@ says_go() {
 	until_true 10000 forgiven || fail "the word of the admin is not heard"
 }
 
-# flush_fails OPTION...: on a disk of a guest, which then connects again; it is mended before that
+# flush_fails OPTION...: a flush of a guest fails. Then the medium is repaired, and the guest connects again
 flush_fails() {
 	touch "$XENSIM_FAULTS/eflush"
 	! simblk --requests=500 "$@" "$dom" 51712 >"$XENSIM_DIR/load" || fail "no error: $(cat "$XENSIM_DIR/load")"
@@ -236,7 +236,7 @@ flush_fails() {
 	[ "$(grep -c "vbd $dom/51712: a flush failed: Input/output error" "$log")" = 1 ] || fail "not said once"
 }
 
-# Linux' blkfront calls a flush that failed a success, and flushes no more: it must notice by its next write.
+# Linux' blkfront reports a failed flush as a success, and flushes no more. So its next write must fail.
 writes_fail_after_a_flush() {
 	start_daemon --workers=2
 	for _mix in "--mix=0:50:50:0" "--mix=0:50:50:0 --queues=2 --ring-order=1" "--ops=wb"; do
@@ -253,7 +253,7 @@ writes_fail_after_a_flush() {
 	stop_daemon
 }
 
-# On all rings, at once, without a word of the medium.
+# All rings fail at once, without asking the medium.
 one_ring_for_all() {
 	start_daemon --workers=2 --trace-rings=blk
 	guest_with_disk 16
@@ -278,7 +278,7 @@ one_ring_for_all() {
 }
 asked_of_the_medium() { grep -c " done op=" "$log" || :; }
 
-# Also when the daemon dies before it could write the key, and while nobody is connected.
+# This also holds when the daemon dies before it has written the key, and while no frontend is connected.
 remembered() {
 	start_daemon
 	guest_with_disk 16
@@ -305,7 +305,7 @@ remembered() {
 	give_back
 }
 
-# What the page cache lost is gone; a device that failed to flush may do it later.
+# Data that the page cache has lost is gone. A device whose flush failed may succeed later.
 flush_under_stall() {
 	start_daemon
 	guest_with_disk 16
@@ -327,7 +327,7 @@ flush_under_stall() {
 	stop_daemon
 }
 
-# What nobody asked a medium for: whether it grew, how large a new one is, what the emulated disk wrote.
+# The daemon also asks a medium by itself: whether it has grown, how large it is, and what the emulated disk has written.
 no_answer() {
 	two_guests 50:50:0:0
 	touch "$XENSIM_FAULTS/hang-slow"
@@ -342,7 +342,7 @@ no_answer() {
 	two_guests_go
 }
 
-# All disks are asked at once, the youngest first: those behind it do not wait for its answer.
+# The daemon asks all disks for their size at once, the newest first. The others do not wait for its answer.
 no_answer_of_the_first() {
 	two_guests 50:50:0:0
 	touch "$XENSIM_FAULTS/hang-fast"
@@ -369,7 +369,7 @@ no_opening() {
 	two_guests_go
 }
 
-# Who waits for it cannot be killed, and is not the daemon.
+# The process that waits for the medium cannot be killed, and it is not the daemon.
 killed_while_opening() {
 	two_guests 50:50:0:0
 	new_disk third 16
@@ -387,7 +387,7 @@ killed_while_opening() {
 	two_guests_go
 }
 
-# Nobody waits for an image that nobody wants any more.
+# The daemon does not wait for an image that is no longer needed.
 no_opening_to_wait_for() {
 	two_guests 50:50:0:0
 	new_disk third 16
@@ -430,7 +430,7 @@ no_discard() {
 	two_guests_go
 }
 
-# Whoever submits to it waits, for nothing that the medium has would come back; the worker is not the one.
+# A thread that submits to this medium waits, because none of its requests completes. This thread must not be the worker.
 holds_up_who_submits() {
 	two_guests 45:45:0:10
 	touch "$XENSIM_FAULTS/wait-slow"
@@ -445,7 +445,7 @@ holds_up_who_submits() {
 	two_guests_go
 }
 
-# The toolstack waits for state 6, and the domain for its pages; the kernel has requests all the while.
+# The toolstack waits for state 6, and the domain for its pages, while the kernel still has requests.
 hangs_altogether() { # IMAGE
 	touch "$XENSIM_FAULTS/wait-$1" "$XENSIM_FAULTS/hang-$1"
 }
@@ -453,7 +453,7 @@ comes_back() { # IMAGE
 	rm -f "$XENSIM_FAULTS/wait-$1" "$XENSIM_FAULTS/hang-$1"
 	until_true 10000 has_closed "$XENSIM_DIR/$1" || fail "it is still open: $(tail -n 5 "$log")"
 }
-# A late write of the guest that is gone would be lost in another's data: that one waits for its end.
+# A late write of the guest that is gone could overwrite data of the next guest, so the next guest waits until that write has ended.
 another_takes_it() { # IMAGE
 	rm "$XENSIM_FAULTS/hang-$1"
 	_next=$(xensim-xl create next)
@@ -478,7 +478,7 @@ let_go_while_it_hangs() {
 	no_file_stays "vbd-$slow-*.journal"
 	goes_on fast
 	has_open "$XENSIM_DIR/slow" || fail "nobody has the image open, and the kernel its requests"
-	if is_isolated; then # the next control finds a process that serves nothing any more
+	if is_isolated; then # the next control finds a process that no longer serves anything
 		kill_daemon
 		start_daemon
 	fi
@@ -490,7 +490,7 @@ let_go_while_it_hangs() {
 	nothing_is_held
 	stop_daemon
 }
-# What began as a polite end, for which everybody waits.
+# This end began as a normal stop, for which the other side waits.
 detach_in_vain() {
 	begin "$XENSIM_DIR/detach" timeout 2 xensim-xl block-detach "$slow" xvda
 	_detach=$!
@@ -509,7 +509,7 @@ lets_go_of_what_it_found() {
 	let_go_while_it_hangs control_dies
 }
 
-# Data that the kernel moves from the guest's own pages.
+# The kernel moves this data directly from the guest's pages.
 waits_for_pages() {
 	printf 'persistent-grants = yes\n' >"$XENSIM_DIR/conf"
 	start_daemon --config="$XENSIM_DIR/conf"
@@ -530,7 +530,7 @@ waits_for_pages() {
 	stop_daemon
 }
 
-# From one moment to the other and back, with barriers and flushes: all of it is read again in the end.
+# The medium fails and recovers again and again, with barriers and flushes. At the end all data is read again.
 has_to_wait_at_times() {
 	start_daemon --workers=2
 	guest_with_disk 16
@@ -546,7 +546,7 @@ has_to_wait_at_times() {
 	give_back
 }
 
-# swallowed NR SIMBLK-OPTION...: a guest whose image takes requests and never answers
+# swallowed NR SIMBLK-OPTION...: make a guest whose image takes requests and never answers them
 swallowed() {
 	_nr=$1
 	shift
@@ -559,7 +559,7 @@ swallowed() {
 	dead="$dead $_dead"
 	wait_line "$XENSIM_DIR/dead$_nr.load" connected
 }
-# What all rings of the worker have taken, when no more comes.
+# How many requests all rings of the worker have taken, when the number grows no more.
 taken() {
 	kill -USR1 "$daemon"
 	sed -n 's/.*dump: vbd .* ring .* in_flight=\([0-9]*\).*/\1/p' "$log" | tail -n 5 | tr '\n' ' '
@@ -580,7 +580,7 @@ never_answers() {
 	pvb_kill_all
 	rm "$XENSIM_FAULTS"/*
 	start_daemon
-	for _dead in $dead; do # before that, a frontend that dies takes its grants with it
+	for _dead in $dead; do # before that, the grants of a frontend that dies are gone
 		wait_line "$log" "vbd $_dead/51712: resumed, replayed=[1-9]"
 	done
 	# shellcheck disable=SC2086 # several
@@ -594,7 +594,7 @@ never_answers() {
 
 is_gone() { ! kill -0 "$daemon" 2>/dev/null; }
 
-# What it had is in the journal, as after a kill.
+# Its requests are in the journal, as after a kill.
 no_end() {
 	two_guests 50:50:0:0
 	touch "$XENSIM_FAULTS/hang-slow"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The figures of a disk are right: by what its guest counts, and by a medium and a limit whose delay is known.
+# The figures of a disk are right. The test compares them with what the guest counts, and uses a medium and a limit with a known delay.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -14,7 +14,7 @@ mkdir "$XENSIM_FAULTS"
 
 daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
 
-# dump: what the disk's first ring counts as of now, by the admin's socket, in the file dump
+# dump: write the current counters of the disk's first ring into the file dump, from the admin's socket
 dump() {
 	ask "{\"command\":\"show\",\"device\":\"$dom/xvda\"}" /result/devices/0/queues/0/figures >"$XENSIM_DIR/figures" ||
 		fail "no figures: $(cat "$XENSIM_DIR/figures")"
@@ -36,12 +36,12 @@ count() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/dump" | grep . || echo
 sum() { echo $(($(count "$1_sum") / 1000)); }
 count_is() { [ "$(count "$1")" = "$2" ] || fail "$1 is not $2: $(cat "$XENSIM_DIR/dump")"; }
 
-# said NAME: by the guest
+# said NAME: print a figure of the guest
 said() { sed -n "s/^requests=/ &/; s/.* $1=\([0-9]*\).*/\1/p" "$XENSIM_DIR/load"; }
 waited_us() { sed -n 's/^plain .* sum_us=\([0-9]*\).*/\1/p' "$XENSIM_DIR/load"; }
 took_us() { sed -n 's/^plain seconds=\([0-9.]*\) .*/\1/p' "$XENSIM_DIR/load" | awk '{ print int($1 * 1000000) }'; }
 
-# load SIMBLK-OPTION...: on a new disk, with what the disk counted in the file dump and what the guest says in the file load
+# load SIMBLK-OPTION...: run a load on a new disk; the counters go into the file dump, and the output of the guest into the file load
 load() {
 	begin "$XENSIM_DIR/load" simblk --hold "$@" "$dom" 51712
 	load=$!
@@ -76,7 +76,7 @@ by_the_guests_count() {
 	stop_daemon
 }
 
-# The stages are all of a request's time, and no more than what the guest itself has waited for its requests.
+# The stages add up to all of the time of a request, and to no more than the guest itself has waited.
 stages_are_the_total() {
 	_stages=0 _total=$(sum time_total)
 	for _stage in order limit buffer copy medium held answer; do
@@ -88,7 +88,7 @@ stages_are_the_total() {
 	[ "$_total" -le "$(waited_us)" ] || fail "$_total us, of which the guest has seen $(waited_us)"
 }
 
-# It is in the medium's time, all of it and little else: no more than the guest itself has seen.
+# The delay is in the time of the medium, with little more than that, and at most what the guest itself has measured.
 slow_medium() {
 	start_daemon
 	guest_with_disk 16
@@ -106,7 +106,7 @@ slow_medium() {
 	stop_daemon
 }
 
-# 60 behind a burst of one, at 100 a second.
+# 60 requests after a burst of one, at 100 a second.
 slow_limit() {
 	start_daemon
 	guest_with_disk 16
@@ -120,7 +120,7 @@ slow_limit() {
 	stop_daemon
 }
 
-# What never comes back is seen while it is out.
+# A request that never completes is visible while it is in flight.
 # Two ways to the same words.
 as_the_log_has_it() {
 	start_daemon

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A domain that has shut down may run on elsewhere, with newer data on its disk: nothing more of its own goes there.
-# If its suspend came to nothing it goes on as if nothing had been.
+# A domain that has shut down may go on elsewhere, with newer data on its disk. So the daemon writes nothing more for it. If its
+# suspend is cancelled, the domain goes on and has lost nothing.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -16,14 +16,14 @@ daemon=$$ # each case starts its own daemon; test_case only checks that this pro
 
 set_key() { xenstore-write "$(backend vbd "$dom" 51712)/$1" "$2"; }
 
-# load_with OPTION...: a load in the background, connected
+# load_with OPTION...: start a load in the background, and wait until it is connected
 load_with() {
 	rm -f "$XENSIM_DIR/load" # the output of an earlier one
 	begin "$XENSIM_DIR/load" simblk "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 }
-# For as long as it is let: writes alone, so that the image tells of each.
+# The load runs until it is stopped. It only writes, so that the image shows each request.
 writes_with() { load_with --ops=w --requests=100000000 "$@"; }
 
 load_is_clean() {
@@ -31,13 +31,13 @@ load_is_clean() {
 	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 }
 
-# No ring of the disk takes anything, and the medium has nothing more of it.
+# No ring of the disk takes requests, and the medium has none of them.
 rings_said() { [ "$(grep -c "dump: vbd $dom/51712/. ring" "$log")" -ge "$1" ]; }
 rings_rest() {
 	_rings=$(sed -n 's/.*connected queues=\([0-9]*\).*/\1/p' "$XENSIM_DIR/load")
 	_said=$(grep -c "dump: vbd $dom/51712/. ring" "$log" || :)
 	kill -USR1 "$daemon"
-	for _ in $(seq 100); do # a daemon that has only begun says nothing of rings
+	for _ in $(seq 100); do # a daemon that has just started shows no rings yet
 		rings_said $((_said + _rings)) && break
 		sleep 0.02
 	done
@@ -75,14 +75,14 @@ ends() {
 	stop_daemon
 }
 
-# The burst goes at once, and the rest in years.
+# The burst passes at once, and the rest would take years.
 throttled_writes() { # SIMBLK-OPTION...
 	guest_with_disk 16
 	set_key bps 1
 	writes_with "$@"
 	until_true 20000 in_dump " throttled=[1-9]" || fail "not throttled"
 }
-# Not even when its limit is lifted.
+# Not even when its limit is removed.
 throttled() {
 	start_daemon --workers=2
 	throttled_writes --queues=2
@@ -99,7 +99,7 @@ crashed() {
 	newer_data
 	ends
 }
-# While its pages are still in our hands there is a domain, and nothing more.
+# While the daemon has pages of the domain mapped, the domain exists, and has nothing else.
 died() {
 	start_daemon
 	throttled_writes
@@ -125,7 +125,7 @@ in_full_flight() {
 	ends
 }
 
-# The thread that waits has a call with 16 of them at most; those behind come back.
+# The waiting thread has at most 16 requests in its call; the others are not submitted.
 one_call_has_some() {
 	kill -USR1 "$daemon"
 	grep "dump: vbd $dom/51712/0 ring" "$log" | tail -n 1 |
@@ -177,7 +177,7 @@ in_journal() { # HOW the daemon went
 }
 in_journal_of_killed() { in_journal pvb_kill_all; }
 in_journal_of_stopped() { in_journal pvb_stop_all; }
-# One that was stopped while the guest was.
+# A daemon that was stopped while the guest was stopped.
 in_journal_of_both() {
 	start_daemon
 	throttled_writes
@@ -189,7 +189,7 @@ in_journal_of_both() {
 	ends
 }
 
-# --- NBD: what waits for a server that is away, and what it had acknowledged and is to hear again ---
+# --- NBD: requests that wait for a server that is away, and acknowledged writes that are sent again ---
 
 server() {
 	rm -f "$sock"
@@ -232,7 +232,7 @@ away() {
 # The daemon holds a connection to it.
 server_is_asked() { ss -x 2>/dev/null | grep -q "$sock .*"; }
 
-# --- a suspend that came to nothing ---
+# --- a suspend that is cancelled ---
 
 cancel() { # TIMES, while the load runs
 	_times=$1
@@ -275,7 +275,7 @@ cancelled_large_blocks() {
 	give_back
 	preload=
 }
-# Its limit is lifted while it is stopped, so that the rest comes at once.
+# The limit is removed while the guest is stopped, so that the rest then passes at once.
 cancelled_throttled() {
 	start_daemon
 	guest_with_disk 16
@@ -304,7 +304,7 @@ cancelled_over_restarts() {
 	load_is_clean
 	give_back
 }
-# Nobody looked while it stopped and ran again.
+# No daemon ran while the guest stopped and went on.
 cancelled_unheard() {
 	start_daemon
 	guest_with_disk 16

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Images on file systems that stop answering: one whose server on the network is gone (FUSE, tests/sim/holdfs.c), one
-# that is frozen (ext4 on a loop device). For root, who may mount; what this machine does not have is left out, and said.
+# Images on file systems that stop answering: one whose server on the network is gone (FUSE, tests/sim/holdfs.c), and one that is
+# frozen (ext4 on a loop device). The test needs root, to mount. It leaves out what this machine does not have, and says so.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 
 build=${top_builddir:-$PWD}
 
-# --- the file systems, in a mount namespace that outlives the test: what waits for them would for ever ---
+# --- the file systems, in a mount namespace that outlives the test, because processes may wait for them without end ---
 
 mount_served() {
 	mkdir "$storage/files" "$storage/held" "$storage/served"
@@ -72,10 +72,10 @@ let_go() {
 	esac
 }
 
-# What nobody has to wait for is done in so many seconds, on a slow machine too.
+# Everything that need not wait for the medium is done in so many seconds, also on a slow machine.
 at_once() { timeout 5 "$@" || fail "not at once: $*: $(tail -n 5 "$log")"; }
 
-# A guest whose image, all of it written before, will not answer. It has a disk elsewhere. Another guest has that only.
+# One guest has an image that will stop answering (all of it is written before), and a disk on other storage. Another guest has only a disk on other storage.
 two_guests_and_a_disk() {
 	start_daemon --workers=1
 	image=$storage/$medium/slow
@@ -118,7 +118,7 @@ others_go_on() {
 }
 still_waits() { ! another_round slow 1 || fail "the slow one did not wait"; }
 
-# The disk waits and nobody else does; when its medium answers again, all is whole.
+# Only this disk waits. When its medium answers again, all data is right.
 waits_alone_until_it_answers() {
 	others_go_on
 	still_waits
@@ -134,7 +134,7 @@ holds_up_its_disk() {
 	waits_alone_until_it_answers
 }
 
-# Without a process for each guest the dead daemon cannot end before its medium answers, and keeps its rings so long.
+# Without a process for each guest, a killed daemon cannot end before its medium answers, and keeps its rings until then.
 control_dies() {
 	PVB_ISOLATION=guest isolation=--isolation=guest
 	two_guests_and_a_disk
@@ -146,7 +146,7 @@ control_dies() {
 	waits_alone_until_it_answers
 }
 
-# Its guest's process dies, and cannot end: the other guests know nothing of it.
+# The process of its guest is killed, and cannot end; the other guests notice nothing.
 process_dies() {
 	PVB_ISOLATION=guest isolation=--isolation=guest
 	two_guests_and_a_disk
@@ -161,7 +161,7 @@ process_dies() {
 	all_go
 }
 
-# Whoever closes a descriptor of the image waits, and many come by one: control, too.
+# A process that closes a descriptor of the image waits, and many processes may have one, also control.
 nobody_closes() {
 	touch "$storage/held/slow.flush"
 	two_guests_and_a_disk
@@ -199,6 +199,6 @@ for medium in served frozen; do
 	test_case "$medium: control is killed, and the next one is there at once" control_dies
 	test_case "$medium: the guest's process is killed, and the others go on" process_dies
 	test_case "$medium: the guest is destroyed at once, and all is whole when it answers again" destroyed
-	let_go 2>/dev/null || : # one that failed may not have
+	let_go 2>/dev/null || : # a case that failed may not have done it
 done
 exit "$failed"

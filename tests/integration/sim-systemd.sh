@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The unit under a real systemd, in a container: what start, kill, reload, restart, upgrade, stop and the host's
-# shutdown do to the daemon and to the processes of its guests, while a guest works on its disk.
+# The unit under a real systemd, in a container. The test looks at what start, kill, reload, restart, upgrade, stop and the
+# shutdown of the host do to the daemon and to the processes of its guests, while a guest uses its disk.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 PVB_ISOLATION=guest # as in the unit
@@ -84,7 +84,7 @@ begin_load() {
 	load=$!
 	wait_line "$XENSIM_DIR/load" connected
 }
-goes_on() { # PID: this process serves the guest still, which is content
+goes_on() { # PID: this process still serves the guest, and the guest has found no error
 	[ "$(pvb_guest_pid "$dom")" = "$1" ] || fail "process $1 served, and now $(pvb_guest_pid "$dom")"
 	_before=$(answers)
 	until_true 10000 answers_since "$_before" || fail "the guest waits"
@@ -105,7 +105,7 @@ shows_guests() {
 	inside systemd-cgls --no-pager /system.slice/pvbackd.service | grep -q "pvbackd: guest web1" || fail "not in systemd-cgls"
 }
 
-# What the unit takes from the daemon must not be what the daemon takes from its guests' processes by.
+# The unit must not forbid the calls by which the daemon takes the rights from its guests' processes.
 filters() { sed -n 's/^Seccomp_filters:\t//p' "/proc/$1/status"; }
 confines() {
 	_serves=$(pvb_guest_pid "$dom")
@@ -166,7 +166,7 @@ drop_in() {
 	inside systemctl daemon-reload
 }
 
-# The drop-in of the unit's comment. This systemd may not know DelegateSubgroup=, so a shell does the same.
+# The drop-in that the comment in the unit describes. If this systemd has no DelegateSubgroup=, a shell does the same.
 ours=/sys/fs/cgroup/system.slice/pvbackd.service
 gives_room() {
 	drop_in room Delegate=yes "ReadWritePaths=$ours" ExecStart= \
@@ -191,7 +191,7 @@ comes_and_goes() {
 }
 has_no_room() { ! inside test -d "$ours/guest-web2"; }
 
-# Another version, as a package leaves it (tests/sim/version.c makes it one).
+# Another version, as after an upgrade of the package (tests/sim/version.c makes it one).
 upgrades() {
 	_serves=$(pvb_guest_pid "$dom")
 	drop_in next "Environment=LD_PRELOAD=$XENSIM_BUILD/lib/version.so XENSIM_VERSION=next"
@@ -202,7 +202,7 @@ upgrades() {
 }
 
 load_ended() { ! kill -0 "$load" 2>/dev/null; }
-# The guests are shut down first, and served until then; then nothing is left.
+# The guests are shut down first, and are served until then. Afterwards nothing is left.
 shuts_down() {
 	inside systemctl start xendomains
 	inside systemctl poweroff

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A guest takes over its process, which serves, by a hole that was put there on purpose (tests/sim/takeover.c), and tries what
-# SECURITY.md has a list of: all is refused but what is said there; control and the neighbour notice nothing.
+# A guest takes over the process that serves it, by a hole that is there on purpose (tests/sim/takeover.c). It then tries all
+# that SECURITY.md lists. Everything is refused, except where SECURITY.md says otherwise; control and the other guest notice nothing.
 # shellcheck disable=SC2317,SC2154 # test_case calls the functions; sim-lib.sh sets variables
 PVB_ISOLATION=guest
 export PVB_ISOLATION
@@ -9,7 +9,7 @@ set -eu
 # shellcheck source=tests/integration/sim-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-lib.sh"
 
-disk_of() { # NAME: a guest with a disk that verifies a load, as $dom and $load
+disk_of() { # NAME: make a guest $dom, and a load $load on its disk that checks its data
 	new_disk "$1" 16
 	dom=$(xensim-xl create "$1")
 	xensim-xl block-attach "$dom" "$XENSIM_DIR/$1" xvda
@@ -28,7 +28,7 @@ ends_well() { # NAME DOMID LOAD
 
 front() { xenstore-read "/local/domain/$neighbour/device/vbd/51712/$1"; }
 
-# came_to WORD ATTEMPT: so it ended, once
+# came_to WORD ATTEMPT: check that the attempt ended in this way, once
 came_to() {
 	grep -qx "takeover: $2: $1" "$log" || fail "$2: not $1: $(grep "takeover: $2: " "$log")"
 }
@@ -45,7 +45,7 @@ its_process_is_taken_over() {
 	taken=$(pvb_guest_pid "$evil") other=$(pvb_guest_pid "$neighbour")
 	echo "$daemon $other $neighbour $(front ring-ref) $(front event-channel)" >"$XENSIM_DIR/takeover"
 	kill -RTMIN "$taken"
-	# It says that it serves the neighbour's disk, last of all.
+	# Last of all, it claims to serve the other guest's disk.
 	wait_line "$log" "guest $evil: its process ($taken) has sent what it must not: it is ended"
 	grep "takeover: " "$log"
 	refused "open a file" "open its memory" "open privcmd" "make a file" "open a folder" "remove a file"
@@ -55,9 +55,9 @@ its_process_is_taken_over() {
 	done
 	refused "make a socket" "connect elsewhere"
 	came_to EACCES "bind the neighbour's event channel"
-	# As SECURITY.md says: the kernel's gntdev cannot be held to one domain.
+	# SECURITY.md says this: the kernel's gntdev cannot be restricted to one domain.
 	came_to 'done' "map the neighbour's grant"
-	# It has its socket to control, and control does not believe it.
+	# The process has its socket to control, but control does not trust it.
 	came_to 'done' "say that the neighbour's disk has stopped"
 	until_true 20000 pvb_guest_is_replaced "$evil" "$taken" || fail "nobody serves it"
 	[ "$(pvb_guest_pid "$neighbour")" = "$other" ] || fail "the neighbour's process is another"
@@ -67,7 +67,7 @@ its_process_is_taken_over() {
 }
 
 : >"$XENSIM_DIR/takeover"
-# An address sanitizer's own calls would be refused, and without the filter nothing is.
+# The filter would refuse the calls of an address sanitizer, and without the filter nothing is refused.
 ! grep -qE "__[at]san_init" "$PVBACKD" || skip "not in a build with a sanitizer"
 grep -q seccomp_load "$PVBACKD" || skip "built without libseccomp"
 preload=$XENSIM_BUILD/lib/takeover.so

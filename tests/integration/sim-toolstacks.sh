@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Toolstacks that are not xl: the keys that they write, in their order, and what they wait for.
+# Other toolstacks than xl: the keys that they write, in their order, and the keys that they wait for.
 # xapi: xen-api's ocaml/xenopsd/xc/device.ml and hotplug.ml (XCP-ng, XenServer). Qubes: qubes-core-admin's templates/libvirt,
 # qubes-core-agent-linux's network/vif-route-qubes; libxl does the rest.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
@@ -15,7 +15,7 @@ export PVBACKD_RUNTIME_DIR
 backend_is() { [ "$(xenstore-read "$back/state" 2>/dev/null || echo gone)" = "$1" ]; }
 wait_backend() { until_true 10000 backend_is "$1" || fail "the backend is in state $(xenstore-read "$back/state" || echo none), not $1"; }
 
-# xapi_names KIND DEVID: the frontend's directory, the read-only one that only xapi reads, and the backend's
+# xapi_names KIND DEVID: set the names of the frontend's directory, of the read-only one that only xapi reads, and of the backend's
 xapi_names() {
 	front=/local/domain/$dom/device/$1/$2
 	front_ro=/xenops/domain/$dom/device/$1/$2
@@ -41,7 +41,7 @@ xapi_disk() { # IMAGE
 	xapi_names vbd 51712
 	front_keys="backend-id=0 state=1 virtual-device=51712 device-type=disk"
 	xapi_add frontend-id "$dom" online 1 removable 1 state 1 dev xvda type phy mode w params "$1"
-	# Vbd.add_wait: the script, with this environment, and then hotplug-status is waited for.
+	# Vbd.add_wait: xenopsd runs the script with this environment, and then waits for hotplug-status.
 	env script="$script" XENBUS_TYPE=vbd XENBUS_PATH="backend/vbd/$dom/51712" XENBUS_BASE_PATH=backend XENBUS_PREFIX='' \
 		INTERFACE="vbd$dom.51712" "$script" add || fail "the script fails"
 	[ "$(xenstore-read "$back/hotplug-status")" = connected ] || fail "not connected"
@@ -50,9 +50,9 @@ xapi_disk() { # IMAGE
 xapi_nic() {
 	xapi_names vif 0
 	front_keys="backend-id=0 state=1 handle=0 mac=00:16:3e:01:02:03 disconnect=0 mtu=1500"
-	# No bridge: xapi keeps that where only its own script looks.
+	# There is no key bridge: xapi keeps the bridge in a place that only its own script reads.
 	xapi_add frontend-id "$dom" online 1 state 1 script /usr/libexec/xenopsd/vif mac 00:16:3e:01:02:03 handle 0 rate 10000000,50000
-	# Vif.add: the interface is there with state 2, and then the script may have it.
+	# Vif.add: the interface exists in state 2; then the script uses it.
 	wait_backend 2
 	ip link set "vif$dom.0" down
 	ip link set "vif$dom.0" arp off
@@ -61,7 +61,7 @@ xapi_nic() {
 	xenstore-write "$back/hotplug-status" connected
 }
 
-# Generic.clean_shutdown: in one transaction; then the frontend closes, and all is removed, without a look at the backend.
+# Generic.clean_shutdown: it writes in one transaction. Then the frontend closes, and xenopsd removes everything without reading the backend's state.
 xapi_unplug() {
 	xenstore-write "$back/online" 0 "$back/state" 5
 	until_true 20000 frontend_closed || fail "the frontend is in state $(xenstore-read "$front/state")"
@@ -71,7 +71,7 @@ xapi_unplug() {
 }
 frontend_closed() { [ "$(xenstore-read "$front/state")" = 6 ]; }
 
-# Generic.hard_shutdown: the frontend is removed below the guest; then the backend has to close by itself.
+# Generic.hard_shutdown: xenopsd removes the frontend's directory while the guest runs; then the backend must close by itself.
 xapi_unplug_hard() {
 	xenstore-write "$back/online" 0
 	xenstore-rm "$front"
@@ -110,7 +110,7 @@ xapi_disk_by_force() {
 	kill -9 "$_load" 2>/dev/null || : # it may have ended by itself
 	wait "$_load" || :
 	gone
-	# It never had a frontend that did anything.
+	# No frontend has ever used this device.
 	dom=$(xensim-xl create guest)
 	xapi_disk "$XENSIM_DIR/disk"
 	wait_backend 2
@@ -126,7 +126,7 @@ xapi_nic_life() {
 	begin "$XENSIM_DIR/load" simnet --kinds=udp4 --frames=300 --hold "$dom" 0
 	_load=$!
 	wait_line "$XENSIM_DIR/load" connected
-	xenstore-write "$front/disconnect" 1 # Vif.set_carrier: the frontend's own affair
+	xenstore-write "$front/disconnect" 1 # Vif.set_carrier: only the frontend reads this key
 	xenstore-write "$front/disconnect" 0
 	until_true 20000 held "$_load" || fail "the guest says: $(cat "$XENSIM_DIR/load")"
 	xapi_unplug
@@ -152,8 +152,8 @@ xapi_nic_by_force() {
 	until_true 5000 no_tap || fail "a tap is left behind"
 }
 
-# A network qube: a driver domain, whose script routes. libvirt's "ethernet" has no bridge, so libxl writes its default,
-# which nobody has; the key ip has an address of each kind.
+# A network qube: a driver domain whose script routes. libvirt's "ethernet" has no bridge, so libxl writes its default, and
+# no such bridge exists. The key ip has an IPv4 and an IPv6 address.
 qubes_nic() {
 	_addresses="be.ip=10.137.0.9 fd09:24ef:4179::a89:9"
 	dom=$(xensim-xl create guest)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# --trace-rings: every line of a run has a form that pvbackd-counters(7) promises, and the dump names every ring.
+# --trace-rings: each line has a form that pvbackd-counters(7) describes, and the dump names each ring.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -61,7 +61,7 @@ nothing_is_traced_for_others() {
 	! grep -q '^trace' "$log" || fail "$(grep '^trace' "$log" | head -n 3)"
 }
 
-# Live, without a restart; and off again.
+# The trace is turned on without a restart, and off again.
 trace_is() { answer_is /ok true "{\"command\":\"trace\",\"on\":$1${2-}}"; }
 traces_are() { grep -q "^trace vbd $dom/51712/0 $1 " "$log"; }
 nothing_comes() {
@@ -88,7 +88,7 @@ switched_while_it_runs() {
 	wait "$load" || :
 }
 
-# In the admin's terminal: of whoever serves the device, also of the next, and for nobody who waits.
+# The trace in the admin's terminal comes from the process that serves the device, also from the next one. The guest never waits for the reader.
 begin_live() { # [ARGUMENT...]
 	begin "$XENSIM_DIR/live" "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" trace "$@"
 	tracer=$!

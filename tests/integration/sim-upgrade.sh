@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The next daemon is of another version, or speaks another protocol with the guests' processes (tests/sim/version.c): they are
-# replaced one after the other, and their guests notice nothing.
+# The next daemon has another version, or another protocol for the guests' processes (tests/sim/version.c). It replaces these
+# processes one after the other, and their guests notice nothing.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 PVB_ISOLATION=guest
 export PVB_ISOLATION
@@ -15,7 +15,7 @@ XENSIM_FAULTS=$XENSIM_DIR/trouble
 export XENSIM_FAULTS
 mkdir "$XENSIM_FAULTS"
 
-# start_other WHAT: a daemon of another version: XENSIM_VERSION=... or XENSIM_PROTOCOL=...
+# start_other WHAT: start a daemon of another version: XENSIM_VERSION=... or XENSIM_PROTOCOL=...
 start_other() {
 	export "${1?}"
 	preload=$both
@@ -24,7 +24,7 @@ start_other() {
 	preload=$XENSIM_BUILD/lib/medium.so
 }
 
-# busy_disk NAME: a guest with a disk and a load that verifies it
+# busy_disk NAME: make a guest with a disk and a load that checks its data
 busy_disk() {
 	new_disk "$1" 16
 	dom=$(xensim-xl create "$1")
@@ -63,7 +63,7 @@ guests_are_well() {
 	nothing_is_held
 }
 
-# What the log has after the line with which a daemon has begun: who is replaced, and who is served again.
+# Print what the log has since the last start of a daemon: which process is replaced, and which guest is served again.
 turns() {
 	awk '/ serves with / { s = "" }
 		/: its process .* is from before an upgrade, and is replaced/ { sub(":", "", $3); s = s "end " $3 "\n" }
@@ -73,7 +73,7 @@ turns() {
 nr_turns() { turns | grep -c "$1" || :; }
 all_are_back() { [ "$(nr_turns back)" -ge 4 ]; }
 
-# Of each guest all devices are back before it is the next one's turn; and all of it went as it should.
+# Check that all devices of a guest are served again before the next guest's turn, and that there was no error.
 one_after_the_other() {
 	until_true 20000 all_are_back || fail "not all are back: $(turns)"
 	[ "$(nr_turns end)" = 3 ] || fail "not three were replaced: $(turns)"
@@ -82,7 +82,7 @@ one_after_the_other() {
 	! grep "has sent what it must not\|is ended\|have not come to an end" "$log" || fail "not as it should be"
 }
 
-# And back again, as after an upgrade that an admin regrets.
+# And back again, as after a downgrade.
 upgrade_and_back() {
 	: >"$log"
 	start_daemon --workers=1
@@ -101,9 +101,9 @@ upgrade_and_back() {
 version() { upgrade_and_back XENSIM_VERSION=99; }
 protocol() { upgrade_and_back XENSIM_PROTOCOL=999; }
 
-# Control dies amid the turn of the first one, whose medium hangs, alone or with a process: that one's, or one that waits
-# for its turn. The next control of that version goes on, and in the end all are of it: each control shows a process of
-# its own version alike.
+# Control dies during the turn of the first guest, whose medium hangs. It dies alone, or together with a process: that of this
+# guest, or one that waits for its turn. The next control of that version goes on, and at the end all processes have its
+# version.
 shown() { ask '{"command":"version"}' "/result/processes/$1/$2"; }
 all_are_like() { # MEMBER VALUE
 	for _nr in 0 1 2; do
@@ -138,7 +138,7 @@ dies_amid() { # XENSIM_...=VALUE MEMBER
 version_dies() { dies_amid XENSIM_VERSION=99 version; }
 protocol_dies() { dies_amid XENSIM_PROTOCOL=999 protocol; }
 
-# Another build of the same version, as a distribution makes one to close a hole in the program or in a library of it.
+# Another build of the same version, as a distribution makes it to fix a security hole in the program or in one of its libraries.
 build() {
 	cp "$PVBACKD" "$XENSIM_DIR/pvbackd"
 	cp "$XENSIM_BUILD/lib/medium.so" "$XENSIM_DIR/library.so"
@@ -161,7 +161,7 @@ build() {
 	stop_daemon
 }
 
-# The first one's medium hangs, so that the others wait for their turn.
+# The medium of the first guest hangs, so that the others wait for their turn.
 has_begun() { [ "$(nr_turns end)" -ge 1 ]; }
 while_one_hangs() {
 	: >"$log"

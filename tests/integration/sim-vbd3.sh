@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# backend/vbd3, libxl's backendtype=tap: the same disks, and the counters that xentop reads.
+# Disks in backend/vbd3 (backendtype=tap in libxl) work in the same way, and have the counters that xentop reads.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -18,7 +18,7 @@ guest_on() { # TARGET
 key() { xenstore-read "$(backend vbd3 "$dom" 51712)/$1"; }
 counters() { echo "/dev/shm/td3-$(key kthread-pid)/vbd-$dom-51712"; }
 
-# counter NUMBER: of the 64-bit words behind the version
+# counter NUMBER: print one of the 64-bit words after the version
 counter() { od -A n -t u8 -j "$((8 + $1 * 8))" -N 8 "$(counters)" | tr -d ' '; }
 
 holding_guest() { # OPTION...

@@ -2,18 +2,18 @@
 # sim-walk-lib.sh - sourced after sim-lib.sh by the sim-walk*.sh tests: daemons that die at chosen
 # moments (tests/sim/moment.c says what a moment is).
 #
-# SIM_WALK_STEP=N looks at every N-th moment only (`make check` has no time for more; 1 is `make walk`),
-# SIM_WALK_FROM=N begins there, SIM_WALK_CASE=FUNCTION does one case only. A failure names the moment:
-# run it alone with SIM_WALK_CASE=FUNCTION SIM_WALK_FROM=N SIM_WALK_STEP=1000000.
+# With SIM_WALK_STEP=N, the daemon dies only at each N-th moment (`make check` has no time for more; `make walk` uses 1). With
+# SIM_WALK_FROM=N, the first moment is N. SIM_WALK_CASE=FUNCTION runs only this case. A failure names the moment; to run it
+# alone, use SIM_WALK_CASE=FUNCTION SIM_WALK_FROM=N SIM_WALK_STEP=1000000.
 # shellcheck shell=sh disable=SC2154,SC2034 # sim-lib.sh and the test set variables
 
 step=${SIM_WALK_STEP:-53}
 from=${SIM_WALK_FROM:-1}
 moment=$XENSIM_BUILD/lib/moment.so
-only=     # moments whose names contain this
-role=     # of the process that dies (tests/sim/role.h); walk_case sets it
-options=  # of the daemon
-preload=  # what else it loads
+only=     # only moments whose names contain this
+role=     # the role of the process that dies (tests/sim/role.h); walk_case sets it
+options=  # options of the daemon
+preload=  # another library that it preloads
 part=1    # a process that serves no ring has so many times fewer moments
 server=$(is_isolated && echo guest || echo control)
 daemon=$$ # test_case only checks that this process lives
@@ -23,15 +23,15 @@ if ldd "$PVBACKD" | grep -q 'lib[at]san'; then
 	skip "a sanitizer wants to be the first library, and so does moment.so"
 fi
 
-# life [VARIABLE=VALUE...]: one daemon; says its number first. 137 when its control was killed.
+# life [VARIABLE=VALUE...]: run one daemon, and print its PID first. The status is 137 if control was killed.
 life() {
 	# shellcheck disable=SC2086 # perhaps none
 	sh -c 'echo "life $$"; exec env "$@"' sh "$@" "$PVBACKD" --runtime-dir="$XENSIM_DIR/run" $isolation \
-		--confine=no --workers=1 $options # what is loaded looks at files
+		--confine=no --workers=1 $options # the preloaded library reads files
 }
 
-# lives MOMENT...: one daemon after the other, each dies at its moment; the last one lives on. Where it is
-# another process that dies, one daemon replaces it each time, unless the test kills that daemon.
+# lives MOMENT...: run one daemon after the other. Each dies at its moment, and the last one lives on. If another process is to
+# die, the same daemon replaces that process each time, unless the test kills the daemon.
 lives() {
 	_status=0
 	if [ "$role" != control ]; then
@@ -47,12 +47,12 @@ lives() {
 	life LD_PRELOAD="$preload"
 }
 
-# The number of the last daemon, once it has come as far as serving.
+# Print the PID of the last daemon, when it serves.
 settled() {
 	awk '$1 == "life" { pid = $2; ok = 0 } / serves with / { ok = 1 } END { if (ok) print pid; exit !ok }' "$log"
 }
 
-# It may die even of being stopped.
+# Stop all processes; the daemon may die at its moment while it stops.
 all_ended_by() { # SIGNAL
 	kill -0 "$_lives" 2>/dev/null || return 0
 	! _pid=$(settled) || kill -"$1" "$_pid" 2>/dev/null || :
@@ -61,9 +61,9 @@ all_ended_by() { # SIGNAL
 
 died() { grep -c "dies at moment" "$log" || :; }
 
-# The process whose turn it is dies now, if it has not done so yet, and none of its successors. Only with a guest as $dom.
+# The process that is to die dies now, if it has not died yet, and no process after it dies. This needs a guest $dom.
 dies_now() {
-	printf '\377\377\377\177' | dd of="$XENSIM_DIR/moments" conv=notrunc status=none # who counts on is past it
+	printf '\377\377\377\177' | dd of="$XENSIM_DIR/moments" conv=notrunc status=none # so that a process that goes on counting is past its moment
 	[ "$(died)" = 0 ] || return 0
 	_victim=$(settled)
 	[ "$role" = control ] || _victim=$(pvb_guest_pid "$dom")
@@ -71,7 +71,7 @@ dies_now() {
 	kill -9 "$_victim"
 }
 
-# Since the last death a device has been taken up again.
+# Check that a device was taken up again after the last death.
 taken_up() {
 	settled >/dev/null && awk '/^life |dies at moment|^killed by the test/ { ok = 0 }
 		/: (resumed|resumed, replayed=[0-9]+|connected|is served still)$/ { ok = 1 } END { exit !ok }' "$log"
@@ -85,17 +85,17 @@ begin_lives() {
 	_lives=$!
 }
 
-# Nothing is left of them, either.
+# Check that no files are left, either.
 end_lives() {
 	until_true 10000 all_ended_by TERM || fail "moments $deaths: the daemon does not end"
 	wait "$_lives" || fail "moments $deaths: the last daemon left with status $?"
-	rm -f "$XENSIM_DIR/run"/*.pcapng* # captures stay for the admin
+	rm -f "$XENSIM_DIR/run"/*.pcapng* # the daemon leaves captures for the admin
 	_left=$(find "$XENSIM_DIR/run" -name 'v*-*')
 	[ -z "$_left" ] || fail "moments $deaths: $_left is left"
 }
 
-# walk BEFORE OPTION...: die at each moment of one_life, or $life_of, after having died at BEFORE (a list, perhaps empty).
-# Not all lives are as long: three in a row that no death cuts short are the end.
+# walk BEFORE OPTION...: run one_life (or $life_of) again and again, and die at each of its moments in turn, after deaths at BEFORE
+# (a list, which may be empty). Lives differ in length: the walk ends after three lives in a row without a death.
 walk() {
 	_before=$1 _at=$from _walked=0 _lived=0
 	_wanted=$(echo "$_before" | wc -w)
@@ -112,7 +112,7 @@ walk() {
 	[ "$_walked" -gt 3 ] || [ "$from" -gt 1 ] || fail "a life of $_at moments?"
 }
 
-# What a case that failed has left is none of the next one's.
+# Remove what a failed case has left, so that the next case does not find it.
 kill_what_is_left() {
 	until [ -z "$(pvb_control_pid)" ]; do
 		pvb_control_pid | xargs -r kill -9 2>/dev/null || :
@@ -121,7 +121,7 @@ kill_what_is_left() {
 	pvb_kill_guests
 }
 
-# walk_case SENTENCE FUNCTION [ROLE]: test_case for that role or for each, and how far it walked
+# walk_case SENTENCE FUNCTION [ROLE]: run test_case for this role, or for each role, and print how many moments there were
 walk_case() {
 	[ "${SIM_WALK_CASE:-$2}" = "$2" ] || return 0
 	_step=$step

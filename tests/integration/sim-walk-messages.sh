@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Control and the process of a guest die at each message of their protocol: right before it is sent, and once it is
-# taken. The guest notices nothing, and what the message was about comes true all the same.
+# Control and the process of a guest die at each message of their protocol: right before they send it, and right after they have
+# received it. The guest notices nothing, and what the message was about is done all the same.
 #
-# `make check` has one death at the first of each in a life that has it; with SIM_WALK_STEP=1 (`make walk`) it is each
-# message of those lives, and each while the two meet again after an earlier one.
+# In `make check`, there is one death at the first message of each kind. With SIM_WALK_STEP=1 (`make walk`), there is a death at each
+# message of these lives, also at those by which the two find each other again after an earlier death.
 # shellcheck disable=SC2317,SC2154,SC2119,SC2034 # walk_case calls the functions; the libraries set variables and use ours
 set -eu
 PVB_ISOLATION=guest
@@ -20,7 +20,7 @@ XENSIM_FAULTS=$XENSIM_DIR/trouble
 export XENSIM_FAULTS
 mkdir -p "$XENSIM_FAULTS/guest"
 
-# at_each LIFE MESSAGE...: it dies at the first of each; ">NAME" is one from control, "<NAME" one to it.
+# at_each LIFE MESSAGE...: die at the first message of each kind; ">NAME" is one from control, "<NAME" one to control.
 at_each() {
 	_life=$1
 	shift
@@ -36,7 +36,7 @@ at_each() {
 	done
 }
 
-# everywhere LIFE [BEFORE]: at each message of it, whichever it is, perhaps after a death at an earlier one
+# everywhere LIFE [BEFORE]: die at each message of this life; with BEFORE, after a death at an earlier message
 everywhere() {
 	only="message " life_of=$1
 	walk "${2-}"
@@ -51,7 +51,7 @@ until_it_is() { # COMMAND...
 	until_true 20000 "$@" || fail "moments $deaths $only: not $*"
 }
 
-# to_control SIGNAL: to the one that lives
+# to_control SIGNAL: send the signal to the control that lives
 to_control() {
 	until_it_is settled >/dev/null
 	kill -"$1" "$(settled)" 2>/dev/null || :
@@ -104,7 +104,7 @@ begin_nic() { # [OPTION...]
 	load=$!
 }
 
-# A busy one, and one that holds a conversation.
+# One guest is busy, and one runs a check of simnet.
 begin_frames() {
 	begin_nic --lossy --window=4 --frames=400000000 --until="$XENSIM_DIR/enough"
 	wait_line "$XENSIM_DIR/load" connected || fail "moments $deaths $only: $(cat "$XENSIM_DIR/load")"
@@ -122,7 +122,7 @@ end_nic() {
 
 # --- a disk ---
 
-# Limits, a suspend that comes to nothing, figures.
+# Limits, a suspend that is cancelled, figures.
 disk_life() {
 	begin_disk
 	key vbd iops 1000000
@@ -146,7 +146,7 @@ growing_life() {
 }
 growing() { at_each growing_life "<size"; }
 
-# Control asks every few seconds whether the process lives: as long the disk is there.
+# Control asks the process every few seconds whether it lives, so the disk stays that long.
 somebody_died() { [ "$(died)" -gt 0 ]; }
 pinged_life() {
 	begin_disk
@@ -155,7 +155,7 @@ pinged_life() {
 }
 pinged() { at_each pinged_life ">ping" "<pong"; }
 
-# No space until an admin has made some and says so.
+# There is no space, until an admin has made some and runs retry.
 is_stalled() { xenstore-read "$(backend vbd "$dom" 51712)/stalled" >/dev/null 2>&1; }
 full_life() {
 	begin_disk
@@ -176,7 +176,7 @@ unflushed_life() {
 	until_it_is is_unflushed
 	rm "$XENSIM_FAULTS/eflush"
 	: >"$XENSIM_DIR/enough"
-	wait "$load" || : # what it writes fails from then on
+	wait "$load" || : # its writes fail from then on
 	xensim-xl block-detach "$dom" xvda || fail "moments $deaths $only: no detach"
 	end_life
 }
@@ -201,7 +201,7 @@ broken_life() {
 }
 broken() { at_each broken_life "<broke"; }
 
-# What Ctrl-C ends: all processes, once the media have given back what they have. The next daemon takes the disk up.
+# Ctrl-C ends all processes, when the media have completed their requests. The next daemon takes the disk up again.
 ended_life() {
 	begin_disk
 	until_it_is all_ended_by INT
@@ -218,7 +218,7 @@ asked() {
 	[ "$role" = guest ] || at_each ended_life ">flow" "<flowed"
 }
 
-# A process that outlived control tells the next one what it serves.
+# A process that has outlived control tells the next control what it serves.
 control_is_killed() {
 	until_it_is settled >/dev/null
 	echo "killed by the test" >>"$log"
@@ -237,7 +237,7 @@ adopted_nic() {
 	end_nic
 }
 adopted() {
-	[ "$role" = guest ] || before=1000000 # the first control waits for us
+	[ "$role" = guest ] || before=1000000 # the first control waits for this test
 	at_each adopted_disk "<device" "<start-disk"
 	at_each adopted_nic "<start-nic"
 }
@@ -279,7 +279,7 @@ nic_life() {
 nic() { at_each nic_life ">start-nic" "<started" ">tune-nic" "<tuned" ">capture" ">halt" ">stop" "<stopped"; }
 nic_everywhere() { everywhere nic_life; }
 
-# A capture that fills its file is over; where nobody knew of its end, it begins anew and is over again.
+# A capture ends when its file is full. If a death hides this end, the capture begins and ends once more.
 is_full() { [ "$(grep -c "its size limit is reached" "$log")" -gt "$_full_before" ]; }
 full_capture_life() {
 	_full_before=$(grep -c "its size limit is reached" "$log" || :)
@@ -293,7 +293,7 @@ full_capture_life() {
 full_capture() { at_each full_capture_life "<captured"; }
 nic_twice() { twice_everywhere nic_life; }
 
-# A guest that gives no slots has no carrier, until it does; a process that comes later has had no frame for it.
+# A guest that posts no slots has no carrier until it posts some. A process that was started later has no frame for this guest.
 carrier() { ip -o link show "vif$dom.0" | grep -q "$1"; }
 has_no_carrier() { carrier NO-CARRIER || [ "$role $(died)" = "guest 1" ]; }
 slotless_life() {
@@ -316,7 +316,7 @@ hash_life() {
 }
 hashes() { at_each hash_life "<hash"; }
 
-# --- of all messages, whoever may send them ---
+# --- all messages, from any sender ---
 
 all_messages() {
 	sed -n 's/^\t\[MESSAGE_[A-Z_]*\] = { "\([a-z-]*\)".* \(true\|false\), \(true\|false\) },$/\1 \2 \3/p' \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The daemon dies at every moment of a NIC's life in turn, frames on their way both ways: each frame of the
-# guest arrives, whole and in order; those to the guest are whole; the NIC goes on; no tap is left.
+# The daemon dies at each moment of a NIC's life in turn, with frames in both directions. Each frame of the guest arrives,
+# undamaged and in order. Frames to the guest are undamaged, the NIC goes on, and no tap is left.
 # shellcheck disable=SC2317,SC2154,SC2119 # walk_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-net-lib.sh
@@ -9,7 +9,7 @@ set -eu
 # shellcheck source=tests/integration/sim-walk-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-walk-lib.sh"
 
-# begin_life [PEER-OPTION...]: a guest with a NIC as $dom, and a peer
+# begin_life [PEER-OPTION...]: make a guest $dom with a NIC, and a peer
 begin_life() {
 	begin_lives
 	dom=$(xensim-xl create guest)
@@ -24,7 +24,7 @@ end_life() {
 	end_lives
 }
 
-# one_life OPTION...: of a NIC, from attach to detach. $deaths is the list of moments.
+# one_life OPTION...: run a life of a NIC, from attach to detach. $deaths is the list of moments.
 one_life() {
 	begin_life --in-order
 	simnet --lossy --window=4 "$@" "$dom" 0 >"$XENSIM_DIR/load" 2>&1 ||
@@ -35,8 +35,8 @@ one_life() {
 	end_life
 }
 
-# one_talk: the guest sets up its hash by the control ring, and then looks whether that holds. At the latest
-# then the daemon dies: a frame that is lost would say nothing.
+# one_talk: the guest sets up its hash by the control ring, and then checks that it holds. The daemon has died before this
+# check, because a frame that is lost by a death would prove nothing.
 one_talk() {
 	begin_life
 	rm -f "$XENSIM_DIR/go"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The daemon dies at every moment of a device's life in turn (tests/sim/moment.c says what a moment
-# is), comes back, and the guest notices nothing: every answer once, every sector as it was written.
+# The daemon dies at each moment of a device's life in turn (tests/sim/moment.c says what a moment is), and is started again. The
+# guest notices nothing: it gets each response once, and each sector as it was written.
 # shellcheck disable=SC2317,SC2154,SC2119 # walk_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -9,7 +9,7 @@ set -eu
 # shellcheck source=tests/integration/sim-walk-lib.sh
 . "${top_srcdir:-.}/tests/integration/sim-walk-lib.sh"
 
-# one_life OPTION...: of a disk, from attach to detach. $deaths is the list of moments.
+# one_life OPTION...: run a life of a disk, from attach to detach. $deaths is the list of moments.
 one_life() {
 	begin_lives
 	guest_with_disk 4
@@ -27,7 +27,7 @@ one_by_one() { walk "" --ops=wrWRfbd --segs=32 --requests=7 --depth=1; }
 together() { walk "" --ops=wrWRfwrd --segs=32 --requests=24 --depth=8 --ring-order=1; }
 narrow() { walk "" --ops=rwRWbd --segs=32 --requests=12 --depth=4 --abi=32 --odd; }
 twice() { walk "$1" --ops=wrWRfwrd --segs=32 --requests=24 --depth=8; }
-# The store that makes a batch of responses public, and the one that comes next: each time, also in `make check`.
+# Die at the store that makes a batch of responses public, and at the next store: each time, also in `make check`.
 publishing() {
 	step=1
 	for only in ring+0x8 journal+0x28; do walk "" --ops=wrWRfbd --segs=32 --requests=14 --depth=7; done

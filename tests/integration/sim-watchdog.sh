@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A hung worker is as bad as a dead daemon, and is treated like one: systemd's watchdog gets no food.
+# A daemon whose worker hangs does not serve. So it no longer feeds systemd's watchdog, and systemd restarts it.
 # shellcheck disable=SC2317,SC2154,SC2119 # test_case calls the functions; sim-lib.sh sets variables
 set -eu
 # shellcheck source=tests/integration/sim-lib.sh
@@ -9,7 +9,7 @@ set -eu
 daemon=$$ # test_case only checks that this process lives
 limit=$((1200 * ${XENSIM_SLOW:-1}))
 
-# under_systemd [VARIABLE=VALUE]: the daemon, as its unit would run it
+# under_systemd [VARIABLE=VALUE]: run the daemon as its unit would
 under_systemd() {
 	mkdir -p "$XENSIM_DIR/run"
 	rm -f "$XENSIM_DIR/notify"
@@ -39,7 +39,7 @@ healthy() {
 	end
 }
 
-# The worker never comes back from a call, amid the load; the other worker and the main thread live.
+# During the load, a call of the worker never returns; the other worker and the main thread live.
 hung() {
 	under_systemd "XENSIM_FAIL=$1:HANG"
 	guest_with_disk 8

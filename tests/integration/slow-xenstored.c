@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slow-xenstored SOCKET XENSTORED - stand between a program and xenstored.
+ * slow-xenstored SOCKET XENSTORED - a proxy between a program and xenstored.
  *
- * What comes to SOCKET goes to XENSTORED and back. SIGUSR1: what the program asks is held back, as by a xenstored that
- * does not answer; SIGUSR2: it goes on. SIGHUP: all connections end, as when xenstored is replaced.
+ * It passes on what comes to SOCKET and to XENSTORED. After SIGUSR1 it holds back the program's requests, like a xenstored that
+ * does not answer; after SIGUSR2 it passes them on again. At SIGHUP it closes all connections, as when xenstored is replaced.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# stall-lib.sh - sourced by tests after sim-lib.sh: two guests, of which one's medium does not answer.
+# stall-lib.sh - sourced by tests after sim-lib.sh: two guests; the medium of one of them does not answer.
 # shellcheck shell=sh disable=SC2154,SC2034 # sim-lib.sh sets variables; tests use ours
 
-# guest_in_rounds NAME IMAGE MIX: $NAME is its domain; its load waits, connected, for a signal to go another round
+# guest_in_rounds NAME IMAGE MIX: make a guest; $NAME is its domid. Its load is connected, and runs a round at each signal
 guest_in_rounds() {
 	dom=$(xensim-xl create "$1")
 	xensim-xl block-attach "$dom" "$2" xvda
@@ -10,7 +10,7 @@ guest_in_rounds() {
 	eval "$1=$dom ${1}_load=$!"
 	wait_line "$XENSIM_DIR/$1.load" holding
 }
-# two_guests MIX: one with an image called slow, one with an image called fast
+# two_guests MIX: make two guests, one with the image slow and one with the image fast
 two_guests() {
 	start_daemon --workers=1
 	for _name in slow fast; do
@@ -20,7 +20,7 @@ two_guests() {
 }
 rounds() { grep -c holding "$XENSIM_DIR/$1.load"; }
 another_round() { [ "$(rounds "$1")" -gt "$2" ]; }
-goes_on() { # GUEST: another round of its load comes to its end
+goes_on() { # GUEST: run another round of its load, which must end
 	_before=$(rounds "$1")
 	eval "kill -USR1 \$${1}_load"
 	until_true 10000 another_round "$1" "$_before" || fail "$1 does not go on: $(cat "$XENSIM_DIR/$1.load")"
@@ -42,8 +42,8 @@ two_guests_go() {
 
 # The frontend has done its part.
 waits_for_us() { [ "$(xenstore-read "/local/domain/$1/device/vbd/$2/state")" = 3 ]; }
-# What it submitted does not come back: nothing has moved between two looks at its ring. And its worker lives, which is
-# who looks.
+# Its requests do not complete: nothing changes between two looks at its ring. Its worker lives, because the worker answers
+# these looks.
 _dumps=0 _ring=
 waits_in_vain() { # GUEST
 	_seen=$_dumps _was=$_ring

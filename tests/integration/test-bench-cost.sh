@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# bench/lib/cost: from the plugin's blocks to instructions by place and function, for one request.
+# bench/lib/cost makes from the plugin's blocks the instructions of one request, by place and function.
 set -eu
 [ -n "$(command -v python3)" ] || { echo "SKIP: python3 is missing"; exit 77; }
 dir=$(mktemp -d)
@@ -25,7 +25,7 @@ ok xen-cost-disk: something else
 note xen-cost-disk: window 2 read peer 1 10 1
 note xen-cost-disk: window 3 read peer 1 20 1
 END
-# window NUMBER TIMES: what is done TIMES for each of ten requests, beside what is always done
+# window NUMBER TIMES: write a window with ten requests, TIMES as expensive, and with the work that is always done
 window() {
 	echo "window $1"
 	printf '%s %x %x\n' "ffff82d040200000 4 -" $((10 * $2 + 5)) 0   # in Xen, where only it runs
@@ -39,7 +39,7 @@ window() {
 	echo end
 }
 {
-	window 1 7 # the warm-up: no note names it
+	window 1 7 # the warm-up, which no note names
 	window 2 1
 	window 3 2
 } >"$boot/windows"

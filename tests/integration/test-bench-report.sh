@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# bench/lib/report: medians, ratios of pairs, and when a goal is met. docs/bench.svg shows what the tables of bench/README.md say.
+# bench/lib/report: medians, ratios of pairs, and when a goal is met. docs/bench.svg shows the tables of bench/README.md.
 set -eu
 [ -n "$(command -v python3)" ] || { echo "SKIP: python3 is missing"; exit 77; }
 dir=$(mktemp -d)
@@ -15,7 +15,7 @@ goal wide iops pvbackd >= 0.95 peer
 goal slow iops pvbackd >= 0.95 peer
 goal slow calls pvbackd <= 0.5
 END
-# Each pair was taken while the machine was differently busy: the ratios say nothing of that.
+# The machine was differently busy during each pair; the ratios do not depend on that.
 for pair in '100 100' '210 200' '30 30' '400 390'; do
 	echo "sample fast-1 pvbackd iops ${pair% *}"
 	echo "sample fast-1 peer iops ${pair#* }"

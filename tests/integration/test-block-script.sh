@@ -11,14 +11,14 @@ guest() {
 	xenstore-write "/local/domain/$1/vm" "/vm/$2" "/local/domain/$1/name" "$3"
 }
 
-# disk DOMID DEVID PARAMS MODE: what libxl writes, after the daemon went to state 2.
+# disk DOMID DEVID PARAMS MODE: write the keys that libxl writes, after the daemon has gone to state 2.
 disk() {
 	d=backend/vbd/$1/$2
 	xenstore-write "$d/frontend-id" "$1" "$d/online" 1 "$d/state" 2 "$d/type" phy \
 		"$d/params" "$3" "$d/mode" "$4"
 }
 
-# script DOMID DEVID COMMAND: leaves $rc and the file err.
+# script DOMID DEVID COMMAND: run the script; $rc is its status, and the file err its messages.
 script() {
 	rc=0
 	XENBUS_PATH=backend/vbd/$1/$2 XENBUS_TYPE=vbd "$work/bin/block-pvbackd" "$3" 2>"$work/err" ||
@@ -271,7 +271,7 @@ a_block_device_is_connected_by_number() {
 
 # --- one storage under several names ---
 
-# make_loop: a loop device on $image as $loop, with two partitions $one and $two
+# make_loop: make a loop device $loop on $image, with two partitions $one and $two
 make_loop() {
 	loop=$(losetup --find --show "$image" 2>/dev/null) || {
 		leave_out "needs root and a loop device"
@@ -283,7 +283,7 @@ make_loop() {
 	two=$(partition 2)
 }
 
-# partition NUMBER: its device, made by hand where nobody else does
+# partition NUMBER: print its device; the test makes the node where udev does not
 partition() {
 	_name=${loop#/dev/}p$1
 	# shellcheck disable=SC2046 # two words: major and minor
@@ -298,7 +298,7 @@ drop_loop() {
 	rm -f "$work/${loop#/dev/}p"*
 }
 
-# second FIRST SECOND [MODE]: guest 5 writes FIRST; leaves $rc and err of guest 6, who wants SECOND
+# second FIRST SECOND [MODE]: guest 5 writes to FIRST, and guest 6 wants SECOND; $rc and err are those of the script for guest 6
 second() {
 	xenstore-rm backend 2>/dev/null || true
 	disk 5 51712 "$1" w
@@ -339,7 +339,7 @@ a_disk_of_another_script_has_one_writer_too() {
 	drop_loop
 }
 
-# used_here PART: nobody gets what has a part in common with $one, and who asks is told why
+# used_here PART: no guest gets storage that shares a part with $one, and the script says why
 used_here() {
 	for name in "$one" "$loop" "$image"; do
 		for mode in ${2:-w r}; do
@@ -455,7 +455,7 @@ a_dead_image_of_another_guest_blocks_nobody() {
 	expect "exit code beside one of another script" "$rc" 0
 }
 
-# A qemu-nbd that comes to nothing, and not before it is told so.
+# A qemu-nbd that fails, but only when the test tells it to.
 a_slow_server_keeps_no_other_disk_waiting() {
 	guest 5 a web
 	guest 6 b db

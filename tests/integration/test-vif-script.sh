@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# vif-pvbackd as libxl runs it, on real taps and bridges in a network namespace of its own and on a
-# simulated xenstore. Needs root.
+# vif-pvbackd as libxl runs it, with real taps and bridges in a network namespace of its own, and with a simulated xenstore. The
+# test needs root.
 set -eu
 
 # shellcheck source=tests/integration/hotplug-lib.sh
@@ -21,7 +21,7 @@ fi
 backend=backend/vif/7/0
 frontend=/local/domain/7/device/vif/0
 
-# vif [KEY VALUE]...: what libxl writes, and the tap that the daemon makes.
+# vif [KEY VALUE]...: write the keys that libxl writes, and make the tap that the daemon makes.
 vif() {
 	xenstore-write "$backend/frontend" "$frontend" "$backend/frontend-id" 7 \
 		"$backend/online" 1 "$backend/state" 2 "$backend/handle" 0 "$backend/hotplug-status" "" \
@@ -33,7 +33,7 @@ vif() {
 	ip tuntap add dev vif7.0 mode tap
 }
 
-# script ARGUMENT...: leaves $rc and the file err.
+# script ARGUMENT...: run the script; $rc is its status, and the file err its messages.
 script() {
 	rc=0
 	XENBUS_PATH=$backend XENBUS_TYPE=vif vif=vif7.0 INTERFACE=vif7.0-emu \
@@ -319,7 +319,7 @@ without_options_a_port_is_as_the_kernel_makes_it() {
 	expect flood "$(option_of unicast_flood)" 1
 }
 
-# Last: it takes xenbr0 and most of the other bridges away.
+# This case is the last one, because it removes xenbr0 and most of the other bridges.
 without_a_default_there_must_be_one_bridge_only() {
 	vif
 	ip link del xenbr0
@@ -335,7 +335,7 @@ without_a_default_there_must_be_one_bridge_only() {
 }
 
 set_up
-mount -t sysfs sysfs /sys # that of this network namespace
+mount -t sysfs sysfs /sys # the sysfs of this network namespace
 ip link set lo up
 ip link add xenbr0 type bridge
 ip link add jumbo type bridge

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The rules of CONTRIBUTING.md that a machine can hold: layout, who may include what, licences.
+# The rules of CONTRIBUTING.md that a program can check: layout, which files may include which, licences.
 set -eu
 cd "${top_srcdir:-.}"
 status=0
@@ -75,7 +75,7 @@ for file in src/netback/*.[ch]; do
 		complain "$file is on neither side: name it in $0"
 done
 forbid "guest/ serves rings of both kinds, and sees neither kind nor control/" '(blk|net)back/|control/' src/guest/*.[ch]
-# Which half of a disk a file is of: between the two there are messages (core/messages.h).
+# The half of a disk to which a file belongs. The two halves talk only by messages (core/messages.h).
 disk_control=$(echo src/blkback/vbd.[ch] src/blkback/vbd_attach.c src/blkback/vbd_file.[ch] src/blkback/vbd_front.c \
 	src/blkback/vbd_image.c src/blkback/vbd_lock.c src/blkback/vbd_resize.c src/blkback/vbd_tune.c src/blkback/disk_options.[ch] \
 	src/blkback/image_find.[ch] src/blkback/image_open.[ch] src/blkback/nbd_dial.[ch] src/blkback/nbd_fence.[ch] \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Write the keys that an admin may set as pvbackd-keys(7) has them, for man.sh. */
+/* Print the keys that an admin may set, in the format of pvbackd-keys(7), for man.sh. */
 #include <stdio.h>
 
 #include "blkback/disk_options.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Write what the queues count as pvbackd-counters(7) has it, for man.sh. */
+/* Print the counters of the queues, in the format of pvbackd-counters(7), for man.sh. */
 #include <stdio.h>
 
 #include "blkback/vbd_stats.h"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The man pages are well-formed and have the options and commands of --help, pvbackctl's completion offers them, and the
-# example configuration is right.
+# The man pages are well-formed and have the options and commands of --help. The completion of pvbackctl offers these, and the
+# example configuration has no error.
 set -eu
 cd "${top_srcdir:-.}"
 binary=${pvbackd:-./pvbackd}
@@ -57,7 +57,7 @@ completed() {
 	status=1
 }
 
-# What the queues count is explained, word for word as the lists have it.
+# The man page explains all counters of the queues, in the words of the lists.
 counted=$("${binary%/*}/tests/lint/list-stats")
 written=$(sed -n '/^\.SS Of each ring of a disk/,/^\.SH /{/^\.SH /!p}' man/pvbackd-counters.7)
 [ "$counted" = "$written" ] || {
@@ -65,7 +65,7 @@ written=$(sed -n '/^\.SS Of each ring of a disk/,/^\.SH /{/^\.SH /!p}' man/pvbac
 	status=1
 }
 
-# Each key of xenstore that the code names is explained; those that an admin sets as the options' tables have them.
+# The man page explains each key of xenstore that the code names. Keys that an admin sets are described as in the tables of options.
 settable=$("${binary%/*}/tests/lint/list-keys")
 written=$(sed -n '/^\.SH KEYS THAT AN ADMIN SETS/,/^\.SS Without/p' man/pvbackd-keys.7 | sed -n '/^\.SS Of/,$p' | sed '$d')
 [ "$settable" = "$written" ] || {
@@ -84,7 +84,7 @@ for key in $(grep -hE 'store_(read|write|exists|remove)|front_(has|text|number|o
 	}
 done
 
-# A page that another one names is there, and so is the section.
+# Each page and each section that a page names exists.
 for page in man/*.[1-8]; do
 	for other in $(sed 's/\\-/-/g' "$page" | grep -oE '(pvback[a-z-]*|block-pvbackd|vif-pvbackd)(\.conf)? ?\([578]\)' | tr -d ' ' | sort -u); do
 		name=${other%(*} section=${other#*(}
@@ -92,7 +92,7 @@ for page in man/*.[1-8]; do
 	done
 done
 
-# The example has every option, and each line of it is right.
+# The example has each option, and each of its lines is accepted.
 example=$(mktemp)
 trap 'rm -f "$example"' EXIT
 sed 's/^#\([a-z[]\)/\1/' examples/pvbackd.conf >"$example"

@@ -1,16 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The systemd unit says what restarts rest on, and systemd understands all of it.
+# The systemd unit has the settings that restarts depend on, and systemd accepts all of it.
 set -eu
 unit=${top_builddir:-.}/systemd/pvbackd.service
 status=0
 
-# What pvbackd-restart(7) promises; sim-watchdog.sh has the daemon at the other end.
+# The settings for what pvbackd-restart(7) promises. sim-watchdog.sh tests the daemon's part.
 for line in Type=notify Restart=always RestartSec=500ms StartLimitIntervalSec=0 \
 	RestartPreventExitStatus=2 WatchdogSec=30 RuntimeDirectoryPreserve=yes KillMode=process; do
 	grep -qx "$line" "$unit" || { echo "pvbackd.service does not say $line"; status=1; }
 done
-# Whoever starts guests comes after it, and what images need before it.
+# Services that start guests come after pvbackd, and services that images need before it.
 for unit_after in xendomains.service libvirtd.service virtxend.service libvirt-guests.service; do
 	grep "^Before=" "$unit" | grep -qw "$unit_after" || { echo "pvbackd.service is not before $unit_after"; status=1; }
 done
@@ -18,7 +18,7 @@ for unit_before in xenstored.service remote-fs.target network.target; do
 	grep "^After=" "$unit" | grep -qw "$unit_before" || { echo "pvbackd.service is not after $unit_before"; status=1; }
 done
 
-# The package stays while there are guests that would hang without it; an upgrade goes on.
+# The package cannot be removed while there are guests, which would hang without it; it can be upgraded.
 prerm=${top_srcdir:-.}/debian/pvbackd.prerm
 PVBACKD_RUNTIME_DIR=$(mktemp -d)
 export PVBACKD_RUNTIME_DIR
@@ -40,12 +40,12 @@ prerm_says 0 upgrade 0.2
 PVBACKD_REMOVE=anyway prerm_says 0 remove
 rm -rf "$PVBACKD_RUNTIME_DIR"
 
-# What pvbackctl sets lastingly can be written, and nothing else in /etc.
+# pvbackctl set --config can write its file, and nothing else in /etc can be written.
 grep -qx "ReadWritePaths=-/.*/pvbackd.conf.d" "$unit" || {
 	echo "pvbackd.service keeps pvbackd.conf.d read-only"; status=1
 }
 
-# A reload waits for the daemon, and fails when that refuses; what an upgrade restarts into is checked first.
+# A reload fails when the daemon refuses the configuration. An upgrade checks the configuration before it restarts the daemon.
 [ "$(grep "^ExecReload=" "$unit" | sed 's|=.*/|=|')" = "ExecReload=pvbackctl reload" ] || {
 	echo "pvbackd.service does not reload by pvbackctl"; status=1
 }
@@ -93,7 +93,7 @@ rm -rf "$host"
 command -v systemd-analyze >/dev/null || { echo "SKIP: no systemd-analyze; the rest is as it should be"; [ $status = 1 ] || status=77; exit $status; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-# Neither the program nor its man pages need be installed here.
+# The program and its man pages need not be installed here.
 sed -e 's|^ExecStart=.*|ExecStart=/bin/true|' -e 's|^ExecReload=.*pvbackctl|ExecReload=/bin/true|' -e '/^Documentation=/d' "$unit" >"$dir/pvbackd.service"
 words=$(systemd-analyze verify --man=no "$dir/pvbackd.service" 2>&1 | grep pvbackd || :)
 [ -z "$words" ] || { echo "$words"; status=1; }
