@@ -127,6 +127,7 @@ a_stopped_daemon_leaves_a_whole_file() {
 		start_daemon
 		ended
 		file=$file.old
+		until_true 10000 [ -e "$file" ] || fail "the earlier capture was not kept"
 	else
 		ended
 	fi

@@ -167,25 +167,33 @@ who_and_restarted() {
 	stop_daemon
 }
 
-# Whoever serves it dies as soon as it is there, until pvbackctl COMMAND... says PATTERN.
-it_dies_and_says() {
-	for _pid in $(pvb_guest_pids "$dom"); do
-		kill -9 "$_pid" 2>/dev/null || :
+# Whoever serves the guest dies as soon as it is there, until the file enough is.
+kill_all_that_come() {
+	until [ -e "$XENSIM_DIR/enough" ]; do
+		for _pid in $(pvb_guest_pids "$dom"); do
+			kill -9 "$_pid" 2>/dev/null || :
+		done
+		sleep 0.05
 	done
-	it_says "$@"
 }
-dying_says() { until_true 20000 it_dies_and_says "$@" || fail "pvbackctl $* does not: $(cat "$XENSIM_DIR/said")"; }
+# A process that lives for a moment has another answer, so this asks again.
+dying_says() { until_true 20000 it_says "$@" || fail "pvbackctl $* does not: $(cat "$XENSIM_DIR/said")"; }
 died="the process that serves guest guest has died [0-9]* times in a row; the next one starts in [0-9.]* s"
 one_that_dies() {
 	is_isolated || return 0
 	start_daemon
 	busy_guest --lossy # what a process that dies has sent the next one may send again
+	rm -f "$XENSIM_DIR/enough"
+	kill_all_that_come &
+	_killer=$!
 	dying_says "guest/xvda waits: $died. See .journalctl -u pvbackd." why guest/xvda --interval=0.1
 	dying_says "guest/xvda *restarting *- .*guest/vif0: $died" list
 	dying_says "guest *$dom *- *waits .* [1-9][0-9]* *- " version
 	dying_says "$died" restart guest
+	touch "$XENSIM_DIR/enough"
+	wait "$_killer"
 	says "its process ([0-9]*) has ended: killed by signal 9 (Killed); the rings are taken up" events guest
-	says "guest *$dom *[0-9]* *serving" version
+	dying_says "guest *$dom *[0-9]* *serving" version
 	quiet_guest
 	stop_daemon
 }
