@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -597,6 +598,43 @@ static void the_death_of_one_backend_process_is_not_another_ones(void **state)
 	close(fds[1]);
 }
 
+/* --- locks --- */
+
+/* What is left of a lock when its holder dies between the release and the wake-up, and another takes and releases it. */
+static void release_without_a_wake_up(pthread_mutex_t *lock)
+{
+	while (!(__atomic_load_n(&lock->__data.__lock, __ATOMIC_ACQUIRE) & (int)FUTEX_WAITERS))
+		usleep(1000);
+	usleep(10000); /* it sleeps, most often */
+	__atomic_store_n(&lock->__data.__lock, 0, __ATOMIC_RELEASE);
+}
+
+static void a_lock_whose_wake_up_was_lost_is_taken(void **state)
+{
+	pthread_mutex_t *lock = &ctl.shm->lock;
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (!pid) {
+		sim_lock(lock);
+		if (write(fds[1], "x", 1) == 1)
+			release_without_a_wake_up(lock);
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	alarm(LIMIT_MS / 1000);
+	sim_lock(lock);
+	sim_unlock(lock);
+	alarm(0);
+	waitpid(pid, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* --- domains --- */
 
 static void domain_info_tells_who_is_dying_and_who_shut_down(void **state)
@@ -647,6 +685,7 @@ int main(void)
 		WITH_DOMAIN(a_restricted_handle_binds_ports_of_its_domain_only),
 		WITH_DOMAIN(a_process_without_rights_goes_on_with_its_handles),
 		WITH_DOMAIN(the_death_of_one_backend_process_is_not_another_ones),
+		WITH_DOMAIN(a_lock_whose_wake_up_was_lost_is_taken),
 		WITH_DOMAIN(domain_info_tells_who_is_dying_and_who_shut_down),
 	};
 
