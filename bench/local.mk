@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	bench/metrics-plot \
 	bench/plots \
 	docs/bench.svg docs/kills.svg docs/metrics.svg docs/processes.svg docs/session.svg \
+	bench/scale-guests \
 	bench/scale-vifs \
 	bench/session \
 	bench/lib/callgrind-objects \
@@ -66,6 +67,7 @@ bench: all xensim bench-programs
 	'$(srcdir)/bench/host-block' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/host-net' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/scale-disks' $(BENCH_OPTIONS)
+	'$(srcdir)/bench/scale-guests' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/fairness' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/restart-time' $(BENCH_OPTIONS)
 	'$(srcdir)/bench/control-death' $(BENCH_OPTIONS)
