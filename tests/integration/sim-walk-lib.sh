@@ -85,13 +85,17 @@ begin_lives() {
 	_lives=$!
 }
 
-# Check that no files are left, either.
+# left: prints the files of devices in the runtime directory. The daemon leaves captures for the admin.
+left() { find "$XENSIM_DIR/run" -name 'v*-*' ! -name '*.pcapng*'; }
+nothing_is_left() { [ -z "$(left)" ]; }
+
+# Wait until the last daemon has seen that the devices are gone (a daemon that ends before keeps what its successor needs), and end it.
 end_lives() {
+	until_true 10000 nothing_is_left || fail "moments $deaths: $(left) is left"
 	until_true 10000 all_ended_by TERM || fail "moments $deaths: the daemon does not end"
 	wait "$_lives" || fail "moments $deaths: the last daemon left with status $?"
-	rm -f "$XENSIM_DIR/run"/*.pcapng* # the daemon leaves captures for the admin
-	_left=$(find "$XENSIM_DIR/run" -name 'v*-*')
-	[ -z "$_left" ] || fail "moments $deaths: $_left is left"
+	nothing_is_left || fail "moments $deaths: $(left) is left by the end"
+	rm -f "$XENSIM_DIR/run"/*.pcapng*
 }
 
 # walk BEFORE OPTION...: run one_life (or $life_of) again and again, and die at each of its moments in turn, after deaths at BEFORE
