@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames for tests, and the plainest possible checksum to compare ours with. */
+/* Frames for tests, and a simple checksum to compare the daemon's with. */
 #ifndef TEST_NETFRAMES_H
 #define TEST_NETFRAMES_H
 
@@ -36,7 +36,7 @@ static inline uint32_t get16(const uint8_t *p)
 	return (uint32_t)(p[0] << 8 | p[1]);
 }
 
-/* RFC 1071, byte pair by byte pair, big-endian, with nothing clever. */
+/* The checksum of RFC 1071, pair by pair, big-endian, without optimisation. */
 static inline uint32_t plain_sum(uint32_t sum, const uint8_t *p, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++) {
@@ -145,7 +145,7 @@ static inline struct built build_blank(uint8_t *f, const struct spec *s)
 	return b;
 }
 
-/* As the kernel hands it over for offload: the pseudo-header sum in the checksum's place. */
+/* As the kernel gives a frame for offload: the pseudo-header sum stands in the checksum field. */
 static inline struct built build_offloaded(uint8_t *f, const struct spec *s)
 {
 	struct built b = build_blank(f, s);

@@ -17,7 +17,7 @@ static const struct blkif_limits read_only = { .nr_sectors = NR_SECTORS,
 					       .read_only = true,
 					       .discard = true };
 
-/* Our structs have names of their own; the header's is blkif_request_t here. */
+/* Our structs have other names; blkif_request_t is that of Xen's header. */
 static void put_request(enum blkif_abi abi, const blkif_request_t *in, uint8_t *slot)
 {
 	memset(slot, 0xee, BLKIF_SLOT_MAX);
@@ -44,7 +44,7 @@ static blkif_request_t good_read(void)
 	return in;
 }
 
-/* The same fault in both layouts; gives the last parse for a closer look. */
+/* Check for the same fault in both layouts; returns the last parse for more checks. */
 static enum blkif_fault parse_both(const blkif_request_t *in, const struct blkif_limits *with,
 				   struct blk_request *req)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Claims on blocks: who may write while another does, and in which order those that wait go on. */
+/* Claims on blocks: which writes may run at the same time, and in which order waiting ones go on. */
 #include "unit.h"
 
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "core/statefile.h"
 
 static struct blocks *blocks;
-static char order[64]; /* of the claims that were granted late */
+static char order[64]; /* the order of claims that had to wait */
 
 struct named {
 	struct block_claim claim; /* first */
@@ -92,7 +92,7 @@ static void parts_of_a_block_are_written_one_after_the_other(void **state)
 	give_up(&d);
 }
 
-/* Else a stream of whole blocks could keep a part of one waiting for ever. */
+/* Without this, a stream of whole blocks could keep a part of a block waiting without end. */
 static void who_came_later_does_not_overtake(void **state)
 {
 	struct named a = claim_of('a', 0, 4095, false), b = claim_of('b', 0, 4095, true);
@@ -146,11 +146,11 @@ static void all_disks_on_a_medium_share_its_claims(void **state)
 	CHECK(b.holds);
 	give_up(&b);
 	CHECK(!blocks_put(again) && !blocks_put(other) && !blocks_put(NULL));
-	CHECK(claim(&a)); /* the first user has it still */
+	CHECK(claim(&a)); /* the first user still has it */
 	give_up(&a);
 }
 
-/* --- other processes: each has a name of its own for what is one medium, as it has its own claims --- */
+/* --- other processes: each opens the one medium by another name, because claims are for each process --- */
 
 static char dir[] = "/tmp/pvb-blocks-XXXXXX";
 static struct blocks *others;
@@ -227,13 +227,13 @@ static void neighbours_in_another_process_do_not_touch(void **state)
 	(void)state;
 	CHECK(claim(&a) && lock(&a) && their_claim(&b) && claim(&d) && lock(&d));
 	give_up(&a);
-	CHECK(their_claim(&c)); /* exactly that was unlocked */
+	CHECK(their_claim(&c)); /* exactly this block was unlocked */
 	give_up(&d);
 	they_give_up(&b);
 	they_give_up(&c);
 }
 
-/* Else the first to give up would unlock what the other still writes. */
+/* Without this, the first one to end would unlock blocks that the other still writes. */
 static void one_process_does_not_share_what_it_locks(void **state)
 {
 	struct named a = claim_of('a', 0, 8191, false), b = claim_of('b', 4096, 12287, false);
@@ -245,7 +245,7 @@ static void one_process_does_not_share_what_it_locks(void **state)
 	give_up(&b);
 }
 
-/* A process that always has another write for a block does not keep the others from it. */
+/* A process that always has another write for a block does not keep other processes from it. */
 static void who_must_try_again_is_next(void **state)
 {
 	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 0, 4095, true);
@@ -288,7 +288,7 @@ static void a_process_that_dies_leaves_no_lock(void **state)
 	give_up(&a);
 }
 
-/* Two disks of one guest: the first's lock file holds for both. */
+/* Two disks of one guest share the lock file of the first. */
 static void disks_of_a_process_have_one_lock_file(void **state)
 {
 	struct named a = claim_of('a', 0, 4095, true), b = claim_of('b', 8192, 12287, true);

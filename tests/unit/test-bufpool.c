@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The buddy arena: bounded, aligned, and whole again when everything came back. */
+/* The buddy arena: bounded, aligned, and in one piece again when all buffers are back. */
 #include "unit.h"
 
 #include <stdint.h>
@@ -36,7 +36,7 @@ static void small_ones_never_use_up_the_large_for_good(void **state)
 	for (unsigned int i = 0; i < 1024; i++)
 		CHECK((pages[i] = bufpool_get(pool, 4096)) != NULL);
 	CHECK(bufpool_get(pool, MOST) == NULL);
-	for (unsigned int i = 0; i < 1024; i += 2) /* odd order, so that every merge is met */
+	for (unsigned int i = 0; i < 1024; i += 2) /* in this order every kind of merge happens */
 		bufpool_put(pool, pages[i], 4096);
 	for (unsigned int i = 1; i < 1024; i += 2)
 		bufpool_put(pool, pages[i], 4096);
@@ -46,7 +46,7 @@ static void small_ones_never_use_up_the_large_for_good(void **state)
 	bufpool_free(pool);
 }
 
-/* What came back last is still in the cache. */
+/* The buffer that came back last is still in the cache. */
 static void the_last_buffer_goes_out_first(void **state)
 {
 	struct bufpool *pool = bufpool_new(MOST);
@@ -60,7 +60,7 @@ static void the_last_buffer_goes_out_first(void **state)
 	bufpool_free(pool);
 }
 
-/* A walk with a fixed seed through every size, held against a plain count. */
+/* Random sizes from a fixed seed, compared with a simple count. */
 static void a_long_walk_keeps_the_account(void **state)
 {
 	struct bufpool *pool = bufpool_new(4 * MOST);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What rings leave each other of their worker's buffers and of its place in the kernel, however many hang. */
+/* How rings share their worker's buffers and its requests in the kernel, however many of them hang. */
 #include "unit.h"
 
 #include "blkback/bufshare.h"
@@ -26,7 +26,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* Takes what it can get, in this size; how many they were. */
+/* Takes as many buffers of this size as it can get; returns the number. */
 static unsigned int fill(struct bufshare *share, size_t bytes, void **bufs, unsigned int max)
 {
 	unsigned int nr = 0;
@@ -81,7 +81,7 @@ static void whatever_the_others_hold_a_ring_gets_the_largest_buffer(void **state
 		give_back(&hung[i], sizes[i % 5], bufs[i], nr[i]);
 }
 
-/* Small ones of its own may be in the way of a large one, but they come back. */
+/* Small buffers of its own may stand in the way of a large one, but they come back. */
 static void who_gets_none_has_some_of_its_own_out(void **state)
 {
 	struct bufshare share;
@@ -90,7 +90,7 @@ static void who_gets_none_has_some_of_its_own_out(void **state)
 
 	(void)state;
 	for (nr = 0; nr < ARENA / MOST; nr++)
-		CHECK((bufs[nr] = bufpool_get(pool, MOST))); /* nothing is left at all */
+		CHECK((bufs[nr] = bufpool_get(pool, MOST))); /* no buffer is left */
 	CHECK(bufshare_open(&share, pool) == 0);
 	nr_small = fill(&share, 4096, small, 1024);
 	CHECK(nr_small == MOST / 4096 && !bufshare_get(&share, MOST));

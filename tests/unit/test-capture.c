@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Captures: a file that any reader takes, and a data path that never waits for it. */
+/* Captures: any reader can read the file, and the data path never waits for it. */
 #include "config.h"
 
 #include <errno.h>
@@ -260,7 +260,7 @@ static void an_earlier_file_is_replaced(void **state)
 	assert_int_equal(end(begin()).nr_packets, 0);
 }
 
-/* As when a guest's driver comes again: the first one's frames stay, and count for the limit. */
+/* When a guest's driver connects again, the frames of the first one stay, and count for the limit. */
 static void a_second_capture_goes_on_in_the_file(void **state)
 {
 	struct capture *c;
@@ -281,7 +281,7 @@ static void a_second_capture_goes_on_in_the_file(void **state)
 	close(fd);
 }
 
-/* A pipe that nobody reads is the slowest disk there is. */
+/* A pipe without a reader is like a very slow disk. */
 static void a_slow_disk_loses_frames_and_stops_nobody(void **state)
 {
 	static uint8_t bytes[20 << 20];

@@ -26,7 +26,7 @@ static const struct offload_accept takes_all = {
 };
 static const struct offload_accept takes_nothing;
 
-/* Every shape of headers there is a difference for. */
+/* Every combination of headers for which the code differs. */
 static const struct spec shapes[] = {
 	{ .payload = 0 },
 	{ .payload = 1 },
@@ -83,7 +83,7 @@ static void truncated_headers_are_refused_at_every_length(void **state)
 		struct built b = build_blank(frame, &shapes[i]);
 
 		for (uint32_t len = 0; len < b.data; len++) {
-			/* In memory of exactly that size, so that a sanitizer sees one byte too far. */
+			/* In memory of exactly that size, so that a sanitizer finds an access beyond its end. */
 			uint8_t *exact = malloc(len ? len : 1);
 			struct frame p;
 
@@ -153,7 +153,7 @@ static void contradicting_lengths_are_refused(void **state)
 	assert_int_equal(frame_parse(frame, b.len, false, &p), -EINVAL);
 	put16(frame + b.l3 + 2, 39); /* cuts the TCP header */
 	assert_int_equal(frame_parse(frame, b.len, false, &p), -EINVAL);
-	assert_int_equal(frame_parse(frame, b.len, true, &p), 0); /* with GSO it says nothing */
+	assert_int_equal(frame_parse(frame, b.len, true, &p), 0); /* ignored with GSO */
 	assert_int_equal(p.l4_len, 120);
 	frame[b.l3] = 0x44; /* IHL 4 */
 	assert_int_equal(frame_parse(frame, b.len, true, &p), -EINVAL);
@@ -342,7 +342,7 @@ static void blank_checksum_becomes_needs_csum_in_every_shape(void **state)
 		struct virtio_net_hdr hdr;
 
 		packet.csum_blank = packet.data_validated = true;
-		put16(frame + csum_at(&shapes[i], &b), 0xdead); /* a guest's mistake does no harm */
+		put16(frame + csum_at(&shapes[i], &b), 0xdead); /* a wrong value does no harm */
 		assert_int_equal(offload_from_guest(&packet, frame, &hdr), 0);
 		assert_int_equal(hdr.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
 		assert_int_equal(hdr.gso_type, VIRTIO_NET_HDR_GSO_NONE);
@@ -353,7 +353,7 @@ static void blank_checksum_becomes_needs_csum_in_every_shape(void **state)
 	}
 }
 
-/* Where the addresses of the pseudo-header are not those of the IP header: behind 20 or 40 bytes, or more. */
+/* Cases in which the addresses of the pseudo-header are not those of the IP header; they stand after 20, 40 or more bytes. */
 static const struct {
 	bool v6;
 	uint8_t proto; /* of the extension header */
@@ -368,7 +368,7 @@ static const struct {
 };
 #define NR_DETOURS (sizeof(detours) / sizeof(detours[0]))
 
-/* A large or small TCP frame on such a way, and what its sender alone knows in the checksum's place. */
+/* A large or small TCP frame with such a header. Its checksum field has what only the sender can know. */
 static struct built build_detour(size_t i, uint32_t payload, uint16_t sum)
 {
 	struct spec s = { .tcp = true, .v6 = detours[i].v6, .payload = payload };
@@ -532,7 +532,7 @@ static void large_frame_that_would_be_cut_into_dust_is_refused(void **state)
 	/* The options are part of what a peer has announced. */
 	assert_int_equal(try_gso(3, 2000, 35, false), -EPROTO);
 	assert_int_equal(try_gso(3, 2000, 36, false), 0);
-	/* A segment that is the whole is none. */
+	/* A segment that is the whole frame is no segment. */
 	assert_int_equal(try_gso(0, 40, 40, false), 0);
 }
 
@@ -542,7 +542,7 @@ static void large_frame_of_too_many_segments_is_refused(void **state)
 	assert_int_equal(try_gso(0, 139 * 100, 100, false), 0);
 	assert_int_equal(try_gso(0, 139 * 100 + 1, 100, false), -EPROTO);
 	assert_int_equal(try_gso(0, 65000, 48, false), -EPROTO);
-	/* All that fits at the least path MTU, with all of TCP's options. */
+	/* The most segments at the smallest path MTU, with all TCP options. */
 	assert_int_equal(try_gso(10, 65535 - 80, 472, false), 0);
 }
 
@@ -597,7 +597,7 @@ static struct virtio_net_hdr hdr_of(const struct spec *s, const struct built *b,
 	return hdr;
 }
 
-/* No frontend has to know where such a frame is bound for: we finish what the kernel began. */
+/* A frontend need not know such headers: the daemon completes the checksum that the kernel has begun. */
 static void pseudo_header_of_another_address_is_kept_for_the_guest(void **state)
 {
 	const struct offload_accept accept = { true, true, true, true, true };
@@ -612,7 +612,7 @@ static void pseudo_header_of_another_address_is_kept_for_the_guest(void **state)
 		offload_to_guest(&hdr, &accept, frame, b.len, &plan);
 		assert_int_equal(plan.action, OFFLOAD_PASS);
 		assert_int_equal(plan.flags, NETIF_RX_DATA_VALIDATED);
-		/* All of it, with the sum that was in its own place, is as if that place were blank. */
+		/* The sum over all, including the partial sum in the field, is as if the field were blank. */
 		assert_int_equal(plain_sum(0xbeef, frame + b.l4, b.len - b.l4), 0xffff);
 	}
 }
@@ -790,7 +790,7 @@ static void gso_that_fits_no_frame_is_dropped(void **state)
 	assert_int_equal(plan.action, OFFLOAD_DROP);
 }
 
-/* The rule that Windows' frontend takes for granted, over all headers a tap could give. */
+/* A rule on which Windows' frontend depends, tested for all headers that a tap can give. */
 static void no_frame_breaks_the_flag_rules(void **state)
 {
 	uint32_t seed = 99;

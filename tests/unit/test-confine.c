@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is left to whoever takes over a guest's process. Each case is a process that is confined, and then tries. */
+/* What a guest can do that has taken over its process. Each case is a process that is confined and then tries. */
 #include "config.h"
 #include "unit.h"
 
@@ -32,7 +32,7 @@ static uint32_t uid(void)
 	return geteuid() == 0 ? UID : 0;
 }
 
-/* Whether `attempt`, once confined, returns true. */
+/* True if `attempt` returns true in a confined process. */
 static bool confined(bool (*attempt)(void))
 {
 	pid_t pid = fork();
@@ -133,7 +133,7 @@ static void *add_one(void *user)
 	return NULL;
 }
 
-/* What it lives on. */
+/* What a confined process needs for its work. */
 static bool works_on(void)
 {
 	char *large = malloc(1u << 20);
@@ -167,7 +167,7 @@ CONFINED(it_changes_nothing_of_the_kernel, changes_no_kernel)
 CONFINED(it_is_another_user_where_it_was_root, is_somebody_else)
 CONFINED(memory_threads_and_its_descriptors_are_left, works_on)
 
-/* Inside a chroot the kernel gives nobody a user namespace, and so no empty root. */
+/* Inside a chroot the kernel makes no user namespaces, so the process gets no empty root. */
 static bool may_have_a_namespace(void)
 {
 	pid_t pid = fork();
@@ -203,7 +203,7 @@ int main(void)
 	};
 
 #if !defined(HAVE_SECCOMP) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	return 77; /* nothing is filtered; or the sanitizer itself needs what is not allowed */
+	return 77; /* no filter is built in, or the sanitizer itself needs calls that are not allowed */
 #endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The admin's socket and clients that hang, flood, lie or are not to be there: others are answered meanwhile. */
+/* The admin's socket with clients that hang, flood, lie or are not allowed: other clients are answered meanwhile. */
 #include "unit.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ static char dir[32];
 static unsigned int nr_asked, nr_forgotten;
 static int given; /* a descriptor that a request has taken */
 
-/* --- who answers --- */
+/* --- the daemon that answers --- */
 
 static struct json_object *look(void *user)
 {
@@ -38,7 +38,7 @@ static void forget(void *user)
 	nr_forgotten++;
 }
 
-/* What it says at last. */
+/* The last answer. */
 static struct json_object *end_of(void *user)
 {
 	return user ? ctl_result(json_object_new_string(user)) : NULL;
@@ -91,7 +91,7 @@ static void say(int fd, const char *text)
 	CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
 }
 
-/* What came, without its end; NULL: nothing. */
+/* The line that came, without its newline; NULL if none came. */
 static const char *hear(int fd)
 {
 	static char text[1024];
@@ -215,7 +215,7 @@ static void one_that_goes_in_the_middle_leaves_nothing(void **state)
 	another_is_answered();
 }
 
-/* Of those that ask nothing the one that was silent for longest makes room. */
+/* Among clients that ask nothing, the one that has been silent for longest is closed. */
 static void those_that_are_silent_keep_nobody_out(void **state)
 {
 	int fds[MOST + 2];
@@ -230,7 +230,7 @@ static void those_that_are_silent_keep_nobody_out(void **state)
 		say(fds[i], "{\"command\":\"wait\"}\n");
 		turn(loop, TURNS);
 	}
-	fds[0] = connect_one(); /* all of them are answered yet */
+	fds[0] = connect_one(); /* all of them are still answered */
 	CHECK(is_closed(fds[0]));
 	close(fds[2]);
 	turn(loop, TURNS);
@@ -243,7 +243,7 @@ static void those_that_are_silent_keep_nobody_out(void **state)
 	CHECK(nr_forgotten == MOST);
 }
 
-/* Neither whoever has begun a request nor whoever has an answer to read is waited for longer than ten seconds. */
+/* The daemon waits at most ten seconds for the rest of a request, and for an answer to be read. */
 static void one_that_hangs_is_closed(void **state)
 {
 	int begun = connect_one(), deaf = connect_one(), silent = connect_one();
@@ -311,7 +311,7 @@ static void what_has_ended_ends_the_connection(void **state)
 	CHECK(nr_forgotten == 2);
 }
 
-/* As if the directory and the socket let it: the kernel says who it is. */
+/* Even if the directory and the socket let another user in, the kernel says who it is. */
 static void another_user_is_refused(void **state)
 {
 	char path[64];
@@ -362,7 +362,7 @@ static int tear_down(void **state)
 	(void)state;
 	ctl = ctl_free(ctl);
 	loop_free(loop);
-	CHECK(rmdir(dir) == 0); /* nothing is left there */
+	CHECK(rmdir(dir) == 0); /* the directory is empty */
 	return 0;
 }
 

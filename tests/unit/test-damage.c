@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ten thousand damaged journals against the whole way of a disk's ring back to life: each request that
- * was in flight is answered once and rightly, or the ring is refused and not touched. Never anything
- * between, whatever the damage.
+ * A disk's ring is resumed with ten thousand damaged journals. Either each request that was in flight is answered once and
+ * correctly, or the ring is refused and not touched. Whatever the damage, nothing else may happen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +23,9 @@
 #define NR_DAMAGES 10000
 #define NR_SLOTS   32u
 #define BASE       0xfffffff4u /* the indices wrap on the way */
-#define ANSWERED   4u          /* requests that are through */
-#define TAKEN      20u         /* of which the others are in flight */
-#define PUBLISHED  24u         /* the last ones still lie on the ring */
+#define ANSWERED   4u          /* requests that were answered */
+#define TAKEN      20u         /* the others of these are in flight */
+#define PUBLISHED  24u         /* the last ones are still on the ring */
 #define PAGE       4096u
 #define SLOT       112u
 #define DEVID      51712u
@@ -109,7 +108,7 @@ static bool page_is(uint32_t nr, uint8_t value)
 /* --- the backend --- */
 
 static int start_err;
-static bool keeps; /* its journal, when it stops */
+static bool keeps; /* whether the backend keeps its journal when it stops */
 
 static void sent(const struct guest_device *device, const struct message *message)
 {
@@ -146,7 +145,7 @@ static int attach(bool resume, bool keep)
 	return start_err;
 }
 
-/* What is in flight is answered before. */
+/* Before that, it answers the requests in flight. */
 static void detach(void)
 {
 	fake_guest_stop(&disk.device, keeps);
@@ -173,7 +172,7 @@ static void take(struct journal *journal, uint32_t nr)
 	journal_take(journal, entry, BASE + nr);
 }
 
-/* As a daemon leaves it that dies with sixteen requests in flight. */
+/* The journal of a daemon that has died with sixteen requests in flight. */
 static void make_whole(void)
 {
 	struct journal_id id = { .domid = domid, .devid = DEVID };
@@ -182,7 +181,7 @@ static void make_whole(void)
 
 	prepare_ring();
 	*ring_word(REQ_PROD) = *ring_word(RSP_PROD) = BASE;
-	CHECK(attach(false, true) == 0); /* for a header that fits this ring */
+	CHECK(attach(false, true) == 0); /* so that the header fits this ring */
 	detach();
 	fd = open(path, O_RDWR);
 	CHECK(fd >= 0);
@@ -216,14 +215,14 @@ static void change_word(uint8_t *bytes, size_t size)
 	uint32_t at = pick((uint32_t)size / 4) * 4;
 	uint32_t value = values[pick(sizeof(values) / sizeof(values[0]))];
 
-	if (pick(2)) { /* one beside what it was */
+	if (pick(2)) { /* one more or less than it was */
 		memcpy(&value, bytes + at, sizeof(value));
 		value += pick(2) ? 1 : -1u;
 	}
 	memcpy(bytes + at, &value, sizeof(value));
 }
 
-/* Also whole entries: one in another's place, or twice. */
+/* Whole entries, too: exchanged, or doubled. */
 static void move_block(uint8_t *bytes, size_t size)
 {
 	uint32_t unit = pick(2) ? (uint32_t)sizeof(struct journal_entry) : 1 + pick(64);
@@ -260,7 +259,7 @@ static void damage_size(void)
 	write_file(bytes, pick(2) ? pick((uint32_t)whole_bytes) : whole_bytes + 1 + pick(4096));
 }
 
-/* The right bytes, but anybody may have put them there. */
+/* The bytes are right, but any user could have written them. */
 static void damage_name(void)
 {
 	char other[160];
@@ -326,7 +325,7 @@ static void all_is_answered(void)
 		CHECK((i >= ANSWERED && i < end) || page_is(i, 0));
 }
 
-/* True when it was believed. */
+/* True if the journal was accepted. */
 static bool come_back(void)
 {
 	int err;

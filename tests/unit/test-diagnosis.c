@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is made of a device's figures: a table of cases, each with what an admin has to be told. */
+/* The diagnosis from a device's counters: a table of cases, each with what the admin must read. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -15,8 +15,8 @@ struct diagnosis_case {
 	const char *name;
 	struct load load;
 	const char *word, *brief;
-	const char *says[5]; /* all of these */
-	const char *never;   /* and not this */
+	const char *says[5]; /* the text must have all of these */
+	const char *never;   /* and must not have this */
 };
 
 #define TAP(name_, bridge_, master_)                                                               \
@@ -338,7 +338,7 @@ static const struct diagnosis_case cases[] = {
 	  NULL },
 };
 
-/* What it did before. */
+/* What the device did before. */
 static struct load ever_of(const struct load *load)
 {
 	struct load ever = *load;
@@ -393,7 +393,7 @@ static void an_admin_is_told_what_holds_a_device_up(void **state)
 	CHECK(wrong == 0);
 }
 
-/* What no guest does may still come from a daemon that counts otherwise. */
+/* No guest causes such counters, but a daemon that counts differently may. */
 static void nonsense_is_no_division_by_zero(void **state)
 {
 	struct load load = { DISK, .disk = { .total = { .count = 1 }, .in_flight = 1 } };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk's options: what is taken, and what changes nothing. */
+/* A disk's options: which values are accepted, and which change nothing. */
 #include "unit.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ static void values_are_taken(void **state)
 	CHECK(set(&o, "error-policy", "report") == 0 && o.errors == DISK_ERRORS_REPORT);
 }
 
-/* What rate_set() is given for so much a second. */
+/* The arguments for rate_set() for so much in a second. */
 static void a_rate_is(uint64_t per_second, uint64_t burst, uint32_t amount, uint32_t usecs)
 {
 	uint32_t a, u;
@@ -127,7 +127,7 @@ static bool means(const char *name, const char *meant)
 
 static void a_slip_of_the_finger_is_understood(void **state)
 {
-	/* What toolstacks and we ourselves write beside the options. */
+	/* Keys that toolstacks and the daemon write beside the options. */
 	static const char *const others[] = { "frontend",
 					      "frontend-id",
 					      "online",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The data side of a disk and what control asks of it: a START that makes no sense is refused with nothing kept, one
- * that makes sense is answered, and what a new control has missed is said again.
+ * The data side of a disk and its messages with control. It refuses a START that makes no sense, and keeps nothing of it. It
+ * answers a correct START. It repeats to a new control what that has missed.
  */
 #include "unit.h"
 
@@ -58,7 +58,7 @@ static int file_of(size_t bytes)
 	return fd;
 }
 
-/* So many descriptors: a journal, an image, and whatever. */
+/* So many descriptors: a journal, an image, and others. */
 static int begin(const struct message *start, unsigned int nr_fds)
 {
 	int fds[MESSAGE_MAX_FDS];
@@ -68,13 +68,13 @@ static int begin(const struct message *start, unsigned int nr_fds)
 	return fake_guest_start(&guest, &disk_device_ops, &disk.device, start, fds, nr_fds);
 }
 
-/* Until one of that type was sent. */
+/* Wait until a message of that type was sent. */
 static void await(uint32_t type, unsigned int nr)
 {
 	uint64_t begin_ns = loop_now_ns();
 
 	while (nr_sent[type] < nr) {
-		CHECK(loop_now_ns() - begin_ns < 60 * UINT64_C(1000000000)); /* it comes never */
+		CHECK(loop_now_ns() - begin_ns < 60 * UINT64_C(1000000000)); /* it never comes */
 		turn(worker.loop, 1);
 	}
 }
@@ -241,7 +241,7 @@ static void an_impossible_ring_is_said_once(void **state)
 	CHECK(nr_sent[MESSAGE_BROKE] == 1);
 }
 
-/* A new control has heard nothing of what was said before. */
+/* A new control has not received the earlier messages. */
 static void what_was_said_is_said_again(void **state)
 {
 	struct message start = a_start();
@@ -277,7 +277,7 @@ static void ask_flow(uint64_t asked_ns)
 	fake_guest_tell(&disk.device, &flow);
 }
 
-/* Who asks while the rings have a question gets an answer of his own, and of many the last one is for all of them. */
+/* A question that comes while the rings work on an earlier one gets its own answer; one last answer is enough for several. */
 static void an_idle_medium_flows(void **state)
 {
 	struct message start = a_start();

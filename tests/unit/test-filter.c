@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Port security: what a guest may send, and every way around it that is known. */
+/* Port security: what a guest may send, and all known ways around the rules. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -277,7 +277,7 @@ static void snap_is_refused_with_any_rule(void **state)
 	ethernet(46);
 	add("\xaa\xaa\x03\0\0\0\x86\xdd", 8);
 	expect(FILTER_TYPE);
-	frame[14] = 0xab; /* the group's bit changes nothing */
+	frame[14] = 0xab; /* the group bit makes no difference */
 	frame[15] = 0x42;
 	expect(FILTER_TYPE);
 	frame[14] = frame[15] = 0x42; /* spanning tree */
@@ -387,7 +387,7 @@ static void without_an_address_a_guest_may_ask_dhcp(void **state)
 	expect(FILTER_IPV4);
 }
 
-/* Not even from an address of zeros, or to ask for one. */
+/* Not even from an all-zero address, or to ask for an address. */
 static void a_guest_whose_rules_cannot_be_read_sends_nothing(void **state)
 {
 	(void)state;
@@ -438,7 +438,7 @@ static void a_guest_is_no_dhcp_server(void **state)
 	expect(FILTER_PASS);
 }
 
-/* The ports behind the packet's end are padding; the true ones would come in the next fragment. */
+/* The ports after the packet's end are padding; the real ones would come in the next fragment. */
 static void ports_are_not_read_from_the_padding(void **state)
 {
 	(void)state;
@@ -549,7 +549,7 @@ static void link_layer_options_must_be_its_own(void **state)
 		expect(FILTER_ND);
 		frame[len - 1] = 3;
 		expect(FILTER_PASS);
-		frame[len - 7] = 0; /* no length: receivers drop it, or loop */
+		frame[len - 7] = 0; /* length 0: receivers drop this, or loop */
 		expect(FILTER_ND);
 		frame[len - 7] = 2; /* leaves the packet */
 		expect(FILTER_ND);
@@ -571,7 +571,7 @@ static void discovery_in_fragments_is_refused(void **state)
 {
 	(void)state;
 	ipv6("2001:db8::5", 44, 0);
-	fragment_header(58, 0); /* one that is no fragment at all */
+	fragment_header(58, 0); /* a fragment header on a packet that is whole */
 	nd(136, "2001:db8::5", 2, OWN_MAC);
 	finish_ipv6();
 	expect(FILTER_ND);
@@ -586,7 +586,7 @@ static void cut_off_or_overlong_discovery_is_refused(void **state)
 	expect(FILTER_PASS);
 	frame_put16(frame + 18, 23);
 	expect(FILTER_ND);
-	frame_put16(frame + 18, 300); /* more than can be looked at */
+	frame_put16(frame + 18, 300); /* more than the filter can read */
 	len = 54 + 300;
 	expect(FILTER_ND);
 }
@@ -630,7 +630,7 @@ static void extension_headers_hide_nothing(void **state)
 		finish_ipv6();
 		expect(FILTER_DHCP);
 	}
-	ipv6("2001:db8:9::1", 51, 0); /* authentication counts in other units */
+	ipv6("2001:db8:9::1", 51, 0); /* its length has other units */
 	extension(58, 3);
 	frame[55] = 4;
 	nd(134, "", 0, "");
@@ -652,10 +652,10 @@ static void a_chain_must_end_in_the_first_fragment(void **state)
 	ipv6("2001:db8:9::1", 44, 0);
 	fragment_header(60, 1);
 	extension(58, 1);
-	frame[63] = 200; /* its header goes on in the second fragment */
+	frame[63] = 200; /* the header continues in the second fragment */
 	finish_ipv6();
 	expect(FILTER_HEADER);
-	ipv6("2001:db8:9::1", 44, 0); /* and that one is nothing without a first */
+	ipv6("2001:db8:9::1", 44, 0); /* which is useless without the first one */
 	fragment_header(58, 8);
 	nd(134, "", 0, "");
 	finish_ipv6();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control's end of the links to the guests' processes, when one of those says what it likes: a guest has taken it over.
- * Its own guest may suffer. Control, and all others, must not.
+ * Control's end of the links to the guests' processes, when a guest has taken its process over and the process sends what it
+ * likes. Only its own guest may suffer, not control or other guests.
  */
 #include "unit.h"
 
@@ -84,7 +84,7 @@ static void start(struct toy *toy)
 
 /* --- the loop --- */
 
-/* Then all that lies in the sockets has been taken, or never will be. */
+/* Afterwards control has read all that was in the sockets, or never will. */
 #define TURNS 40
 
 /* --- what a process says --- */
@@ -96,7 +96,7 @@ static struct message about(uint32_t type, uint32_t domid, uint32_t life)
 	};
 }
 
-/* False: control does not take it now. */
+/* False if control does not read the message now. */
 static bool says(uint32_t domid, const struct message *message)
 {
 	size_t size = message_bytes(message->type);
@@ -340,13 +340,13 @@ static void one_that_never_stops_talking_is_heard_in_its_turn(void **state)
 	turn(loop, TURNS);
 	CHECK(good.nr_answers == 1);
 	message = about(MESSAGE_SIZE, BAD, bad.dev.life);
-	while (says(BAD, &message)) /* more than is taken at once */
+	while (says(BAD, &message)) /* more than control reads at once */
 		;
 	heard = bad.nr_answers;
-	while (bad.nr_answers == heard) /* it is not forgotten */
+	while (bad.nr_answers == heard) /* the rest is read later */
 		turn_for(loop, 100000000);
 	CHECK(!fake_processes[BAD].killed);
-	fake_process_die(BAD); /* and dies while the rest of it waits */
+	fake_process_die(BAD); /* the process dies while its other messages wait */
 	turn(loop, TURNS);
 	CHECK(bad.nr_lost == 1);
 	guests_forget(&good.dev);
@@ -374,7 +374,7 @@ static void one_that_does_not_read_holds_few_descriptors(void **state)
 	CHECK(bad.nr_lost == 1);
 }
 
-/* A process that an earlier control, or the lack of one, has told to end takes no START any more. */
+/* A process that was told to end, or ends for lack of a control, accepts no START. */
 static void one_that_ends_is_waited_for_and_asked_for_nothing(void **state)
 {
 	struct message message = { .type = MESSAGE_HELLO }, device = about(MESSAGE_DEVICE, BAD, 7);
@@ -403,7 +403,7 @@ static void one_that_ends_is_waited_for_and_asked_for_nothing(void **state)
 	CHECK(toy.nr_ready && guests_may_start(&toy.dev));
 }
 
-/* What control has sent it since the last look; whether END was among it. */
+/* Read what control has sent to it since the last call; true if END was among that. */
 static bool is_told_to_end(uint32_t domid)
 {
 	struct message message;
@@ -424,7 +424,7 @@ static void greets_as_another(uint32_t domid, uint32_t protocol, const char *ver
 	CHECK(says(domid, &message));
 }
 
-/* The first speaks another protocol, the second is of another version: it is adopted until it is its turn. */
+/* The first process has another protocol. The second has another version; control adopts it until its turn to be replaced. */
 static void those_of_another_version_are_replaced_one_after_the_other(void **state)
 {
 	struct toy bad = toy_of(BAD), good = toy_of(GOOD);
@@ -435,7 +435,7 @@ static void those_of_another_version_are_replaced_one_after_the_other(void **sta
 	fake_process_leave(GOOD);
 	find_left(BAD);
 	greets_as_another(BAD, MESSAGE_PROTOCOL + 1, PACKAGE_VERSION);
-	message = about(MESSAGE_NR_TYPES, BAD, 1); /* which is not even listened to */
+	message = about(MESSAGE_NR_TYPES, BAD, 1); /* which control does not even read */
 	send(fake_processes[BAD].fd, &message, sizeof(message), MSG_DONTWAIT);
 	greets_as_another(GOOD, MESSAGE_PROTOCOL, "0");
 	tells_of(GOOD, about(MESSAGE_DEVICE, GOOD, 7));
@@ -460,7 +460,7 @@ static void those_of_another_version_are_replaced_one_after_the_other(void **sta
 	guests_forget(&bad.dev);
 }
 
-/* Its frontend may reclaim its pages as soon as we say 6. */
+/* The frontend may reuse its pages as soon as control writes 6. */
 static void one_whose_device_is_to_end_does_not_wait_for_its_turn(void **state)
 {
 	struct toy bad = toy_of(BAD), good = toy_of(GOOD);
@@ -477,14 +477,14 @@ static void one_whose_device_is_to_end_does_not_wait_for_its_turn(void **state)
 	fake_process_die(GOOD);
 	CHECK(good.nr_ready == 1 && guests_release(&good.dev));
 	CHECK(!guests_release(&bad.dev) && !is_told_to_end(BAD)); /* not twice */
-	while (!bad.nr_ready)                                     /* it takes long */
+	while (!bad.nr_ready) /* the process takes long to end */
 		turn_for(loop, 100000000);
 	CHECK(guests_release(&bad.dev) && !guests_may_start(&bad.dev));
 	fake_process_die(BAD);
 	CHECK(guests_may_start(&bad.dev));
 }
 
-/* A process with a disk has started it, and shows what the disk counts. */
+/* A process has started its disk, and shows the disk's counters. */
 static void figures_are_there_while_the_device_is_served(void **state)
 {
 	struct toy toy = toy_of(BAD);
@@ -506,7 +506,7 @@ static void figures_are_there_while_the_device_is_served(void **state)
 	stats_block_close(&block);
 }
 
-/* How often it is asked in so many seconds; it answers each time, or never. */
+/* Returns how often control asks the process in so many seconds. The process answers each time, or never. */
 static unsigned int asked_in(uint32_t domid, unsigned int seconds, bool answers)
 {
 	const struct message pong = { .type = MESSAGE_PONG };
@@ -522,7 +522,7 @@ static unsigned int asked_in(uint32_t domid, unsigned int seconds, bool answers)
 	return nr;
 }
 
-/* It sleeps, and would be woken for it. */
+/* The process sleeps, and a question would wake it. */
 static void one_that_rests_is_asked_rarely_and_soon_when_it_does_not(void **state)
 {
 	struct toy toy = toy_of(BAD);
@@ -592,7 +592,7 @@ static void a_new_control_is_shown_them_too(void **state)
 	stats_block_close(&block);
 }
 
-/* What it shows instead of figures does not matter to anybody: the device is served without. */
+/* If the process shows something else than counters, the device is served without counters. */
 static void one_that_shows_what_is_no_figures_has_none(void **state)
 {
 	int fds[4], nr = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's hash: what may be set, the published vectors, and the steering program, which runs here in a
- * small interpreter and must find the same queue as the C code.
+ * The guest's hash: which settings are accepted, the published test vectors, and the steering program. The program runs here in
+ * a small interpreter, and must find the same queue as the C code.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -424,7 +424,7 @@ static bool bpf_is_faked;
 static pthread_barrier_t both_are_written;
 static _Atomic int nr_mixed;
 
-/* What the kernel sees of a program: the map that it reads. */
+/* The part of the program that the kernel reads: its map. */
 static void look_at_program(const union bpf_attr *attr, int own_map)
 {
 	const struct bpf_insn *insns = (const void *)(uintptr_t)attr->insns;

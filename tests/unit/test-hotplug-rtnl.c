@@ -67,7 +67,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	rtnl_free(*state);
-	close(tap_fd); /* the tap is not persistent: it goes with its descriptor */
+	close(tap_fd); /* the tap is not persistent: it ends with its descriptor */
 	return 0;
 }
 

@@ -292,7 +292,7 @@ static void a_frontend_between_two_drivers_still_counts(void **state)
 	assert_true(conflicts(&claim, HOTPLUG_MODE_WRITE));
 }
 
-/* The identity, the part, and what that stands on. */
+/* The identity, the part, and the storage below that. */
 static struct hotplug_medium medium_of(const char *text)
 {
 	struct hotplug_medium medium;
@@ -432,7 +432,7 @@ static void the_kernel_names_its_swap(void **state)
 
 /* --- the storage itself --- */
 
-/* What is found: "PATH", "DRIVER PATH" or "nbd NAME". */
+/* Returns what was found: "PATH", "DRIVER PATH" or "nbd NAME". */
 static void check_path(const char *type, const char *params, int expected_err, const char *expected)
 {
 	static struct hotplug_image found_image;

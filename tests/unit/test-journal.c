@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The request pool as a file: what is open in it is found again, and nothing else is believed. */
+/* The request pool as a file: requests in flight are found again, and nothing else in the file is accepted. */
 #include "unit.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ static const struct vbd_id disk = { .dir = dir, .domid = 7, .devid = 51712 };
 static struct journal_id id = { .domid = 7, .devid = 51712, .queue = 0 };
 
 #define NR   32u
-#define BASE 0xfffffff0u /* so that every index wraps on the way */
+#define BASE 0xfffffff0u /* so that each index wraps around */
 
 static struct journal journal;
 static uint32_t order[NR];
@@ -44,7 +44,7 @@ static int open_as(const struct journal_id *as, uint32_t nr)
 	return err;
 }
 
-/* The process dies and another one looks. */
+/* The process dies and another one opens the journal. */
 static int look_again(uint32_t rsp_prod)
 {
 	int err;
@@ -65,7 +65,7 @@ static void take(uint32_t entry, uint32_t index)
 static void no_journal_is_told_apart_from_an_empty_one(void **state)
 {
 	(void)state;
-	CHECK(open_as(&id, NR) == -ENOENT); /* and now there is a file, which was not begun */
+	CHECK(open_as(&id, NR) == -ENOENT); /* now there is a file that was never used */
 	CHECK(open_as(&id, NR) == -ENOENT);
 	CHECK(vbd_file_has_journal(&disk) && !vbd_file_flush_failed(&disk));
 	fresh();
@@ -98,10 +98,10 @@ static void what_was_taken_is_replayed_oldest_first(void **state)
 	CHECK(look_again(BASE) == (int)NR);
 	for (uint32_t i = 0; i < NR; i++)
 		CHECK(journal.entries[order[i]].req.id == i);
-	CHECK(look_again(BASE) == (int)NR); /* and again, had that one died too */
+	CHECK(look_again(BASE) == (int)NR); /* the same, if the second process dies, too */
 }
 
-/* Two taken, the second answered: stop after each step of publishing in turn. */
+/* Two requests are taken and the second is answered. Stop after each step of publishing in turn. */
 static int die_after_step(unsigned int step, uint32_t shared)
 {
 	fresh();
@@ -145,7 +145,7 @@ static void dying_before_the_header_knows_of_a_request_is_fine(void **state)
 	fresh();
 	take(0, 0);
 	take(1, 1);
-	journal.header->req_cons = BASE + 1; /* as if the last store had not come */
+	journal.header->req_cons = BASE + 1; /* as if the last store had not been made */
 	CHECK(look_again(BASE) == 2);
 	journal.header->req_cons = BASE;
 	CHECK(look_again(BASE) == -EBADMSG); /* two behind cannot be */
@@ -230,7 +230,7 @@ static bool is_the_truth(int nr)
 	return true;
 }
 
-/* Every byte in turn, in ways a fault may change it: the whole truth or a refusal, never a guess. */
+/* Damage each byte in turn, as a fault may. The journal is then read correctly or refused. */
 static void a_damaged_byte_never_gives_a_wrong_answer(void **state)
 {
 	static const uint8_t flips[] = { 0x01, 0x02, 0x03, 0x80, 0xff };
@@ -286,7 +286,7 @@ static void a_journal_of_another_queue_is_refused(void **state)
 
 /* --- versions --- */
 
-/* As an older version wrote it, with a shorter header and the shape of that. */
+/* A journal of an older version, with its shorter header and its layout. */
 static void write_version(uint32_t version, size_t bytes, uint32_t shape, uint32_t sum)
 {
 	struct journal_header header;
@@ -368,7 +368,7 @@ static void a_failed_flush_is_remembered_until_it_is_forgiven(void **state)
 	CHECK(!vbd_file_flush_failed(&disk));
 }
 
-/* An older version has no place for it: no entry is written over. */
+/* An older version has no field for it: no entry is overwritten. */
 static void an_older_journal_does_not_remember_a_failed_flush(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Persistent grants that are kept mapped: each once, at most so many, and none left behind. */
+/* Persistent grants that stay mapped: each once, at most so many, and none left at the end. */
 #include "unit.h"
 
 #include <sys/mman.h>
@@ -92,7 +92,7 @@ static void what_is_out_of_use_gives_way(void **state)
 	end();
 }
 
-/* Neither for want of room nor by age. */
+/* Neither for lack of room nor because of its age. */
 static void what_is_held_stays(void **state)
 {
 	(void)state;
@@ -107,14 +107,14 @@ static void what_is_held_stays(void **state)
 	kept_tick(&kept);
 	CHECK(mapped(0));
 	kept_let_go(&kept, 0);
-	kept_let_go(&kept, 21); /* one that nobody holds */
+	kept_let_go(&kept, 21); /* one that is not in use */
 	kept_tick(&kept);
 	CHECK(!mapped(0) && kept.nr == 0);
 	CHECK(kept_hold(&kept, NR_REFS) == NULL);
 	end();
 }
 
-/* Also when the whole set is given up at once: uses that find nothing count as well. */
+/* Also when all pages are unmapped at once: lookups that find nothing count as well. */
 static void a_new_set_takes_the_place_of_the_old(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a start removes from the runtime directory: the files of devices that are gone, and no other. */
+/* A start removes the files of devices that are gone from the runtime directory, and no other files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

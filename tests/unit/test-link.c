@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The socket between control and who serves the rings, and the frame of its messages. */
+/* The socket between control and the process that serves the rings, and the format of its messages. */
 #include "unit.h"
 
 #include <errno.h>
@@ -348,7 +348,7 @@ static void a_link_may_be_freed_in_its_own_callback(void **state)
 		stopped_number(&message, i);
 		link_send(guest.link, &message, NULL, 0);
 	}
-	CHECK(loop_run(loop) == 0); /* the guest's end sees that it is alone */
+	CHECK(loop_run(loop) == 0); /* the guest's end notices that the other end is closed */
 	CHECK(control.nr == 1 && !control.link && guest.ended);
 	loop_timer_set(loop, &timer, 0, quit_now, loop);
 	CHECK(loop_run(loop) == 0);

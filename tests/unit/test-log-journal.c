@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the journal gets of a line. */
+/* What the daemon sends to the journal for a line. */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "unit.h"
 

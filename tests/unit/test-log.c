@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The log: lines are whole, and nobody waits for whoever reads them. */
+/* The log: lines are complete, and the daemon never waits for their reader. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -52,7 +52,7 @@ static void a_long_line_is_whole(void **state)
 	fclose(in);
 }
 
-/* 20 MB for a pipe that takes 64 KiB; then it is read after all. */
+/* Write 20 MB to a pipe that holds 64 KiB, then read it. */
 static void lines_that_nobody_reads_are_counted(void **state)
 {
 	enum { LINES = 100000 };

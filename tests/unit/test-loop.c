@@ -74,7 +74,7 @@ static void note_it(void *user)
 		loop_quit(note->loop);
 }
 
-/* The third that is called ends it, whichever that is. */
+/* The third callback ends the loop, whichever that is. */
 static void note_up_to_three(void *user)
 {
 	const struct note *note = user;
@@ -84,7 +84,7 @@ static void note_up_to_three(void *user)
 		loop_quit(note->loop);
 }
 
-/* Which one is due first depends on how long this test is kept from going on between the three. */
+/* Which timer is due first depends on how long this test is delayed between the three calls. */
 static void timers_fire_in_order_of_their_time(void **state)
 {
 	static const uint64_t delays[] = { 3000000, 1000000, 2000000 };
@@ -124,7 +124,7 @@ static void a_cancelled_timer_stays_silent(void **state)
 
 static struct loop_tick tick_a, tick_b, tick_c;
 
-/* The first that is called removes the one behind it. */
+/* The first callback removes the next one. */
 static void tick_and_remove(void *user)
 {
 	note_it(user);
@@ -329,7 +329,7 @@ static void say_served(struct loop_task *task)
 	tell(l->served);
 }
 
-/* Three times: who stands by has to be somebody new each time. */
+/* Three times: each time another thread must stand by. */
 static void a_call_that_is_held_up_holds_nobody_up(void **state)
 {
 	struct loop_thread thread = { 0 };

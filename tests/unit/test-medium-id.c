@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which medium it was: told apart from others under the same name, and the same after it grew. */
+/* The identity of a medium: it differs from other media with the same name, and stays the same when the medium grows. */
 #include "unit.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static void a_file_that_grew_or_shrank_is_the_same(void **state)
 	CHECK(medium_id_same(&then, &now) || !then.life);
 }
 
-/* Of the clock that stamps files. */
+/* The clock of file time stamps. */
 static void wait_for_a_tick(void)
 {
 	struct timespec then, now;
@@ -64,7 +64,7 @@ static void wait_for_a_tick(void)
 	while (now.tv_sec == then.tv_sec && now.tv_nsec == then.tv_nsec);
 }
 
-/* With the same inode, as file systems like to give it; a smaller one, where they do not say when it was made. */
+/* A new file with the same inode, as file systems often give it. It is smaller where the file system has no time of birth. */
 static void a_new_file_under_the_same_name_is_another(void **state)
 {
 	struct medium_id then, now;
@@ -102,7 +102,7 @@ static void each_part_of_it_counts(void **state)
 	other = stick;
 	other.bytes--;
 	CHECK(medium_id_same(&stick, &other));
-	other.life = 0; /* by a kernel that does not tell */
+	other.life = 0; /* a kernel that has no such number */
 	CHECK(!medium_id_same(&stick, &other));
 	other.bytes = stick.bytes + 1;
 	CHECK(medium_id_same(&stick, &other));

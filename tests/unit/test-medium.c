@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a disk stands on and who uses that, on a host that is made up: a folder with sys/ and proc/. */
+/* The storage below a disk and its users, on a simulated host: a folder with sys/ and proc/. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,7 @@ __attribute__((format(printf, 2, 3))) static void put(const char *content, const
 	assert_int_equal(fclose(f), 0);
 }
 
-/* A block device as `where` below sys/devices; with `top` one of sys/block. */
+/* Make a block device at `where` below sys/devices; with `top` it is also in sys/block. */
 static void block(const char *where, unsigned int maj, unsigned int min, bool top)
 {
 	char number[32], from[300], to[300];
@@ -137,7 +137,7 @@ static int remove_host(void **state)
 	return system(command);
 }
 
-/* --- what its storage would say --- */
+/* --- the answers of the storage --- */
 
 static struct hotplug_book book;
 
@@ -196,7 +196,7 @@ static void check_text(struct hotplug_medium medium, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* Whether something of the host forbids it, and then in which words. */
+/* True if a use by the host forbids the disk, with the message. */
 static bool is_used(struct hotplug_medium medium, enum hotplug_mode mode, const char *words)
 {
 	struct hotplug_failure failure = { 0 };
@@ -252,7 +252,7 @@ static void a_loop_device_is_asked_for_its_file_and_only_then_known(void **state
 	assert_int_equal(hotplug_medium_find(root, &book, &identity, &medium), -EINPROGRESS);
 	assert_int_equal(hotplug_medium_find(root, &book, &identity, &medium), -EINPROGRESS);
 	assert_int_equal(book.nr, 1);
-	book.asked[0].done = true; /* without an answer: it is what it is */
+	book.asked[0].done = true; /* without an answer: the target is used as it is named */
 	assert_int_equal(hotplug_medium_find(root, &book, &identity, &medium), 0);
 	check_text(medium, "b7:2:0:0-ffffffffffffffff");
 }
@@ -317,7 +317,7 @@ static void a_part_of_something_is_not_given_to_a_writer(void **state)
 	assert_false(is_used(block_of(8, 1), HOTPLUG_MODE_WRITE, ""));
 }
 
-/* --- what may wait for ever --- */
+/* --- calls that may wait without end --- */
 
 struct question {
 	bool hangs, done;

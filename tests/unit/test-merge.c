@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames of one flow that become one: only those that come out again when it is cut, and all of these. */
+/* Merging frames of one flow: cutting the merged frame must give exactly the same frames. */
 #include <endian.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static struct built build_whole(struct spec *s, uint32_t payload, uint8_t flags)
 	return b;
 }
 
-/* The headers of the part of the whole that begins `from` bytes into its payload. Returns that frame. */
+/* Make the headers of the part that begins `from` bytes into the payload of the whole. Returns that frame. */
 static struct built build_part(const struct spec *s, const struct built *b, uint32_t from,
 			       uint32_t payload, uint8_t *to)
 {
@@ -138,7 +138,7 @@ static void nothing_follows_a_short_segment(void **state)
 	CHECK(!merge_is_open(&m, FRAME_MAX));
 }
 
-/* The kernel sets it on every large frame (Linux 5.4), so it cannot end anything. */
+/* The kernel sets this flag on every large frame (Linux 5.4), so it cannot end a merge. */
 static void a_push_anywhere_is_a_push_at_the_end(void **state)
 {
 	struct spec s = { 0 };
@@ -237,7 +237,7 @@ static void what_may_be_fragmented_does_not_begin(void **state)
 
 /* --- what does not belong --- */
 
-/* Bytes that are written anew, or have no meaning where fragments are forbidden. */
+/* Bytes that the code writes again, or that mean nothing when fragments are forbidden. */
 static bool is_free(const struct spec *s, const struct built *b, uint32_t at, unsigned int bit)
 {
 	uint32_t csum = csum_at(s, b);
@@ -247,7 +247,7 @@ static bool is_free(const struct spec *s, const struct built *b, uint32_t at, un
 	return (!s->v6 && (at == b->l3 + 4 || at == b->l3 + 5)) || at == csum || at == csum + 1;
 }
 
-/* As a sender would have it: a frame with another header, not a damaged one. */
+/* The frame has another header and correct checksums, as from a sender; it is not damaged. */
 static void mend_ip(const struct spec *s, const struct built *b)
 {
 	if (s->v6)

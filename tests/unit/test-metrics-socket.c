@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who asks for the metrics gets them, and harms nobody. */
+/* A client that asks for the metrics gets them, and cannot harm others. */
 #include "unit.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static void say(int fd, const char *text)
 	CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
 }
 
-/* Until the server hangs up. The text is the caller's. */
+/* Read until the server closes the connection. The caller frees the text. */
 static char *hear(int fd)
 {
 	size_t size = 1 << 22, used = 0;
@@ -162,7 +162,7 @@ static void a_large_answer_goes_out_as_it_is_read(void **state)
 	free(text);
 }
 
-/* Each holds its connection, and says nothing, or half of it, or does not read the answer. */
+/* Each client keeps its connection and sends nothing, or half a request, or does not read the answer. */
 static void those_who_hang_keep_nobody_out(void **state)
 {
 	int fds[MANY];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What Prometheus is told. */
+/* The metrics for Prometheus. */
 #include "unit.h"
 
 #include <stdlib.h>
@@ -41,7 +41,7 @@ static char *text_of(enum metrics_format format)
 	return text;
 }
 
-/* Is it there, as a whole line? */
+/* True if the text has this line. */
 static bool has(const char *text, const char *line)
 {
 	const char *at = text;
@@ -100,7 +100,7 @@ static void a_time_to_come_has_no_age(void **state)
 	free(text);
 }
 
-/* Bounds are those of buckets, so nothing is counted on the wrong side of one. */
+/* The bounds are those of our own buckets, so each value is on the right side of a bound. */
 static void a_histogram_counts_what_is_below(void **state)
 {
 #define LINE(end) "pvbackd_disk_request_seconds" end
@@ -168,7 +168,7 @@ static void a_family_comes_once(void **state)
 	free(text);
 }
 
-/* One that is counted and not told would be missed when it is needed. */
+/* A counter that is missing in the metrics would be noticed only when it is needed. */
 static void every_figure_is_told(void **state)
 {
 	const struct stat_list *const lists[] = { &vbd_stat_list, &vif_stat_list };

@@ -82,7 +82,7 @@ static void another_servers_connections_do_not_count(void **state)
 	close(server);
 }
 
-/* As a toolstack may name it; the server has bound it under its own name. */
+/* A toolstack may write another name of the socket than the one that the server has bound. */
 static void the_socket_may_have_two_names(void **state)
 {
 	int client = connect_to_it(), server = accept(listener, NULL, NULL);

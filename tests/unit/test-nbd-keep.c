@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unflushed writes: in order, bounded, dropped by flushes, and there after the process is gone. */
+/* Unflushed writes: kept in order, bounded, dropped by flushes, and still there after the process has died. */
 #include "unit.h"
 
 #include <errno.h>
@@ -98,7 +98,7 @@ static void a_flush_drops_what_came_before_it_only(void **state)
 	late = nbd_keep_mark(&keep);
 	append(&keep, 1024, 'c', 512);
 	nbd_keep_drop(&keep, late);
-	nbd_keep_drop(&keep, early); /* answered in the other order: must not bring anything back */
+	nbd_keep_drop(&keep, early); /* answered in the other order: nothing may come back */
 	pos = nbd_keep_first(&keep);
 	CHECK(next_is(&keep, &pos, 1024, 'c', 512) && ends(&keep, &pos));
 	nbd_keep_close(&keep);
@@ -127,7 +127,7 @@ static void it_is_bounded_and_goes_round(void **state)
 	nbd_keep_close(&keep);
 }
 
-/* What a ring may ask for, widened to the largest blocks at both ends. */
+/* The largest request of a ring, extended to the largest blocks at both ends. */
 static void the_largest_write_can_be_read_back_and_no_larger_one_is_kept(void **state)
 {
 	const size_t widest = 256 * 4096 + IMAGE_BLOCK_MAX;
@@ -159,7 +159,7 @@ static void the_next_life_finds_it(void **state)
 	pos = nbd_keep_first(&keep);
 	CHECK(next_is(&keep, &pos, 4096, 'x', 512) && ends(&keep, &pos));
 	nbd_keep_close(&keep);
-	CHECK(open_keep(&keep, "image", false) == 0); /* a new frontend: nothing of it */
+	CHECK(open_keep(&keep, "image", false) == 0); /* a new frontend: nothing is kept */
 	CHECK(nbd_keep_is_empty(&keep));
 	nbd_keep_close(&keep);
 }
@@ -191,7 +191,7 @@ static void damage_that_control_sees_is_told_and_replaced(void **state)
 	append(&keep, 4096, 'x', 512);
 	nbd_keep_close(&keep);
 	snprintf(path, sizeof(path), "%s/vbd-7-51712.unflushed", dir);
-	CHECK(chmod(path, 0666) == 0); /* anybody may have written to it */
+	CHECK(chmod(path, 0666) == 0); /* any user may have written to it */
 	CHECK(open_keep(&keep, "image", true) == -EBADMSG && nbd_keep_is_empty(&keep));
 	nbd_keep_close(&keep);
 	CHECK(truncate(path, 100) == 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest may put into a transmit ring, row by row of the table of checks. */
+/* What a guest may write into a transmit ring, for each row of the table of checks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +92,7 @@ static void expect_fatal(void)
 	assert_int_equal(f.ring.req_cons, 0);
 }
 
-/* Refused, but the ring's account stays exact: every slot is there to be answered. */
+/* The packet is refused, and the ring still knows each slot, so that each can be answered. */
 static void expect_bad(enum netif_tx_kind kind, uint32_t nr_ring)
 {
 	assert_int_equal(parse(), 0);
@@ -159,7 +159,7 @@ static void only_the_first_packet_is_looked_at(void **state)
 {
 	(void)state;
 	push_data(1, 0, 60, 0);
-	push_data(2, 4000, 4000, 0); /* impossible, but not its turn */
+	push_data(2, 4000, 4000, 0); /* impossible, but it is not its turn yet */
 	assert_int_equal(parse(), 0);
 	assert_int_equal(packet.nr_ring, 1);
 }
@@ -428,7 +428,7 @@ static void row_15_unknown_gso_types_are_fatal(void **state)
 	}
 }
 
-/* --- row 1 to 3 are the ring's; the network ring's size is ours --- */
+/* --- rows 1 to 3 are tested with the ring; here is the size of the network ring --- */
 
 static void row_1_more_requests_than_the_ring_holds_are_refused(void **state)
 {

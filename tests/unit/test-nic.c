@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A NIC where its rings are served: starts that make no sense, and what comes in an order that it must not. */
+/* The data side of a NIC: STARTs that make no sense, and messages in a wrong order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -17,7 +17,7 @@
 #include "netback/vif_kept.h"
 #include "netback/vif_undo.h"
 
-/* --- the guest's loop: no worker can be had, so that nothing is ever attached --- */
+/* --- the guest's loop: there is no worker, so no queue is ever attached --- */
 
 static int nr_sent;
 
@@ -88,7 +88,7 @@ static void add_fd(size_t bytes)
 	fds[nr_fds++] = fd;
 }
 
-/* One that makes sense: taps (which nobody looks at here), undos, what is kept. */
+/* A correct START: taps (which are not used here), undos, and the kept state. */
 static int setup(void **state)
 {
 	(void)state;
@@ -106,7 +106,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Whatever a test did: nothing is left, and no descriptor is closed twice. */
+/* After each test nothing is left, and no descriptor was closed twice. */
 static int teardown(void **state)
 {
 	(void)state;
@@ -176,7 +176,7 @@ static void rules_are_counted(void **state)
 	expect_begin(-EINVAL);
 }
 
-/* Control sends none of these; a mistake of its own must not end us. */
+/* Control sends none of these, but a bug in control must not end the process. */
 static void what_comes_too_early_changes_nothing(void **state)
 {
 	struct message message = { .type = MESSAGE_TUNE_NIC };

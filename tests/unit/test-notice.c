@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is said of a device by itself: once, when it has lasted long enough, and when it is over. */
+/* The daemon's notices of a device: each once, when the condition has lasted long enough, and when it is over. */
 #include "unit.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ static enum notice_change look(unsigned int nr)
 	return notice_look(&notices, rules, nr, &view, now);
 }
 
-/* As often as control does, for so long; `grows`: and each time the counter has grown. The last answer. */
+/* Call it as often as control does, for so long. With `grows`, the counter grows each time. Returns the last answer. */
 static enum notice_change for_seconds(unsigned int seconds, unsigned int nr, bool grows)
 {
 	enum notice_change change = NOTICE_NONE;
@@ -69,7 +69,7 @@ static void the_oldest_of_all_queues_counts(void **state)
 	assert_int_equal(look(0), NOTICE_BEGINS);
 }
 
-/* Who writes the figures may have been taken over. */
+/* A guest may have taken over the process that writes the figures. */
 static void a_time_to_come_is_none(void **state)
 {
 	(void)state;
@@ -98,7 +98,7 @@ static void a_pause_begins_it_anew(void **state)
 	assert_int_equal(for_seconds(5, 1, true), NOTICE_BEGINS);
 }
 
-/* What was counted before we came is no growth; nor is a new life that counts from 0. */
+/* Counts from before the start are no growth; nor is a new life, which counts from 0. */
 static void a_number_that_falls_does_not_grow(void **state)
 {
 	(void)state;

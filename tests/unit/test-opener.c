@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that may never come back, made by children; this program is its own child. */
+/* Calls that may never return, made by child processes; this program is also the child. */
 #include "unit.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ enum { NR = 4 };
 
 struct question {
 	int number;
-	pid_t who;      /* answered it */
+	pid_t who;      /* the process that answered */
 	char path[256]; /* of a FIFO that it opens first */
 	char room[20000];
 };
@@ -37,7 +37,7 @@ static struct opener *opener;
 static struct asked asked[NR];
 static unsigned int order[NR], nr_done, wanted;
 
-/* --- the child's --- */
+/* --- the child --- */
 
 static int count_up(void *arg)
 {
@@ -59,7 +59,7 @@ static const struct opener_kind counting = { sizeof(struct question), count_up }
 static const struct opener_kind dying = { sizeof(int), die };
 static const struct opener_kind *const kinds[] = { &dying, &counting, NULL };
 
-/* --- ours --- */
+/* --- the parent --- */
 
 static void done(struct opener_request *req, int err, int fd)
 {
@@ -81,7 +81,7 @@ static void ask(unsigned int i, const struct opener_kind *kind, const char *path
 	};
 	strcpy(asked[i].question.path, path);
 	CHECK(opener_ask(opener, &asked[i].req) == 0);
-	CHECK(asked[i].err == 1); /* never from within */
+	CHECK(asked[i].err == 1); /* never before the call returns */
 }
 
 static void wait_for(unsigned int nr)
@@ -133,7 +133,7 @@ static bool by_one_child(void)
 	return true;
 }
 
-/* On a busy machine a child may be late, and another one helps out. */
+/* On a busy machine a child may be late, and then another one does the work. */
 static void one_child_answers_in_order_and_goes_when_it_is_of_no_use(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* argv and the configuration file: what is taken, what is refused, which wins, and what holds when it is read again. */
+/* The command line and the configuration file: which values are accepted or refused, which one wins, and what holds after a reload. */
 #include "unit.h"
 
 #include <errno.h>
@@ -153,7 +153,7 @@ static void the_file_is_read_and_argv_wins(void **state)
 	CHECK(o.vif.packet_rate.amount == 5 && o.vif.packet_rate.usecs == 1000);
 }
 
-/* Guests would have no disks for the sake of a slip. */
+/* Otherwise guests would have no disks because of a small error. */
 static void what_is_wrong_is_said_and_the_rest_is_served(void **state)
 {
 	static const struct {
@@ -340,11 +340,11 @@ static void only_a_plain_file_is_a_configuration(void **state)
 	CHECK(mkdir(path_of("conf"), 0700) == 0);
 	CHECK(parse(&o, config_arg, NULL) == OPTIONS_WRONG);
 	CHECK(rmdir(path_of("conf")) == 0 && mkfifo(path_of("conf"), 0600) == 0);
-	CHECK(parse(&o, config_arg, NULL) == OPTIONS_WRONG); /* nobody will ever write into it */
+	CHECK(parse(&o, config_arg, NULL) == OPTIONS_WRONG); /* no program writes into it */
 	CHECK(parse(&o, "--config=/dev/null", NULL) == OPTIONS_WRONG);
 }
 
-/* What is behind the end of its buffer would be another line to libinih. */
+/* libinih would read what does not fit into its buffer as another line. */
 static void a_line_that_is_too_long_is_left_out(void **state)
 {
 	char text[400];
@@ -379,7 +379,7 @@ static char *text_of(const char *name)
 	return text;
 }
 
-/* Where its name begins, with nothing of another name beside it. */
+/* Find where the name begins, as a whole word. */
 static const char *find_word(const char *text, const char *word)
 {
 	size_t len = strlen(word);

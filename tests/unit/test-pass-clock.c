@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The time of a pass: by the counter where that can be trusted, set by the clock. */
+/* The time of a pass: read from the counter where that is reliable, and corrected by the clock. */
 #include "unit.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Filters of captures: whatever stands in one, nobody is asked what a name means. */
+/* Filters of captures: whatever the filter has, no name in it is looked up. */
 #include "unit.h"
 
 #include "config.h"
@@ -15,7 +15,7 @@
 
 #include "netback/pcap_filter.h"
 
-/* --- who would be asked: libpcap finds these before the C library's --- */
+/* --- the functions that look up names: libpcap finds these before those of the C library --- */
 
 static unsigned int nr_asked;
 
@@ -150,7 +150,7 @@ static void each_error_has_its_words(void **state)
 	CHECK(!pcap_filter_problem(-ENOMEM) && !pcap_filter_problem(0));
 }
 
-/* What libpcap takes for a name in sentences that we let pass. */
+/* Words that libpcap takes for names, in filters that we accept. */
 static void nobody_is_asked(void **state)
 {
 	static const char *const pieces[] = {

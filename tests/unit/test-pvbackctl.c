@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pvbackctl as a whole, against a daemon that says what the test has it say. */
+/* The whole pvbackctl, with a fake daemon whose answers the test chooses. */
 #include "unit.h"
 
 #include "config.h"
@@ -19,7 +19,7 @@
 
 #define MAX_ANSWERS 4u
 
-/* --- a daemon of few words --- */
+/* --- the fake daemon --- */
 
 static char dir[] = "/tmp/pvbackctl.XXXXXX";
 static int listener = -1;
@@ -34,7 +34,7 @@ static struct {
 } server;
 static pthread_mutex_t server_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* It is not sent twice. */
+/* The answer is sent only once. */
 static void put_fd(const struct msghdr *msg)
 {
 	const struct cmsghdr *header = CMSG_FIRSTHDR(msg);
@@ -66,7 +66,7 @@ static bool hear(int fd, char *buf, size_t size)
 	return true;
 }
 
-/* What is answered to it, and whether that is the last. NULL: nothing. */
+/* The answer to the request, and whether it is the last one. NULL: none. */
 static const char *answer_of(const char *request, bool *last)
 {
 	const char *text = NULL;
@@ -91,7 +91,7 @@ static bool answer(int fd, const char *request)
 
 	if (!text)
 		return false;
-	/* In pieces, for a line may come so. */
+	/* In pieces, because a line may arrive in pieces. */
 	return write(fd, text, 1) == 1 && write(fd, text + 1, strlen(text + 1)) >= 0 &&
 	       write(fd, "\n", 1) == 1 && !last;
 }
@@ -164,7 +164,7 @@ static void answers(const char *first, const char *second)
 	pthread_mutex_unlock(&server_lock);
 }
 
-/* What goes to stderr meanwhile comes into `complaints`. */
+/* The output to stderr goes into `complaints`. */
 static int run_words(FILE *to, char **words, unsigned int nr)
 {
 	FILE *said = tmpfile();
@@ -197,7 +197,7 @@ static int run_into(FILE *to, const char *line)
 	return run_words(to, words, nr);
 }
 
-/* The same, and what it prints comes into `out`. */
+/* The same; its output goes into `out`. */
 static int run(const char *line)
 {
 	FILE *to = fmemopen(out, sizeof(out), "w");
@@ -212,7 +212,7 @@ static int run(const char *line)
 #define HAS_SAID(text)  assert_string_equal(out, text)
 #define COMPLAINS(text) assert_non_null(strstr(complaints, text))
 
-/* --- what it says. No process has that number: it is above what the kernel gives. --- */
+/* --- its answers. No process has this PID: it is larger than any of the kernel. --- */
 
 #define OK(result) "{\"ok\":true,\"result\":" result "}"
 
@@ -349,7 +349,7 @@ static void what_is_missing_or_of_another_type_counts_as_nothing(void **state)
 	   ",\"buckets\":[" buckets "]},"                                                          \
 	   "\"time_medium\":{\"kind\":\"times\",\"unit\":\"ns\",\"count\":" count ",\"sum\":" sum  \
 	   ",\"buckets\":[" buckets "]}}}]}]}")
-/* In one second 100 more, each in 33 to 42 ms. */
+/* One second later there are 100 more requests, each of 33 to 42 ms. */
 #define BEFORE STATS("1000000000", "50", "50", "50000", "[0,50]")
 #define AFTER                                                                                      \
 	STATS("2000000000", "150", "150", "4000050000", "[0,50],[33554432,100],7,[1],[\"x\",1]")
@@ -377,7 +377,7 @@ static void why_says_what_the_time_between_two_looks_went_into(void **state)
 #define QUIET_VIF  "{\"name\":\"web/vif0\",\"kind\":\"vif\",\"attached\":true,\"carrier\":true}"
 #define NO_CARRIER "{\"name\":\"mail/vif0\",\"kind\":\"vif\",\"attached\":true,\"carrier\":false}"
 
-/* The busiest first, but before it what is stuck. One that came in between has done all that it ever did. */
+/* Stuck devices come first, then the busiest. For a device that appeared between the two readings, all its requests count. */
 static void top_has_a_row_for_each_device(void **state)
 {
 	char first[4096], second[4096];
@@ -399,7 +399,7 @@ static void top_has_a_row_for_each_device(void **state)
 	assert_non_null(strstr(out, "\"device\":\"web/xvda\",\n      \"per_s\":100.0,\n"));
 }
 
-/* --- what it tells the daemon --- */
+/* --- its requests to the daemon --- */
 
 static void what_is_to_be_done_is_asked_for_and_nothing_said_to_a_script(void **state)
 {
@@ -555,7 +555,7 @@ static void metrics_are_as_the_daemon_writes_them(void **state)
 	HAS_SAID("# EOF\n");
 }
 
-/* --- what lasts --- */
+/* --- commands that go on --- */
 
 static void a_capture_goes_to_the_file_that_was_opened_here(void **state)
 {
@@ -579,7 +579,7 @@ static void a_capture_goes_to_the_file_that_was_opened_here(void **state)
 	unlink(path);
 }
 
-/* The second line comes without a question. */
+/* The second line comes without a request. */
 static void a_capture_that_the_daemon_ends_says_why(void **state)
 {
 	(void)state;
@@ -607,7 +607,7 @@ static void a_capture_that_the_daemon_ends_says_why(void **state)
 	COMPLAINS("/nonexistent/file: No such file");
 }
 
-/* --- how it ends --- */
+/* --- its exit status --- */
 
 static void what_the_daemon_refuses_ends_with_1(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rate limit: what xl writes, and what it then means. */
+/* The rate limit: the key that xl writes, and its effect. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 		.min_burst = RATE_MIN_BURST_BYTES, .max_debt = RATE_MIN_BURST_BYTES                \
 	}
 
-/* How many packets of `size` bytes go within `ms` when each goes as soon as it may. */
+/* Returns how many packets of `size` bytes pass within `ms`, if each passes as soon as it may. */
 static uint64_t send_for(struct rate *rate, uint32_t size, uint64_t from_ms, uint64_t ms)
 {
 	uint64_t now = from_ms * MSEC, end = (from_ms + ms) * MSEC, nr = 0;
@@ -157,13 +157,13 @@ static void a_change_works_at_once(void **state)
 		;
 	rate_set(&rate, 0, 0);
 	assert_int_equal(rate_take(&rate, 65535, 0), 0);
-	/* From a byte per second to a gigabyte: the hours of debt are forgotten. */
+	/* From a byte per second to a gigabyte: the hours that were still to wait no longer count. */
 	rate_set(&rate, 1, 1000000);
 	while (rate_take(&rate, 1000, 0) == 0)
 		;
 	rate_set(&rate, 1000000000, 1000000);
 	assert_true(rate_take(&rate, 1000, 0) <= MSEC);
-	assert_int_equal(rate_take(&rate, 1000, MSEC), 0); /* for good, not anew at each look */
+	assert_int_equal(rate_take(&rate, 1000, MSEC), 0); /* permanently, not again at each call */
 }
 
 static void a_limit_may_count_packets(void **state)
@@ -180,7 +180,7 @@ static void a_limit_may_count_packets(void **state)
 	assert_in_range(nr, 9999, 10050);
 }
 
-/* What goes before its size is known is paid for afterwards, to the byte. */
+/* If a packet passes before its size is known, exactly its bytes are counted later. */
 static void charged_packets_keep_the_average(void **state)
 {
 	struct rate_pair pair = { .bytes = BYTES };
@@ -218,7 +218,7 @@ static void the_stricter_of_two_limits_counts(void **state)
 		nr++;
 	assert_int_equal(nr, RATE_MIN_BURST_BYTES / 10000); /* large ones: by size */
 	/* A packet that is held back for its size is not counted. */
-	now += 86900 * 1000; /* what is missing for its bytes, but a little */
+	now += 86900 * 1000; /* almost the time that its bytes need */
 	for (nr = 0; nr < 200; nr++)
 		assert_true(rate_pair_take(&pair, 1, 10000, now) > 0);
 	now = 200000 * MSEC;
@@ -229,8 +229,8 @@ static void the_stricter_of_two_limits_counts(void **state)
 	assert_int_equal(nr_charged, 100);
 }
 
-/* However small the burst is, so many packets may go together, and the next ones wait for all of them. */
-/* Each of a disk's rings has a worker of its own: all may find at once that one request may go. */
+/* However small the burst is, so many packets may pass together; the next ones then wait longer. */
+/* Each ring of a disk may have another worker. All of them may find at the same time that one request may pass. */
 static void all_who_saw_that_one_may_go_pay(void **state)
 {
 	struct rate_pair pair = { .packets.min_burst = 1, .packets.max_debt = 4 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Promises of the ring arithmetic, whatever the frontend writes. */
+/* What the ring arithmetic guarantees, whatever the frontend writes. */
 #include "unit.h"
 
 #include <errno.h>
@@ -263,7 +263,7 @@ static void what_was_published_is_not_undone(void **state)
 	ring_publish(&r);
 	r = attach_small(&undo, &err);
 	CHECK(err == 0 && r.rsp_public == 1 && !slot_is(0, 1));
-	undo = before; /* it died right behind the store of rsp_prod */
+	undo = before; /* the process died right after the store of rsp_prod */
 	r = attach_small(&undo, &err);
 	CHECK(err == 0 && !slot_is(0, 1) && slot_is(1, 2));
 	undo.from = 1;

@@ -341,7 +341,7 @@ static void expect_nothing(xenevtchn_handle *xce)
 /* The hypervisor has seen every unmask that was written before. */
 static void settle(void)
 {
-	/* One loop turn serves sockets in any order: two round trips pass it. */
+	/* One turn of the loop serves the sockets in any order, so make two round trips. */
 	call(SIM_OP_REAP, 0, 0);
 	call(SIM_OP_REAP, 0, 0);
 }
@@ -493,7 +493,7 @@ static bool confine(void)
 	       (!filter.len || !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
 }
 
-/* A device's life in a process that has given up all but its handles. Returns how far it came; 0: to the end. */
+/* A device's life in a process that has only its handles left. Returns the step at which it failed, or 0. */
 static int confined_life(int remote_port, uint32_t ref)
 {
 	xengnttab_handle *grants = xengnttab_open(NULL, 0);
@@ -545,7 +545,7 @@ static void a_process_without_rights_goes_on_with_its_handles(void **state)
 	channel_close(&ch);
 }
 
-/* Whose a handle is, and what it holds, as `xensim-xl handles` sees it. */
+/* The owner of a handle, and what it holds, as `xensim-xl handles` shows it. */
 static const struct sim_client *handle_of(pid_t pid, bool events)
 {
 	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that a medium may hold up: made in order, in a thread, and one that hangs holds up nobody else's. */
+/* Calls that a medium may delay: made in order, in a thread. A call that hangs does not delay those of others. */
 #include "unit.h"
 
 #include <dirent.h>
@@ -109,7 +109,7 @@ static void nobody_is_there_when_it_is_of_no_use(void **state)
 	CHECK(nr_threads() == before);
 	ask(slow, 0, false);
 	wait_for(1);
-	while (nr_threads() > before) /* it lingers a little */
+	while (nr_threads() > before) /* the thread stays for a moment */
 		usleep(10000);
 	ask(slow, 1, false);
 	wait_for(2);

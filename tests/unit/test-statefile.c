@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that outlive the process: made whole, and nobody else's work is taken for ours. */
+/* Files that outlive the process: they appear complete, and the file of another user or program is never accepted. */
 #include "unit.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static int teardown(void **state)
 	(void)state;
 	statefile_remove(dir, NAME);
 	unlink(other);
-	CHECK(rmdir(dir) == 0); /* nothing unfinished stays */
+	CHECK(rmdir(dir) == 0); /* no unfinished file is left */
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	return 0;
 }
@@ -93,7 +93,7 @@ static void a_new_one_begins_with_zeros_whatever_was_there(void **state)
 
 	(void)state;
 	make();
-	fd = open(unfinished, O_CREAT | O_WRONLY, 0666); /* what a death while it was made leaves */
+	fd = open(unfinished, O_CREAT | O_WRONLY, 0666); /* left by a death meanwhile */
 	CHECK(fd >= 0);
 	close(fd);
 	CHECK(look(BYTES, BYTES) == 'x');
@@ -121,7 +121,7 @@ static void one_that_cannot_be_made_leaves_what_was_there(void **state)
 	CHECK(statefile_create(dir, deep, BYTES, &fd) == -ENAMETOOLONG);
 	CHECK(statefile_open(dir, deep, 1, BYTES, &fd, NULL) == -ENAMETOOLONG);
 	statefile_remove(dir, NAME);
-	CHECK(mkdir(path, 0700) == 0); /* nothing takes its place */
+	CHECK(mkdir(path, 0700) == 0); /* no file can replace it */
 	CHECK(statefile_create(dir, NAME, BYTES, &fd) == -EISDIR);
 	CHECK(look(1, BYTES) == -EPERM);
 	CHECK(rmdir(path) == 0);
@@ -140,7 +140,7 @@ static void one_of_another_size_is_refused(void **state)
 	CHECK(statefile_open(dir, NAME, BYTES, BYTES, &fd, NULL) == 0);
 	CHECK(statefile_map(fd, BYTES + 1, &addr) == -EBADMSG);
 	CHECK(statefile_map_all(fd, BYTES - 1, &addr, &bytes) == -EBADMSG);
-	CHECK(ftruncate(fd, BYTES - 1) == 0); /* by whoever else has the descriptor */
+	CHECK(ftruncate(fd, BYTES - 1) == 0); /* by another process that has the descriptor */
 	CHECK(statefile_map(fd, BYTES, &addr) == -EBADMSG);
 	CHECK(ftruncate(fd, 0) == 0);
 	CHECK(statefile_map_all(fd, BYTES, &addr, &bytes) == -EBADMSG);
@@ -159,7 +159,7 @@ static void a_planted_link_is_not_followed(void **state)
 	close(fd);
 	CHECK(symlink(other, path) == 0 && symlink(other, unfinished) == 0);
 	CHECK(look(0, BYTES) == -EPERM);
-	make(); /* takes the links' places */
+	make(); /* replaces the links */
 	CHECK(look(BYTES, BYTES) == 'x');
 	CHECK(stat(other, &st) == 0 && st.st_size == 0);
 	statefile_remove(dir, NAME);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Figures in shared memory: who has the descriptor reads them, and believes nothing of it. */
+/* Figures in shared memory: a process with the descriptor can read them, and must check everything. */
 #include "unit.h"
 
 #include <errno.h>
@@ -163,8 +163,7 @@ static void no_word_of_a_header_leads_out_of_the_block(void **state)
 			if (stats_view_open(&view, block.fd))
 				continue;
 			for (uint32_t queue = 0; queue < view.nr_queues; queue++)
-				free(text_of(&view,
-					     queue)); /* a sanitizer, or a fault, would tell */
+				free(text_of(&view, queue)); /* a wrong read would be a fault */
 			stats_view_close(&view);
 		}
 		words[at] = saved;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames in one call: each arrives once, in its order, whatever the kernel says of the others. */
+/* Several frames in one call: each arrives once and in order, whatever the kernel returns for the others. */
 #include <errno.h>
 #include <libaio.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ int __wrap_io_submit(io_context_t ctx, long nr, struct iocb **list)
 	return __real_io_submit(ctx, nr < submit_most ? nr : submit_most, list);
 }
 
-/* --- a tap: what is written in one piece is read in one --- */
+/* --- a tap: a frame that is written in one piece is read in one piece --- */
 
 static int tap[2];
 static struct tap_batch *batch;
@@ -147,7 +147,7 @@ static void one_that_fails_fails_alone(void **state)
 	(void)state;
 	add(0);
 	add(1);
-	tap_batch_next(batch)[-1].iov[1].iov_base = (void *)16; /* nobody's memory */
+	tap_batch_next(batch)[-1].iov[1].iov_base = (void *)16; /* an invalid address */
 	add(2);
 	CHECK(tap_batch_write(batch, tap[0]) == 3);
 	CHECK(tap_batch_get(batch, 0)->err == 0);

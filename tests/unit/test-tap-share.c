@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The taps' queues: what they may hold together is bounded, with whoever comes and goes. */
+/* The taps' queues: all together hold a bounded amount, whichever taps are added and removed. */
 #include "unit.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static void all_together_keep_within_the_budget(void **state)
 		CHECK(length[i] >= BUDGET_MIN_FRAMES);
 		CHECK(bytes_in_all() <= (uint64_t)BUDGET_ALL_BYTES / 4 * 5);
 	}
-	/* Each was shortened now and then, not each time. */
+	/* Each queue was shortened now and then, not each time. */
 	CHECK(length[0] < 2 * length[NR_TAPS - 1] && nr_calls < NR_TAPS * 20);
 	drop_all();
 }

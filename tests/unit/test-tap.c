@@ -160,7 +160,7 @@ static void a_script_may_rename_it(void **state)
 	assert_false(exists("mail0"));
 }
 
-/* As the kernel has it: the first ones, and no others. */
+/* As in the kernel: the first ones, and no others. */
 static unsigned int attached_queues(void)
 {
 	unsigned int nr = 0;
@@ -230,14 +230,14 @@ static uint32_t ethtool(uint32_t command, uint32_t value)
 	return request.data;
 }
 
-/* Before the first guest, while there is none, and while there is one; over a restart, and for each guest. */
+/* This holds before the first guest, without a guest, with a guest, over a restart, and for each guest. */
 static void what_an_admin_turned_off_stays_off(void **state)
 {
 	const unsigned int all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 
 	(void)state;
 	assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
-	assert_int_equal(ethtool(ETHTOOL_GTXCSUM, 0), 0); /* no guest accepts it yet */
+	assert_int_equal(ethtool(ETHTOOL_GTXCSUM, 0), 0); /* no guest has accepted this yet */
 	ethtool(ETHTOOL_STSO, 0);
 	assert_int_equal(tap_set_offload(&tap, all), 0);
 	assert_int_equal(ethtool(ETHTOOL_GTSO, 0), 0);
@@ -251,7 +251,7 @@ static void what_an_admin_turned_off_stays_off(void **state)
 		tap_close(&tap, false);
 		assert_int_equal(tap_open(&tap, "vif7.0", 1), 0);
 	}
-	/* And what he turns on is on for who accepts it. */
+	/* What the admin turns on is on for a guest that accepts it. */
 	ethtool(ETHTOOL_STXCSUM, 1);
 	ethtool(ETHTOOL_STSO, 1);
 	assert_int_equal(tap_set_offload(&tap, TUN_F_CSUM), 0);
@@ -342,7 +342,7 @@ static void drain_throws_away_what_waits(void **state)
 	assert_int_equal(tap_drain(tap.fds[0], 10), 0);
 }
 
-/* The data path knows it by that word. */
+/* The data path recognises it by this word. */
 static void writing_while_it_is_down_fails_with_eio(void **state)
 {
 	uint8_t frame[sizeof(struct virtio_net_hdr) + 60] = { 0 };

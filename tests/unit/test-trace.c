@@ -128,7 +128,7 @@ static void a_long_line_is_whole(void **state)
 	CHECK(strlen(text) > 2000 && text[strlen(text) - 1] == '\n');
 }
 
-/* Nobody waits for a reader: what has no room is counted, and the first line that has some says so. */
+/* The data path does not wait for a reader. It counts lines for which there is no room, and the next line that fits says how many. */
 static void lines_go_to_who_reads_them(void **state)
 {
 	char text[4096], said[64];

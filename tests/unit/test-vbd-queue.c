@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Block rings on one worker, pass by pass: what a deep ring gets of a pass, and what the others keep;
- * what the journal says the moment responses are public.
- * This test is its own guest and medium, and counts; nothing here depends on time.
+ * Block rings on one worker, pass by pass: how much of a pass a deep ring gets, and how much the others; and what the journal
+ * has when responses become public.
+ * This test is also the guest and the medium, and counts; nothing depends on time.
  */
 #include "unit.h"
 
@@ -57,7 +57,7 @@ static void notified(uint32_t domid, uint32_t port)
 		at_notify(port - 1);
 }
 
-/* --- the medium: keeps what it is asked for until the test lets it be done --- */
+/* --- the medium: it keeps requests until the test lets them complete --- */
 
 static struct image_request *asked[NR_RINGS * 512];
 static unsigned int nr_asked;
@@ -89,7 +89,7 @@ static bool medium_away(const struct image *image)
 	return medium_is_away;
 }
 
-/* It has begun with so many: the others can be had back. */
+/* The medium has begun with so many; the others can be cancelled. */
 static unsigned int begun;
 
 static void medium_recall(struct aio *aio, struct image_request *req)
@@ -152,7 +152,7 @@ static uint32_t word(unsigned int ring, unsigned int which)
 	return value;
 }
 
-/* Between the taking and the answering of a pass: what was asked in it, and answered in the last. */
+/* Between taking and answering in a pass: check what was asked in this pass, and answered in the one before. */
 static void end_of_pass(void *ctx)
 {
 	uint32_t answered;
@@ -192,8 +192,8 @@ static const struct plane plane = { .open = plane_open,
 /* --- the rig --- */
 
 static struct worker worker;
-static bool one_disk; /* that both rings are of */
-static bool stalls;   /* what the medium fails is held */
+static bool one_disk; /* both rings belong to it */
+static bool stalls;   /* requests that the medium fails are held */
 static bool resumes;
 static bool starts_halted;
 static uint32_t requests_an_hour; /* of the disk's limits; 0: none */
@@ -204,7 +204,7 @@ static struct vbd_queue *queue(unsigned int ring)
 	return one_disk ? &disks[0].queues[ring] : &disks[ring].queues[0];
 }
 
-/* Nothing here waits for anybody: so many turns are plenty. */
+/* Nothing here has to wait, so this many turns are enough. */
 static void settle(void)
 {
 	turn(worker.loop, 40);
@@ -295,7 +295,7 @@ static void detach(unsigned int ring, bool keep)
 		settle();
 }
 
-/* An admin says go. */
+/* An admin runs retry. */
 static void retry(void)
 {
 	struct message tune = { .type = MESSAGE_TUNE_DISK,
@@ -345,7 +345,7 @@ static int teardown(void **state)
 
 /* --- the tests --- */
 
-/* The deep one is there first, and wants eight times its share. */
+/* The deep ring comes first, and has eight times as many requests as its share. */
 static void a_deep_ring_leaves_the_pass_to_others(void **state)
 {
 	(void)state;
@@ -364,7 +364,7 @@ static void a_deep_ring_leaves_the_pass_to_others(void **state)
 	CHECK(most_answered == SHARE && shallow_answered_in == 1);
 }
 
-/* The medium has no more of it than of a ring of one page, as long as another has few requests. */
+/* The medium has no more requests of it than of a ring of one page, as long as another ring has few requests. */
 static void a_deep_ring_leaves_the_medium_to_one_that_has_few(void **state)
 {
 	uint32_t most = 0, done = 0;
@@ -416,7 +416,7 @@ static void rings_of_one_disk_ask_nothing_of_each_other(void **state)
 static int nr_replayed[2];
 static unsigned int nr_deaths;
 
-/* What a daemon that follows would do if this one died here: its responses are public, no more. */
+/* What the next daemon would do if this one died here: its responses are public, and nothing else is done. */
 static void would_replay(unsigned int ring)
 {
 	static uint8_t left[1 << 20] __attribute__((aligned(8)));
@@ -431,7 +431,7 @@ static void would_replay(unsigned int ring)
 	nr_replayed[nr_deaths++] = journal_recover(&journal, word(ring, 2), order);
 }
 
-/* Nothing is under way, and the journal says so. */
+/* No request is in flight, and the journal has none. */
 static bool journal_is_at_rest(unsigned int ring)
 {
 	const struct journal *journal = &queue(ring)->journal;
@@ -483,7 +483,7 @@ static void a_ring_alone_is_served_whole(void **state)
 	CHECK(word(0, 2) == 500);
 }
 
-/* Both rings' frontends agreed to persistent grants; what is asked names the page `ref`. */
+/* The frontends of both rings use persistent grants; requests name the page `ref`. */
 static void attach_keeping(uint32_t ref)
 {
 	max_kept = 4;
@@ -492,7 +492,7 @@ static void attach_keeping(uint32_t ref)
 	settle();
 }
 
-/* Until so many in all; a notification follows. */
+/* Put requests on the ring until there are so many; then notify. */
 static void more_is_asked(uint32_t nr)
 {
 	guest_asks(0, nr);
@@ -500,7 +500,7 @@ static void more_is_asked(uint32_t nr)
 	settle();
 }
 
-/* A page that is kept mapped is where the medium puts what it reads; nothing is copied. */
+/* The medium reads into a page that stays mapped; nothing is copied. */
 static void data_of_persistent_grants_stays_where_it_lies(void **state)
 {
 	(void)state;
@@ -526,7 +526,7 @@ static void what_is_not_mapped_is_copied(void **state)
 	CHECK(word(0, 2) == 1 && fake_xen.nr_copies == 1 && queue(0)->stats->in_place == 0);
 }
 
-/* The first that the kernel refuses is made again by way of a buffer, and so is all that follows. */
+/* When the kernel refuses a request, it is done again through a buffer, and so are all later ones. */
 static void what_the_kernel_cannot_reach_is_copied(void **state)
 {
 	(void)state;
@@ -547,7 +547,7 @@ static void what_the_kernel_cannot_reach_is_copied(void **state)
 	settle();
 }
 
-/* Where control says so: by us, through the mapping, without the hypervisor. */
+/* If control has set this, the worker copies through the mapping, without the hypervisor. */
 static void data_of_persistent_grants_is_copied_if_that_is_cheaper(void **state)
 {
 	(void)state;
@@ -582,7 +582,7 @@ static void hold(uint32_t nr)
 	CHECK(word(1, 2) == 2 && share_is_asked(&the_aio.share, queue(0)->disk));
 }
 
-/* An event of the guest's is wanted for whatever it asks next. */
+/* The worker wants an event for the next request of the guest. */
 static bool wants_events(unsigned int ring)
 {
 	return word(ring, 1) == word(ring, 0) + 1;
@@ -600,7 +600,7 @@ static void a_ring_does_not_sleep_over_what_is_held(void **state)
 	CHECK(word(0, 2) == 2 && wants_events(0));
 }
 
-/* While an image is away one request waits for it; what is held does not. */
+/* While an image is away, one request waits for it; held requests do not count. */
 static void a_ring_with_requests_held_asks_an_image_that_is_away(void **state)
 {
 	(void)state;
@@ -617,7 +617,7 @@ static void a_ring_with_requests_held_asks_an_image_that_is_away(void **state)
 	CHECK(word(0, 2) == 3);
 }
 
-/* Every slot of the ring is held: an admin's word is what wakes it, and all are answered. */
+/* Every slot of the ring is held. An admin runs retry, which wakes the ring, and all requests are answered. */
 static void a_ring_that_is_all_held_goes_on_at_an_admins_word(void **state)
 {
 	uint32_t all;
@@ -635,7 +635,7 @@ static void a_ring_that_is_all_held_goes_on_at_an_admins_word(void **state)
 	CHECK(word(0, 2) == all && wants_events(0));
 }
 
-/* Whatever the medium says is a result, and no number means anything else. */
+/* Each number from the medium is the result of a request, and means nothing else. */
 static void any_error_of_the_medium_is_answered(void **state)
 {
 	(void)state;
@@ -685,7 +685,7 @@ static void a_halted_queue_goes_on_where_it_was(void **state)
 	CHECK(word(0, 2) == 12 && wants_events(0) && journal_is_at_rest(0));
 }
 
-/* The teardown finds it gone, with nothing left of it. */
+/* The teardown finds no requests left. */
 static void a_halted_queue_ends_without_what_it_had_not_begun(void **state)
 {
 	(void)state;
@@ -752,7 +752,7 @@ static uint64_t fake_clock(void)
 	return fake_ns;
 }
 
-/* The first ring is looked at again after so long. */
+/* The worker looks at the first ring again after this time. */
 static void later(uint64_t ns)
 {
 	fake_ns += ns;
@@ -906,7 +906,7 @@ static void a_halted_barrier_begins_anew(void **state)
 	CHECK(word(0, 2) == 2);
 }
 
-/* Nor does what is held: an admin's word counts when the domain runs. */
+/* Nor do held requests: an admin's retry takes effect when the domain runs. */
 static void what_is_held_waits_for_the_domain_too(void **state)
 {
 	(void)state;

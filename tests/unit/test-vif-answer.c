@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a vif makes of the messages of whoever serves its rings: those that are to come, and those that a process may send
- * which a guest has taken over. All around it is a handful of variables.
+ * How a vif handles the messages of the process that serves its rings: the expected ones, and those that a process may send when
+ * a guest has taken it over. Everything around the vif is replaced by a few variables.
  */
 #include <errno.h>
 #include <limits.h>
@@ -622,7 +622,7 @@ static void attach(void)
 	assert_true(carrier);
 }
 
-/* As the device does when it is broken, or its guest closes it. */
+/* As the device does when it has failed, or when its guest closes it. */
 static void detach(void)
 {
 	vif->activity = DEVICE_DETACHING;
@@ -668,7 +668,7 @@ static void a_change_is_in_force_when_it_is_answered(void **state)
 	assert_int_equal(nr_sent[MESSAGE_TUNE_NIC], 2);
 }
 
-/* The errors of those that cannot be started, or that are none. */
+/* Errors of queues that cannot be started, and values that are no errors. */
 static void who_cannot_start_says_why(void **state)
 {
 	static const struct {
@@ -755,7 +755,7 @@ static void a_ring_that_broke_is_told_with_any_error(void **state)
 	}
 }
 
-/* What is no answer to what we wait for was on its way, or is nonsense: the same to us. */
+/* A message that is not the expected answer was sent earlier, or is nonsense; the vif treats both in the same way. */
 static void out_of_order_changes_nothing(void **state)
 {
 	static const enum device_activity when[] = { DEVICE_IDLE, DEVICE_ATTACHING,
@@ -779,7 +779,7 @@ static void out_of_order_changes_nothing(void **state)
 	assert_true(carrier);
 }
 
-/* Its files stay, for whoever takes the rings up. */
+/* The files stay for the process that takes the rings up. */
 static void who_dies_is_forgotten(void **state)
 {
 	(void)state;
@@ -793,7 +793,7 @@ static void who_dies_is_forgotten(void **state)
 	assert_true(last.nic.resume);
 	say_plain(MESSAGE_STARTED);
 	assert_int_equal(vif->activity, DEVICE_ATTACHED);
-	say_plain(MESSAGE_TUNED); /* of the one before: it does not count */
+	say_plain(MESSAGE_TUNED); /* an answer to the one before, which does not count */
 	assert_true(vif->broken);
 }
 
@@ -806,7 +806,7 @@ static void what_is_served_already_is_taken_up(void **state)
 	assert_int_equal(begin(true), 0);
 	assert_int_equal(vif->activity, DEVICE_ATTACHED);
 	assert_int_equal(nr_sent[MESSAGE_START_NIC], 0);
-	assert_int_equal(nr_sent[MESSAGE_TUNE_NIC], 1); /* whatever was in force */
+	assert_int_equal(nr_sent[MESSAGE_TUNE_NIC], 1); /* whatever held before */
 	assert_int_equal(last.tune_nic.headroom, 128);
 	assert_false(carrier);
 	say_carrier(1, 0);
@@ -836,7 +836,7 @@ static void what_serves_is_checked_before_it_is_taken_up(void **state)
 	assert_true(vif->broken);
 	assert_false(carrier);
 	say_carrier(1, 0);
-	assert_true(carrier); /* there are no more */
+	assert_true(carrier); /* no more answers come */
 }
 
 int main(void)

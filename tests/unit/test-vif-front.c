@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a network frontend may write into xenstore, with a table in the place of xenstore. */
+/* What a network frontend may write into xenstore. A table replaces xenstore here. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -350,7 +350,7 @@ static void freebsd_is_told_by_what_it_does_not_say(void **state)
 	assert_true(front.is_freebsd);
 	set("multi-queue-num-queues", NULL);
 	assert_int_equal(read_front(), 0);
-	assert_false(front.is_freebsd); /* or an old Linux: it cannot be told */
+	assert_false(front.is_freebsd); /* or an old Linux; the keys do not say which */
 }
 
 static void event_channel_0_is_none(void **state)

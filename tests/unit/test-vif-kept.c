@@ -115,7 +115,7 @@ static void only_group_addresses_are_taken(void **state)
 	assert_false(mcast_is_group(one));
 }
 
-/* As whoever serves the rings sees it: the last descriptor. */
+/* As the process that serves the rings gets it: the last descriptor. */
 static struct vif_kept *open_state(bool resume)
 {
 	struct vif_kept *kept;
@@ -188,7 +188,7 @@ static void what_is_not_ours_is_not_read(void **state)
 	expect_lost(-EBADMSG);
 	vif_kept_unmap(kept);
 	kept = open_state(true);
-	kept->hash.mapping_size = 1; /* the process that serves the rings may be the guest's */
+	kept->hash.mapping_size = 1; /* a guest may have written this */
 	kept->hash.mapping[0] = 2;
 	vif_state_read_hash(&dev, 2, &hash);
 	assert_int_equal(hash.mapping_size, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A network queue on a real worker, with a socket for its tap and a few arrays for its guest. Time passes
- * when a test says so.
+ * A network queue on a real worker. A socket replaces the tap, and a few arrays replace the guest. Time passes only when a test
+ * says so.
  */
 #include <endian.h>
 #include <errno.h>
@@ -48,7 +48,7 @@ static void rival_reacts(uint32_t index);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 
-/* Stands still but for what tests add. */
+/* The time; only tests change it. */
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
 	(void)id;
@@ -60,7 +60,7 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 int __real_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
 int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
 
-/* The kernel knows nothing of our clock: it tells at once, and the loop looks whether a timer is due. */
+/* The kernel does not know this clock. So its timer expires at once, and the loop checks which timers are due. */
 int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was)
 {
 	struct itimerspec now = { .it_value.tv_nsec = 1 };
@@ -144,11 +144,11 @@ static struct vif_stats stats;
 static int tap; /* the host's end */
 static uint32_t tx_prod, tx_seen, rx_prod, rx_seen;
 
-/* Some turns of the worker's loop; nothing here waits for anybody, so a few are plenty. */
+/* Some turns of the worker's loop. Nothing here has to wait, so a few turns are enough. */
 static void settle(void)
 {
 	turn(worker.loop, 12);
-	assert_false(q->part.queue.dirty); /* whatever it waits for, it does not spin */
+	assert_false(q->part.queue.dirty); /* whatever it waits for, it does not poll */
 }
 
 static void put32(uint8_t *p, uint32_t v)
@@ -255,7 +255,7 @@ static uint64_t rx_dropped(void)
 	       s->rx_drop_copy;
 }
 
-/* Whatever a test did: afterwards nothing is left, and every frame is in one counter. */
+/* After each test nothing is left, and each frame is in one counter. */
 static int teardown(void **state)
 {
 	const struct vif_stats *s = q->stats;
@@ -511,7 +511,7 @@ static void guest_frame_reaches_the_host(void **state)
 	assert_int_equal(q->stats->tx_bytes, b.len);
 }
 
-/* --- a neighbour on the same worker that copies twice in a pass, as a disk's indirect requests do --- */
+/* --- another queue of the same worker that copies twice in a pass, as for a disk's indirect requests --- */
 
 static struct queue neighbour;
 static int neighbour_rounds;
@@ -562,7 +562,7 @@ static void frame_is_sent_once_whatever_a_neighbour_does(void **state)
 	worker_detach(&neighbour);
 }
 
-/* Whatever the pieces: the sum does not depend on where the guest cut. */
+/* The checksum does not depend on where the guest has cut the frame into pieces. */
 static void blank_checksum_is_finished_for_a_guest_that_must_not_leave_one(void **state)
 {
 	static const uint16_t cuts[] = { 1, 13, 35, 41, 100, 333 };
@@ -703,7 +703,7 @@ static void ask_for_group(enum netif_extra_type type, uint8_t last, int status)
 
 	memcpy(extra.mcast_addr, "\x01\x00\x5e\x00\x00", 5);
 	extra.mcast_addr[5] = last;
-	tx_slot(9, NO_GRANT, 4095, 60000, NETIF_TX_EXTRA_INFO); /* none of that is looked at */
+	tx_slot(9, NO_GRANT, 4095, 60000, NETIF_TX_EXTRA_INFO); /* none of that is checked */
 	tx_push(&extra, sizeof(extra));
 	tx_kick();
 	expect_response(9, status);
@@ -781,7 +781,7 @@ static void row_1_impossible_index_stops_the_queue_for_good(void **state)
 	assert_int_equal(nr_broke, 1);
 	assert_int_equal(last_err, -EPROTO);
 	expect_no_response();
-	tx_prod = 1; /* too late for remorse */
+	tx_prod = 1; /* the guest corrects it too late */
 	tx_kick();
 	rx_post(10);
 	host_sends(&s, &b, false, 0);
@@ -1180,7 +1180,7 @@ static void headroom_is_left_in_the_first_slot_only(void **state)
 
 #define OLD 0xa5 /* what was there before */
 
-/* Have the next calls find this on the stack, and in all that a worker keeps from pass to pass. */
+/* Fill the stack, and all buffers that a worker keeps from pass to pass, with this byte. */
 static void __attribute__((noinline)) fill_with_old_bytes(void)
 {
 	volatile uint8_t stack[65536];
@@ -1202,7 +1202,7 @@ static uint32_t count_old(uint32_t page)
 	return nr;
 }
 
-/* Extras of all kinds, answers, headers that are put together, and nothing behind a frame's end. */
+/* Extras of all kinds, responses, headers that the daemon makes; nothing after the end of a frame. */
 static void guest_sees_no_byte_that_nobody_wrote(void **state)
 {
 	struct spec specs[] = { { .tcp = true, .payload = 20000 },
@@ -1419,7 +1419,7 @@ static void a_wait_for_slots_counts_when_there_were_frames(void **state)
 	assert_true(guest_receives(&r));
 	assert_true(times_are(&q->stats->time_rx_slots, 1, 250000000));
 	assert_true(times_are(&q->stats->time_rx, 1, 0));
-	fake_ns += 60000000; /* again no slots, but nothing that would want one */
+	fake_ns += 60000000; /* again no slots, but no frame that needs one */
 	rx_post_and_kick(2);
 	host_sends(&s, &b, false, 0);
 	assert_true(guest_receives(&r));
@@ -1505,7 +1505,7 @@ static void order_is_kept_behind_a_held_frame(void **state)
 	rx_post_and_kick(5);
 	host_sends(&large, &b, true, 1448);
 	b = build_blank(frame, &small);
-	host_sends(&small, &b, false, 0); /* would fit, but it is not its turn */
+	host_sends(&small, &b, false, 0); /* this one fits, but it is not its turn */
 	expect_nothing_received();
 	rx_post_and_kick(3);
 	assert_true(guest_receives(&r));
@@ -1578,11 +1578,11 @@ static void tagged_blank_checksum_is_finished(void **state)
 	assert_int_equal(q->stats->rx_csum_finished, 1);
 }
 
-/* --- large frames of one flow that lie behind each other in the tap --- */
+/* --- large frames of one flow that follow each other in the tap --- */
 
 #define STREAM_SEQ 1000u
 
-/* The piece of a TCP stream that begins `from` bytes into it, whose every byte tells its place. */
+/* A piece of a TCP stream that begins `from` bytes into it. Each byte shows its position. */
 static struct built stream_piece(const struct spec *s, uint32_t from)
 {
 	struct built b = build_blank(frame, s);
@@ -1701,7 +1701,7 @@ static void a_piece_that_takes_all_slots_goes_alone(void **state)
 	expect_stream(8000, 8000);
 }
 
-/* Until we have read a frame, other queues of the worker leave room for one only. */
+/* Until the queue has read a frame, the other queues of the worker leave room only for one. */
 static void neighbour_fills_the_pool(struct queue *queue)
 {
 	(void)queue;
@@ -1753,7 +1753,7 @@ static void a_piece_larger_than_was_expected_waits(void **state)
 	assert_int_equal(q->stats->rx_merged, 0);
 }
 
-/* More than fits one frame, one pass, one ring. */
+/* More than fits into one frame, one pass or one ring. */
 static void a_long_stream_arrives_whole(void **state)
 {
 	uint32_t sent = 0, taken = 0, len;
@@ -1931,7 +1931,7 @@ static void frames_of_a_halted_guest_wait_until_it_runs(void **state)
 	assert_int_equal(host_reads(&hdr), b.len);
 }
 
-/* It cannot post slots meanwhile: that is not counted against it. */
+/* The guest cannot post slots meanwhile, so this time does not count as a stall. */
 static void a_halted_guest_keeps_the_carrier(void **state)
 {
 	struct spec s = { .payload = 700 };
@@ -1956,7 +1956,7 @@ static void a_halted_guest_keeps_the_carrier(void **state)
 		pass_ms(1000);
 		settle();
 	}
-	assert_int_equal(nr_stall_calls, 1); /* as ever once it runs */
+	assert_int_equal(nr_stall_calls, 1); /* as usual when it runs again */
 }
 
 /* --- the states of the way to the guest, and what leads from one to the next --- */
@@ -1997,7 +1997,7 @@ static void empty_reads_and_is_empty_again(void **state)
 	}
 	host_sends_one();
 	expect_received(1);
-	expect_state(VIF_RX_STARVED, false); /* without a slot it does not ask what there is */
+	expect_state(VIF_RX_STARVED, false); /* without a slot the queue does not read the tap */
 }
 
 static void empty_stays_so_while_the_guest_does_not_run(void **state)
