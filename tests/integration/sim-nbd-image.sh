@@ -367,8 +367,8 @@ killed_amid_a_write() { # NAME
 	rm -f "$XENSIM_DIR/front"
 	load_with --depth=4 --nbd="$XENSIM_DIR/front"
 	until_true 10000 test -S "$XENSIM_DIR/front" || fail "no frontend"
-	begin "$XENSIM_DIR/io" qemu-io -f raw -t writeback -c "write -P 0x41 0 4k" -c "write -P 0x42 0 4k" \
-		-c flush -c "read -P 0x42 0 4k" "nbd:unix:$XENSIM_DIR/front"
+	begin "$XENSIM_DIR/io" qemu-io -f raw -t writeback -c "write -P 0x41 0 4k" -c "write -P 0x42 0 4k" -c flush \
+		"nbd:unix:$XENSIM_DIR/front"
 	io=$!
 	until_true 10000 test -e "$XENSIM_DIR/taken" || fail "the server has no write"
 	pvb_kill_all
@@ -461,7 +461,7 @@ connecting_hangs() {
 }
 rounds_are() { [ "$(grep -c holding "$XENSIM_DIR/load")" -ge "$1" ]; }
 
-# Over TCP the daemon cannot know; the log says so.
+# Over TCP the daemon cannot know; the log says so. Which of the two writes comes last is not promised, so the test does not read.
 late_write_by_tcp() {
 	command -v qemu-io >/dev/null || return 0
 	start_daemon
