@@ -128,23 +128,26 @@ pvb_guest_pid() {
 pvb_nr_guests() { pvb_guest_pids | wc -l; }
 pvb_nr_guests_is() { [ "$(pvb_nr_guests)" = "$1" ]; }
 
-pvb_guest_is_replaced() { # DOMID PID
-	_now=$(pvb_guest_pid "$1")
-	[ -n "$_now" ] && [ "$_now" != "$2" ]
+# pvb_guest_is_replaced DOMID PIDS: a process that is none of these serves the guest; sets $_now to it
+pvb_guest_is_replaced() {
+	_now=$(pvb_guest_pid "$1" | grep -vxF -e "$2" || :)
+	[ -n "$_now" ]
 }
 
-# pvb_kill_guest DOMID: kill the process that serves the guest, and return when another one serves it.
+# pvb_kill_guest DOMID: kill the process that serves the guest, and return when another one serves it. A process whose control
+# died while it started ends by itself, so it may be gone before it is killed.
 pvb_kill_guest() {
-	until_true 10000 pvb_guest_is_replaced "$1" "" || fail "nobody serves domain $1: $(xensim-xl handles)"
-	_victim=$(pvb_guest_pid "$1")
-	if is_isolated; then
-		kill -9 "$_victim"
-		until_true 20000 pvb_guest_is_replaced "$1" "$_victim" || fail "nobody takes the place of $_victim: $(tail -n 3 "$log")"
-	else
+	if ! is_isolated; then
 		kill_daemon
 		# shellcheck disable=SC2086 # a list
 		start_daemon $_options
+		return
 	fi
+	until_true 10000 pvb_guest_is_replaced "$1" "" || fail "nobody serves domain $1: $(xensim-xl handles)"
+	_victim=$_now
+	# shellcheck disable=SC2086 # perhaps several
+	kill -9 $_victim 2>/dev/null || :
+	until_true 20000 pvb_guest_is_replaced "$1" "$_victim" || fail "nobody takes the place of $_victim: $(tail -n 3 "$log")"
 }
 
 # pvb_kill_in_turn DOMID: kill control, the process of that guest, or both at once, one of these in each call; return when the guest is served again.
