@@ -3,8 +3,8 @@
  * blk_attack.c - a hostile block frontend.
  *
  * A request that is wrong must be answered with an error, once, under its own
- * id. A ring that is impossible must be left (state 5). Nothing may bring the
- * backend down. The rows are those of blkif's checks in the design.
+ * id. The backend must leave an impossible ring (state 5). No attack may bring
+ * the backend down.
  */
 #include "blk_attack.h"
 
@@ -276,7 +276,7 @@ static int same_id(struct blk_front *f)
 	return err ? err : blk_attack_still_works(f);
 }
 
-/* Whatever is no read is refused. */
+/* Everything but a read is refused. */
 static int write_read_only(struct blk_front *f)
 {
 	struct raw_rw write = good_read(1), flush = { .op = BLK_FLUSH, .id = 2 };
@@ -310,7 +310,7 @@ static int same_grant(struct blk_front *f)
 	return err;
 }
 
-/* What a response does not use is zero: nothing of the backend's memory is told. */
+/* The unused bytes of a response are zero, so it shows nothing of the backend's memory. */
 static int response_padding(struct blk_front *f)
 {
 	struct blk_queue *q = &f->queue[0];
@@ -365,7 +365,7 @@ static int backward_producer(struct blk_front *f)
 
 static bool flip_stop; /* atomic */
 
-/* Change slots all the time; what is in them when they are read is anybody's guess. */
+/* Change slots all the time; nobody knows what the backend reads there. */
 static void *flip_slots(void *arg)
 {
 	struct blk_front *f = arg;
@@ -397,7 +397,7 @@ static void *flip_slots(void *arg)
 	return NULL;
 }
 
-/* Keep the ring full of something; whatever is answered, it must be answered. */
+/* Keep the ring full; each request must be answered, with any status. */
 static int flood(struct blk_front *f, uint32_t total)
 {
 	struct blk_queue *q = &f->queue[0];
@@ -468,7 +468,7 @@ static int event_storm(struct blk_front *f)
 	return blk_attack_still_works(f);
 }
 
-/* The backend's own words of the header are only told, never believed. */
+/* The backend only writes its own words of the header, and never reads them back. */
 static int scribbled_header(struct blk_front *f)
 {
 	struct blk_queue *q = &f->queue[0];

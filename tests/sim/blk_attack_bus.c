@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* blk_attack_bus.c - a hostile block frontend's xenstore: each comes to an end. */
+/* blk_attack_bus.c - the xenstore of a hostile block frontend: the backend must handle each attack. */
 #include "blk_attack.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static const char *const junk[] = { "",
 				    "99999999999999999999999999999999" };
 #define NR_JUNK (sizeof(junk) / sizeof(junk[0]))
 
-/* Back to the start of everything, so that the next try is a fresh one. */
+/* Go back to the first state, so that the next try begins from there. */
 static int start_over(struct blk_front *f)
 {
 	int state;
@@ -80,7 +80,7 @@ static int connects_again(struct blk_front *f)
 	return err ? err : blk_disconnect(f);
 }
 
-/* The backend may still be busy with what it read before, and turn away what comes after it. */
+/* The backend may still work on keys that it has read before, and refuse what comes next. */
 static int comes_back(struct blk_front *f)
 {
 	int err = -ECONNREFUSED;
@@ -106,7 +106,7 @@ static int one_junk(struct blk_front *f, const char *key, const char *value)
 	put_text(f, "protocol", "x86_64-abi");
 	put_text(f, key, value);
 	bus_switch(&f->bus, BUS_INITIALISED);
-	/* Whether it likes the value or not, it must come to an end. */
+	/* Whether the backend accepts the value or not, it must connect or close. */
 	err = bus_wait(&f->bus,
 		       BUS_MASK(BUS_CONNECTED) | BUS_MASK(BUS_CLOSING) | BUS_MASK(BUS_CLOSED),
 		       ANSWER_MS);
@@ -163,7 +163,7 @@ int blk_attack_flapping_states(struct blk_front *f)
 	return comes_back(f);
 }
 
-/* Keys that would connect, and a state that changes its mind all the time. */
+/* The keys are right, and the state changes all the time. */
 int blk_attack_flapping_connections(struct blk_front *f)
 {
 	int err = blk_connect(f);
@@ -211,7 +211,7 @@ int blk_attack_one_page_twice(struct blk_front *f)
 	return err < 0 ? err : comes_back(f);
 }
 
-/* A ring page and a port of their own; what is published of them is up to the attack. */
+/* Make a ring page and a port; the attack chooses what it publishes of them. */
 static int make_ring(struct blk_front *f, uint32_t *ret_gfn, uint32_t *ret_ref)
 {
 	int state = bus_wait(&f->bus, BUS_MASK(BUS_INIT_WAIT), ANSWER_MS);

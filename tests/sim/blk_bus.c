@@ -18,7 +18,7 @@ static uint64_t most_order(struct blk_front *f)
 	return pages ? 63u - (unsigned int)__builtin_clzll(pages) : 0;
 }
 
-/* What can be had of what was asked for; before the rings are made. */
+/* Choose the features that the backend offers, of those that were asked for, before the rings are made. */
 static void negotiate(struct blk_front *f)
 {
 	bool plain = f->opt.profile == BLK_LEGACY || f->opt.profile == BLK_OVMF;
@@ -140,7 +140,7 @@ static int prepare(struct blk_front *f)
 		}
 		return bus_expect(&f->bus, BUS_MASK(BUS_INIT_WAIT), BUS_CONNECT_MS, "2");
 	case BLK_STRAIGHT:
-		/* From 4 to 1 without a word: a driver that was never told to stop. */
+		/* From 4 to 1 directly: a driver that was never told to stop. */
 		if (bus_read_front(&f->bus, "state", 0) != BUS_CONNECTED)
 			break;
 		err = bus_begin_anew(&f->bus);
@@ -164,7 +164,7 @@ int blk_connect(struct blk_front *f)
 	negotiate(f);
 	blk_queues_open(f);
 	err = publish(f);
-	/* A state 6 of the last life is no answer to one that has not waited. */
+	/* A state 6 of the last life is no answer for a frontend that has not waited for it. */
 	if (!err && f->opt.profile == BLK_LEGACY)
 		bus_wait(&f->bus, ~BUS_MASK(BUS_CLOSED), BUS_CONNECT_MS);
 	if (!err)

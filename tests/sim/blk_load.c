@@ -4,8 +4,8 @@
  *
  * Each sector written carries its number, a generation and bytes that follow
  * from the two. The guest remembers the generation per sector, so a read can
- * tell lost, stale, misplaced and torn writes. Around what a read may write in
- * a page lies a pattern that must survive.
+ * find lost, old, misplaced and incomplete writes. The bytes of a page that a
+ * read may not write have a pattern, which must stay.
  */
 #include "simblk.h"
 
@@ -184,7 +184,7 @@ static uint8_t pick_op(struct blk_front *f)
 	return BLK_READ;
 }
 
-/* The next of the listed operations: a capital has all the segments that may be. */
+/* The next of the listed operations; a capital letter has as many segments as are allowed. */
 static uint8_t next_op(struct blk_front *f, uint32_t *ret_sectors)
 {
 	static const char letters[] = { [BLK_READ] = 'r',
@@ -213,7 +213,7 @@ static void move_into_half(const struct blk_front *f, struct blk_req *r)
 	r->sector = end - r->nr_sectors;
 }
 
-/* Segments and a place of its own for it. */
+/* Choose its segments, and a range of the disk that no other request uses. */
 static bool request_place(struct blk_front *f, struct blk_req *r)
 {
 	if (!f->opt.odd)
@@ -287,7 +287,7 @@ static void request_done(struct blk_front *f, struct blk_req *r, int status)
 		f->stats.unsupported++;
 	} else if (status != BLK_OKAY) {
 		f->stats.errors++;
-		/* What is on the disk now nobody can say. */
+		/* Now the content of these sectors is unknown. */
 		for (uint32_t i = 0; is_write(r) && i < r->nr_sectors; i++)
 			f->generation[r->sector + i] = 0;
 	} else if (r->op == BLK_READ) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blk_plain.c - a load for measuring: requests of one size, nothing generated and nothing checked, so that
- * the guest costs as little as a guest can. Grants are made once and stay, and what is timed is the
- * load alone.
+ * blk_plain.c - a load for measuring. All requests have one size; the guest generates and checks no data, so that it needs as
+ * little CPU time as possible. It makes its grants once and keeps them. Only the load itself is timed.
  */
 #include "simblk.h"
 
@@ -130,7 +129,7 @@ static int wait_event(struct blk_front *f)
 	return 0;
 }
 
-/* Not asked so often that it would be measured. What is on its way is waited for. */
+/* Look for the file only now and then, so that this is not measured. Requests in flight are still completed. */
 static void end_if_enough(struct plain *p)
 {
 	if (!p->f->opt.until || ++p->nr_looks % 256 || access(p->f->opt.until, F_OK))

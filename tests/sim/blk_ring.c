@@ -34,7 +34,7 @@ uint8_t *blk_ring_slot(struct blk_front *f, struct blk_queue *q, uint32_t index)
 	return ring + RING_HEADER + (size_t)(index & (q->nr_slots - 1)) * layouts[f->opt.abi].size;
 }
 
-/* A plain load makes its grants once, whatever the backend does with them. */
+/* A plain load makes its grants only once, whether the backend keeps them mapped or not. */
 static bool keeps_grants(const struct blk_front *f)
 {
 	return f->persistent || f->opt.plain;

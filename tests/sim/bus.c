@@ -158,7 +158,7 @@ int bus_expect(struct bus *bus, unsigned int mask, int limit_ms, const char *wha
 	bool opening = mask == BUS_MASK(BUS_CONNECTED);
 	int state = bus_wait(bus, opening ? mask | over : mask, limit_ms);
 
-	/* A backend that gives up while we connect is not waited for. */
+	/* When the backend gives up while the frontend connects, the wait ends. */
 	if (opening && state >= 0 && state != BUS_CONNECTED) {
 		bus_switch(bus, BUS_CLOSED);
 		state = -ECONNREFUSED;

@@ -51,7 +51,7 @@ void bus_switch(struct bus *bus, enum bus_state state);
 enum bus_state bus_back_state(struct bus *bus);
 /* Wait until the backend's state is one of @mask. The state, or -ETIMEDOUT. */
 int bus_wait(struct bus *bus, unsigned int mask, int limit_ms);
-/* How long one step of the backend may take, and its first. */
+/* How long one step of the backend may take, and how long its first step. */
 #define BUS_STEP_MS    10000
 #define BUS_CONNECT_MS 30000
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dead.c - storage whose server is gone, under a program that knows nothing of it: LD_PRELOAD.
+ * dead.c - simulates storage whose server is gone, for a program that need not know of it: LD_PRELOAD.
  *
- * XENSIM_DEAD=PATH: whoever asks for what PATH is gets no answer.
+ * XENSIM_DEAD=PATH: a call that asks for the properties of PATH never returns.
  */
 #include <dlfcn.h>
 #include <stdlib.h>

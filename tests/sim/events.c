@@ -98,7 +98,7 @@ enum sim_raised sim_port_raise(struct sim_shm *shm, struct sim_dom *dom, uint32_
 	bool full = false;
 
 	p->pending = true;
-	/* Perhaps it has been unmasked, and nobody has looked since. */
+	/* The owner may have unmasked it, and this was not read yet. */
 	if (p->masked)
 		sim_ports_unmask(shm, dom, p->client, fd, &full);
 	if (p->masked && p->pending)

@@ -140,7 +140,7 @@ int xenevtchn_fd(xenevtchn_handle *xce)
 	return xce->fd;
 }
 
-/* The port if this handle may use it: like the kernel, nobody else's. */
+/* The port, if it belongs to this handle; the kernel checks the same. */
 static struct sim_port *own_port(struct xenevtchn_handle *xce, evtchn_port_t port)
 {
 	struct sim_port *p = sim_port_get(xce->dom, port);
@@ -268,7 +268,7 @@ static bool peer_in_use(struct xenevtchn_handle *xce, uint32_t client)
 	return client == xce->conn.id;
 }
 
-/* Descriptors kept for speed must not look like a leak of the program's. */
+/* Close descriptors that are kept for speed, so that they do not look like a leak of the program. */
 static void peers_sweep(struct xenevtchn_handle *xce)
 {
 	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++) {

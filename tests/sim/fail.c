@@ -17,7 +17,7 @@
 #define STOP                                                                                       \
 	-2 /* the program stops before it (SIGSTOP); the call is made once somebody lets it go on */
 
-/* moment.c, when it is preloaded. */
+/* A function of moment.c, if that is preloaded. */
 __attribute__((weak)) void sim_moment(const char *what);
 
 struct fault {
@@ -32,7 +32,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fault faults[SIM_MAX_FAULTS];
 static unsigned int nr_faults, nr_own; /* those of the environment first */
 static unsigned int own_uses[SIM_MAX_FAULTS];
-static struct sim_fail_order *order; /* NULL: nobody changes his mind later */
+static struct sim_fail_order *order; /* NULL: there are no later orders */
 static unsigned int order_seen;
 static bool asked; /* the environment was looked at */
 
@@ -51,7 +51,7 @@ static int errno_parse(const char *name)
 	return atoi(name);
 }
 
-/* False when it is none, or not for us. */
+/* False if it is no fault, or not for this process. */
 static bool fault_parse(char *item, struct fault *f)
 {
 	char err[16] = "EIO", *plus = strchr(item, '+'), *slash = strchr(item, '/');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * faults.c - system calls that fail on request: LD_PRELOAD lib/xensim-faults.so into the program
- * under test, and $XENSIM_FAIL knows these names as well:
+ * faults.c - makes system calls fail on request. Preload lib/xensim-faults.so into the program under test; $XENSIM_FAIL then
+ * also accepts these names:
  *
  *   io_setup  io_submit  io_getevents
  *   io_submit.partial       takes the first half of a batch of two or more
@@ -11,8 +11,8 @@
  *   tap.open  tap.ioctl  tap.read  tap.write
  *   netlink.socket  netlink.send  netlink.recv
  *
- * What takes the kernel's RTNL lock, which may be held for long, belongs on the main thread: another thread that does
- * it is named on stderr.
+ * Calls that take the kernel's RTNL lock may wait for long, so only the main thread should make them. When another thread does,
+ * a line on stderr names it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -65,7 +65,7 @@ static bool was_opened(int fd, enum opened what)
 	return fd >= 0 && fd < MAX_FDS && __atomic_load_n(&opened[fd], __ATOMIC_RELAXED) == what;
 }
 
-/* Also one that another process has opened. */
+/* This finds also descriptors that another process has opened. */
 static bool is_tap(int fd)
 {
 	struct stat st;
@@ -323,7 +323,7 @@ bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 	return !fails("xs_watch") && REAL(xs_watch)(h, path, token);
 }
 
-/* One that fails has ended all the same. */
+/* A call that fails has closed the descriptor all the same. */
 bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 {
 	int err = sim_fail("xs_transaction_end");

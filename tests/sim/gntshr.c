@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gntshr.c - libxengnttab's other half: pages that a process grants to its own domain, for its own copies. (No domain of
- * the simulated machine maps them.) As with gntalloc they are there as long as they are mapped, whatever becomes of the
- * handle; moved by mremap() they stay the same pages.
+ * gntshr.c - the part of libxengnttab for pages that a process grants to its own domain, for its own copies. (No domain of the
+ * simulated machine maps them.) As with gntalloc, the pages stay as long as they are mapped, also after the handle is closed.
+ * mremap() moves them, and they stay the same pages.
  */
 #include "gnttab.h"
 

@@ -11,7 +11,7 @@
 
 #include "client.h"
 
-/* A reference that is never anybody's: below those that sim_guest_grant() gives out. */
+/* A reference that is never in use: it is below those that sim_guest_grant() returns. */
 #define SIM_NO_GRANT 7u
 
 struct sim_guest {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * holdfs - storage on a network whose server can be stopped: a file system of one folder's files, by FUSE.
+ * holdfs - simulates network storage whose server can be stopped: a FUSE file system with the files of one folder.
  *
  * usage: holdfs FILES HOLD MOUNTPOINT
  *
- * Says "ready" once it is mounted. While there is a file HOLD/NAME, nothing that anybody asks of the file NAME is
- * answered, whatever it is; with HOLD/NAME.flush, nobody who closes it is. When there is none any more, all of it is done in the order in which it came. Each
- * request of the kernel's is answered by nobody else, so whoever waits for one cannot be killed. A file system of this
- * kind has no RWF_NOWAIT. It serves until it is killed, and then no request waits any more. For root, who may mount.
+ * It prints "ready" when it is mounted. While the file HOLD/NAME exists, it answers no request for the file NAME; while
+ * HOLD/NAME.flush exists, it does not answer those that close NAME. When such a file is removed, it answers the waiting requests
+ * in the order in which they came. No other program can answer them, so a process that waits for one cannot be killed. Such a
+ * file system has no RWF_NOWAIT. holdfs serves until it is killed; then all requests end. It needs root, to mount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@
 #define MAX_FILES   32u
 #define MAX_DATA    (128u << 10)
 #define MAX_REQUEST (MAX_DATA + 4096u)
-#define LOOK_MS     10 /* for files in HOLD that have gone */
+#define LOOK_MS     10 /* how often to look whether files in HOLD are gone */
 
 struct request {
 	STAILQ_ENTRY(request) link;
@@ -59,7 +59,7 @@ static void answer(const struct request *req, int err, const void *data, size_t 
 				       .unique = req->head->unique };
 	struct iovec vec[] = { { &out, sizeof(out) }, { (void *)(uintptr_t)data, bytes } };
 
-	/* ENOENT: whoever asked has given up. */
+	/* ENOENT: the process that asked has given up. */
 	if (writev(device, vec, bytes ? 2 : 1) < 0 && errno != ENOENT)
 		die("holdfs: answer");
 }
@@ -277,7 +277,7 @@ static void serve_held(void)
 	}
 }
 
-/* False when the file system is gone. What comes for a file with requests that are held waits behind them. */
+/* False when the file system is unmounted. A request for a file with held requests waits behind them. */
 static bool take(void)
 {
 	struct request *req = malloc(sizeof(*req));
@@ -288,7 +288,7 @@ static bool take(void)
 	n = read(device, req->bytes, sizeof(req->bytes));
 	if (n < 0) {
 		free(req);
-		return errno != ENODEV; /* else one that nobody waits for any more */
+		return errno != ENODEV; /* otherwise the process that asked has given up */
 	}
 	req->head = (const void *)req->bytes;
 	req->arg = req->head + 1;

@@ -98,7 +98,7 @@ static void client_release_grants(struct hv_client *c)
 			sim_grants_recount(shm, &shm->dom[i]);
 }
 
-/* Everything that the kernel would undo when the process's files close. */
+/* Do all that the kernel does when the process's files are closed. */
 static void client_release(struct hv_client *c)
 {
 	struct sim_shm *shm = c->hv->shm;
@@ -388,7 +388,7 @@ static int dom_shutdown(struct hv *hv, uint32_t domid, uint32_t reason)
 	return 0;
 }
 
-/* As if nothing had been; xenstored is told by who asks for it, and tells nobody. */
+/* The domain goes on as if it had not shut down. The caller tells xenstored, which fires no watch. */
 static int dom_resume(struct hv *hv, uint32_t domid)
 {
 	struct sim_dom *d = sim_dom_find(hv->shm, domid);

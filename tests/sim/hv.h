@@ -20,7 +20,7 @@ struct hv;
  */
 struct hv *hv_new(struct sim_loop *loop, const char *dir, struct xsd *xs);
 void hv_free(struct hv *hv);
-/* Kill every process of the machine, Dom0's too: nothing outlives a power cut. */
+/* Kill every process of the machine, also those of Dom0, as a power cut does. */
 void hv_power_off(struct hv *hv);
 /* Call before each turn of the loop; returns the turn's time limit in ms or -1. */
 int hv_pending(struct hv *hv);

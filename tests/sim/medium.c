@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * medium.c - a disk with demands and faults, under a backend that knows nothing of it: LD_PRELOAD.
+ * medium.c - simulates a disk with large blocks, faults and delays, for a backend that need not know of it: LD_PRELOAD.
  *
- * XENSIM_BLOCK=N: like a disk of N-byte blocks, a file opened with O_DIRECT takes what begins and ends
- * at multiples of N, and says EINVAL to the rest.
- * XENSIM_FAULTS=DIR: while there is a file DIR/enospc every write is refused with ENOSPC; with
- * DIR/eio every request with EIO, with DIR/ecanceled with ECANCELED; with DIR/efault every one in pieces with EFAULT,
- * as by a kernel that cannot find the pages behind a mapped grant; with DIR/eflush every flush with EIO. While there is a file DIR/hang-NAME, no call
- * comes back that opens, closes, measures, syncs, reads or punches a file called NAME, or connects to NAME where it is
- * NAME.connect; requests that are submitted go through. With DIR/dead-NAME such a call does not come back either, and not even SIGKILL ends the process in it: its
- * descriptors stay open, as those of one that waits in the kernel for dead storage.
- * While there is DIR/swallow-NAME requests are taken and never answered, while there is DIR/slow-NAME after 20 ms; while there is DIR/wait-NAME each
- * transfer has to wait as in a kernel whose queue is full: in io_submit(), or it comes back with EAGAIN where it said
- * RWF_NOWAIT. In DIR/control, DIR/guest and DIR/opener such files hold for processes of that role only (role.h).
+ * XENSIM_BLOCK=N: a file that was opened with O_DIRECT accepts only transfers that begin and end at multiples of N, like a disk of
+ * N-byte blocks. Others fail with EINVAL.
+ * XENSIM_FAULTS=DIR: faults are switched on by files in DIR, as long as they exist:
  *
- * DIR and /proc/self/fd are opened at the start, so that a process that later sees no file system hears of faults all the same.
+ *   enospc        each write fails with ENOSPC
+ *   eio           each request fails with EIO; with ecanceled, with ECANCELED
+ *   efault        each request in pieces fails with EFAULT, as with a kernel that does not find the pages behind a mapped grant
+ *   eflush        each flush fails with EIO
+ *   hang-NAME     no call returns that opens, closes, measures, syncs, reads or punches a file called NAME; with
+ *                 hang-NAME.connect, none that connects to NAME. Submitted requests complete.
+ *   dead-NAME     the same, and not even SIGKILL ends the process in the call: its descriptors stay open, like those of a
+ *                 process that waits in the kernel for dead storage
+ *   swallow-NAME  requests are taken and never answered
+ *   slow-NAME     requests are answered after 20 ms
+ *   wait-NAME     each transfer waits in io_submit(), as with a kernel whose queue is full, or fails with EAGAIN if it has
+ *                 RWF_NOWAIT
+ *
+ * Such files in DIR/control, DIR/guest and DIR/opener are for processes of that role only (role.h).
+ *
+ * DIR and /proc/self/fd are opened at the start, so that a process that later has no file system still finds these files.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -101,7 +108,7 @@ static bool fd_has(const char *fault, int fd)
 	return path_of(fd, path, sizeof(path)) && path_has(fault, path);
 }
 
-/* Somebody who shares all our descriptors, not our fate. */
+/* A process that shares all our descriptors, and is not killed with us. */
 static void stay_when_killed(const char *path)
 {
 	if (!path_has("dead", path) || syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL))
@@ -160,7 +167,7 @@ int fstat(int fd, struct stat *st)
 	return next(fd, st);
 }
 
-/* What may hang is on somebody else's machine: nobody takes its size to be at hand. */
+/* Storage that may hang is on another machine, so its size must look as on a network file system. */
 int fstatfs(int fd, struct statfs *fs)
 {
 	int (*next)(int, struct statfs *);
@@ -311,7 +318,7 @@ static bool is_plain(const struct iocb *iocb)
 	return !is_swallowed(iocb) && !is_slow(iocb) && !has_to_wait(iocb) && verdict(iocb) == 0;
 }
 
-/* In its place, a read from a pipe in which there is nothing. */
+/* Submit a read from an empty pipe instead. */
 static int say_again(submit_fn next, io_context_t ctx, const struct iocb *iocb)
 {
 	static int empty[2] = { -1, -1 };
@@ -327,7 +334,7 @@ static int say_again(submit_fn next, io_context_t ctx, const struct iocb *iocb)
 	return next(ctx, 1, &list);
 }
 
-/* The kernel takes what stands before the first that it refuses, and says why when that is the first. */
+/* The kernel takes the requests before the first that it refuses. It returns the error if it refuses the very first. */
 int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 {
 	static submit_fn next;
@@ -349,8 +356,7 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 	if (fine > 0 || nr <= 0)
 		return next(ctx, fine, iocbs);
 	err = verdict(iocbs[0]);
-	return err ? err
-		   : io_submit(ctx, nr, iocbs); /* there is another fault now than a moment ago */
+	return err ? err : io_submit(ctx, nr, iocbs); /* the fault has changed meanwhile */
 }
 
 ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)

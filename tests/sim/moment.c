@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * moment.c - preloaded into a backend, it kills it at a chosen moment of its life.
+ * moment.c - preloaded into a backend, it kills the process at a chosen moment.
  *
- * A moment is whatever somebody else can notice: a call of a Xen library (fail.c tells of
- * those), a request to xenstore that changes something, a message between control and a guest's process (before it is
- * sent, and once it is taken), a system call with an effect, and each store to memory that outlives the process: mapped
- * rings and small shared file mappings, but no counters. What another process can see does not change between two
- * moments, so dying right before each of them in turn is dying everywhere.
+ * A moment is each action that other processes can notice: a call of a Xen library (fail.c reports these), a request that changes
+ * xenstore, a message between control and a guest's process (before it is sent, and after it was received), a system call with an
+ * effect, and each store to memory that outlives the process: mapped rings and small shared file mappings, but no counters. Between
+ * two moments nothing changes for other processes. So it is enough to die right before each moment in turn.
  *
  * XENSIM_DIE_AT=N       SIGKILL right before moment N, and say on stderr which one it was
  * XENSIM_DIE_AT=N,M     another one M moments after that, and so on
- * XENSIM_DIE_EVERY=N    at random, on average every N moments, for ever; XENSIM_DIE_SEED=S chooses which
+ * XENSIM_DIE_EVERY=N    at random, on average every N moments, without end; XENSIM_DIE_SEED=S chooses which
  *
- * Each with :TEXT behind it: of those moments only whose names contain TEXT. Moments are those of the
- * processes of one role (role.h), XENSIM_DIE_ROLE or control, all in one count: in $XENSIM_DIR/moments, so
- * that a process that takes the place of a killed one goes on counting. With XENSIM_DIE_AT a control that starts counts anew.
+ * With :TEXT after any of these, only moments whose names contain TEXT count. Moments count only in processes of one role
+ * (role.h), which is XENSIM_DIE_ROLE or control. These processes have one common count in $XENSIM_DIR/moments, so the process that
+ * replaces a killed one goes on counting. With XENSIM_DIE_AT, control starts a new count when it starts.
  *
  * Stores are caught on x86-64 only, without the program's help: the mappings are read-only, and
  * a store that faults is let through as a single step. One worker makes the numbers repeatable.
@@ -79,7 +78,7 @@ static void *real(const char *name)
 	return fn;
 }
 
-/* A number that says nothing of @n, the same each time. */
+/* A number that looks random, and is always the same for the same @n. */
 static unsigned int scatter(unsigned int n)
 {
 	uint64_t x = ((uint64_t)seed << 32 | n) + 0x9e3779b97f4a7c15u;
@@ -142,7 +141,7 @@ static const struct region *region_at(const char *addr)
 }
 
 #ifdef __x86_64__
-static greg_t storing; /* where the instruction is that is let through */
+static greg_t storing; /* the address of the instruction that is being stepped */
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
@@ -194,8 +193,8 @@ static bool is_shared(int prot, int flags, int fd, size_t size)
 }
 
 /*
- * False for memory that is only read by who wants figures, where each counter's step would be a moment, and for pages that
- * nobody maps: they are granted for our own copies, and moved elsewhere once they are there.
+ * False for counters in shared memory, where each step would be a moment, and for pages that no other process maps: they are
+ * granted for our own copies, and are moved after they were mapped.
  */
 static bool region_name(char name[static 48], int fd)
 {
@@ -248,7 +247,7 @@ int munmap(void *addr, size_t size)
 	return REAL(munmap)(addr, size);
 }
 
-/* A blocked fault would be the end of the program. */
+/* A SIGSEGV that is blocked would end the program. */
 int pthread_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
 {
 	sigset_t open;
@@ -379,7 +378,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return n;
 }
 
-/* Not by way of our own open() and mmap(). */
+/* Use the system calls, not our own open() and mmap(). */
 static unsigned int *count_map(bool anew)
 {
 	const char *dir = getenv("XENSIM_DIR");
@@ -399,7 +398,7 @@ static unsigned int *count_map(bool anew)
 	return addr;
 }
 
-/* What a process forks before it executes something else is no part of its life. */
+/* Between fork() and exec(), a child has no moments. */
 static void count_no_more(void)
 {
 	counts = false;
@@ -446,7 +445,7 @@ static void __attribute__((constructor)) begin(void)
 	pthread_atfork(NULL, NULL, count_no_more);
 }
 
-/* Whoever walks through a life wants to know how long it was. */
+/* Print the number of moments, for a test that walks through them. */
 static void __attribute__((destructor)) end(void)
 {
 	if (counts)

@@ -2,9 +2,9 @@
 /*
  * net_attack.c - a hostile network frontend.
  *
- * Each case is a list of transmit slots and the verdict that the design's table
- * asks for: the slots are answered (with an error where that is due) and the
- * vif works on, or the ring is impossible and the backend leaves it.
+ * Each case is a list of transmit slots and the required reaction: either the backend
+ * answers the slots (some with an error) and the vif goes on, or the ring is impossible
+ * and the backend leaves it.
  */
 #include "net_attack.h"
 
@@ -118,7 +118,7 @@ static const struct {
 
 /* --- attacks that are more than a list of slots --- */
 
-/* Frames whose headers lie; with the checksum to be filled in, or as GSO. */
+/* Frames with wrong headers, with a blank checksum or as GSO. */
 static int lying_headers(struct net_front *f)
 {
 	static const struct {
@@ -158,7 +158,7 @@ static int lying_headers(struct net_front *f)
 	return err ? err : net_still_works(f);
 }
 
-/* Large frames that would keep the kernel cutting: tiny segments, too many, or to everybody. */
+/* Large frames that make the kernel cut many segments: very small ones, too many, or for all ports. */
 static int tiny_segments(struct net_front *f)
 {
 	static const struct {
@@ -237,7 +237,7 @@ static int runaway_rx(struct net_front *f)
 	return net_must_leave(f);
 }
 
-/* Receive buffers that are no buffers: the sender's frames are lost, no more. */
+/* Receive buffers that are not granted: only the frames for them are lost. */
 static int bad_rx_grants(struct net_front *f)
 {
 	const uint32_t ref = SIM_NO_GRANT;
@@ -252,7 +252,7 @@ static int bad_rx_grants(struct net_front *f)
 	return net_still_works(f); /* the peer sends this frame back into them */
 }
 
-/* No receive buffer is ever posted again: what comes back is dropped, and sending goes on. */
+/* No receive buffer is posted again: frames that come back are dropped, and sending goes on. */
 static int starving_rx(struct net_front *f)
 {
 	int err = 0;
@@ -262,7 +262,7 @@ static int starving_rx(struct net_front *f)
 	return err;
 }
 
-/* The ring's own page as what is sent, and as a place for what comes back. */
+/* The page of the ring is sent as data, and used as a receive buffer. */
 static int ring_page_as_buffer(struct net_front *f)
 {
 	struct net_queue *q = &f->queue[0];
@@ -279,7 +279,7 @@ static int ring_page_as_buffer(struct net_front *f)
 		if (!err)
 			err = net_still_works(f); /* comes back, into the receive ring */
 	}
-	/* What it wrote there may be an impossible index: then the backend leaves. */
+	/* The frame may have written an impossible index there; then the backend leaves. */
 	return err == -ECANCELED ? 0 : err;
 }
 
@@ -300,7 +300,7 @@ static void *flip_rx_grants(void *arg)
 	return NULL;
 }
 
-/* Gone between posting and copying, or there again: sending goes on. */
+/* The grant ends between posting and copying, or comes again; sending goes on. */
 static int revoked_rx_grants(struct net_front *f)
 {
 	pthread_t thread;
@@ -333,7 +333,7 @@ static void *flip_slots(void *arg)
 	return NULL;
 }
 
-/* It may leave (slots that cannot be) or go on, but it must not hang or die. */
+/* The backend may leave (because of impossible slots) or go on, but must not hang or die. */
 static int changing_slots(struct net_front *f)
 {
 	const struct net_slot chain[3] = { { .size = 300, MORE },
@@ -488,7 +488,7 @@ static uint32_t random_word(uint64_t *x)
 	return *x >> 63 ? (uint32_t)(*x >> 20) : edges[(*x >> 40) % 10];
 }
 
-/* A full ring of requests at a time; each must be answered once, whatever it says. */
+/* Send a full ring of random requests at a time; each must be answered once. */
 static int ctrl_flood(struct net_front *f)
 {
 	int err = connect_with_ctrl(f);
@@ -520,7 +520,7 @@ static void *flip_table(void *arg)
 	return NULL;
 }
 
-/* A table that changes while it is read: it is taken as a whole or not at all. */
+/* A table that changes while the backend reads it: it is accepted completely or not at all. */
 static int ctrl_changing_table(struct net_front *f)
 {
 	int err = connect_with_ctrl(f);

@@ -66,7 +66,7 @@ int net_attack_rx_at_attach(struct net_front *f)
 	return full_at_attach(f, false);
 }
 
-/* It works against itself only: whether it is let in or not, it comes to an end. */
+/* The attack harms only itself. The backend must connect or close. */
 int net_attack_one_page_for_both_rings(struct net_front *f)
 {
 	struct net_queue *q = &f->queue[0];

@@ -103,7 +103,7 @@ static int multicast(struct net_front *f)
 	return 0;
 }
 
-/* The switch may be turned at any time; the list is there all along. NULL: the key goes. */
+/* The key may change at any time; the list stays. NULL removes the key. */
 static int becomes(struct net_front *f, const char *request, const uint8_t *address, int wanted)
 {
 	int64_t end = sim_now_ms() + NET_EVENTUALLY_MS * sim_slowness();
@@ -164,7 +164,7 @@ static int multicast_restart(struct net_front *f)
 		       : 0;
 }
 
-/* The list is lost while we wait. */
+/* The list is lost while the script waits. */
 static int multicast_lost(struct net_front *f)
 {
 	int err = connect_with_groups(f);
@@ -368,7 +368,7 @@ static int hash_extra(struct net_front *f)
 	return err ? err : judge_flows(f, 0, false);
 }
 
-/* The answer to a request does not wait for the kernel: until a frame has come on the queue of each flow's hash. */
+/* A request is answered before the kernel has the change. So wait until a frame has come on the right queue for each flow. */
 static int until_steered(struct net_front *f)
 {
 	int64_t end = sim_now_ms() + (int64_t)NET_EVENTUALLY_MS * sim_slowness();
@@ -397,7 +397,7 @@ static int hash_queues(struct net_front *f)
 	return err ? err : judge_flows(f, 15, true);
 }
 
-/* Questions change nothing, and nor does what is so already. */
+/* Queries change nothing, nor does setting what is already set. */
 static int ctrl_idle(struct net_front *f)
 {
 	int err = connect_with_ctrl(f, 4);
@@ -429,7 +429,7 @@ static int ctrl_storm(struct net_front *f)
 	return err ? err : net_wait_for_go();
 }
 
-/* No frame before the "go": it may be lost when a backend dies, and says nothing then. */
+/* Send no frame before the "go": it could be lost when a backend dies. */
 static int hash_restart(struct net_front *f)
 {
 	int err = connect_cold(f, 1);
@@ -458,7 +458,7 @@ static int hash_queues_restart(struct net_front *f)
 
 /* --- XDP headroom --- */
 
-/* As Linux does it: 7, wait for 8, 4. What comes after the 8 has the new headroom. */
+/* As Linux does: write 7, wait for 8, write 4. Frames after the 8 have the new headroom. */
 static int reconfigure(struct net_front *f, uint32_t headroom)
 {
 	struct net_frame frame;
@@ -507,11 +507,11 @@ static int xdp(struct net_front *f)
 			err = headroom_is(f, values[i]);
 	}
 	if (!err)
-		err = reconfigure(f, 4083); /* cannot be: the old one stays */
+		err = reconfigure(f, 4083); /* not allowed, so the old one stays */
 	return err ? err : headroom_is(f, 512);
 }
 
-/* Frames are on their way all the time; each that comes after an 8 is as agreed then. */
+/* Frames come all the time. Each frame after an 8 has the headroom that was agreed then. */
 static int xdp_busy(struct net_front *f)
 {
 	uint32_t headroom = 0;
@@ -559,7 +559,7 @@ static void send_stream(struct net_front *f, uint16_t number)
 	net_tx_push(f, q);
 }
 
-/* All of it, in order, nothing twice: the number of frames that it came in, or -errno. */
+/* Check that all of it comes, in order, once. Returns the number of frames, or -errno. */
 static int receive_stream(struct net_front *f, uint16_t number)
 {
 	uint32_t at = 0;
@@ -580,7 +580,7 @@ static int receive_stream(struct net_front *f, uint16_t number)
 	return nr;
 }
 
-/* How many lie in the tap when the backend looks is a matter of time, so we go on until some did. */
+/* It depends on timing how many frames are in the tap when the backend reads it. So repeat until some were merged. */
 static int merge(struct net_front *f)
 {
 	int64_t end = sim_now_ms() + NET_EVENTUALLY_MS * sim_slowness();
@@ -602,7 +602,7 @@ static int merge(struct net_front *f)
 
 /* --- a guest that takes nothing --- */
 
-/* No buffer is given back until the script has seen what it wants; then frames come again. */
+/* The guest returns no buffer until the script has seen what it waits for; then frames come again. */
 static int stall(struct net_front *f)
 {
 	struct net_queue *q;

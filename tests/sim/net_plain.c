@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_plain.c - a load for measuring: frames of one size in one direction, built once and never looked at, with
- * grants that are made once and stay, so that the guest costs as little as a guest can.
+ * net_plain.c - a load for measuring. All frames have one size and one direction. They are built once and never checked, and the
+ * grants are made once and stay, so that the guest needs as little CPU time as possible.
  */
 #include "simnet.h"
 
@@ -156,7 +156,7 @@ static bool sleep_until_event(struct plain *p, int limit_ms)
 	return true;
 }
 
-/* An event at the @nr-th next answer. True when that many are there. */
+/* Ask for an event at the @nr-th next response. True if so many are already there. */
 static bool arm(struct plain *p, uint32_t gfn, uint32_t cons, uint32_t nr)
 {
 	__atomic_store_n(net_ring_word(p->f, gfn, RSP_EVENT), cons + nr, __ATOMIC_RELAXED);

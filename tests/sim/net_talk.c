@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* net_talk.c - frames that one asks for and waits for, one by one. */
+/* net_talk.c - sending single frames, and waiting for their return. */
 #include "net_talk.h"
 
 #include <errno.h>
@@ -79,7 +79,7 @@ int net_warm_up(struct net_front *f)
 		if (net_take_frame(f, &frame))
 			break;
 	}
-	/* What else is on its way comes before this one. */
+	/* Frames that were sent earlier come before this one. */
 	number++;
 	if (net_send_from(f, f->mac, number))
 		return -EPROTO;

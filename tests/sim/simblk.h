@@ -2,8 +2,8 @@
 /*
  * simblk.h - a block frontend of a simulated guest.
  *
- * Written from Xen's public blkif.h, with layouts of its own: it shares no
- * code with any backend, so that a mistake in one shows in the other.
+ * It is written from Xen's public blkif.h, with layouts of its own. It shares no
+ * code with any backend, so a mistake in one of them is found by the other.
  */
 #ifndef SIM_SIMBLK_H
 #define SIM_SIMBLK_H
@@ -56,11 +56,11 @@ struct blk_options {
 	bool verify_all;
 	const char *attack; /* do this instead of a load */
 	const char *nbd;    /* serve this socket instead of a load */
-	bool again;         /* once done load again at every SIGUSR1 until the backend closes */
+	bool again;         /* when done, load again at each SIGUSR1 until the backend closes */
 	const char *after;  /* begin to send when this file exists */
 	const char *until;  /* stop sending when this file exists */
-	bool in_use;        /* refuse to close: somebody has it mounted */
-	bool hold;          /* once done stay connected until the backend closes */
+	bool in_use;        /* refuse to close, as if the disk were mounted */
+	bool hold;          /* when done, stay connected until the backend closes */
 	uint32_t seed;
 };
 
@@ -152,7 +152,7 @@ void blk_ring_purge(struct blk_front *f, struct blk_queue *q);
 int blk_connect(struct blk_front *f);
 int blk_disconnect(struct blk_front *f);
 
-/* blk_attack.c: what no honest guest does. */
+/* blk_attack.c: attacks. */
 
 /*
  * Carry out f->opt.attack. Returns 0 when the backend answered as it must;

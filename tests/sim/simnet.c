@@ -127,7 +127,7 @@ static const struct option long_options[] = { { "kinds", 1, NULL, OPT_KINDS },
 					      { "help", 0, NULL, OPT_HELP },
 					      { NULL, 0, NULL, 0 } };
 
-/* What is on the way: payload bytes not back yet, by number modulo the window. */
+/* Frames in flight: payload bytes that are not back yet, by number modulo the window. */
 struct flight {
 	uint16_t number;
 	size_t left;
@@ -318,7 +318,7 @@ static uint32_t pick(struct net_front *f, uint32_t limit)
 	return limit ? (uint32_t)((f->random >> 33) % limit) : 0;
 }
 
-/* What has no ports has no flow of its own, and stays on queue 0. */
+/* Frames without ports have no flow, and stay on queue 0. */
 static enum net_kind pick_kind(struct net_front *f, uint32_t flow)
 {
 	for (;;) {
@@ -401,7 +401,7 @@ static void flight_landed(struct net_front *f, const struct net_frame *frame)
 	}
 }
 
-/* The last thing that came of each flow on each queue. */
+/* The last frame of each flow that came on each queue. */
 static struct seen {
 	bool any;
 	uint16_t number;
@@ -409,7 +409,7 @@ static struct seen {
 	uint64_t sent; /* frames, until then */
 } seen[NET_MAX_QUEUES][NET_MAX_QUEUES];
 
-/* With loss, what is older than something of its flow that came will not come any more. */
+/* With losses, a frame does not come any more when a later one of its flow has come. */
 static void expire_older(struct net_front *f, const struct seen *last,
 			 const struct net_frame *frame)
 {
@@ -484,7 +484,7 @@ static void packet_judge(struct net_front *f)
 	wrong = net_frame_check(p->data, p->len, p->blank, &frame);
 
 	if (wrong && !*wrong) {
-		f->stats.other++; /* the host's own chatter */
+		f->stats.other++; /* frames that the host sends by itself */
 		return;
 	}
 	if (wrong) {
@@ -618,7 +618,7 @@ static bool all_answered(const struct net_front *f)
 	return true;
 }
 
-/* All go out, and all are answered; what comes back is not missed. */
+/* All frames are sent and answered; it does not matter which come back. */
 static int load_blind(struct net_front *f)
 {
 	static uint16_t next;
@@ -640,8 +640,8 @@ static int load_blind(struct net_front *f)
 }
 
 /*
- * Nothing came for a while. Bad buffers have swallowed frames, we do not know which: a later one of each
- * flow will tell. When even that does not help for long, what is out is lost.
+ * Nothing came for a while. Bad buffers have swallowed frames, and we do not know which. A later frame of each flow shows that.
+ * If nothing comes even then, the frames in flight are lost.
  */
 static void after_silence(struct net_front *f, uint64_t *left, int *silent_ms)
 {

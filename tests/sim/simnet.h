@@ -58,8 +58,8 @@ struct net_options {
 	bool groups;       /* request-multicast-control */
 	uint32_t headroom; /* xdp-headroom */
 	bool no_rx_notify, freebsd, old, same_queue;
-	uint32_t lose;      /* each so manieth receive buffer is none; 0: all are */
-	const char *expect; /* what the backend must not send, whatever we say */
+	uint32_t lose;      /* each N-th receive buffer is invalid; 0: none is */
+	const char *expect; /* what the backend must not send, whatever the keys say */
 	bool ctrl;          /* offer a control ring */
 	bool blind;         /* nothing is expected back */
 	const char *attack; /* do this instead of a load */
@@ -174,11 +174,11 @@ uint32_t net_toeplitz(const uint8_t key[40], const uint8_t *buffer, uint32_t len
 /* net_plain.c: opt.frames of opt.plain bytes in one direction, timed; in place of the load. 0 or -errno. */
 int net_plain(struct net_front *f);
 
-/* net_attack.c: what no honest guest does; as blk_attack(). */
+/* net_attack.c: attacks; like blk_attack(). */
 int net_attack(struct net_front *f);
 void net_attack_list(void);
 
-/* net_check.c: a conversation with the backend that a load does not have; as net_attack(). */
+/* net_check.c: checks of features that a load does not use; like net_attack(). */
 int net_check(struct net_front *f);
 void net_check_list(void);
 

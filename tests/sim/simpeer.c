@@ -7,7 +7,7 @@
  *
  * Brings the interface up, prints "ready", and serves until SIGTERM or until the
  * interface is gone; then a line of figures. --software: fill checksums in and send nothing that needs GSO.
- * --in-order: no number may be left out, and none come again but for a run of RING_SLOTS at most.
+ * --in-order: no number may be missing, and at most RING_SLOTS numbers in a row may come again.
  * Exit status 1 when a frame was wrong. Needs CAP_NET_RAW and CAP_NET_ADMIN.
  */
 #include <arpa/inet.h>
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
 	while (!stop) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		/* Its interface may go away under it: then there is nothing left to do. */
+		/* The interface may be removed at any time; then there is nothing left to do. */
 		if (poll(&p, 1, 1000) > 0) {
 			if (first)
 				wait_carrier(fd, argv[argc - 1]);

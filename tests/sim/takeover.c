@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * takeover.c - preloaded into pvbackd, it is the hole through which a guest takes over its process: at SIGRTMIN the
- * process, long confined and serving, runs what is below, and writes what came of each attempt.
+ * takeover.c - preloaded into pvbackd, it simulates a guest that has taken over its process. At SIGRTMIN the process, which is
+ * already confined and serves, makes the attempts below, and writes the result of each.
  *
- * $XENSIM_DIR/takeover is opened when the process starts, for it can open nothing later. In it the test says whom to
- * attack: control's and the neighbour's process, the neighbour's domid, the reference of its ring and its port.
+ * $XENSIM_DIR/takeover is opened when the process starts, because it can open nothing later. There the test writes the targets:
+ * control's PID and the other guest's, the other guest's domid, the reference of its ring, and its port.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -123,7 +123,7 @@ static void xen(uint32_t domid, uint32_t ref, uint32_t port)
 		xengnttab_unmap(gnttab, page, 1);
 }
 
-/* All that its protocol has of the neighbour's disk, in whichever life that is. */
+/* Send each message of the protocol about the other guest's disk, for each life that it may have. */
 static void lies(uint32_t domid)
 {
 	static const uint32_t types[] = { MESSAGE_STOPPED, MESSAGE_BROKE, MESSAGE_STALLED,
@@ -139,7 +139,7 @@ static void lies(uint32_t domid)
 	came_to("say that the neighbour's disk has stopped", sent);
 }
 
-/* The last: that is nothing that it may send. Control says how it ended, for we may be dead before we could. */
+/* The last attempt is a message that the process may not send. Control reports the result, because this process may be killed first. */
 static void echo(uint32_t domid)
 {
 	struct message message = { .type = MESSAGE_DEVICE,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * version.c - preloaded into pvbackd, it makes another version of it. With XENSIM_VERSION the program says that it is
- * that one; with XENSIM_PROTOCOL, a number, its messages are of that protocol: HELLO and END are what they always are,
- * and the others have numbers that mean nothing to those who speak another one.
+ * version.c - preloaded into pvbackd, it makes another version of the program. With XENSIM_VERSION, the program reports that
+ * version. With XENSIM_PROTOCOL, a number, it uses that protocol: HELLO and END stay the same, and all other messages have type
+ * numbers that other protocols do not know.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -24,7 +24,7 @@ static bool is_for_all(uint32_t type)
 	return type == MESSAGE_HELLO || type == MESSAGE_END;
 }
 
-/* Others use such sockets, too: the opener, in two pieces, and who holds the taps. */
+/* The opener (in two pieces) and the keeper of the taps also use such sockets. */
 static bool may_be_message(const struct msghdr *msg, size_t size)
 {
 	return msg->msg_iovlen == 1 && size >= offsetof(struct message, hello);
@@ -53,7 +53,7 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return real(fd, &changed, flags);
 }
 
-/* What the program was built with is what it takes for its own. */
+/* The program compares with the version that it was built with. */
 static void understand_hello(struct message_hello *hello)
 {
 	if (protocol && hello->protocol == protocol)

@@ -4,9 +4,8 @@
  *
  * usage: xensim-box [--limit=SECONDS] COMMAND [ARG...]
  *
- * Whoever loses its parent in here becomes a child of the box, which kills all that is left when the
- * command has ended, when SECONDS are over (and says what was running then), or when it is told to
- * leave by SIGTERM, SIGINT or SIGHUP, or by the death of its own parent. Exit status: the command's;
+ * A process whose parent ends becomes a child of the box. The box kills all processes that are left when the command has ended,
+ * after SECONDS (it then prints what still runs), at SIGTERM, SIGINT or SIGHUP, and when its own parent dies. Exit status: the command's;
  * 124 after the limit, 128 and the signal's number after a signal, 127 without the command.
  */
 #include <dirent.h>
@@ -42,7 +41,7 @@ static pid_t parent_of(const char *pid)
 	return parent;
 }
 
-/* The words in one of its files below /proc, or none. */
+/* The words in one of its files below /proc; empty if there is none. */
 static const char *words_of(const char *pid, const char *name, char words[200])
 {
 	size_t len = 0;

@@ -43,7 +43,7 @@ static int domain_op(struct xl *xl, int argc, char **argv, uint32_t op, uint32_t
 	return sim_client_call(&xl->hv, &msg, NULL, NULL);
 }
 
-/* The last act of `xl save -c`, or of a migration that failed: its guest never knows. */
+/* The last step of `xl save -c`, or of a migration that failed. The guest is not told. */
 static int cmd_resume(struct xl *xl, int argc, char **argv)
 {
 	int err = domain_op(xl, argc, argv, SIM_OP_DOM_RESUME, 0);
@@ -71,7 +71,7 @@ static int cmd_wait(struct xl *xl, int argc, char **argv)
 	return xl_wait_value(xl, argv[1], argv[2], (int)limit_ms, true);
 }
 
-/* No value is like this one, so only a vanished node ends the wait early. */
+/* No key ever has this value, so only a removed node ends the wait early. */
 static int cmd_wait_gone(struct xl *xl, int argc, char **argv)
 {
 	uint32_t limit_ms = 10000;
@@ -83,7 +83,7 @@ static int cmd_wait_gone(struct xl *xl, int argc, char **argv)
 	return err == -ENOENT ? 0 : err;
 }
 
-/* The text first, its number last: whoever sees the new number sees the text. */
+/* Write the text first and the number last, so that a process that sees the new number also sees the text. */
 static int cmd_fail(int argc, char **argv)
 {
 	char *path = sim_asprintf("%s/" SIM_FAIL_FILE, getenv("XENSIM_DIR"));

@@ -33,7 +33,7 @@ void xl_keys_free(struct xl_keys *keys);
 enum xl_script_mode {
 	XL_SCRIPT_RUN,   /* run the device's script, as libxl does */
 	XL_SCRIPT_WRITE, /* write what a script that succeeds writes */
-	XL_SCRIPT_NONE,  /* do nothing: somebody else will */
+	XL_SCRIPT_NONE,  /* do nothing: the test does it */
 };
 
 struct xl_device {

@@ -106,7 +106,7 @@ static int finish_close(struct xl *xl, struct xl_device *dev)
 
 /*
  * libxl destroys all devices by force and at once; only then the domain. Like libxl it goes on when a backend does
- * not close in time; but it says so in its exit status: no test shall wait for that unawares.
+ * not close in time, but the exit status shows it, so that no test waits for that without noticing.
  */
 int xl_domain_destroy(struct xl *xl, uint32_t domid)
 {

@@ -4,7 +4,7 @@
  *
  * A commit succeeds only if every record that the transaction looked at or
  * changed still has the generation it had at the first access; otherwise
- * somebody else was faster and the client gets EAGAIN.
+ * another client was faster, and this one gets EAGAIN.
  */
 #include "xsd_impl.h"
 

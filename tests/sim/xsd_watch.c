@@ -47,7 +47,7 @@ static const char *shown_path(const struct xsd_watch *w, const char *path)
 	return w->strip && path[0] == '/' ? path + 1 : path;
 }
 
-/* Tell those who watch exactly the first `len` bytes of the event's path. */
+/* Send the event to the watches on exactly the first `len` bytes of its path. */
 static void deliver_at(struct xsd *xs, const struct xsd_event *ev, size_t len)
 {
 	for (struct xsd_watch *w = *watch_bucket(xs, ev->path, len); w; w = w->next_in_bucket)
