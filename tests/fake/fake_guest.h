@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fake_guest.h - guest/guest.h for one device after the other, without a socket: a test is its control. One worker.
+ * fake_guest.h - guest/guest.h for one device after the other, without a socket: the test is control. There is one worker.
  */
 #ifndef FAKE_GUEST_H
 #define FAKE_GUEST_H
@@ -10,14 +10,14 @@
 struct guest {
 	struct loop *home;     /* borrowed; may be the worker's */
 	struct worker *worker; /* borrowed */
-	/* What the device says. May be NULL. */
+	/* Called with each message of the device. May be NULL. */
 	void (*sent)(const struct guest_device *device, const struct message *message);
-	unsigned int nr_started, nr_stopped; /* devices that did, or could not */
+	unsigned int nr_started, nr_stopped; /* devices that did, or failed to */
 };
 
 /*
- * As when control has sent that START: `device` has ops->size bytes. 0, and STARTED follows; or -errno, and it is done.
- * Descriptors that were not taken are closed.
+ * Do as if control had sent this START: `device` has ops->size bytes. Returns 0, and STARTED follows; or -errno, and nothing
+ * follows. Descriptors that were not used are closed.
  */
 int fake_guest_start(struct guest *guest, const struct guest_device_ops *ops,
 		     struct guest_device *device, const struct message *start, int *fds,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fake_process.h - control/guest_process.h without processes: the test has the other end of each socket, and says when
- * the kernel has ended one. Of a domid there is one at a time.
+ * fake_process.h - control/guest_process.h without processes: the test has the other end of each socket, and says when the
+ * kernel has ended a process. Each domid has at most one.
  */
 #ifndef FAKE_PROCESS_H
 #define FAKE_PROCESS_H
@@ -14,17 +14,17 @@
 struct fake_process {
 	int fd;      /* the process's end; below 0: there is none */
 	bool left;   /* guest_process_find() finds it */
-	bool killed; /* and does not know it yet */
+	bool killed; /* but it has not noticed that yet */
 	unsigned int nr_started;
 };
 
 extern struct fake_process fake_processes[FAKE_PROCESSES];
 
-/* There was one already when control came. */
+/* A process that already ran when control started. */
 void fake_process_leave(uint32_t domid);
-/* It is gone: its end is closed, and control is told. */
+/* End the process: its end of the socket is closed, and control is told. */
 void fake_process_die(uint32_t domid);
-/* None is left. Whoever was watched is not told. */
+/* End all processes, without telling control. */
 void fake_process_reset(void);
 
 #endif

@@ -13,7 +13,7 @@
 
 enum { MAX_MAPS = 256, MAX_PAGES = 16, MAX_PORTS = 128, PAGE = 4096 };
 
-/* What the program under test gets wrong; also in a build without assertions. */
+/* Reports an error of the program under test; also in a build without assertions. */
 #define HOLDS(condition)                                                                           \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -52,7 +52,7 @@ int xengnttab_close(xengnttab_handle *xgt)
 	return 0;
 }
 
-/* No gntalloc here: copies name our own memory by address. */
+/* There is no gntalloc here, so copies name our own memory by its address. */
 xengntshr_handle *xengntshr_open(struct xentoollog_logger *logger, unsigned int flags)
 {
 	(void)logger, (void)flags;

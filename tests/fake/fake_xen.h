@@ -2,8 +2,8 @@
 /*
  * fake_xen.h - libxengnttab and libxenevtchn within one process, for unit tests and fuzz targets.
  *
- * Grants are memory that the test names, event channels are told to it by the guest's port. Nothing is
- * simulated that a test does not script: tests/sim is the whole machine. One thread.
+ * The test gives the memory behind a grant, and gets each event with the guest's port. Only what the test does happens;
+ * tests/sim simulates a whole machine. For one thread.
  */
 #ifndef FAKE_XEN_H
 #define FAKE_XEN_H
@@ -21,17 +21,17 @@ struct fake_xen {
 	/* The guest's @port has an event. May be NULL. */
 	void (*notified)(uint32_t domid, uint32_t port);
 
-	/* What is to fail, with EACCES: the next so many calls, or the so-many-th call to map or to bind. */
+	/* Which calls fail with EACCES: the next N calls, or the N-th call to map or to bind. */
 	unsigned int bad_maps, bad_binds, bad_step;
 
-	unsigned int nr_maps;   /* calls to map, whatever became of them */
+	unsigned int nr_maps;   /* calls to map, also failed ones */
 	unsigned int nr_copies; /* segments */
 	unsigned int nr_copy_calls;
 	unsigned int nr_copy_ops; /* what the kernel makes of them: one for each local page */
 };
 extern struct fake_xen fake_xen;
 
-/* An event of the guest's @port for whoever has bound it; one that is not read yet is enough. */
+/* Send an event of the guest's @port to the handle that has bound it. An event that was not read yet is not doubled. */
 void fake_xen_event(uint32_t domid, uint32_t port);
 
 /* Where the program has @ref of @domid mapped; NULL when it has not. */

@@ -282,7 +282,7 @@ xs_transaction_t xs_transaction_start(struct xs_handle *h)
 	return 1;
 }
 
-/* Tell of what changed, then make it so: whoever is told sees the old values once more. */
+/* Fire the watches, then make the change: a program that reads at once still sees the old values. */
 static void commit(void)
 {
 	static struct tree old;
@@ -367,7 +367,7 @@ bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 	return true;
 }
 
-/* Events that it has caused already still come. */
+/* Events that were caused before still come. */
 bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 {
 	char buf[PATH_BYTES];

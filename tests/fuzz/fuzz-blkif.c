@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Any slot, any page of segments, any journal entry: what comes through is inside its bounds. */
+/* Any slot, any page of segments, any journal entry: all that is accepted is within its limits. */
 #include "fuzz/fuzz.h"
 #include "ring/blkif.h"
 

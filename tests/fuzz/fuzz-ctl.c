@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients of the admin's socket that send any bytes, in any pieces, with descriptors, do not read, and go. Whatever they
- * do, another client is answered in its turn, and nothing of theirs stays.
+ * Clients of the admin's socket send any bytes, in any pieces, with descriptors, do not read, and disconnect. Whatever they do,
+ * another client gets its answer, and nothing of these clients is left.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -285,7 +285,7 @@ static void with_a_descriptor(struct fuzz_input *in, int fd)
 	close(fds[1]);
 }
 
-/* Who asks properly is answered, whatever the others do. */
+/* A correct client is answered, whatever the others do. */
 static void another_is_answered(void)
 {
 	struct json_object *answer;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole control plane, disks' own part and a worker included, on fakes of the Xen libraries:
- * frontends, toolstack, scripts, hypervisor and worker do anything in any order. Devices are
- * attached once at a time and for whom they may be, states are legal, and when all
- * is over nothing is held.
+ * The whole of control, with disks and a worker, on fakes of the Xen libraries: frontends,
+ * toolstack, scripts, hypervisor and worker do anything in any order. A device is attached
+ * only once at a time, and only to its own guest; states are legal; and at the end nothing
+ * is held.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -437,7 +437,7 @@ static bool may_follow(char before, char now)
 	return before >= '1' && before <= '8' && strchr(next[(int)before], now);
 }
 
-/* Every state that we write, and every one is ours: the fuzzer's own writes do not come here. */
+/* Called for each state that the daemon writes; not for the fuzzer's own writes. */
 static void see_write(const char *path, const char *before, const char *value)
 {
 	const char *name = strrchr(path, '/');
@@ -544,7 +544,7 @@ static void producer(struct fuzz_input *in, const struct names *n)
 		page[0] = fuzz_u8(in);
 }
 
-/* What may fail later did not fail yet: so each is seen by whatever comes next. */
+/* These failures take effect in the next steps. */
 static void trouble(struct fuzz_input *in)
 {
 	uint8_t which = fuzz_u8(in);
@@ -571,7 +571,7 @@ static void trouble(struct fuzz_input *in)
 	}
 }
 
-/* What a side that a guest has taken over says while it serves: but for its start and end, whatever it likes. */
+/* Messages of a process that a guest has taken over, while it serves: any message except those of its start and end. */
 static void lie(struct fuzz_input *in)
 {
 	static const uint32_t types[] = { MESSAGE_BROKE,        MESSAGE_STALLED, MESSAGE_SIZE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any frame against any rules: what passes is what the rules promise, and rules only ever take away:
- * with fewer of them, or with one more address, whatever passed still does.
+ * Any frame with any rules: only frames that the rules allow pass. With fewer rules, or with one more
+ * address, all frames that passed before still pass.
  */
 #include "fuzz/fuzz.h"
 #include "netback/filter.h"

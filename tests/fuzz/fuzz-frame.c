@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Any frame, either way: headers stay inside, flags obey netif.h, segments and merges carry every byte once. */
+/* Any frame in either direction: headers stay inside, flags obey netif.h, and segments and merges have each byte once. */
 #include "fuzz/fuzz.h"
 #include "netback/checksum.h"
 #include "netback/merge.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any damage to a journal with requests in flight: what recovery replays is among what was in
- * flight, in its order and nothing of it twice, or it refuses.
+ * Any damage to a journal with requests in flight: recovery replays only requests that were in flight, in
+ * their order and each once, or it refuses the journal.
  */
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests' processes that were taken over: they send what they like to control, while devices are started, adopted,
- * stopped and forgotten, and processes and control itself end. A device hears of itself and of its present life alone,
- * whatever was sent by whom, and nobody is served by two.
+ * Guests have taken over their processes, which send any messages to control, while devices are started, adopted, stopped and
+ * forgotten, and processes and control itself end. Whatever is sent, a device gets only messages about itself and its present
+ * life, and no guest is served by two processes.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ static void over(struct toy *toy)
 	toy->served = false;
 }
 
-/* One that is not served is to end, and an earlier process may have its rings yet. */
+/* A device that is not served must end; an earlier process may still have its rings. */
 static void end(struct toy *toy)
 {
 	if (!toy->served)
@@ -181,7 +181,7 @@ static void name_device(struct fuzz_input *in, uint32_t domid, struct message *m
 	message->life = what & 0x20 ? fuzz_u8(in) % 16 : toy->dev.life;
 }
 
-/* Figures that are none, or that others may change. */
+/* Blocks that are no counters, or that others can change. */
 static void shows(struct fuzz_input *in, uint32_t domid, const struct message *message)
 {
 	const struct iovec iov = { (void *)(uintptr_t)message, message_bytes(message->type) };
@@ -241,7 +241,7 @@ static void quit(struct loop_task *task)
 	loop_quit(loop);
 }
 
-/* What lies in the sockets; then the ends that follow, and who waited for those. */
+/* Read all that is in the sockets; then handle the processes that end because of it, and those that waited for that. */
 static void turn(void)
 {
 	for (unsigned int i = 0; i < 4; i++) {

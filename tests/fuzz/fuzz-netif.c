@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Any transmit ring: a packet's slots are accounted for exactly, and none leaves its page. */
+/* Any transmit ring: all slots of a packet are counted, and no slot leaves its page. */
 #include "fuzz/fuzz.h"
 #include "ring/netif.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A frontend that writes any index at any time: never more in flight than slots, one response each. */
+/* A frontend that writes any index at any time: never more requests in flight than slots, and one response for each. */
 #include "fuzz/fuzz.h"
 #include "ring/ring.h"
 

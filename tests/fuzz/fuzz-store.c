@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as the values of xenstore: what a frontend says about its rings, what stands in our own
- * directory, and what a script is given. What is accepted is within the protocol's ranges.
+ * Any bytes as values in xenstore: in the frontend's directory, in our own directory, and for the
+ * scripts. All accepted values are within the ranges of the protocol.
  */
 #include <stdio.h>
 
@@ -72,7 +72,7 @@ static void judge_vif(struct device *dev, unsigned int max_queues)
 		HOLDS(front.queues[i].tx_port >= 1);
 }
 
-/* Values that are the admin's: wrong ones are his mistakes, and end in words. */
+/* Values of the admin: for a wrong one there is an error message. */
 static void judge_texts(const char *text, const char *other)
 {
 	struct hotplug_failure failure = { 0 };

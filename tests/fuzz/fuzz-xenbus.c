@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any sequence of events, played against the table as device.c plays it: rings are never attached
- * twice, never while the script is silent, and never held for a frontend that is closed or dead.
+ * Any sequence of events, with the table used as in device.c: rings are never attached twice, never
+ * before the script is done, and never held for a frontend that is closed or dead.
  */
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every fuzz target has in common. A target is one function that must hold its invariants
- * for any bytes; linked with libFuzzer it explores, linked with replay.c it runs a corpus.
+ * For all fuzz targets. A target is one function whose invariants must hold for any input. Linked with
+ * libFuzzer it tries new inputs, linked with replay.c it runs a corpus.
  */
 #ifndef PVB_FUZZ_H
 #define PVB_FUZZ_H

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Ten million frames of mixed shapes through a vif and back: none lost, none twice, none out of its
-# flow's order, every byte right. Not in `make check`. After `make xensim pvbackd`, in the build folder:
+# Ten million frames of mixed kinds go through a vif and back: none is lost, doubled or out of order in its flow, and each byte is
+# right. This is not part of `make check`. After `make xensim pvbackd`, in the build folder:
 #
 #   top_srcdir=SOURCE SOURCE/tests/soak/net-order.sh [FRAMES [QUEUES]]
 #

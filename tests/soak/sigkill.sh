@@ -6,11 +6,10 @@
 #
 # usage: sigkill.sh [KILLS [SEED]]     default 1000, and a seed of the clock; both are printed
 #
-# Each round has a guest with a disk and a load of its own kind, chosen by the seed; while it runs the
-# daemon is killed and started again after pauses of 0 to 150 ms; with PVB_ISOLATION=guest its control, or the guest's
-# process. The load must end without an I/O error,
-# a lost or doubled response, or a wrong sector; frames may be lost and doubled at the seam, never
-# torn, and the NIC goes on.
+# Each round has a guest with a disk and a kind of load that the seed chooses. While it runs, the daemon is killed and started
+# again after pauses of 0 to 150 ms; with PVB_ISOLATION=guest, control or the guest's process is killed. The load must end
+# without an I/O error, a lost or doubled response, or a wrong sector. Frames may be lost and doubled at a kill, but not damaged,
+# and the NIC must go on.
 # shellcheck disable=SC2154,SC2119 # sim-lib.sh sets variables
 set -eu
 XENSIM_SLOW=${XENSIM_SLOW:-15} # on a busy machine many lives in a row end before the first answer
@@ -69,7 +68,7 @@ choose_load() {
 	options="$options --seed=$n"
 }
 
-# What the daemon replayed cannot be asked of a dead one: its frontends' figures are the proof.
+# A dead daemon cannot say what it has replayed, so the figures of its frontends are the proof.
 begin_round() {
 	round=$((round + 1))
 	choose_load
