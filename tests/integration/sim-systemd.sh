@@ -21,7 +21,8 @@ box=$XENSIM_DIR/box
 # --- the container ---
 
 make_units() {
-	cp "$build/systemd/pvbackd.service" "$box/units/"
+	# Standard output goes to the log, too, unless the unit itself says where it goes.
+	sed "/^\[Service\]/a StandardOutput=append:$log" "$build/systemd/pvbackd.service" >"$box/units/pvbackd.service"
 	for _unit in sysinit basic multi-user network remote-fs box; do
 		printf '[Unit]\nDefaultDependencies=no\n' >"$box/units/$_unit.target"
 	done
@@ -42,7 +43,6 @@ make_units() {
 		ConditionPathExists=
 		[Service]
 		Environment=XENSIM_DIR=$XENSIM_DIR XENSTORED_PATH=$XENSTORED_PATH LD_LIBRARY_PATH=$LD_LIBRARY_PATH
-		StandardOutput=append:$log
 		StandardError=append:$log
 	end
 }
@@ -136,6 +136,7 @@ reloads() {
 	wait_line "$log" "has been read again"
 	inside sh -c 'echo "log-level = loud" >/etc/pvbackd.conf'
 	! inside systemctl reload pvbackd 2>/dev/null || fail "a wrong configuration is taken"
+	[ "$(grep -c "log-level cannot be .loud." "$log")" = 1 ] || fail "the log has the error more than once"
 	_refused="refused, and what was in force stays: /etc/pvbackd.conf, line 1: log-level cannot be .loud."
 	inside systemctl status --no-pager --lines=0 pvbackd | grep -q "Status: .*$_refused" || fail "$(property StatusText)"
 	inside systemctl restart pvbackd
