@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# The backend under test: pvbackd, or the kernel's, by which the lab itself is tried.
+# The backend under test: pvbackd, or those of the kernel, to test the lab itself.
 
 PIDFILE=/run/lab-pvbackd.pid
 BACKEND=/usr/sbin/pvbackd # what backend_start runs
-ISOLATION=$LAB_ISOLATION  # and who serves the guests' rings then
+ISOLATION=$LAB_ISOLATION  # its --isolation
 
 backend_is_kernel() { [ "$LAB_BACKEND" = kernel ]; }
 backend_pid() { cat "$PIDFILE"; }
@@ -24,7 +24,7 @@ backend_start() {
 	backend_runs || { last_line "$LOG/pvbackd.log"; return 1; }
 }
 
-# backend_run [OPTION...]: in the place of this shell, without the guests' consoles that it has open
+# backend_run [OPTION...]: replace this shell by the backend, without the descriptors of the guests' consoles
 backend_run() {
 	local fd
 	for fd in "${CONSOLE_FD[@]}"; do
@@ -34,12 +34,12 @@ backend_run() {
 	exec "$BACKEND" --isolation="$ISOLATION" $LAB_OPTIONS "$@"
 }
 
-# guest_pids [DOMID]: the processes that serve the rings of guests, or of that one
+# guest_pids [DOMID]: print the PIDs of the processes that serve all guests, or this guest
 guest_pids() { pgrep -f -- "--internal-guest ${1:+$1 }"; }
 no_guest_pids() { ! guest_pids ""; }
 no_zombies() { backend_is_kernel || ! pgrep -r Z -P "$(backend_pid)"; }
 
-# backend_stop: by SIGTERM, after which guests' processes serve on; says how it ended
+# backend_stop: end the backend by SIGTERM; the guests' processes go on serving. Prints how it ended
 backend_stop() {
 	local pid
 	if backend_is_kernel; then
@@ -53,13 +53,13 @@ backend_stop() {
 	rm -f "$PIDFILE"
 }
 
-# backend_dump: what it and the bridges know about every ring and port, into its log
+# backend_dump: write into its log what the backend and the bridges know of every ring and port
 backend_dump() {
 	backend_is_kernel || { kill -USR1 "$(backend_pid)" && nap 0.5; }
 	{ cat /proc/net/dev; bridge link; bridge fdb; } >>"$LOG/pvbackd.log" 2>&1
 }
 
-# backend_kill: by SIGKILL
+# backend_kill: end the backend by SIGKILL
 backend_kill() {
 	local pid
 	pid=$(backend_pid) && kill -9 "$pid" && wait_for 20 process_gone "$pid" || return
@@ -71,8 +71,8 @@ process_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 # image FILE MEGABYTES: a sparse image file
 image() { rm -f "$1" && truncate -s "$2M" "$1"; }
 
-# disk_words TARGET VDEV MODE: as xl block-attach takes it, through our own script. The kernel's backend
-# and the stock script know no files, so there they go through a loop device.
+# disk_words TARGET VDEV MODE: print the arguments for xl block-attach, with our own script. The kernel's backend
+# and the stock script cannot use files, so for them the file gets a loop device.
 disk_words() {
 	local target=$1
 	if backend_is_kernel; then
@@ -90,7 +90,7 @@ disk() { printf "'%s'" "$(disk_words "$@")"; }
 # vif NUMBER [MORE]: an entry of vif=[] with a mac made of the number
 vif() { printf "'mac=00:16:5e:02:07:%02x,bridge=xenbr0%s'" "$1" "${2:+,$2}"; }
 
-# kept_pages: of guests, that stay mapped for their disks (persistent grants)
+# kept_pages: print how many pages of guests stay mapped for their disks (persistent grants)
 kept_pages() {
 	local _ value sum=0
 	while read -r _ value; do
@@ -99,8 +99,8 @@ kept_pages() {
 	echo "$sum"
 }
 
-# mapped_pages PROC-DIR...: of guests, but for those that come and go with what the guests do. Pages, for the kernel joins
-# mappings that lie side by side.
+# mapped_pages PROC-DIR...: print how many pages of guests are mapped, without those whose number depends on the load. It counts
+# pages, because the kernel joins mappings that are side by side.
 mapped_pages() {
 	local kept='' pages begin end
 	until [ "$kept" = "$(kept_pages)" ]; do
@@ -112,8 +112,8 @@ mapped_pages() {
 	echo $((pages - kept))
 }
 
-# backend_footprint: what the daemon holds for its guests, as one comparable line. Not those descriptors of its
-# workers which one makes, or is done with, when it has its first disk or NIC.
+# backend_footprint: print what the daemon holds for its guests, in one line to compare. Descriptors that a worker makes
+# or closes when it gets its first disk or NIC do not count.
 backend_footprint() {
 	local pid pids fds taps
 	taps=$(cd /sys/class/net && echo vif*)
@@ -127,10 +127,10 @@ backend_footprint() {
 	echo "interfaces: $taps; processes: ${#pids[@]}; fds: $fds; pages of guests: $(mapped_pages "${pids[@]}")"
 }
 footprint_is() { is "$(backend_footprint)" "$1"; }
-# settles_at FOOTPRINT: it is that, or becomes so
+# settles_at FOOTPRINT: wait until the footprint is this
 settles_at() { wait_for 15 footprint_is "$1" >/dev/null || footprint_is "$1"; }
 
-# scripts FOR: which hotplug scripts vifs use from now on: own or stock
+# scripts FOR: choose the hotplug scripts of vifs from now on: own or stock
 scripts() {
 	if [ "$1" = own ] && ! backend_is_kernel; then
 		printf '%s\n' 'vif.default.script="vif-pvbackd"' >/etc/xen/xl.conf
@@ -139,7 +139,7 @@ scripts() {
 	fi
 }
 
-# lab_clean: ends whatever a scenario has left running
+# lab_clean: end all that a scenario has left running
 lab_clean() {
 	local name rest
 	fsfreeze -u /scratch 2>/dev/null

@@ -18,8 +18,8 @@ report() {
 # nap SECONDS: without a fork, which is slow here
 nap() { read -rt "$1" <>/run/nap || :; }
 
-# wait_for SECONDS COMMAND...: until it succeeds; fails when the time (of an idle machine; a busy one
-# has LAB_PATIENCE times as much) is over
+# wait_for SECONDS COMMAND...: repeat the command until it succeeds; fail after the time. The time is for an idle machine, and is
+# multiplied by LAB_PATIENCE
 wait_for() {
 	local limit=$((SECONDS + $1 * LAB_PATIENCE))
 	shift
@@ -63,7 +63,7 @@ skip() {
 	exit 0
 }
 
-# disk_stat NAME: what the kernel counts of /dev/NAME, which it may know by another name
+# disk_stat NAME: print the kernel's counters of /dev/NAME, which may have another name in the kernel
 disk_stat() {
 	local numbers
 	numbers=$(stat -c '0x%t 0x%T' "/dev/$1")

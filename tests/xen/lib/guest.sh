@@ -3,17 +3,17 @@
 #
 # Guests: their configs, their life, and commands in them over the Xen console.
 
-# What every guest's kernel is told: the console, and to leave out work that only costs time here.
+# The kernel command line of every guest: the console, and options that leave out slow and useless work.
 GUEST_LINE="console=hvc0 quiet edd=off mitigations=off cryptomgr.notests audit=0 apparmor=0"
 
-# How often its console is looked at while a guest is waited for, in seconds; each look costs Dom0 some CPU.
+# How often Dom0 reads the console while it waits for a guest, in seconds; each look costs some CPU time.
 CONSOLE_NAP=0.05
 
 declare -A CONSOLE_FD=() CONSOLE_TTY=()
 REQUEST=0
 
-# guest_config NAME TYPE [LINE...]: writes /run/NAME.cfg. TYPE is hvm, pvh or pvh-i386; the lines are
-# config as xl reads it, and win over these.
+# guest_config NAME TYPE [LINE...]: write /run/NAME.cfg. TYPE is hvm, pvh or pvh-i386; the lines are
+# for xl, and override the lines here.
 guest_config() {
 	local name=$1 type=$2 kernel=/guests/vmlinux-amd64 initramfs=/guests/guest-amd64.cpio
 	shift 2
@@ -74,8 +74,8 @@ guest_attach() {
 	CONSOLE_TTY[$1]=$(xenstore-read "/local/domain/$id/console/tty") || return
 }
 
-# guest_moved NAME [LOG]: finds the way to its console when it has another domain, restored or migrated. The log's name is
-# what that domain was called at first.
+# guest_moved NAME [LOG]: find the console of a guest that was restored or migrated, and so has another domain. LOG is the
+# first name of that domain.
 guest_moved() {
 	wait_for 30 guest_attach "$1" || return
 	# shellcheck disable=SC1083

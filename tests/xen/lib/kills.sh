@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# Control and the guest's process are killed again and again under a guest that uses its disk and its network, and the
-# service is restarted.
+# Control and the guest's process are killed again and again while a guest uses its disk and its network, and the service is
+# restarted.
 
-# crossed GUEST COUNTER: bytes that have crossed the guest's first NIC, as Dom0 counts them
+# crossed GUEST COUNTER: print Dom0's counter of bytes for the guest's first NIC
 crossed() { cat "/sys/class/net/vif$(guest_id "$1").0/statistics/$2"; }
 moved_since() { [ "$(crossed "$1" rx_bytes)" -gt $(($2 + 100000)) ] && [ "$(crossed "$1" tx_bytes)" -gt $(($3 + 100000)) ]; }
 moves_on() { wait_for 30 moved_since "$1" "$(crossed "$1" rx_bytes)" "$(crossed "$1" tx_bytes)"; }
 
-# who_serves GUEST: the number of its process, of which there is one
+# who_serves GUEST: print the PID of its process, of which there must be one
 who_serves() {
 	local pids
 	pids=$(guest_pids "$(guest_id "$1")") || { echo "nobody serves $1"; return 1; }
@@ -17,7 +17,7 @@ who_serves() {
 	echo "$pids"
 }
 
-# confined GUEST: its process is a user of its own, without rights, behind a filter, in an empty root
+# confined GUEST: check that its process runs as a user of its own, without rights, with a filter, in an empty root
 confined() {
 	local pid status
 	pid=$(who_serves "$1") || { echo "$pid"; return 1; }
@@ -29,7 +29,7 @@ confined() {
 backend_restart() { backend_stop && backend_start; }
 killed() { backend_kill && backend_start; }
 
-# keeps_its_process GUEST COMMAND...: control goes and comes, and the same process serves on
+# keeps_its_process GUEST COMMAND...: the command ends and starts control; check that the same process still serves the guest
 keeps_its_process() {
 	local before
 	before=$(who_serves "$1") || { echo "$before"; return 1; }
@@ -46,18 +46,18 @@ process_killed() {
 }
 both_killed() { guest_pids "" | xargs kill -9 && killed && wait_for 20 who_serves "$1"; }
 
-# uses GUEST: its disk and its NIC answer
+# uses GUEST: check that its disk and its NIC work
 uses() { guest_run "$1" "dd if=/dev/xvda of=/dev/null bs=4k count=64 iflag=direct" && moves_on "$1"; }
 used_without_control() { backend_kill && uses "$1" && backend_start; }
 
-# hardly_any_lost OUTPUT: less than three of a hundred pings; the emulated machine loses one now and then by itself
+# hardly_any_lost OUTPUT: check that less than three of a hundred pings were lost; the emulated machine itself loses one now and then
 hardly_any_lost() {
 	local percent
 	percent=$(sed -n 's/.* \([0-9]*\)[.0-9]*% packet loss.*/\1/p' <<<"$1")
 	[ -n "$percent" ] && [ "$percent" -lt 3 ]
 }
 
-# pings_meanwhile GUEST COMMAND...: hardly any of the guest's pings is lost; notes the longest
+# pings_meanwhile GUEST COMMAND...: check that hardly any ping of the guest is lost meanwhile; note the longest time
 pings_meanwhile() {
 	local out status
 	guest_job "$1" pings '/usr/bin/ping -q -i 0.02 10.77.0.1' || return
@@ -78,18 +78,18 @@ killed_often() {
 		${how[n % ${#how[@]}]} || { echo "at kill $((n + 1))"; return 1; }
 	done
 }
-# isolated_as HOW GUEST: by whom the rings are served from the next start on
+# isolated_as HOW GUEST: choose the isolation of the next start
 # shellcheck disable=SC2034 # backend.sh reads it
 isolated_as() { ISOLATION=$1 && backend_restart && wait_for 20 served_so "$2"; }
 served_so() { if backend_is_isolated; then who_serves "$1"; else no_guest_pids; fi; }
 
-# A daemon may be killed before it has resumed anything, so there may be fewer such lines than kills.
+# A daemon may be killed before it has resumed a device, so there may be fewer such lines than kills.
 only_resumed() {
 	local log
 	log=$(grep "$1: " "$LOG/pvbackd.log")
 	is "$(grep -c ': connected$' <<<"$log")" 1 && has "$log" ': resumed(, replayed=[0-9]+)?$'
 }
-# (That the guest's process was killed is said, too; and on a busy host it takes seconds to start who opens an image.)
+# (The log also says that the guest's process was killed. On a busy host it takes seconds to start an opener.)
 only_deaths_are_warned_of() {
 	! grep -E 'error:|warning:' "$LOG/pvbackd.log" |
 		grep -Ev 'its process \([0-9]+\) has ended[^;]*; the rings|its image has not answered for 5 s'
@@ -101,10 +101,10 @@ fio_verified() {
 	note "fio in the guest: $out"
 	has "$out" 'verified [1-9]'
 }
-# (On a busy host the kernel compares its clocks, of which one is called xen.)
+# (On a busy host the kernel compares its clocks; one of them is called xen.)
 nothing_noticed() { ! guest_run "$1" dmesg | grep -v 'clocksource:' | grep -Ei 'xvd|blkfront|netfront|eth0|vif|vbd|xen|ext4|error|hung'; }
 
-# isolated_kills GUEST KILLS: first with a process for the guest, then with one daemon that serves all itself, and back
+# isolated_kills GUEST KILLS: first with a process for the guest, then with a daemon that serves all guests itself, then back
 isolated_kills() {
 	local guest=$1 kills=$2
 	check "hardly a ping is lost before the kills" pings_meanwhile "$guest" uses "$guest"

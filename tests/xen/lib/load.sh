@@ -23,8 +23,8 @@ iperf() {
 	[ "${PIPESTATUS[0]}" -eq 0 ]
 }
 
-# send_file GUEST ADDRESS: two megabytes from the guest's memory to Dom0 and back, compared by their
-# sums. (busybox's nc ends the conversation when its input ends, so both ends read a FIFO nobody writes.)
+# send_file GUEST ADDRESS: send two megabytes from the guest's memory to Dom0 and back, and compare their
+# sums. (The nc of busybox ends when its input ends, so the input of both is a FIFO to which nobody writes.)
 send_file() {
 	local sums
 	guest_run "$1" "head -c 2097152 /dev/urandom >/tmp/sent; [ -e /tmp/never ] || mkfifo /tmp/never" || return
