@@ -7,7 +7,7 @@ die() {
 	exit 1
 }
 
-# packages_in FILE...: the names, without comments
+# packages_in FILE...: print the names of packages, without comments
 packages_in() { sed -e 's/#.*//' "$@" | tr -s '[:space:]' '\n' | grep . | sort -u; }
 
 missing_packages() {
@@ -17,7 +17,7 @@ missing_packages() {
 	done
 }
 
-# install_packages FILE...: what the files name and the machine lacks
+# install_packages FILE...: install those packages in the files that are missing
 install_packages() {
 	local wanted lacking
 	mapfile -t wanted < <(packages_in "$@")
@@ -29,14 +29,14 @@ install_packages() {
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends "${lacking[@]}" >/dev/null
 }
 
-# prepare_source: ./configure, when it is older than what it is made from
+# prepare_source: make ./configure, if it is older than its sources
 prepare_source() {
 	if [ ! -x "$top/configure" ] || [ -n "$(find "$top/configure.ac" "$top/Makefile.am" -newer "$top/configure")" ]; then
 		"$top/autogen.sh" >"$build/autogen.log" 2>&1 || { tail -n 20 "$build/autogen.log" >&2; return 1; }
 	fi
 }
 
-# configure_build DIR ARG...: an out-of-tree build of its own
+# configure_build DIR ARG...: configure a build in a folder of its own
 configure_build() {
 	local dir=$build/$1
 	shift
