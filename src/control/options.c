@@ -138,17 +138,18 @@ static void print_help(void)
 	      "\n"
 	      "  --config=FILE          read FILE and FILE.d/*.conf instead of\n"
 	      "                         " DEFAULT_CONFIG_FILE "\n"
-	      "  --check-config         say what is wrong with the configuration, and exit\n",
+	      "  --check-config         print the errors of the configuration, and exit\n",
 	      stdout);
 	for (size_t i = 0; i < OPTIONS_NR_PARTS; i++)
 		keys_help(options_parts[i].keys, stdout);
 	fputs("  --help                 show this and exit\n"
 	      "  --version              show the version and exit\n"
 	      "\n"
-	      "SIGHUP reads the configuration again: what is marked [l] holds at once, [c] for "
-	      "each\n"
-	      "device when it connects the next time, the rest from a restart on.\n"
-	      "SIGTERM stops it without touching the guests; SIGUSR1 dumps all rings to the log.\n",
+	      "SIGHUP reads the configuration again. A change of an option with [l] takes effect "
+	      "at\n"
+	      "once, with [c] when a device connects the next time, and of others after a "
+	      "restart.\n"
+	      "SIGTERM stops the daemon; the guests go on. SIGUSR1 dumps all rings to the log.\n",
 	      stdout);
 }
 

@@ -38,8 +38,8 @@ void cli_help(const struct cli_command *command, FILE *out)
 		command_usage(command, out);
 		return;
 	}
-	fprintf(out,
-		"usage: pvbackctl COMMAND [OPTION]...\n\nAsk the running pvbackd, or tell it.\n\n");
+	fprintf(out, "usage: pvbackctl COMMAND [OPTION]...\n\nAsk the running pvbackd, or tell it "
+		     "what to do.\n\n");
 	for (command = cli_commands; command->name; command++) {
 		char name[40];
 

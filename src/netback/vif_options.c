@@ -80,7 +80,7 @@ const struct key vif_keys[] = {
 	  .allowed = "on, off or a list of mac, ip, dhcp, ra",
 	  .if_wrong = "on",
 	  .value = "LIST",
-	  .help = "what a NIC without a key of its own is held to: on, off (default)\n"
+	  .help = "port security of NICs without a key of their own: on, off (default)\n"
 		  "or a list of mac, ip, dhcp, ra" },
 	{ .name = "vif-quirks",
 	  .when = KEY_AT_CONNECT,
@@ -89,7 +89,7 @@ const struct key vif_keys[] = {
 	  AT(quirks),
 	  .allowed = "a list of " QUIRKS_NAMES,
 	  .value = "LIST",
-	  .help = "what all NICs need: no-csum, no-gso, single-slot, poll,\n"
+	  .help = "workarounds for all NICs: no-csum, no-gso, single-slot, poll,\n"
 		  "freebsd, ipxe, legacy or none" },
 	{ .name = "rx-drain-timeout",
 	  .when = KEY_AT_CONNECT,
@@ -106,7 +106,7 @@ const struct key vif_keys[] = {
 	  .max = MAX_MS,
 	  .zero = "never",
 	  .value = "MS",
-	  .help = "then turn its carrier off; 0: never (60000)" },
+	  .help = "turn the carrier off after so long; 0: never (60000)" },
 	{ .name = "pcap-dir",
 	  .when = KEY_AT_ONCE,
 	  .parse = key_text,
