@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	tests/xen/scenarios/destroy.sh \
 	tests/xen/scenarios/disk-features.sh \
 	tests/xen/scenarios/driver-domain.sh \
+	tests/xen/scenarios/emulated.sh \
 	tests/xen/scenarios/errors.sh \
 	tests/xen/scenarios/grub32.sh \
 	tests/xen/scenarios/hotplug.sh \
