@@ -11,7 +11,8 @@
 case $RELEASE in
 12) SUITE='' XEN=4.17 ARCHS=(amd64 i386) RELEASE_PACKAGES=(libaio1) ICU=72 ;;
 13) SUITE=trixie XEN=4.20 ARCHS=(amd64) ICU=76
-	mapfile -t RELEASE_PACKAGES < <(grep -- '^lib.*-dev$' "$LAB/../../tools/packages") ;;
+	mapfile -t RELEASE_PACKAGES < <(grep -- '^lib.*-dev$' "$LAB/../../tools/packages")
+	RELEASE_PACKAGES+=(libvirt-daemon-driver-xen libvirt-clients) ;;
 *) die "release $RELEASE: 12 and 13 are known" ;;
 esac
 

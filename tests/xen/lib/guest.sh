@@ -41,8 +41,8 @@ guest_config() {
 	} >"/run/$name.cfg"
 }
 
-# guest_create NAME: xl create, without waiting for what is in it
-guest_create() {
+# guest_console NAME: what it will say from now on is read
+guest_console() {
 	local log=/lab/log/console/guest-$1.log
 	[ -e "$log" ] || : >"$log"
 	[ -n "${CONSOLE_FD[$1]:-}" ] || {
@@ -50,6 +50,11 @@ guest_create() {
 		exec {CONSOLE_FD[$1]}<"$log"
 		cat <&"${CONSOLE_FD[$1]}" >/dev/null
 	}
+}
+
+# guest_create NAME: xl create, without waiting for what is in it
+guest_create() {
+	guest_console "$1"
 	xl create "/run/$1.cfg"
 }
 
