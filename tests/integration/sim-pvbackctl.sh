@@ -244,6 +244,16 @@ before_it_connects() {
 	stop_daemon
 }
 traces() { grep -c "^trace vbd [0-9]*/51712/0 take" "$log" || :; }
+# traces_into FILE [OPTION...]: pvbackctl traces the disk until a request's line is in FILE
+traces_into() {
+	_into=$1
+	shift
+	begin "$XENSIM_DIR/said" exec "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" trace guest/xvda --filter=blk "$@"
+	_tracing=$!
+	wait_line "$_into" "^trace vbd $dom/51712/0 take" || fail "nothing is traced: $(head -n 3 "$XENSIM_DIR/said")"
+	kill "$_tracing"
+	wait "$_tracing" || fail "pvbackctl trace ends with $?"
+}
 capture_and_trace() {
 	start_daemon
 	busy_guest
@@ -254,11 +264,9 @@ capture_and_trace() {
 	ends 1 capture guest/vif0 "$XENSIM_DIR/captured" --filter=nonsense
 	ends 0 capture guest/vif0 "$XENSIM_DIR/captured" --size=1
 	grep -q "the file is full: frames=" "$XENSIM_DIR/said" || fail "$(cat "$XENSIM_DIR/said")"
-	ends 0 trace guest/xvda --filter=blk --seconds=1
-	grep -q "^trace vbd $dom/51712/0 take" "$XENSIM_DIR/said" || fail "no traces are shown"
+	traces_into "$XENSIM_DIR/said"
 	[ "$(traces)" = 0 ] || fail "they are in the log"
-	ends 0 trace guest/xvda --log --filter=blk --seconds=1
-	[ "$(traces)" -gt 0 ] || fail "nothing is traced"
+	traces_into "$log" --log
 	quiet_guest
 	_traces=$(traces)
 	busy_guest
