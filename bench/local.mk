@@ -31,7 +31,7 @@ EXTRA_DIST += \
 	bench/host-net \
 	bench/metrics-plot \
 	bench/plots \
-	docs/bench.svg docs/kills.svg docs/metrics.svg docs/processes.svg docs/session.svg \
+	docs/bench.svg docs/demo.txt docs/kills.svg docs/metrics.svg docs/processes.svg docs/session.svg \
 	bench/scale-guests \
 	bench/scale-vifs \
 	bench/session \
