@@ -105,6 +105,9 @@ guest_ends() {
 	xensim-xl destroy "$1"
 }
 
+# simblk_figure NAME FILE...: print this figure of the result line that simblk has written into each file
+simblk_figure() { sed -n "s/^plain .*\\<$1=\\([0-9.]*\\).*/\\1/p" "${@:2}"; }
+
 # guest_pids: print the PIDs of the processes that the daemon has started
 guest_pids() { pgrep -P "$daemon" -x pvbackd-guest || :; }
 
