@@ -104,6 +104,42 @@ static uint32_t grant_page(uint32_t *ret_gfn, bool readonly)
 	return ref;
 }
 
+/* --- other processes --- */
+
+struct child {
+	pid_t pid;
+	int ready[2]; /* a pipe: the child writes a byte when it is ready */
+};
+
+/* True in the child, which ends by itself or by child_end(). */
+static bool child_begins(struct child *child)
+{
+	assert_int_equal(pipe(child->ready), 0);
+	child->pid = fork();
+	return child->pid == 0;
+}
+
+static bool child_is_ready(struct child *child)
+{
+	return write(child->ready[1], "x", 1) == 1;
+}
+
+static void child_wait_ready(struct child *child)
+{
+	char byte;
+
+	assert_int_equal(read(child->ready[0], &byte, 1), 1);
+}
+
+/* Send this signal (0: none), and wait for the end. */
+static void child_end(struct child *child, int signal)
+{
+	kill(child->pid, signal);
+	waitpid(child->pid, NULL, 0);
+	close(child->ready[0]);
+	close(child->ready[1]);
+}
+
 /* --- grants --- */
 
 static void a_mapped_page_is_the_guests_own_memory(void **state)
@@ -259,30 +295,22 @@ static void an_empty_segment_is_fine_whatever_its_reference(void **state)
 static void a_killed_process_loses_its_mappings(void **state)
 {
 	uint32_t gfn, ref = grant_page(&gfn, false);
-	int fds[2];
-	char byte;
-	pid_t pid;
+	struct child child;
 
 	(void)state;
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (!pid) {
+	if (child_begins(&child)) {
 		xengnttab_handle *mine = xengnttab_open(NULL, 0);
 
-		if (xengnttab_map_grant_ref(mine, domid, ref, PROT_READ) &&
-		    write(fds[1], "x", 1) == 1)
+		if (xengnttab_map_grant_ref(mine, domid, ref, PROT_READ) && child_is_ready(&child))
 			pause();
 		_exit(1);
 	}
-	assert_int_equal(read(fds[0], &byte, 1), 1);
+	child_wait_ready(&child);
 	assert_true(sim_guest_grant_in_use(&guest, ref));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	child_end(&child, SIGKILL);
 	for (int i = 0; i < LIMIT_MS && sim_guest_grant_in_use(&guest, ref); i++)
 		usleep(1000);
 	assert_false(sim_guest_grant_in_use(&guest, ref));
-	close(fds[0]);
-	close(fds[1]);
 }
 
 /* --- event channels --- */
@@ -560,33 +588,31 @@ static const struct sim_client *handle_of(pid_t pid, bool events)
 static void the_death_of_one_backend_process_is_not_another_ones(void **state)
 {
 	uint32_t gfn, ref = grant_page(&gfn, false);
-	char *page = xengnttab_map_grant_ref(xgt, domid, ref, PROT_READ), byte;
+	char *page = xengnttab_map_grant_ref(xgt, domid, ref, PROT_READ);
+	struct child child;
 	struct channel ch;
-	int fds[2], port;
-	pid_t pid;
+	int port;
 
 	(void)state;
 	channel_open(&ch);
 	port = xenevtchn_bind_unbound_port(ch.front, 0);
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (!pid) {
+	if (child_begins(&child)) {
 		xengnttab_handle *grants = xengnttab_open(NULL, 0);
 		xenevtchn_handle *events = xenevtchn_open(NULL, 0);
 
 		if (xengnttab_map_grant_ref(grants, domid, ref, PROT_READ) &&
 		    xenevtchn_bind_interdomain(events, domid, (uint32_t)port) > 0 &&
-		    write(fds[1], "x", 1) == 1)
+		    child_is_ready(&child))
 			pause();
 		_exit(1);
 	}
-	assert_int_equal(read(fds[0], &byte, 1), 1);
-	assert_non_null(handle_of(pid, true));
-	assert_non_null(handle_of(pid, false));
+	child_wait_ready(&child);
+	assert_non_null(handle_of(child.pid, true));
+	assert_non_null(handle_of(child.pid, false));
 	assert_int_equal(ctl.shm->nr_maps, 2);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	for (int i = 0; i < LIMIT_MS && (handle_of(pid, true) || handle_of(pid, false)); i++)
+	child_end(&child, SIGKILL);
+	for (int i = 0; i < LIMIT_MS && (handle_of(child.pid, true) || handle_of(child.pid, false));
+	     i++)
 		usleep(1000);
 	assert_int_equal(ctl.shm->nr_maps, 1);
 	assert_true(sim_guest_grant_in_use(&guest, ref));
@@ -594,8 +620,6 @@ static void the_death_of_one_backend_process_is_not_another_ones(void **state)
 	wait_readable(ch.front);
 	assert_int_equal(xengnttab_unmap(xgt, page, 1), 0);
 	channel_close(&ch);
-	close(fds[0]);
-	close(fds[1]);
 }
 
 /* --- locks --- */
@@ -612,27 +636,21 @@ static void release_without_a_wake_up(pthread_mutex_t *lock)
 static void a_lock_whose_wake_up_was_lost_is_taken(void **state)
 {
 	pthread_mutex_t *lock = &ctl.shm->lock;
-	int fds[2];
-	char byte;
-	pid_t pid;
+	struct child child;
 
 	(void)state;
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (!pid) {
+	if (child_begins(&child)) {
 		sim_lock(lock);
-		if (write(fds[1], "x", 1) == 1)
+		if (child_is_ready(&child))
 			release_without_a_wake_up(lock);
 		_exit(0);
 	}
-	assert_int_equal(read(fds[0], &byte, 1), 1);
+	child_wait_ready(&child);
 	alarm(LIMIT_MS / 1000);
 	sim_lock(lock);
 	sim_unlock(lock);
 	alarm(0);
-	waitpid(pid, NULL, 0);
-	close(fds[0]);
-	close(fds[1]);
+	child_end(&child, 0);
 }
 
 /* --- domains --- */
