@@ -162,11 +162,16 @@ pvb_kill_in_turn() {
 	start_daemon $_options
 }
 
-# pvb_kill_guests: kill the processes that control has left. Its openers hold nothing that others need.
-pvb_kill_guests() {
-	for _pid in $(pvb_guest_pids); do
+# pvb_kill_processes [DOMID]: kill the processes that serve this guest, or all guests, now.
+pvb_kill_processes() {
+	for _pid in $(pvb_guest_pids "$@"); do
 		kill -9 "$_pid" 2>/dev/null || :
 	done
+}
+
+# pvb_kill_guests: kill the processes that control has left. Its openers hold nothing that others need.
+pvb_kill_guests() {
+	pvb_kill_processes
 	until_true 10000 stat_is 0 0 || fail "somebody serves yet: $(xensim-xl handles)"
 }
 
@@ -202,6 +207,10 @@ until_true() {
 		sleep 0.02
 	done
 }
+
+# left: print the files of devices in the runtime directory. The daemon leaves captures for the admin.
+left() { find "$XENSIM_DIR/run" -name 'v*-*' ! -name '*.pcapng*'; }
+nothing_is_left() { [ -z "$(left)" ]; }
 
 stat_is() {
 	xensim-xl stat | grep -q "^mapped=$1 ports=$2 "

@@ -59,14 +59,12 @@ load_is_clean() {
 	grep -q "errors=0 .* bad_content=0 protocol_errors=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 }
 
-nothing_left() { [ -z "$(find "$XENSIM_DIR/run" -name 'vbd*')" ]; }
-
 give_back() {
 	xensim-xl block-detach "$dom" xvda
 	xensim-xl destroy "$dom"
 	nothing_is_held "$@"
 	kill_server
-	until_true 3000 nothing_left || fail "files are left: $(ls "$XENSIM_DIR/run")"
+	until_true 3000 nothing_is_left || fail "files are left: $(left)"
 }
 
 every_byte() {

@@ -170,9 +170,7 @@ who_and_restarted() {
 # Whoever serves the guest dies as soon as it is there, until the file enough is.
 kill_all_that_come() {
 	until [ -e "$XENSIM_DIR/enough" ]; do
-		for _pid in $(pvb_guest_pids "$dom"); do
-			kill -9 "$_pid" 2>/dev/null || :
-		done
+		pvb_kill_processes "$dom"
 		sleep 0.05
 	done
 }

@@ -34,7 +34,6 @@ guest_on() {
 	xensim-xl block-attach "$dom" "$1:$image" xvda script="$script"
 }
 
-nothing_left() { [ -z "$(find "$XENSIM_DIR/run" -name "vbd-$dom-*")" ]; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 detach() {
@@ -43,7 +42,7 @@ detach() {
 	xensim-xl destroy "$dom"
 	until_true 3000 is_gone "$_pid" || fail "qemu-nbd still runs"
 	nothing_is_held "$fds"
-	until_true 3000 nothing_left || fail "files are left: $(ls "$XENSIM_DIR/run")"
+	until_true 3000 nothing_is_left || fail "files are left: $(left)"
 }
 
 # qemu-img finds in the file what the guest has written through the ring.

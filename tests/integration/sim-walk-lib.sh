@@ -85,10 +85,6 @@ begin_lives() {
 	_lives=$!
 }
 
-# left: prints the files of devices in the runtime directory. The daemon leaves captures for the admin.
-left() { find "$XENSIM_DIR/run" -name 'v*-*' ! -name '*.pcapng*'; }
-nothing_is_left() { [ -z "$(left)" ]; }
-
 # Wait until the last daemon has seen that the devices are gone (a daemon that ends before keeps what its successor needs), and end it.
 end_lives() {
 	until_true 10000 nothing_is_left || fail "moments $deaths: $(left) is left"
