@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# One boot after the other: packs Dom0, starts QEMU, follows what Dom0 reports. Uses what run has read
-# from its command line: destdir, backend, shell, logs, scenarios, more, icount; and work, a folder for this run.
+# The boots of a run: these functions pack Dom0, start QEMU and read what Dom0 reports. They use the variables that "run" has set
+# from its command line (destdir, backend, shell, logs, scenarios, more, icount), and work, a folder for this run.
 # shellcheck disable=SC2154,SC2034
 
 passed=0 failed=0 skipped=0 boots=0
 
-# Why each of these is as it is: tests/xen/README.md, "Traps".
+# tests/xen/README.md says under "Traps" why each of these is needed.
 CPU=EPYC,-smap,-monitor,-rdtscp,-avx,-avx2,-f16c,-fma,-xsave,-xsaveopt,-xsavec,-xgetbv1
 XEN_LINE="console=com1 com1=115200,8n1 dom0_mem=3G dom0_max_vcpus=2 dom0_vcpus_pin cpuidle=0 noreboot=1 spec-ctrl=no"
 LINUX_LINE="console=hvc0 rdinit=/init quiet loglevel=4 mitigations=off cryptomgr.notests audit=0 apparmor=0"
 
-# copy_build ROOT: the build under test, and the libraries it needs that Dom0 has not (sanitizers')
+# copy_build ROOT: copy the build under test, and those of its libraries that Dom0 does not have (of sanitizers)
 copy_build() {
 	local file path
 	[ -n "$destdir" ] || return 0
@@ -28,7 +28,7 @@ copy_build() {
 	done
 }
 
-# pack_boot SCENARIO...: the initramfs of this boot, and its disks
+# pack_boot SCENARIO...: make the initramfs of this boot, and its disks
 pack_boot() {
 	local root="$work/overlay"
 	rm -rf "$root"
@@ -51,7 +51,7 @@ pack_boot() {
 	mke2fs -q -F -t ext4 "$work/scratch"
 }
 
-# disk_options FILE[,OPTION]...: one NVMe namespace each, in this order
+# disk_options FILE[,OPTION]...: set QEMU's options for one NVMe namespace for each file, in this order
 disk_options() {
 	local n=0 disk
 	disks=(-device "nvme,id=nvme,serial=lab")
@@ -61,7 +61,7 @@ disk_options() {
 	done
 }
 
-# start_qemu SERIAL-OPTION...: in the foreground
+# qemu_run SERIAL-OPTION...: run QEMU in the foreground
 qemu_run() {
 	local disks accel='-accel tcg,thread=multi'
 	[ "$icount" = no ] || accel='-accel tcg,thread=single -icount shift=3,sleep=off'
@@ -81,7 +81,7 @@ stop_qemu() {
 
 interactive() { (qemu_run -serial mon:stdio -serial "file:$work/report"); }
 
-# tell LINE: shows a line of the report that is for the reader, and counts it
+# tell LINE: print a line of the report if it is a result or a note, and count the results
 tell() {
 	case $1 in
 	"ok "*) passed=$((passed + 1)) ;;
@@ -93,8 +93,8 @@ tell() {
 	printf '%s\n' "$1"
 }
 
-# follow: reads what Dom0 reports until it is done or too late; leaves in "remaining" the scenarios
-# that have not begun, and in "current" the one that has not ended
+# follow: read what Dom0 reports, until Dom0 is done or silent for too long. Then "remaining" has the scenarios that have not begun,
+# and "current" the one that has begun and not ended.
 follow() {
 	local line limit=$((120 * patience))
 	current=boot
@@ -123,7 +123,7 @@ follow() {
 	done
 }
 
-# one_boot: runs what remains; after a boot that died, the scenario it died in has failed
+# one_boot: boot Dom0 and run the remaining scenarios. If the machine dies or hangs, the scenario that was running has failed.
 one_boot() {
 	local started=$SECONDS current='' why=''
 	boots=$((boots + 1))
@@ -145,7 +145,7 @@ one_boot() {
 	[ "$current" != boot ]
 }
 
-# wait_for_end: QEMU ends by itself when Dom0 has powered off
+# wait_for_end: wait until QEMU has ended, which it does when Dom0 powers off
 wait_for_end() {
 	local tries=0
 	while kill -0 "$qemu" 2>/dev/null && [ $tries -lt 100 ]; do
@@ -170,7 +170,7 @@ unpack_logs() {
 	tar -C "$work/logs.d" -xf "$work/logs" 2>/dev/null || :
 }
 
-# keep_logs: where --keep-log says, or in the cache when something failed
+# keep_logs: keep the logs in the folder that --keep-log names, or in the cache if something failed
 keep_logs() {
 	[ -n "$logs" ] || [ "$failed" -eq 0 ] || logs=$CACHE/failed-logs
 	[ -n "$logs" ] || return 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# What build and run share on the host: where things are, and how they talk.
+# What "build" and "run" share on the host: paths and messages.
 # shellcheck disable=SC2034
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,7 +15,7 @@ export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 say() { printf 'xen-lab: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# need_programs NAME...: stop with the names of those that are missing
+# need_programs NAME...: if programs are missing, print their names and exit
 need_programs() {
 	local name missing=()
 	for name; do

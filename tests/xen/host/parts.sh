@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# The recipes of the lab's parts. Each part is a function part_NAME which leaves its result in
-# $CACHE/NAME; inputs_NAME lists what it is made from, one a line: other parts, file:PATH, fn:FUNCTION,
-# text:WORD.
+# The recipes of the lab's parts. For each part there are two functions: part_NAME makes $CACHE/NAME, and inputs_NAME prints what
+# it is made from, one a line: other parts, file:PATH, fn:FUNCTION, text:WORD.
 
-# What differs between releases of Debian: where packages come from (empty: where this machine has its own from), Xen,
-# whether there is a 32-bit kernel, what is called otherwise, and what the build under test is built with (../install-for) and
-# runs with, where this machine cannot lend it.
+# What differs between releases of Debian: the suite (empty: that of this machine), the version of Xen, whether there is a 32-bit
+# kernel, and packages with other names. For another release than this machine's, RELEASE_PACKAGES also has the libraries that the
+# build under test is built with (../install-for) and runs with.
 case $RELEASE in
 12) SUITE='' XEN=4.17 ARCHS=(amd64 i386) RELEASE_PACKAGES=(libaio1) ICU=72 ;;
 13) SUITE=trixie XEN=4.20 ARCHS=(amd64) ICU=76
@@ -23,35 +22,36 @@ for arch in "${ARCHS[@]}"; do ALL_PARTS+=("guest-$arch.cpio"); done
 KERNEL_PACKAGE_amd64=linux-image-amd64
 KERNEL_PACKAGE_i386=linux-image-686-pae
 
-# What a guest has in its initramfs (with its libraries), and in its root file system.
+# The packages that the initramfs of a guest and its root file system are made from.
 GUEST_PACKAGES=(bash dash base-files coreutils mount util-linux grep sed mawk findutils procps kmod iproute2 iputils-ping
 	ethtool fio iperf3 e2fsprogs busybox-static tar gzip)
 DOM0_PACKAGES=("xen-utils-$XEN" xenstore-utils qemu-system-xen seabios "${RELEASE_PACKAGES[@]}" libnl-3-200
 	libnl-route-3-200 "libxenmisc$XEN" tcpdump psmisc strace diffutils grub-xen-host grub-xen-bin
 	qemu-utils radvd openvswitch-switch)
-# Firmware whose frontends are its own, what the emulated NICs want, and what gives a guest its next kernel.
+# Firmware with frontends of its own, the ROMs of the emulated NICs, and kexec, with which a guest boots another kernel.
 FRONTEND_PACKAGES=(ipxe ipxe-qemu kexec-tools)
 PACKAGES_amd64=("$KERNEL_PACKAGE_amd64" "xen-hypervisor-$XEN-amd64" "${GUEST_PACKAGES[@]}" "${DOM0_PACKAGES[@]}" "${FRONTEND_PACKAGES[@]}")
 PACKAGES_i386=("$KERNEL_PACKAGE_i386" "${GUEST_PACKAGES[@]}")
 
-# Modules, with what they depend on. The emulated ones are for guests that use QEMU's disk and NIC; Dom0 hands them on.
+# Modules; those that they depend on are found by modprobe. EMULATED_MODULES are for guests that use QEMU's disk and NIC: Dom0 gives
+# them to the guest.
 EMULATED_MODULES=(ata_piix sd_mod e1000 8139cp)
 DOM0_MODULES=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs tun bridge openvswitch 8021q veth loop nvme ext4
 	crc32c_generic null_blk xen-blkback xen-netback "${EMULATED_MODULES[@]}")
 GUEST_MODULES=(xen-blkfront xen-netfront 8021q ext4 crc32c_generic)
-# Programs in the guest's initramfs beside busybox.
+# The programs in the guest's initramfs, in addition to busybox.
 GUEST_PROGRAMS=(usr/bin/fio usr/bin/iperf3 usr/sbin/ethtool usr/bin/ping usr/bin/ip usr/sbin/mke2fs usr/sbin/e2fsck)
 
-# What fio links and nobody here calls: half of an initramfs, which each guest has to be given and to unpack. Libraries
-# that have nothing but the names of its symbols, which begin so, take their place.
+# fio is linked with these libraries, but does not use them here. They would be half of an initramfs, which each guest has to load
+# and unpack. Stubs take their place: libraries with only the symbols that fio needs, which begin with the words on the right.
 declare -A GUEST_STUBS=([librados.so.2]=rados_ [librbd.so.1]=rbd_ [libicudata.so.$ICU]=icudt)
 
 # ---- the machinery ----
 
-# text WORD...: as inputs, one a line
+# text WORD...: print the words as inputs, one a line
 text() { printf 'text:%s\n' "$@"; }
 
-# part_key NAME: a hash over all that decides how the part turns out
+# part_key NAME: print a hash over the recipe of the part and all its inputs
 part_key() {
 	local fn=${1//[.-]/_} input
 	{
@@ -67,7 +67,7 @@ part_key() {
 	} | sha256sum | cut -d' ' -f1
 }
 
-# make_part NAME: make it, unless what is in the cache was made by the same recipe
+# make_part NAME: make the part, unless the one in the cache was made by the same recipe from the same inputs
 make_part() {
 	local part=$1 fn=${1//[.-]/_} inputs input key start
 	[ "$(type -t "part_$fn")" = function ] || die "no such part: $part"
@@ -95,8 +95,8 @@ make_part() {
 
 # ---- packages ----
 
-# private_apt ARCH COMMAND...: apt-get on a package state of its own, so that nothing is installed here,
-# no architecture is added here, and the sources are this machine's, or another release's from the same place
+# private_apt ARCH COMMAND...: run apt-get with a package state of its own, so that it installs nothing on this machine and adds no
+# architecture. Its sources are this machine's; for another release, they are made from the address of this machine's mirror.
 private_apt() {
 	local arch=$1 root="$CACHE/apt-$1" sources=()
 	shift
@@ -114,7 +114,7 @@ private_apt() {
 		-o Acquire::Retries=3 -o APT::Install-Recommends=0 -o APT::Install-Suggests=0 "$@"
 }
 
-# Leaves the packages and all they depend on in cache/packages-ARCH/*.deb.
+# fetch_packages ARCH PACKAGE...: download the packages and all that they depend on to $CACHE/packages-ARCH
 fetch_packages() {
 	local arch=$1
 	shift
@@ -129,7 +129,7 @@ part_packages_amd64() { fetch_packages amd64 "${PACKAGES_amd64[@]}"; }
 inputs_packages_i386() { text "${PACKAGES_i386[@]}"; }
 part_packages_i386() { fetch_packages i386 "${PACKAGES_i386[@]}"; }
 
-# unpack_package TREE DEB: without what no lab machine reads
+# unpack_package TREE DEB: unpack it, except the files that no machine of the lab reads (prune)
 unpack_package() {
 	local member
 	member=$(ar t "$2" | grep '^data\.tar')
@@ -143,7 +143,7 @@ unpack_package() {
 		tar -x -f - --no-same-owner --keep-directory-symlink -C "$1" --exclude-from="$LAB/host/prune"
 }
 
-# make_tree ARCH: cache/tree-ARCH, a merged-/usr tree with all packages in it
+# make_tree ARCH: make $CACHE/tree-ARCH, a tree with merged /usr that has the files of all packages
 make_tree() {
 	local tree="$CACHE/tree-$1" deb dir
 	mkdir -p "$tree/usr"
@@ -174,8 +174,8 @@ part_xen() {
 	allow_accessed_pdptes "$CACHE/xen"
 }
 
-# The addresses and names of all that is in Xen, for bench/xen-cost. No machine of the lab reads it, so it is made
-# only when it is asked for by its name.
+# The addresses and names of all functions in Xen, for bench/xen-cost. No machine of the lab needs them, so the part is not in
+# ALL_PARTS and is made only when it is asked for by its name.
 inputs_xen_syms() { printf '%s\n' packages-amd64 fn:private_apt; }
 part_xen_syms() {
 	local name=xen-hypervisor-4.17-amd64 version dir="$CACHE/xen-syms.deb"
@@ -190,9 +190,9 @@ part_xen_syms() {
 	rm -rf "$dir"
 }
 
-# allow_accessed_pdptes XEN: QEMU sets the accessed bit in a PAE guest's page-directory pointers, as no
-# processor does. Xen's own walk of the guest's tables takes it for a reserved bit, fetches no instruction,
-# and the guest hangs at its first intercept. This takes the bit out of the constant 0xfff00000000001e6 of that walk.
+# allow_accessed_pdptes XEN: QEMU sets the accessed bit in the page-directory pointers of a PAE guest; no real processor does. When Xen
+# walks the guest's page tables, it takes the bit for a reserved one, cannot fetch the instruction, and the guest hangs at its first
+# intercept. This function removes the bit from the constant 0xfff00000000001e6 of that walk.
 allow_accessed_pdptes() {
 	local at
 	at=$(LC_ALL=C grep -obUaP '\x48\xb9\xe6\x01\x00\x00\x00\x00\xf0\xff' "$1" | cut -d: -f1)
@@ -200,11 +200,11 @@ allow_accessed_pdptes() {
 	printf '\xc6' | dd of="$1" bs=1 seek=$((at + 2)) conv=notrunc status=none
 }
 
-# number_at FILE OFFSET BYTES: a little-endian number
+# number_at FILE OFFSET BYTES: print a little-endian number of the file
 number_at() { od -A n -j "$2" -N "$3" -t "u$3" "$1" | tr -d ' '; }
 
-# Leaves cache/linux-ARCH/{vmlinuz,vmlinux}: a PVH guest given the bzImage has it unpacked by the
-# toolstack, which takes long under emulation, so its payload is unpacked here.
+# make_linux ARCH: make $CACHE/linux-ARCH/{vmlinuz,vmlinux}. For a PVH guest the toolstack would unpack the bzImage, which takes long
+# under emulation, so the kernel is unpacked here.
 make_linux() {
 	local out="$CACHE/linux-$1" image setup offset length
 	mkdir "$out"
@@ -227,7 +227,7 @@ part_linux_i386() { make_linux i386; }
 
 # ---- what machines boot from ----
 
-# libraries_of TREE FILE...: the paths in TREE of the interpreters and libraries the files need
+# libraries_of TREE FILE...: print the paths in TREE of the interpreters and libraries that the files need
 libraries_of() {
 	local tree=$1 path name queue
 	local -A where=() seen=()
@@ -251,7 +251,7 @@ libraries_of() {
 	done
 }
 
-# copy_with_libraries TREE TO PATH...: programs of TREE and what they link, symbolic links followed
+# copy_with_libraries TREE TO PATH...: copy programs of TREE and their libraries; follow symbolic links
 copy_with_libraries() {
 	local tree=$1 to=$2 path paths
 	shift 2
@@ -262,7 +262,7 @@ copy_with_libraries() {
 	done
 }
 
-# stub_library ARCH FILE SYMBOL...: a library with these symbols, and nothing behind them
+# stub_library ARCH FILE SYMBOL...: make a library that has these symbols and no code
 stub_library() {
 	local file=$2 bits=--64 format=elf_x86_64 symbol
 	[ "$1" = amd64 ] || bits=--32 format=elf_i386
@@ -274,7 +274,7 @@ stub_library() {
 	rm "$file.o"
 }
 
-# stub_libraries ARCH ROOT: in place of what copy_with_libraries has left out
+# stub_libraries ARCH ROOT: make a stub for each library that copy_with_libraries has left out
 stub_libraries() {
 	local root=$2 name dir symbols
 	dir=$(dirname "$(find "$root/usr/lib" -name libc.so.6)")
@@ -285,7 +285,7 @@ stub_libraries() {
 	done
 }
 
-# copy_module FROM TO: as insmod takes it
+# copy_module FROM TO: copy it, uncompressed, as insmod needs it
 copy_module() {
 	case $1 in
 	*.xz) xz -dc "$1" >"$2" ;;
@@ -293,8 +293,8 @@ copy_module() {
 	esac
 }
 
-# copy_modules ARCH TO MODULE...: the modules and what they depend on, and TO/lib/modules/load with
-# their paths in the order of loading; a built-in one is left out
+# copy_modules ARCH TO MODULE...: copy the modules and those that they depend on, and write their paths in the order of loading to
+# TO/modules.list; built-in ones are left out
 copy_modules() {
 	local arch=$1 to=$2 version tree module path
 	shift 2
@@ -313,10 +313,10 @@ copy_modules() {
 	depmod -b "$to" "$version"
 }
 
-# pack_cpio DIR FILE
+# pack_cpio DIR FILE: make a reproducible initramfs of a folder
 pack_cpio() { (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -o -0 -H newc -R 0:0 --reproducible) >"$2"; }
 
-# Dom0's root but for what a run lays over it (its init, the build under test, the scenarios).
+# The root of Dom0, without what each run adds (init, the build under test, the scenarios).
 inputs_dom0_cpio() {
 	printf '%s\n' tree-amd64 fn:copy_modules fn:copy_module
 	text "${DOM0_MODULES[@]}"
@@ -334,7 +334,7 @@ part_dom0_cpio() {
 	rm -rf "$root"
 }
 
-# make_guest_root ARCH DIR PROGRAM...: a guest's initramfs: busybox, modules, init and agent, programs
+# make_guest_root ARCH DIR PROGRAM...: make the content of a guest's initramfs: busybox, modules, init, agent and the programs
 make_guest_root() {
 	local arch=$1 root=$2 tree="$CACHE/tree-$1" applet
 	shift 2
@@ -369,8 +369,8 @@ part_guest_amd64_cpio() { make_guest_cpio amd64; }
 inputs_guest_i386_cpio() { inputs_of_guest i386 && echo fn:make_guest_cpio; }
 part_guest_i386_cpio() { make_guest_cpio i386; }
 
-# An HVM guest gets its initramfs byte by byte from the device model: as small as can be, it goes on to
-# the root file system.
+# An HVM guest reads its initramfs byte by byte from the device model. So this one is as small as possible, and only mounts the root
+# file system.
 inputs_small_amd64_cpio() { inputs_of_guest amd64; }
 part_small_amd64_cpio() {
 	local root="$CACHE/small.root"
@@ -381,7 +381,7 @@ part_small_amd64_cpio() {
 	rm -rf "$root" "$root.cpio"
 }
 
-# The root file system of an HVM guest: Debian's programs unpacked, with the agent as its service.
+# The root file system of an HVM guest: the unpacked packages, with the agent as its only service.
 inputs_root_amd64_ext4() { printf '%s\n' tree-amd64 file:guest/agent; }
 part_root_amd64_ext4() {
 	local root="$CACHE/root.root"
@@ -396,7 +396,7 @@ part_root_amd64_ext4() {
 	rm -rf "$root"
 }
 
-# What Dom0 hands to guests, as one file system on a disk of its own.
+# The kernels and initramfs images of the guests, in a file system on a disk of Dom0.
 inputs_guests_ext4() {
 	local arch
 	for arch in "${ARCHS[@]}"; do printf '%s\n' "linux-$arch" "guest-$arch.cpio"; done
@@ -412,7 +412,7 @@ part_guests_ext4() {
 		ln "$CACHE/linux-$arch/vmlinux" "$root/vmlinux-$arch"
 		ln "$CACHE/guest-$arch.cpio" "$root/guest-$arch.cpio"
 	done
-	ln "$CACHE"/tree-amd64/{boot,usr/lib/ipxe}/ipxe.lkrn "$root/" 2>/dev/null || [ -e "$root/ipxe.lkrn" ] # its place depends on the release
+	ln "$CACHE"/tree-amd64/{boot,usr/lib/ipxe}/ipxe.lkrn "$root/" 2>/dev/null || [ -e "$root/ipxe.lkrn" ] # the path depends on the release
 	mke2fs -q -t ext4 -d "$root" "$CACHE/guests.ext4" 384M
 	rm -rf "$root"
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The admin asks: pvbackctl beside an HVM guest that is busy.
+# Each command of pvbackctl is used while an HVM guest is busy with its disk and NIC.
 # limit: 300
 
 backend_is_kernel && skip "these are promises of pvbackd"
@@ -18,7 +18,7 @@ guest_job web net "/usr/bin/ping -q -i 0.05 -c 1000000 10.77.0.1"
 busy() { ! pvbackctl why web/xvdb | grep 'is idle'; }
 need "the disk's load has begun" wait_for 60 busy
 
-# says PATTERN WORD...: what pvbackctl prints has it
+# says PATTERN WORD...: run "pvbackctl WORD..."; its output must match PATTERN
 says() {
 	local pattern=$1 out
 	shift

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# xl destroy in the middle of work leaves nothing behind; nor where one medium stands still, once it moves again.
+# xl destroy of a busy guest leaves nothing in Dom0. The same holds for a guest with a medium that does not answer, as soon as the
+# medium answers again.
 # limit: 300
 
 scripts own
@@ -13,7 +14,7 @@ note "before: $footprint"
 guest_config doomed pvh "disk=[$(disk /dev/nvme0n2 xvda w),$(disk "$medium" xvdb w)]" "vif=[$(vif 1)]"
 nobody_serves() { no_guest_pids && no_zombies; }
 
-# The loop device's own thread waits for the frozen file system, as it would for storage that is dead.
+# A frozen file system stands for dead storage: the thread of the loop device waits for it.
 written() { guest_run doomed "awk '{ print \$5 }' /sys/block/xvdb/stat"; }
 stands_still() {
 	local before

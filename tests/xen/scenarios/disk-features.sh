@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # All that Linux' blkfront can ask for, in a guest whose root file system is a qcow2 image: rings of 16 pages, two queues,
-# requests of 256 segments, discard, images that grow. Then persistent grants, in a guest of its own: with all of that
-# together blkfront wants a page for each of 2 x 512 x 256 segments at once.
+# requests of 256 segments, discard, images that grow. Persistent grants are tested in a second guest: together with the rest,
+# blkfront would need 2 x 512 x 256 pages, one for each segment.
 # limit: 300
 
 backend_is_kernel && skip "the kernel's backend serves no qcow2 image"
@@ -17,7 +17,7 @@ guest_config features pvh 'vcpus = 2' "cmdline = \"$GUEST_LINE lab.root=/dev/xvd
 need "a guest boots from a qcow2 image" guest_start features 120
 check "its root file system is that image" eval 'has "$(guest_run features mount)" "^/dev/xvda on / type ext4"'
 
-# asked KEY [GUEST]: what blkfront wrote for xvdb
+# asked KEY [GUEST]: print what blkfront wrote for xvdb
 asked() { xenstore-read "/local/domain/$(guest_id "${2:-features}")/device/vbd/51728/$1"; }
 check "its rings have 16 pages" eval 'is "$(asked ring-page-order)" 4'
 check "it has two queues" eval 'is "$(asked multi-queue-num-queues)" 2'

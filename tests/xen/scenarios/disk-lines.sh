@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Disks in all the ways in which xl lets one say them: each is attached, has the right name, size and mode in the guest, holds what
-# is written there, is detached, and leaves nothing.
+# Each way to write a disk line for xl: the disk is attached, has the right name, size and mode in the guest, keeps the data that
+# the guest writes, is detached, and leaves nothing in Dom0.
 # limit: 600
 
 backend_is_kernel && skip "half of these are files and servers that only pvbackd's script takes"
@@ -21,7 +21,7 @@ qemu-img create -q -f qcow2 /scratch/lines.qcow2 40M
 image /scratch/served.img 24
 qemu-nbd --persistent --fork --socket=/run/served.sock --format=raw --cache=none --pid-file=/run/served.pid /scratch/served.img
 
-# line LINE NAME MIB MODE [VDEV]: in the guest it is NAME; VDEV is what it is detached by
+# line LINE NAME MIB MODE [VDEV]: attach the disk, use it in the guest, where its name is NAME, and detach it as VDEV (default: NAME)
 line() {
 	local vdev=${5:-$2} use
 	case $4 in
@@ -41,7 +41,7 @@ attached() {
 		guest_run lines "$4"
 }
 tried=0
-# tries LINE NAME MIB MODE [VDEV]
+# tries LINE NAME MIB MODE [VDEV]: check a line, and count it
 tries() {
 	tried=$((tried + 1))
 	check "$1 is $2" line "$@"
@@ -72,7 +72,7 @@ tries "vdev=xvdb,access=w,$own,target=qcow2:/scratch/lines.qcow2" xvdb 40 w
 tries "vdev=xvdb,access=w,$own,target=nbd:unix:/run/served.sock" xvdb 24 w
 note "$tried kinds of lines"
 
-# what xl itself does not take
+# xl itself refuses these.
 refused() {
 	local out
 	! out=$(xl block-attach lines "$1" 2>&1) || { echo "it was taken: $1"; return 1; }
@@ -82,7 +82,7 @@ refused() {
 check "xl has no disk hde" refused "file:/scratch/lines.img,hde,w,$own" 'unsupported virtual disk identifier hde'
 check "xl gives a disk with a script no other format" refused "vdev=xvdb,format=qcow2,access=w,$own,target=/scratch/lines.qcow2" '.'
 
-# Linux takes no CD-ROM but in a PV guest: the disk waits, and can be detached.
+# Linux accepts a CD-ROM only in a PV guest. Here the disk waits for its frontend, and it must be possible to detach it.
 unwanted() {
 	xl block-attach lines "vdev=xvdc,access=ro,devtype=cdrom,$own,target=/scratch/lines.img" &&
 		is "$(xenstore-read "/local/domain/0/backend/vbd/$(guest_id lines)/51744/state")" 2 && xl block-detach lines xvdc

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The daemon in a driver domain: a guest, below `xl devd`, serves another guest's disk and NIC. Its own disk, where the
-# other's data end up, comes from the daemon in Dom0.
+# The daemon in a driver domain: a guest, in which `xl devd` also runs, serves the disk and the NIC of another guest. The image is
+# a disk of the driver domain, which the daemon in Dom0 serves.
 # limit: 400
 
 scripts own
 need "the backend starts" backend_start
 
-# libraries_of FILE...: what the dynamic linker finds for them
+# libraries_of FILE...: print the libraries that the dynamic linker finds for these files
 libraries_of() {
 	local arrow library
 	while read -r _ arrow library _; do
 		[ "$arrow" != "=>" ] || echo "$library"
 	done < <(for file; do /lib64/ld-linux-x86-64.so.2 --list "$file"; done) | sort -u
 }
-# What becomes part of the driver domain's initramfs is what its administrator would install; Dom0 has it all.
+# Copy what an admin would install in a driver domain from Dom0 into an initramfs.
 driver_initramfs() {
 	local root=/scratch/driver.root programs=(/usr/sbin/pvbackd "$(command -v xl)") path modules libraries dirs
 	local -A in_dir=()
@@ -68,7 +68,7 @@ check "neither is Dom0's" served_by_driver
 check "fio reads back what it wrote" guest_run client "$(fio_line /dev/xvda)" 180
 check "eth0 comes up" guest_net client eth0 10.78.0.2
 check "the guest pings the driver domain" wait_for 20 guest_run client "ping -c 1 -W 2 10.78.0.1"
-tcp() { # OPTION...
+tcp() { # [IPERF3-OPTION]...
 	guest_job driver iperf "iperf3 -s -1" && wait_for 10 guest_run driver "grep :1451 /proc/net/tcp6 /proc/net/tcp" >/dev/null &&
 		guest_run client "iperf3 -c 10.78.0.1 -n 8M -i 1 -f m $*" 120 && guest_job_end driver iperf 30 >/dev/null
 }

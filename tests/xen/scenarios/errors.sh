@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What an admin may get wrong: each fails at once with one line that says why, and the other guests are served on.
+# Mistakes of an admin: each command fails at once with one line that says why, and pvbackd goes on serving the other guests.
 # limit: 400
 
 backend_is_kernel && skip "these are promises of pvbackd"
@@ -15,7 +15,7 @@ guest_job steady disk "$(busy_disk_line /dev/xvda)"
 guest_job steady net "/usr/bin/ping -q -i 0.05 -c 1000000 10.77.0.1"
 footprint=$(backend_footprint)
 
-# What a good disk takes on this machine; ten seconds, or four times that, is "at once".
+# "At once" means within ten seconds, or within four times what a good disk needs on this machine if that is more.
 start=$SECONDS
 good_disk() {
 	xl block-attach steady "$(disk_words /scratch/errors.img xvdb w)" && wait_for 20 guest_run steady "test -b /dev/xvdb" &&
@@ -25,7 +25,7 @@ check "a good disk attaches and detaches" good_disk
 at_once=$(((SECONDS - start) * 4))
 [ $at_once -gt 10 ] || at_once=10
 
-# fails_saying PATTERN COMMAND...: it fails at once, and what it prints says why
+# fails_saying PATTERN COMMAND...: the command must fail at once, and its output must match PATTERN
 fails_saying() {
 	local pattern=$1 start=$SECONDS out took
 	shift
@@ -40,7 +40,7 @@ fails_saying() {
 	hasnt "$out" 'timed out' && has "$out" "$pattern" &&
 		{ [ $took -lt $at_once ] || { echo "it took $took s"; return 1; }; }
 }
-# logged PATTERN: exactly one line of the daemon's log since the last fails_saying has it
+# logged PATTERN: exactly one line that the daemon has logged since the last fails_saying must match
 logged() {
 	local lines
 	tail -n "+$((mark + 1))" "$LOG/pvbackd.log"
@@ -54,7 +54,7 @@ served() {
 check "a wrong image path fails at once and is named" fails_saying '/scratch/absent.img' \
 	xl block-attach steady "$(disk_words /scratch/absent.img xvdb w)"
 check "the log has one line about the wrong path" wait_for 5 logged '/scratch/absent.img'
-# libxl leaves what it could not add in xenstore, until it is detached.
+# After a failed attach, libxl leaves the device in xenstore. It is there until the admin detaches it.
 check "the disk that failed is detached" xl block-detach steady xvdb
 check "the guest is served on after the wrong path" served
 
@@ -64,7 +64,7 @@ check "the log has one line about the missing bridge" wait_for 5 logged 'absentb
 check "the NIC that failed is detached" xl network-detach steady 1
 check "the guest is served on after the missing bridge" served
 
-# Mounted in Dom0. (Two disks of one guest may share an image.)
+# The image is mounted in Dom0. (An image of another disk of the same guest would not do: two disks of a guest may share an image.)
 check "a busy image is refused at once and named" fails_saying '/dev/nvme0n4' \
 	xl block-attach steady "$(disk_words /dev/nvme0n4 xvdb w)"
 check "the log has one line about the busy image" wait_for 5 logged '/dev/nvme0n4'
@@ -75,8 +75,8 @@ guest_config wrong pvh "disk=[$(disk /scratch/absent.img xvda w)]"
 check "xl create with a wrong image path fails at once" fails_saying '/scratch/absent.img' xl create /run/wrong.cfg
 check "no half of the guest is left over" eval '[ "$(xl list | grep -c wrong)" = 0 ]'
 
-# A module that is loaded takes all devices of its kind, the running ones too; those of the other kind stay ours.
-# taken KIND MODULE COMMAND...: a new device fails and the module is named; the running one's end is logged once
+# When a module is loaded, it takes all devices of its kind, also those in use. pvbackd goes on serving the devices of the other kind.
+# taken KIND MODULE COMMAND...: COMMAND, which attaches a device, must fail and name the module, and pvbackd must log that once
 taken() {
 	local kind=$1 module=$2
 	shift 2

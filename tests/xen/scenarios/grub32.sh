@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A 32-bit frontend: Debian's GRUB for PVH guests, whose own disk driver lays its ring out as x86_32. It reads a
-# file system from the disk, compares files, writes a block, and hands over to nobody: it halts.
+# A 32-bit frontend: Debian's GRUB for PVH guests, whose disk driver uses the x86_32 layout of the ring. It reads files from a file
+# system on the disk, compares them, writes a block, and halts without booting a kernel.
 # limit: 300
 
 log=/lab/log/console/guest-grub.log

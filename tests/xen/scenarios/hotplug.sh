@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Disks and NICs come and go twenty times while others of the same guest are busy.
+# A disk and a NIC are attached and detached twenty times while another disk and NIC of the same guest are busy.
 # limit: 400
 
 scripts own
@@ -11,14 +11,14 @@ image /scratch/hot.img 32
 guest_config hot pvh "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]"
 need "a PVH guest boots" guest_start hot 90
 guest_net hot eth0 10.77.0.2
-# Enough to notice a disturbance, and not so much that the emulated machine does nothing else.
+# This load is high enough to show a disturbance, and low enough to leave the emulated machine time for the rest.
 guest_job hot disk "$(busy_disk_line /dev/xvda) --rate_iops=30"
 guest_job hot net "/usr/bin/ping -q -i 0.02 -c 1000000 10.77.0.1"
 footprint=$(backend_footprint)
 note "before: $footprint"
 
 in_guest() { guest_run hot "$1" >/dev/null; }
-# both COMMAND... + COMMAND...: at the same time
+# both COMMAND... + COMMAND...: run both commands at the same time
 both() {
 	local first=()
 	while [ "$1" != + ]; do
@@ -48,7 +48,7 @@ check "the busy disk was never disturbed" guest_job_runs hot disk
 check "the busy NIC was never disturbed" guest_job_runs hot net
 check "the backend holds what it held before" settles_at "$footprint"
 note "after: $(backend_footprint)"
-# Some may be under way when ping is ended; a NIC that was disturbed would lack many more.
+# A few packets may be in flight when ping is ended. A NIC that was disturbed would have lost many more.
 none_lost() {
 	local out
 	guest_run hot "killall -INT ping"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# An HVM guest as people configure it: its root file system is on hda, its emulated devices give way to
-# the frontends, and it does not notice that the daemon is killed. What the guest prints is kept in guest.out.
+# An HVM guest with a usual configuration: its root file system is on hda, its kernel unplugs the emulated devices and uses the
+# frontends, and it does not notice that the daemon is killed. The file guest.out in the logs has what the guest printed.
 # limit: 600
 
-# show COMMAND [SECONDS]: in the guest, kept for the reader
+# show COMMAND [SECONDS]: run it in the guest, print its output and add it to guest.out
 show() {
 	printf '\n# %s\n' "$1" >>"$LOG/guest.out"
 	guest_run hvm "$@" >"$LOG/show.out" || { cat "$LOG/show.out"; return 1; }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A 32-bit guest kernel speaks the x86_32 ring.
+# A 32-bit guest kernel uses the x86_32 layout of the ring.
 # limit: 200
 
 [ -e /guests/vmlinux-i386 ] || skip "this release of Debian has no 32-bit kernel"

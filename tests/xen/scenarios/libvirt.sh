@@ -10,7 +10,7 @@ need "the backend starts" backend_start
 footprint=$(backend_footprint)
 
 mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /run/libvirt
-# Xen takes VME away from the emulated processor, and libvirt knows no processor without it.
+# Xen hides the feature VME of the emulated processor. All processor models of libvirt inherit VME from the 486, so it is removed there.
 sed -i '/vme/d' /usr/share/libvirt/cpu_map/x86_486.xml
 printf '%s\n' 'auth_unix_rw = "none"' >/etc/libvirt/libvirtd.conf
 libvirtd >"$LOG/libvirtd.log" 2>&1 &
@@ -18,7 +18,7 @@ libvirtd=$!
 virt() { virsh --quiet --connect xen:///system "$@"; }
 need "libvirt's daemon answers" wait_for 15 virt version
 
-# In the words of libvirt's documentation of its Xen driver.
+# This definition follows the documentation of libvirt's Xen driver.
 cat >/run/virt.xml <<-END
 	<domain type='xen'>
 	  <name>virt</name>
@@ -54,7 +54,7 @@ need "and boots" guest_ready virt 120
 guest_net virt eth0 10.77.0.2
 check "its disk and its network card work" eval 'guest_run virt "$(fio_line /dev/xvda --size=4M)" && guest_run virt "/usr/bin/ping -c 3 -i 0.2 10.77.0.1"'
 check "domifstat counts its frames" eval 'has "$(virt domifstat virt "vif$(guest_id virt).0")" "rx_packets [1-9]"'
-# libvirt asks the kernel's own backends for the figures of a disk.
+# For a disk, libvirt reads the counters of the kernel's backend, which is not there.
 check "domblkstat has none of its disk, pvbackctl has" eval '! virt domblkstat virt xvda && has "$(pvbackctl list virt)" "virt/xvda +connected"'
 
 check "a disk is attached" virt attach-disk virt /dev/nvme0n3 xvdb --targetbus xen --sourcetype block --driver phy

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Guests reboot and crash; frontends leave and come back.
+# Guests reboot and crash; frontends disconnect and connect again.
 # limit: 300
 
 scripts own

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A NIC among peers that are hosts of their own, in network namespaces: two queues, a DHCP server, an IPv6 router, VLANs
-# of the bridge, port security, captures.
+# A NIC with two queues, and peers in network namespaces of their own: a DHCP server, an IPv6 router, VLANs of the bridge, port
+# security, captures.
 # limit: 300
 
 backend_is_kernel && skip "the kernel's backend has no port security and no captures"
@@ -9,7 +9,7 @@ scripts own
 bridge_up xenbr0 77
 need "the backend starts" backend_start
 
-# peer NAME ADDRESS: a host with one NIC, eth0, in the bridge by way of port p-NAME
+# peer NAME ADDRESS: make a namespace with one NIC, eth0; port p-NAME connects it to the bridge
 peer() {
 	ip netns add "$1" && ip link add "p-$1" type veth peer name eth0 netns "$1" && ip link set "p-$1" master xenbr0 up &&
 		ip -n "$1" link set lo up && ip -n "$1" link set eth0 up && ip -n "$1" addr add "$2/24" dev eth0
@@ -39,7 +39,7 @@ dhcp() {
 }
 check "a DHCP server gives the guest its address" dhcp
 
-# The router leads from the link's prefix to another one, where a host answers.
+# The router forwards to another prefix, fd78::/64, and answers there itself.
 cat >/run/radvd.conf <<-EOF
 	interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix fd77::/64 { }; };
 EOF
@@ -63,7 +63,7 @@ xenstore-write "$back/pcap" off
 captured() { is "$(tcpdump -Z root -nr "/run/pvbackd/vif-$id-0.pcapng" | grep -c 'ICMP echo')" 6; }
 check "tcpdump reads both directions of them" wait_for 20 captured
 
-# refused COUNTER: how many frames the daemon refused for it, as a dump of its two queues has them
+# refused COUNTER: print tx_refused_COUNTER, summed over the two queues of a dump
 refused() {
 	backend_dump
 	grep -o "tx_refused_$1=[0-9]*" "$LOG/pvbackd.log" | tail -n 2 | awk -F= '{ n += $2 } END { print n }'
@@ -76,7 +76,7 @@ check "and is counted" eval '[ "$(refused ipv4)" -ge 2 ]'
 check "IPv6 still passes" in_guest "/usr/bin/ping -6 -c 1 -W 2 fd78::1"
 xenstore-write "$back/antispoof" off
 
-# xl of Xen 4.17 has no vlan= yet: what a newer one does is to write the key before it runs the script.
+# xl of Xen 4.17 has no vlan=. A newer xl writes this key before it runs the script, so the test does the same.
 vlans() {
 	ip link set xenbr0 type bridge vlan_filtering 1 && xenstore-write "$back/vlan" 10p/20-21 &&
 		XENBUS_PATH=backend/vif/$id/0 vif=vif$id.0 /etc/xen/scripts/vif-pvbackd online type_if=vif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A PVH guest's disk (a plain file), read-only disk and NIC, through our own scripts.
+# A PVH guest with a disk (a plain file), a read-only disk and a NIC, which pvbackd's own scripts set up.
 # limit: 300
 
 scripts own

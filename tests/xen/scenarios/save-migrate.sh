@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A guest is suspended, saved, restored, migrated and crashes, under load, with limits, so that requests and frames
-# wait for their turn whenever it stops: none of them is carried out until it goes on, and then none is lost.
+# A guest under load is suspended, saved, restored and migrated, and crashes. It has limits, so that requests and frames wait
+# whenever it stops. The daemon must execute none of them until the guest goes on, and then lose none.
 # limit: 300
 
 backend_is_kernel && skip "limits are pvbackd's"
@@ -14,7 +14,7 @@ guest_config mover pvh 'memory = 224' 'on_crash = "preserve"' \
 need "a PVH guest boots" guest_start mover 90
 guest_net mover eth0 10.77.0.2
 
-# xvda holds what is verified; on xvdb 32 writes wait at any time.
+# The data on xvda are verified; on xvdb 32 writes wait at any time.
 limits() {
 	local vbd
 	vbd=/local/domain/0/backend/vbd/$(guest_id mover)
@@ -25,13 +25,13 @@ writes_wait() {
 	limits 60 8
 }
 iperf_server
-# With libaio a suspend may stop fio for good: see README.md.
+# With libaio, a suspend may stop fio for good: see README.md.
 guest_job mover verified "n=0; until [ -e /run/stop ]; do $(fio_line /dev/xvda --size=2M --randrepeat=0 --ioengine=io_uring) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
 guest_job mover stream "iperf3 -c 10.77.0.1 --bidir -b 4M -t 36000 -i 0"
 writes_wait
 need "a TCP stream runs both ways" moves_on mover
 
-# written DISK: how many writes the medium has seen
+# written DISK: print how many writes have reached the medium
 written() {
 	local n
 	read -r _ _ _ _ n _ < <(disk_stat "$1") && echo "$n"
@@ -42,18 +42,18 @@ all_go_on() {
 	writes_on nvme0n2 && writes_on nvme0n3 && moves_on mover &&
 		guest_job_runs mover verified && guest_job_runs mover waits && guest_job_runs mover stream
 }
-# What stands still is in the log then.
+# If something stands still, the log shows what it is.
 goes_on() { all_go_on || { backend_dump; guest_dump mover; return 1; }; }
 need "the load runs" goes_on
 
-# What the guest has done to the world outside, as one comparable line.
+# deeds: print in one line how many writes and frames of the guest have left the daemon
 writes() { echo "$(written nvme0n2) writes to xvda, $(written nvme0n3) to xvdb"; }
 deeds() { echo "$(writes), $(cat "/sys/class/net/vif$(guest_id mover).0/statistics/rx_packets") frames"; }
-# unchanged COMMAND VALUE: it prints the same after a while in which whatever waits would have had its turn
+# unchanged COMMAND VALUE: after two seconds, in which the limits would let requests through, COMMAND must still print VALUE
 unchanged() { nap 2 && is "$($1)" "$2"; }
 
 stopped() { has "$(xl list mover)" " ---s$1- "; }
-# held COMMAND...: one that writes what it saves of the guest to /run/pipe, which is not read before let_go
+# held COMMAND...: start a command that saves the guest to /run/pipe; nobody reads the pipe before let_go, so the guest stays suspended
 held() {
 	rm -f /run/pipe /run/let-go
 	mkfifo /run/pipe
@@ -64,7 +64,7 @@ held() {
 	reader_pid=$!
 	"$@" &
 	xl_pid=$!
-	wait_for 60 stopped s && nap 1 # for what the kernel has
+	wait_for 60 stopped s && nap 1 # the kernel finishes its requests
 }
 xl_ended() { wait_for 90 process_gone "$xl_pid" && wait "$xl_pid"; }
 let_go() {
@@ -82,7 +82,7 @@ check "nor is anything after that" unchanged deeds "$before"
 check "the guest is saved and resumed" let_go
 check "its load goes on" goes_on
 
-# --- a migration that fails when the other side has all of it ---
+# --- a migration that fails after the other side has received the guest ---
 READY_TO_RECEIVE='xl migration receiver ready, send binary domain data.
 '
 printf '#!/bin/bash\n%s\n' "xl migrate-receive | head -c ${#READY_TO_RECEIVE}" >/run/receive-half
@@ -128,7 +128,7 @@ check "no write of the old domain falls on newer data as it goes" unchanged "sum
 writes_wait
 check "its load goes on" goes_on
 
-# --- what came of it ---
+# --- the results of the load ---
 guest_run mover ": >/run/stop"
 verified() {
 	local out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A small guest's disk and network work at all.
+# The disk and the NIC of a small guest work.
 # limit: 300
 scripts own
 bridge_up xenbr0 77

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The hotplug scripts Xen comes with serve as well as ours: block, vif-bridge, vif-route, vif-openvswitch.
+# pvbackd works with Xen's own hotplug scripts: block, vif-bridge, vif-route, vif-openvswitch.
 # limit: 400
 
 scripts stock
@@ -24,14 +24,14 @@ attach() {
 check "and attached again" attach
 check "fio reads back what it wrote after that" guest_run stock "$(fio_line /dev/xvda --size=4M)" 180
 
-# nic SCRIPT WORD...: in place of the one there is; the guest can be reached by it as 10.79.0.2
+# nic SCRIPT WORD...: replace the NIC of the guest by one with this script and these words of a vif line
 nic() {
 	xl network-detach stock 0 && wait_for 20 guest_run stock "test ! -e /sys/class/net/eth0" &&
 		xl network-attach stock mac=00:16:5e:02:07:45 "script=$1" "${@:2}" &&
 		wait_for 20 guest_run stock "test -e /sys/class/net/eth0"
 }
 routed() {
-	[ -e /usr/sbin/ifconfig ] || ln -s ../bin/busybox /usr/sbin/ifconfig # of a package that is not here
+	[ -e /usr/sbin/ifconfig ] || ln -s ../bin/busybox /usr/sbin/ifconfig # its package, net-tools, is not in Dom0
 	nic vif-route ip=10.79.0.2 gatewaydev=xenbr0 &&
 		guest_run stock "ip addr add 10.79.0.2/32 dev eth0 && ip link set eth0 up && ip route add 10.77.0.1 dev eth0" &&
 		has "$(ip route)" "10.79.0.2 dev vif$(guest_id stock).0 "

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Two guests at once, two disks and two NICs each, all of it busy at the same time, while the daemon is killed, upgraded
-# and restarted. The upgrade is from a build that writes journals of another version, and serves all guests itself;
-# README.md says how it gets here.
+# Two guests with two disks and two NICs each, all busy, while the daemon is killed, upgraded and restarted. The upgrade is from a
+# build that writes journals of version 1 and runs with --isolation=none. README.md says how that build gets into Dom0.
 # limit: 300
 
 scripts own

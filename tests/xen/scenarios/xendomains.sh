@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A host is shut down and comes up again, by Xen's own script, which saves its guests and restores them: what they write until the last
-# moment is there afterwards. The daemon goes after them and comes before them, as its unit says.
+# A host is shut down and started again. Xen's script xendomains saves the guests and restores them, and nothing is lost that they
+# have written. As with systemd, the daemon stops after the script has saved the guests, and starts before it restores them.
 # limit: 400
 
 scripts own
@@ -15,7 +15,7 @@ printf '%s\n' 'XENDOMAINS_MIGRATE=' 'XENDOMAINS_SAVE=/scratch/save' 'XENDOMAINS_
 guest_config saved pvh 'memory = 224' "disk=[$(disk /dev/nvme0n2 xvda w)]" "vif=[$(vif 1)]"
 need "a guest boots" guest_start saved 90
 guest_net saved eth0 10.77.0.2
-# It writes all the time, and what it has read back it counts.
+# The guest writes all the time, and counts how often it has read its data back.
 guest_job saved verified "n=0; until [ -e /run/stop ]; do $(fio_line /dev/xvda --size=2M --randrepeat=0 --ioengine=io_uring) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
 check "the script saves it" "$xendomains" stop
 check "the host has no guest then" no_guests
