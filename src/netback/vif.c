@@ -40,6 +40,7 @@ struct vif {
 	struct vif_steer steer;
 	unsigned int max_queues;          /* that are offered to the frontend */
 	struct message_nic_tuning tuning; /* as the keys say now */
+	bool any_ip; /* the rules ask for the addresses of ip=, and there are none */
 	struct message_start_nic start; /* how its rings are served, and the tuning that was sent */
 	unsigned int nr_tuning;         /* how many TUNED messages are to come */
 	uint32_t stalled;    /* bits: queues whose guest takes no frames; then the carrier is off */
@@ -88,7 +89,7 @@ static void read_rules(struct vif *vif)
 
 	if (!device_settings(dev, vif_keys, &options))
 		vif->options = options; /* else the settings in force stay */
-	vif_tune_read(&vif->tuning, dev, &vif->options);
+	vif_tune_read(&vif->tuning, &vif->any_ip, dev, &vif->options);
 }
 
 static void read_own(struct vif *vif)

@@ -99,8 +99,8 @@ static int read_mac(struct device *dev, struct message_filter *filter)
 	return err ? refuse(dev, "mac", "is no hardware address") : 0;
 }
 
-/* Without `ip=` there are no addresses to check against. */
-static int read_addrs(struct device *dev, struct message_filter *filter)
+/* Without `ip=` there are no addresses to check against: *ret_any_ip. */
+static int read_addrs(struct device *dev, struct message_filter *filter, bool *ret_any_ip)
 {
 	char text[STORE_VALUE_MAX];
 	int err = read_key(dev, "ip", text, sizeof(text));
@@ -109,37 +109,38 @@ static int read_addrs(struct device *dev, struct message_filter *filter)
 		err = filter_parse_addrs(text, filter);
 	if (err)
 		return refuse(dev, "ip", "is no list of at most 32 addresses and prefixes");
-	if (!filter->nr_addrs)
+	*ret_any_ip = filter->want & FILTER_WANT_IP && !filter->nr_addrs;
+	if (*ret_any_ip)
 		filter->want &= ~(unsigned int)FILTER_WANT_IP;
 	return 0;
 }
 
-static int parse_filter(struct device *dev, unsigned int otherwise, struct message_filter *filter)
+static int parse_filter(struct device *dev, unsigned int otherwise, struct message_filter *filter,
+			bool *ret_any_ip)
 {
 	int err = read_want(dev, otherwise, &filter->want);
 
 	if (err || !filter->want)
 		return err;
 	err = read_mac(dev, filter);
-	return err ? err : read_addrs(dev, filter);
+	return err ? err : read_addrs(dev, filter, ret_any_ip);
 }
 
 /* The watches of a new vif's keys fire one by one, with the same result each time: only a change is logged. */
-static void read_filter(struct message_nic_tuning *tuning, struct device *dev,
+static void read_filter(struct message_filter *ret, bool *any_ip, struct device *dev,
 			unsigned int otherwise)
 {
-	struct message_filter filter;
+	bool was_any_ip = *any_ip;
 
-	memset(&filter, 0, sizeof(filter)); /* the padding, too: it is compared as bytes */
-	if (parse_filter(dev, otherwise, &filter)) {
-		memset(&filter, 0, sizeof(filter));
-		filter.want = FILTER_WANT_SILENCE;
+	*any_ip = false;
+	memset(ret, 0, sizeof(*ret)); /* the padding, too: the message is compared as bytes */
+	if (parse_filter(dev, otherwise, ret, any_ip)) {
+		memset(ret, 0, sizeof(*ret));
+		ret->want = FILTER_WANT_SILENCE;
 	}
-	if (!memcmp(&tuning->filter, &filter, sizeof(filter)))
-		return;
-	memcpy(&tuning->filter, &filter, sizeof(filter));
-	if (filter.want && filter.want != FILTER_WANT_SILENCE && !filter.nr_addrs)
-		device_log(dev, LOG_LEVEL_INFO, "antispoof: the vif has no ip=, so it may use any");
+	if (*any_ip && !was_any_ip)
+		device_log(dev, LOG_LEVEL_INFO,
+			   "antispoof: the vif has no ip=, so it may use any address");
 }
 
 static bool is_rule(const char *key)
@@ -149,12 +150,12 @@ static bool is_rule(const char *key)
 
 /* --- both --- */
 
-void vif_tune_read(struct message_nic_tuning *tuning, struct device *dev,
+void vif_tune_read(struct message_nic_tuning *tuning, bool *any_ip, struct device *dev,
 		   const struct vif_options *options)
 {
 	for (size_t i = 0; i < NR_LIMITS; i++)
 		read_limit(tuning, dev, options, i);
-	read_filter(tuning, dev, options->antispoof);
+	read_filter(&tuning->filter, any_ip, dev, options->antispoof);
 }
 
 bool vif_tune_reads(const char *key)

@@ -9,9 +9,10 @@
 
 /*
  * Read them from the vif's own directory, else from `options`. If a limit cannot be read, the value in force stays, for
- * a new vif that of `options`. If rules cannot be read, nothing passes. The log says so.
+ * a new vif that of `options`. If rules cannot be read, nothing passes. The log says so. *any_ip: whether the rules ask
+ * for the addresses of ip=, and there are none, so that the guest may use any; false for a new vif.
  */
-void vif_tune_read(struct message_nic_tuning *tuning, struct device *dev,
+void vif_tune_read(struct message_nic_tuning *tuning, bool *any_ip, struct device *dev,
 		   const struct vif_options *options);
 /* Whether a change of this key matters here. */
 bool vif_tune_reads(const char *key);

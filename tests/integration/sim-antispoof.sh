@@ -66,7 +66,20 @@ without_ip_only_the_mac_counts() {
 	guest_with_nic be.antispoof=on
 	simnet --kinds=udp4,tcp6 --frames=100 "$dom" 0
 	end_guest
-	grep -q "the vif has no ip=" "$log" || fail "the log does not say so"
+	warned || fail "the log does not say so"
+}
+warned() { grep -q "vif $dom/0: antispoof: the vif has no ip=, so it may use any address" "$log"; }
+
+# The log says so if the list has ip, and only then.
+ip_without_addresses_is_logged() {
+	guest_with_nic be.antispoof=ip
+	simnet --kinds=udp4,tcp6 --frames=100 "$dom" 0
+	end_guest
+	warned || fail "the log does not say that ip has no effect"
+	guest_with_nic be.antispoof=mac,ra
+	simnet --kinds=udp4,tcp6 --frames=100 "$dom" 0
+	end_guest
+	! warned || fail "the log speaks of ip, which nobody asked for"
 }
 
 count_grew() { [ "$(counter "$1")" -gt "$2" ]; }
@@ -147,6 +160,7 @@ test_case "what is neither ARP nor IP is refused" foreign_protocol
 test_case "a foreign MAC is refused" foreign_mac
 test_case "nothing is refused by default" off_is_off
 test_case "without ip= any address may be used" without_ip_only_the_mac_counts
+test_case "the log says that there is no ip= where the rules ask for it" ip_without_addresses_is_logged
 test_case "rules change under load" rules_change_under_load
 stop_daemon
 daemon=$$ # the next case starts its own daemon

@@ -414,9 +414,10 @@ unsigned int vif_quirks_find(struct device *dev, const struct vif_front *of,
 	return 0;
 }
 
-void vif_tune_read(struct message_nic_tuning *tuning, struct device *dev,
+void vif_tune_read(struct message_nic_tuning *tuning, bool *any_ip, struct device *dev,
 		   const struct vif_options *options)
 {
+	(void)any_ip;
 	(void)dev;
 	(void)options;
 	tuning->tx_bytes.amount++; /* another one each time */
