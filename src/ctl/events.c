@@ -56,6 +56,14 @@ static struct clock clock_of(uint64_t time_s)
 	return clock;
 }
 
+/* The line that says which name a device has. It is news only where the name is not in the line anyway. */
+static bool says_its_name(struct json_object *event)
+{
+	const char *device = json_text(event, "device"), *text = json_text(event, "text");
+
+	return *device && !strncmp(text, "is ", 3) && !strcmp(text + 3, device);
+}
+
 static void event_row(struct table *table, struct json_object *event)
 {
 	const char *device = json_text(event, "device");
@@ -74,7 +82,8 @@ static void print_events(const struct cli *cli, struct json_object *result)
 		clock_of(json_u64(result, "since_s")).text,
 		json_flag(result, "since_start") ? ", when the daemon was started" : "");
 	for (size_t i = 0; i < json_length(result, "events"); i++)
-		event_row(&table, json_item(result, "events", i));
+		if (!says_its_name(json_item(result, "events", i)))
+			event_row(&table, json_item(result, "events", i));
 	table_print(&table, cli->colours, cli->out);
 	table_free(&table);
 }

@@ -81,7 +81,10 @@ which_and_how_fast() {
 	says "also called .*vif $dom/0 .*pcap-dir *(the runtime-dir) *default" show "vif $dom/0"
 	[ "$(ctl --complete show guest/x)" = guest/xvda ] || fail "$(ctl --complete show guest/x)"
 	ctl --complete set guest/xvda io | grep -qx iops-burst || fail "$(ctl --complete set guest/xvda io)"
+	ends 0 events guest
+	! grep "is guest/" "$XENSIM_DIR/said" || fail "events says of a device that it is itself"
 	quiet_guest
+	says "vbd $dom/51712 *is guest/xvda " events # it is gone, and only this line has its name
 	stop_daemon
 }
 
