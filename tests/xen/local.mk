@@ -42,7 +42,8 @@ EXTRA_DIST += \
 	tests/xen/scenarios/smoke.sh \
 	tests/xen/scenarios/stock-scripts.sh \
 	tests/xen/scenarios/two-guests.sh \
-	tests/xen/scenarios/xendomains.sh
+	tests/xen/scenarios/xendomains.sh \
+	tests/xen/scenarios/xenstored.sh
 
 .PHONY: check-xen
 check-xen: all

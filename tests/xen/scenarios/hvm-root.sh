@@ -23,7 +23,7 @@ mke2fs -q -t ext4 /scratch/second.img
 image /scratch/third.img 16
 if backend_is_kernel; then second=''; else second=',script=block-pvbackd'; fi
 guest_config hvm hvm "cmdline = \"$GUEST_LINE lab.root=/dev/xvda\"" 'memory = 512' \
-	"vif=['mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
+	"vif=['type=ioemu,mac=00:16:5e:02:07:45,bridge=xenbr0,model=e1000']" \
 	"disk=['phy:/dev/nvme0n1,hda,w',',hdc:cdrom,r','file:/scratch/second.img,xvdb,w$second','file:/scratch/third.img,xvde,w']"
 need "an HVM guest boots from hda" guest_start hvm 150
 ! backend_is_isolated || check "its process is a user of its own, without rights" confined hvm
