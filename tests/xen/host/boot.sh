@@ -123,6 +123,14 @@ follow() {
 	done
 }
 
+# reported: print what Dom0 reports, until QEMU has ended. (tail --pid would wait for a QEMU that is a zombie.)
+reported() {
+	tail -s 0.2 -n +1 -f "$work/report" &
+	while grep -qs '^State:.[^Z]' "/proc/$qemu/status"; do sleep 0.5; done
+	sleep 0.5
+	kill $! 2>/dev/null # it has ended, if nobody reads it any more
+}
+
 # one_boot: boot Dom0 and run the remaining scenarios. If the machine dies or hangs, the scenario that was running has failed.
 one_boot() {
 	local started=$SECONDS current='' why=''
@@ -132,7 +140,7 @@ one_boot() {
 	(qemu_run -monitor none -serial "file:$work/console$boots.log" -serial "file:$work/report") </dev/null \
 		>"$work/qemu$boots.log" 2>&1 &
 	qemu=$!
-	if follow < <(tail --pid="$qemu" -s 0.2 -n +1 -f "$work/report"); then
+	if follow < <(reported); then
 		wait_for_end
 		return 0
 	fi
