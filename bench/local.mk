@@ -6,7 +6,7 @@ bench_programs = \
 	bench/net/tapjoin \
 	bench/xen/domcpu \
 	bench/xen/mark \
-	bench/xen/tcprr
+	bench/xen/tcpload
 bench_plugins = bench/lib/callgrind.so bench/xen/plugin.so
 EXTRA_PROGRAMS = $(bench_programs)
 CLEANFILES += $(bench_programs) $(bench_plugins)
@@ -19,7 +19,7 @@ bench_net_tapjoin_SOURCES = bench/net/tapjoin.c
 bench_xen_domcpu_SOURCES = bench/xen/domcpu.c
 bench_xen_domcpu_LDADD = $(XEN_LIBS)
 bench_xen_mark_SOURCES = bench/xen/mark.c bench/xen/mark.h
-bench_xen_tcprr_SOURCES = bench/xen/tcprr.c
+bench_xen_tcpload_SOURCES = bench/xen/tcpload.c
 
 EXTRA_DIST += \
 	bench/README.md bench/history/2026-11.md \

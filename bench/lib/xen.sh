@@ -28,7 +28,7 @@ xen_prepare() {
 		[ -x "$daemon_program" ] || die "the build is not configured with --prefix=/usr"
 	fi
 	mkdir "$work/scenarios"
-	cp "$BENCH"/xen/*.sh "$build/bench/xen/domcpu" "$build/bench/xen/tcprr" "$work/scenarios/"
+	cp "$BENCH"/xen/*.sh "$build/bench/xen/domcpu" "$build/bench/xen/tcpload" "$work/scenarios/"
 	printf "rounds=%d only='%s' small=%s devices='%s'\n" "$rounds" "$only" "$icount" "${devices:-}" >"$work/scenarios/bench.conf"
 	[ $icount = no ] || item fact "a clock that counts instructions, small loads"
 }

@@ -218,13 +218,13 @@ udp_load() {
 	take_sample "$case" "$who" dom0_us_per_packet "$(calc_ratio "$spent_ns" $((total - lost)) 1 1000)"
 }
 
-# fetch_program GUEST: the guest loads tcprr over the network, once. (The nc of busybox ends at the end of its input; so its
+# fetch_program GUEST: the guest loads tcpload over the network, once. (The nc of busybox ends at the end of its input; so its
 # input is a FIFO to which nobody writes.)
 fetch_program() {
-	in_guest "$1" "test -x /tmp/tcprr" && return
-	busybox nc -l -p 9002 </lab/scenarios/tcprr &
+	in_guest "$1" "test -x /tmp/tcpload" && return
+	busybox nc -l -p 9002 </lab/scenarios/tcpload &
 	wait_for 10 grep -q ':232A ' /proc/net/tcp /proc/net/tcp6
-	in_guest "$1" "mkfifo /tmp/never; busybox nc 10.77.0.1 9002 <>/tmp/never >/tmp/tcprr && chmod 755 /tmp/tcprr" 120
+	in_guest "$1" "mkfifo /tmp/never; busybox nc 10.77.0.1 9002 <>/tmp/never >/tmp/tcpload && chmod 755 /tmp/tcpload" 120
 }
 
 # calc_ratio A B FACTOR DIVISOR: print A / B * FACTOR / DIVISOR of whole numbers, with three decimals

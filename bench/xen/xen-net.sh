@@ -27,9 +27,9 @@ detach() { doing "the NIC's end in $1" && xl network-detach "$1" 0 && wait_for 3
 rr_load() { # ROUND WHO CASE
 	local count line
 	count=$(amount 1000 200)
-	doing "$3" "$LOG/tcprr.out"
-	spend guest_run bench "/tmp/tcprr 10.77.0.1 9003 $count" 120 >"$LOG/tcprr.out" || return
-	read -r line <"$LOG/tcprr.out"
+	doing "$3" "$LOG/ask.out"
+	spend guest_run bench "/tmp/tcpload 10.77.0.1 9003 ask $count" 120 >"$LOG/ask.out" || return
+	read -r line <"$LOG/ask.out"
 	[[ $line =~ p50_us=([0-9.]+)\ p99_us=([0-9.]+) ]] || { echo "no figures"; return 1; }
 	[ "$1" -gt 0 ] || return 0
 	take_sample "$3" "$2" p50_us "${BASH_REMATCH[1]}"
@@ -58,6 +58,6 @@ turn() { # ROUND WHO
 cpu_start
 bridge_up xenbr0 77
 need "iperf3 waits in Dom0" iperf_start
-/lab/scenarios/tcprr 9003 &
+/lab/scenarios/tcpload 9003 &
 need "two PVH guests boot" guests_up
 check "both parties take their turns" all_rounds turn pvbackd netback

@@ -36,6 +36,7 @@ window() {
 	printf '%s %x %x\n' "1010 7 syscall" $((1 * $2)) 0
 	printf '%s %x %x\n' "3010 6 syscall" $((20 * $2)) $((10 * $2))
 	printf '%s %x %x\n' "5010 9 -" 50 0
+	printf '%s %x %x\n' "5020 3 syscall" $((10 * $2)) 0 # of a program that is no backend
 	echo end
 }
 {
@@ -62,7 +63,14 @@ expect hypercalls 2.000
 expect instructions_control 0.700
 expect instructions_process 12.000
 expect instructions_guestuser 6.000
-expect instructions_user 0.000
+expect instructions_user 3.000
 expect calls 2.100
 grep -q "module: kernel 16, xen_blkback 12" "$dir/out.places" || { cat "$dir/out.places"; exit 1; }
 grep -q "36 .* front_does_it" "$dir/out.places" || { cat "$dir/out.places"; exit 1; }
+
+# A second boot, in which Xen needs more
+cp -r "$boot" "$dir/dearer"
+sed 's/^ffff82d040200000 4/ffff82d040200000 e/' "$boot/windows" >"$dir/dearer/windows"
+"${top_srcdir:-.}/bench/lib/cost" "$dir/xen-syms" "$dir/build" "$dir/out" "$boot" "$dir/dearer" >"$dir/samples"
+grep -q "instructions_xen .* boots: 6.00 16.00$" "$dir/out.places" || { cat "$dir/out.places"; exit 1; }
+grep -A 1 "the boots differ most by" "$dir/out.places" | grep -Eq "xen +xen_does_it +6 +16$" || { cat "$dir/out.places"; exit 1; }

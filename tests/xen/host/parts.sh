@@ -178,14 +178,14 @@ part_xen() {
 # ALL_PARTS and is made only when it is asked for by its name.
 inputs_xen_syms() { printf '%s\n' packages-amd64 fn:private_apt; }
 part_xen_syms() {
-	local name=xen-hypervisor-4.17-amd64 version dir="$CACHE/xen-syms.deb"
+	local name=xen-hypervisor-$XEN-amd64 version dir="$CACHE/xen-syms.deb"
 	version=$(echo "$CACHE/packages-amd64/${name}_"*.deb)
 	version=${version##*/"${name}"_} version=${version%_amd64.deb}
 	rm -rf "$dir"
 	mkdir "$dir"
 	private_apt amd64 update || echo "update incomplete; going on with the lists there are"
 	(cd "$dir" && private_apt amd64 download "$name-dbg=$version")
-	dpkg-deb --fsys-tarfile "$dir"/*.deb | tar -x -O -f - ./usr/lib/debug/boot/xen-syms-4.17-amd64 >"$dir/syms"
+	dpkg-deb --fsys-tarfile "$dir"/*.deb | tar -x -O -f - ./usr/lib/debug/boot/xen-syms-$XEN-amd64 >"$dir/syms"
 	nm -n "$dir/syms" >"$CACHE/xen-syms"
 	rm -rf "$dir"
 }
