@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/xen/scenarios/hvm-root.sh \
 	tests/xen/scenarios/i386.sh \
 	tests/xen/scenarios/libvirt.sh \
+	tests/xen/scenarios/lives.sh \
 	tests/xen/scenarios/lifecycle.sh \
 	tests/xen/scenarios/net-features.sh \
 	tests/xen/scenarios/order \

@@ -151,6 +151,12 @@ guest_dump() {
 	} >"$LOG/guest-$1.dump" 2>&1
 }
 
+# saw_no_error NAME: its kernel's log has none
+saw_no_error() {
+	local out
+	out=$(guest_run "$1" dmesg) && printf '%s\n' "$out" && hasnt "$out" 'I/O error|blkfront.*(fail|error)|netfront.*(fail|error)|WARNING|BUG|hung'
+}
+
 guest_id() { xl domid "$1"; }
 guest_gone() { ! xl domid "$1" >/dev/null 2>&1; }
 

@@ -15,6 +15,28 @@ fio_line() {
 # busy_disk_line DEVICE: writes and verifies until it is killed, or something is wrong
 busy_disk_line() { fio_line "$1" --size=4M --loops=1000; }
 
+# verifies GUEST DEVICE [OPTION...]: its job "verified" is fio again and again, each time at other places, until verified GUEST
+verifies() {
+	guest_job "$1" verified "n=0; rm -f /run/stop; until [ -e /run/stop ]; do $(fio_line "${@:2}" --randrepeat=0) >/run/fio.out || { cat /run/fio.out; exit 1; }; n=\$((n + 1)); done; echo verified \$n times"
+}
+
+# verified GUEST: end that job, and check that each fio has read back what it wrote
+verified() {
+	local out
+	guest_run "$1" ": >/run/stop"
+	out=$(guest_job_end "$1" verified 120) || { printf '%s\n' "$out"; return 1; }
+	note "fio in the guest: $out"
+	has "$out" 'verified [1-9]'
+}
+
+# written DISK: print how many writes have reached the medium
+written() {
+	local n
+	read -r _ _ _ _ n _ < <(disk_stat "$1") && echo "$n"
+}
+written_more() { [ "$(written "$1")" -gt "$2" ]; }
+writes_on() { wait_for 20 written_more "$1" "$(written "$1")"; }
+
 # iperf GUEST ADDRESS MB [OPTION...]: TCP to an iperf3 server in Dom0; prints its summary
 iperf() {
 	local guest=$1 address=$2 megabytes=$3

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # An HVM guest without Xen's PCI device (xen_platform_pci=0): it uses QEMU's emulated disk and NIC, and nobody ever connects
 # to the backends of its PV devices.
-# limit: 500
+# limit: 700
 
 backend_is_kernel && skip "what the daemon does not do is pvbackd's"
 scripts own
@@ -55,7 +55,7 @@ check "it has no PV disk and no PV NIC" eval 'hasnt "$(guest_run plain "cat /pro
 aside() { is "$(state_of plain vbd 768) $(state_of plain vbd 832) $(state_of plain vif 0)" "2 2 2"; }
 check "all backends wait in state 2" aside
 check "nobody serves rings of it" eval '! guest_pids "$(guest_id plain)"'
-check "fio on the emulated disk reads back what it wrote" guest_run plain "$(fio_line /fio.dat --size=2M)" 240
+check "fio on the emulated disk reads back what it wrote" guest_run plain "$(fio_line /fio.dat --size=1M)" 240
 check "eth0 is the emulated NIC" eval 'is "$(interface_of plain e1000)" eth0'
 check "it comes up" guest_net plain eth0 10.77.0.2
 check "the guest pings Dom0" wait_for 30 guest_run plain "/usr/bin/ping -c 3 -i 0.2 10.77.0.1"
