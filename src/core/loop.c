@@ -127,13 +127,11 @@ static void set_alarm(struct loop *loop)
 }
 
 /* Only timers that were due at the start: one that re-arms itself cannot hold the loop. */
-static void run_timers(void *user, uint32_t events)
+static void run_timers(struct loop *loop)
 {
-	struct loop *loop = user;
 	uint64_t now = loop_now_ns();
 	struct loop_timer *timer;
 
-	(void)events;
 	loop->alarm_ns = 0;
 	while ((timer = LIST_FIRST(&loop->timers)) && timer->due_ns <= now) {
 		loop_timer_cancel(timer);
@@ -172,7 +170,7 @@ struct loop *loop_new(void)
 	if (loop->mailfd < 0 || loop->timerfd < 0)
 		return loop_free(loop);
 	loop->mail_watch = loop_add(loop, loop->mailfd, EPOLLIN, run_mail, loop);
-	loop->timer_watch = loop_add(loop, loop->timerfd, EPOLLIN | EPOLLET, run_timers, loop);
+	loop->timer_watch = loop_add(loop, loop->timerfd, EPOLLIN | EPOLLET, NULL, NULL);
 	return loop->mail_watch && loop->timer_watch ? loop : loop_free(loop);
 }
 
@@ -415,9 +413,14 @@ static bool end_turn(struct loop *loop, bool *ret_again)
 
 /* --- turns --- */
 
+/*
+ * Timers come last. A thread that was held up for longer than they wait finds them due together with the answers that they
+ * wait for, and must not give up what has come.
+ */
 static int take_turn(struct loop *loop, bool again)
 {
 	struct epoll_event batch[BATCH];
+	bool due = false;
 	int n;
 
 	atomic_store_explicit(&loop->sleeps, !again, memory_order_relaxed);
@@ -428,9 +431,13 @@ static int take_turn(struct loop *loop, bool again)
 	for (int i = 0; i < n; i++) {
 		struct loop_watch *watch = batch[i].data.ptr;
 
-		if (!watch->removed)
+		if (watch == loop->timer_watch)
+			due = true;
+		else if (!watch->removed)
 			watch->fn(watch->user, batch[i].events);
 	}
+	if (due)
+		run_timers(loop);
 	free_removed(loop);
 	return 0;
 }

@@ -70,7 +70,10 @@ int loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
 /* Forget a watch; NULL is fine. The fd must still be open. Returns NULL. */
 struct loop_watch *loop_remove(struct loop *loop, struct loop_watch *watch);
 
-/* (Re-)arm a timer `delay_ns` from now; one of more than a tenth of a second may be 10 ms late. */
+/*
+ * (Re-)arm a timer `delay_ns` from now; one of more than a tenth of a second may be 10 ms late. It is called after the
+ * watches and tasks that are ready with it, so they can cancel it.
+ */
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns, loop_fn fn,
 		    void *user);
 void loop_timer_cancel(struct loop_timer *timer);

@@ -122,6 +122,45 @@ static void a_cancelled_timer_stays_silent(void **state)
 	loop_free(loop);
 }
 
+struct question {
+	struct loop *loop;
+	struct loop_timer patience;
+	bool late;
+};
+
+static void answered(void *user, uint32_t events)
+{
+	struct question *question = user;
+
+	(void)events;
+	loop_timer_cancel(&question->patience);
+	loop_quit(question->loop);
+}
+
+static void too_late(void *user)
+{
+	((struct question *)user)->late = true;
+}
+
+/* As after a long callback: the timer is due first, and so first in epoll's list. */
+static void an_answer_that_waits_comes_before_the_timer_that_gives_it_up(void **state)
+{
+	struct question question = { .loop = loop_new() };
+	struct loop_watch *watch;
+	int fd;
+
+	(void)state;
+	loop_timer_set(question.loop, &question.patience, 0, too_late, &question);
+	usleep(10000);
+	fd = ready_fd();
+	watch = loop_add(question.loop, fd, EPOLLIN, answered, &question);
+	CHECK(loop_run(question.loop) == 0);
+	CHECK(!question.late);
+	loop_remove(question.loop, watch);
+	close(fd);
+	loop_free(question.loop);
+}
+
 static struct loop_tick tick_a, tick_b, tick_c;
 
 /* The first callback removes the next one. */
@@ -430,6 +469,7 @@ int main(void)
 		cmocka_unit_test(a_watch_removed_by_another_callback_is_not_called),
 		cmocka_unit_test(timers_fire_in_order_of_their_time),
 		cmocka_unit_test(a_cancelled_timer_stays_silent),
+		cmocka_unit_test(an_answer_that_waits_comes_before_the_timer_that_gives_it_up),
 		cmocka_unit_test(a_tick_removed_by_another_is_not_called),
 		cmocka_unit_test(tasks_of_another_thread_run_once_and_in_order),
 		cmocka_unit_test(a_pass_that_wants_more_is_not_kept_waiting),
