@@ -3,7 +3,7 @@
 
 # A test that hangs is killed after so many seconds, with all that it started.
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)'; pvbackd="$$PWD/pvbackd"; \
-	XENSIM_LIMIT=$${XENSIM_LIMIT-$$((600 * $${XENSIM_SLOW:-1}))}; export top_srcdir pvbackd XENSIM_LIMIT;
+	XENSIM_LIMIT=$${XENSIM_LIMIT-$$((1500 * $${XENSIM_SLOW:-1}))}; export top_srcdir pvbackd XENSIM_LIMIT;
 UNIT_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
 UNIT_LIBS = libpvb.a $(CMOCKA_LIBS) $(XEN_LIBS) $(NL_LIBS) $(AIO_LIBS) $(PCAP_LIBS) $(SECCOMP_LIBS) $(NBD_LIBS) $(JSONC_LIBS)
 
