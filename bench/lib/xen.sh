@@ -4,7 +4,7 @@
 # The host's side of a benchmark on real Xen: one boot of the lab (tests/xen) with a scenario of bench/xen/.
 # The scenario's notes "sample ..." are the samples; they are kept as they come.
 
-icount=no
+icount=no dom0=pv
 xen_usage='  --icount        on a clock that counts instructions: small loads, slow, free of the host'"'"'s noise'
 
 # xen_option ARG...: read an option of the lab; for own_option
@@ -35,7 +35,7 @@ xen_prepare() {
 
 # xen_run SCENARIO: boot the lab and run the scenario; logs go to $log. Status 1 if a check of the scenario failed
 xen_run() {
-	local scenario=$1 options=()
+	local scenario=$1 options=(--dom0 "$dom0")
 	[ $icount = no ] || options+=(--icount)
 	"$SOURCE/tests/xen/run" --destdir "$destdir" --scenario-dir "$work/scenarios" --keep-log "$log" \
 		"${options[@]}" "$scenario" | while IFS= read -r line; do

@@ -12,6 +12,8 @@
  * repeated string instruction is a block of its own from its second round on, and does not count as an instruction there. It is
  * called "movs8" if it moves eight bytes in a round.
  *
+ * With "pvh=on" Dom0 is such a domain, too. It is told from the guests by the processor: it alone runs on number 0.
+ *
  * The plugin locks nothing, because the emulator has a single thread (-icount).
  */
 #include <errno.h>
@@ -53,7 +55,7 @@ PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 
 static struct block *buckets[BUCKETS];
 static bool in_guest[MAX_CPUS];
-static bool open_window;
+static bool open_window, dom0_is_pvh;
 static unsigned int windows;
 static FILE *out;
 
@@ -210,13 +212,13 @@ static void end_window(void)
 	fflush(out);
 }
 
-static void act_on(const struct block *block, bool *guest)
+static void act_on(const struct block *block, unsigned int cpu, bool *guest)
 {
 	switch (block->act) {
 	case NOTHING:
 		return;
 	case ENTER_GUEST:
-		*guest = true;
+		*guest = cpu > 0 || !dom0_is_pvh;
 		return;
 	case BEGIN:
 		begin_window();
@@ -239,7 +241,7 @@ static void block_runs(unsigned int cpu, void *data)
 		block->ran_in_guest++;
 	else
 		block->ran++;
-	act_on(block, guest);
+	act_on(block, cpu, guest);
 }
 
 static void block_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -259,8 +261,11 @@ static void block_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
 	(void)info;
-	if (argc != 1 || strncmp(argv[0], "out=", 4) != 0) {
-		fprintf(stderr, "plugin.so takes one word: out=FILE\n");
+	if (argc == 2 && !strcmp(argv[1], "pvh=on"))
+		dom0_is_pvh = true;
+	if (argc < 1 || argc > 1 + dom0_is_pvh || strncmp(argv[0], "out=", 4) != 0) {
+		fprintf(stderr,
+			"plugin.so takes out=FILE, and then pvh=on if Dom0 is a PVH domain\n");
 		return -1;
 	}
 	out = fopen(argv[0] + 4, "w");

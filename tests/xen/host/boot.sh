@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # The boots of a run: these functions pack Dom0, start QEMU and read what Dom0 reports. They use the variables that "run" has set
-# from its command line (destdir, backend, shell, logs, scenarios, more, icount), and work, a folder for this run.
+# from its command line (destdir, backend, dom0, shell, logs, scenarios, more, icount), and work, a folder for this run.
 # shellcheck disable=SC2154,SC2034
 
 passed=0 failed=0 skipped=0 boots=0
@@ -63,13 +63,14 @@ disk_options() {
 
 # qemu_run SERIAL-OPTION...: run QEMU in the foreground
 qemu_run() {
-	local disks accel='-accel tcg,thread=multi'
+	local disks accel='-accel tcg,thread=multi' iommu='' kind=''
 	[ "$icount" = no ] || accel='-accel tcg,thread=single -icount shift=3,sleep=off'
+	[ "$dom0" = pv ] || { iommu='-device amd-iommu,intremap=on' && kind=dom0=pvh; }
 	disk_options "$CACHE/root-amd64.ext4,snapshot=on" "$work/data1" "$work/data2" "$work/scratch" \
 		"$CACHE/guests.ext4,readonly=on" "$work/logs"
 	# shellcheck disable=SC2086
 	TMPDIR=$work exec qemu-system-x86_64 -name xen-lab -machine q35 $accel -cpu "$CPU" -m 6G -smp 2 \
-		-display none -no-reboot -nic none "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE ${XEN_LAB_XEN:-}" \
+		-display none -no-reboot -nic none $iommu "${disks[@]}" -kernel "$CACHE/xen" -append "$XEN_LINE $kind ${XEN_LAB_XEN:-}" \
 		-initrd "$CACHE/linux-amd64/vmlinuz $LINUX_LINE,$work/dom0.cpio" ${XEN_LAB_QEMU:-} "$@"
 }
 
