@@ -61,7 +61,7 @@ struct guest_link {
 	bool ending;   /* END was sent, by us or an earlier control */
 	unsigned int ending_s; /* since when */
 	uint64_t started_ns;
-	unsigned int unanswered_s; /* since the last PONG */
+	unsigned int unanswered_s; /* since the last PONG or STARTED */
 	bool asked;
 	bool told;      /* something was sent to it since the last PING */
 	bool abandoned; /* one of its devices may be abandoned */
@@ -531,6 +531,8 @@ static void answer(struct guest_link *g, const struct message *message, int *fds
 	if (dev && message->type == MESSAGE_STOPPED && g->ending &&
 	    dev->activity != DEVICE_DETACHING)
 		return; /* it stops all devices; gone() follows */
+	if ((dev || left) && message->type == MESSAGE_STARTED)
+		g->unanswered_s = 0; /* PING waits behind the other devices that are to start */
 	if (dev && message->type == MESSAGE_STARTED)
 		take_figures(&dev->figures, fds, nr_fds);
 	if (dev)

@@ -552,6 +552,25 @@ static void one_that_rests_is_asked_rarely_and_soon_when_it_does_not(void **stat
 	stats_block_close(&block);
 }
 
+/* It has many devices to start, and the question comes after them. */
+static void one_that_starts_its_devices_lives(void **state)
+{
+	struct toy toy = toy_of(BAD);
+	struct message message;
+
+	(void)state;
+	loop_tick_remove(&second);
+	start(&toy);
+	message = about(MESSAGE_STARTED, BAD, toy.dev.life);
+	asked_in(BAD, 20, false);
+	CHECK(says(BAD, &message));
+	asked_in(BAD, 20, false);
+	CHECK(!fake_processes[BAD].killed);
+	asked_in(BAD, 20, false);
+	CHECK(fake_processes[BAD].killed);
+	fake_process_die(BAD);
+}
+
 static void an_abandoned_device_is_not_waited_for(void **state)
 {
 	struct toy toy = toy_of(BAD);
@@ -669,6 +688,7 @@ int main(void)
 		CASE(one_whose_device_is_to_end_does_not_wait_for_its_turn),
 		CASE(figures_are_there_while_the_device_is_served),
 		CASE(one_that_rests_is_asked_rarely_and_soon_when_it_does_not),
+		CASE(one_that_starts_its_devices_lives),
 		CASE(an_abandoned_device_is_not_waited_for),
 		CASE(a_new_control_is_shown_them_too),
 		CASE(one_that_shows_what_is_no_figures_has_none),
