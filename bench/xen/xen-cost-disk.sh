@@ -39,11 +39,13 @@ loads() { # WHO
 turn() { # WHO
 	case $1 in
 	pvbackd-copy) backend_start --config=/run/copy.conf ;;
+	pvbackd-persistent) backend_start --config=/run/persistent.conf ;;
 	*) party_on "$1" ;;
 	esac && attach "$1" && remember && loads "$1" && detach && party_off "$1"
 }
 
 printf 'persistent-grants = no\n' >/run/copy.conf
+printf 'persistent-grants = yes\n' >/run/persistent.conf
 marks_start
 case $medium in
 mq) queue_mode=2 ;;
