@@ -247,7 +247,10 @@ libraries_of() {
 			[ -n "${where[$name]:-}" ] || { echo "no $name in $tree" >&2; return 1; }
 			printf '%s\n' "${where[$name]}"
 			queue+=("$tree/${where[$name]}")
-		done < <(readelf -dl "$path" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p; s/.*interpreter: \(.*\)\]/\1/p')
+		done < <(
+			readelf -dl "$path" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p; s/.*interpreter: \(.*\)\]/\1/p'
+			[ "${path##*/}" != libc.so.6 ] || echo libgcc_s.so.1 # libc loads it when a thread is cancelled
+		)
 	done
 }
 
