@@ -209,8 +209,14 @@ static void start(struct vbd *vbd)
 {
 	struct vbd_front front = { 0 };
 	char why[MESSAGE_WHY_MAX];
-	int err = vbd_lock_open(vbd);
+	int err;
 
+	if (!device_may_go_on(&vbd->dev)) {
+		vbd->waits_for_others = false;
+		vbd_close_image(vbd);
+		return;
+	}
+	err = vbd_lock_open(vbd);
 	if (err == -EBUSY) {
 		await_others(vbd);
 		return;

@@ -563,6 +563,14 @@ void device_not_yet(struct device *dev)
 	dev->fresh = true;
 }
 
+bool device_may_go_on(struct device *dev)
+{
+	if (guests_may_start(dev))
+		return true;
+	device_not_yet(dev);
+	return false;
+}
+
 /* The rings are as after a kill of the daemon. The journals say which requests must be done again. */
 void device_lost(struct device *dev)
 {

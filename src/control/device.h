@@ -258,6 +258,11 @@ void device_attached(struct device *dev, int err);
  */
 void device_not_yet(struct device *dev);
 /*
+ * For an attach() that has waited, before guests_start(). False if its process was told to end meanwhile: then
+ * device_not_yet() has been called, and attach() will be called again when that process is gone. Control thread.
+ */
+bool device_may_go_on(struct device *dev);
+/*
  * The process that served its rings has died: calls ops->lost(), and then takes the rings up again as after a restart of
  * the daemon. Control thread.
  */

@@ -557,7 +557,7 @@ static int attach(struct vif *vif)
 static void attach_without_waiting(void *user)
 {
 	struct vif *vif = user;
-	int err = attach(vif);
+	int err = device_may_go_on(&vif->dev) ? attach(vif) : 0;
 
 	if (err)
 		device_attached(&vif->dev, err);

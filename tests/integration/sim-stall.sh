@@ -369,6 +369,30 @@ no_opening() {
 	two_guests_go
 }
 
+# An image is opened while the process that is to serve it has been told to end, and cannot end yet.
+opened_too_late_for_its_process() {
+	is_isolated || return 0
+	two_guests 45:45:0:10
+	touch "$XENSIM_FAULTS/wait-slow"
+	kill -USR1 "$slow_load"
+	until_true 10000 waits_in_vain "$slow" || fail "nothing waits"
+	new_disk third 16
+	touch "$XENSIM_FAULTS/hang-third"
+	xensim-xl block-attach "$slow" "$XENSIM_DIR/third" xvdb
+	begin "$XENSIM_DIR/third.load" simblk --requests=300 --verify-all "$slow" 51728
+	_third=$!
+	until_true 10000 waits_for_us "$slow" 51728 || fail "$(cat "$XENSIM_DIR/third.load")"
+	begin "$XENSIM_DIR/restart" "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" restart slow
+	_restart=$!
+	wait_line "$log" "guest $slow: an admin has its process"
+	rm "$XENSIM_FAULTS/hang-third"
+	wait_line "$log" "vbd $slow/51728: image $XENSIM_DIR/third, 16 MiB"
+	rm "$XENSIM_FAULTS/wait-slow"
+	wait "$_third" || fail "$(cat "$XENSIM_DIR/third.load")"
+	wait "$_restart" || fail "$(cat "$XENSIM_DIR/restart")"
+	two_guests_go
+}
+
 # The process that waits for the medium cannot be killed, and it is not the daemon.
 killed_while_opening() {
 	two_guests 50:50:0:0
@@ -631,6 +655,7 @@ test_case "a failed flush is held where it can be done later, and never where da
 test_case "an image that does not say its size holds up nobody" no_answer
 test_case "an image that does not say its size, and is asked first, keeps no other from being detached" no_answer_of_the_first
 test_case "an image that cannot be opened yet holds up its own disk alone" no_opening
+test_case "an image that is opened while its process ends is served by the next one" opened_too_late_for_its_process
 test_case "a daemon is killed while an image is being opened, and the next one is there at once" killed_while_opening
 test_case "an image that cannot be opened keeps neither its guest from being destroyed nor the daemon from ending" no_opening_to_wait_for
 test_case "an image that cannot be closed yet holds up its own disk alone" no_closing
