@@ -14,7 +14,7 @@
 
 #include "util.h"
 
-#define IDLE_MS 20000 /* no response for so long is a hang */
+#define IDLE_MS 200000 /* no response for so long is a hang, also on a slow machine */
 
 struct plain {
 	struct blk_front *f;
