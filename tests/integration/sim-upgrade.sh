@@ -123,7 +123,7 @@ dies_amid() { # XENSIM_...=VALUE MEMBER
 		until_true 10000 has_begun || fail "nobody is replaced"
 		! all_are_like "$2" "$_own" || fail "who waits is of that version already"
 		eval "_domid=\${$_dies-}"
-		[ -z "$_domid" ] || kill -9 "$(pvb_guest_pid "$_domid")"
+		[ -z "$_domid" ] || pvb_kill_processes "$_domid" # it may just have ended by itself
 		kill_daemon
 		rm "$XENSIM_FAULTS/hang-one"
 		start_other "$1"
