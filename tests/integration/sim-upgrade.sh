@@ -63,12 +63,13 @@ guests_are_well() {
 	nothing_is_held
 }
 
-# Print what the log has since the last start of a daemon: which process is replaced, and which guest is served again.
+# Print what the log has since the last start of a daemon.
+since_start() { awk '/ serves with / { s = "" } { s = s $0 "\n" } END { printf "%s", s }' "$log"; }
+# Of it, print which process is replaced, and which guest is served again.
 turns() {
-	awk '/ serves with / { s = "" }
-		/: its process .* is from before an upgrade, and is replaced/ { sub(":", "", $3); s = s "end " $3 "\n" }
-		/: resumed/ { split($3, at, "/"); s = s "back " at[1] "\n" }
-		END { printf "%s", s }' "$log"
+	since_start | awk '
+		/: its process .* is from before an upgrade, and is replaced/ { sub(":", "", $3); print "end " $3 }
+		/: resumed/ { split($3, at, "/"); print "back " at[1] }'
 }
 nr_turns() { turns | grep -c "$1" || :; }
 all_are_back() { [ "$(nr_turns back)" -ge 4 ]; }
@@ -79,7 +80,7 @@ one_after_the_other() {
 	[ "$(nr_turns end)" = 3 ] || fail "not three were replaced: $(turns)"
 	turns | awk '$1 == "end" { if (n) exit 1; n = $2 == '"$two"' ? 2 : 1; at = $2 }
 		$1 == "back" { if ($2 != at) exit 1; n-- }' || fail "not one after the other: $(turns)"
-	! grep "has sent what it must not\|is ended\|have not come to an end" "$log" || fail "not as it should be"
+	! since_start | grep "has sent what it must not\|is ended\|have not come to an end" || fail "not as it should be"
 }
 
 # And back again, as after a downgrade.
