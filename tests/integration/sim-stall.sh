@@ -353,13 +353,17 @@ no_answer_of_the_first() {
 	two_guests_go
 }
 
-no_opening() {
-	two_guests 50:50:0:0
+# a_third_is_opened FAULT: attach an image with this fault to the guest slow, and run a load on it
+a_third_is_opened() {
 	new_disk third 16
-	touch "$XENSIM_FAULTS/hang-third"
+	touch "$XENSIM_FAULTS/$1-third"
 	xensim-xl block-attach "$slow" "$XENSIM_DIR/third" xvdb
 	begin "$XENSIM_DIR/third.load" simblk --requests=300 --verify-all "$slow" 51728
 	_third=$!
+}
+no_opening() {
+	two_guests 50:50:0:0
+	a_third_is_opened hang
 	until_true 10000 waits_for_us "$slow" 51728 || fail "$(cat "$XENSIM_DIR/third.load")"
 	goes_on slow
 	goes_on fast
@@ -376,11 +380,7 @@ opened_too_late_for_its_process() {
 	touch "$XENSIM_FAULTS/wait-slow"
 	kill -USR1 "$slow_load"
 	until_true 10000 waits_in_vain "$slow" || fail "nothing waits"
-	new_disk third 16
-	touch "$XENSIM_FAULTS/hang-third"
-	xensim-xl block-attach "$slow" "$XENSIM_DIR/third" xvdb
-	begin "$XENSIM_DIR/third.load" simblk --requests=300 --verify-all "$slow" 51728
-	_third=$!
+	a_third_is_opened hang
 	until_true 10000 waits_for_us "$slow" 51728 || fail "$(cat "$XENSIM_DIR/third.load")"
 	begin "$XENSIM_DIR/restart" "$build/pvbackctl" --runtime-dir="$XENSIM_DIR/run" restart slow
 	_restart=$!
@@ -396,11 +396,7 @@ opened_too_late_for_its_process() {
 # The process that waits for the medium cannot be killed, and it is not the daemon.
 killed_while_opening() {
 	two_guests 50:50:0:0
-	new_disk third 16
-	touch "$XENSIM_FAULTS/dead-third"
-	xensim-xl block-attach "$slow" "$XENSIM_DIR/third" xvdb
-	begin "$XENSIM_DIR/third.load" simblk --requests=300 --verify-all "$slow" 51728
-	_third=$!
+	a_third_is_opened dead
 	wait_line "$log" "vbd $slow/51728: its image has not answered for 5 s"
 	kill_daemon
 	start_daemon --workers=1
