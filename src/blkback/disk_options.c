@@ -83,10 +83,14 @@ const struct key disk_keys[] = {
 	{ 0 },
 };
 
-bool disk_offers_persistent(const struct disk_options *options, bool dear)
+bool disk_offers_persistent(const struct disk_options *options)
 {
-	return options->persistent_grants == DISK_PERSISTENT_YES ||
-	       (options->persistent_grants == DISK_PERSISTENT_AUTO && dear);
+	return options->persistent_grants != DISK_PERSISTENT_NO;
+}
+
+bool disk_copies_kept(const struct disk_options *options, bool dear)
+{
+	return options->persistent_grants == DISK_PERSISTENT_AUTO || dear;
 }
 
 static uint64_t most(uint64_t a, uint64_t b)

@@ -26,8 +26,8 @@ enum disk_cache {
 };
 
 enum disk_persistent {
-	DISK_PERSISTENT_AUTO, /* if they are cheaper than grant copies */
-	DISK_PERSISTENT_YES,
+	DISK_PERSISTENT_AUTO, /* offered, and the data is copied: a medium that hangs keeps no page of the guest */
+	DISK_PERSISTENT_YES, /* offered; the medium uses the guest's pages, if pinning them is cheap */
 	DISK_PERSISTENT_NO,
 };
 
@@ -51,11 +51,13 @@ extern const struct disk_options disk_options_default;
 
 extern const struct key disk_keys[]; /* of struct disk_options */
 
+bool disk_offers_persistent(const struct disk_options *options);
+
 /*
- * Whether a frontend is offered persistent grants. `dear`: this kernel pins granted pages at a high cost, as that of a
- * PV domain does.
+ * Whether the data of pages that are kept mapped is copied, so that the medium does not use them. `dear`: this kernel pins
+ * granted pages at a high cost, as that of a PV domain does.
  */
-bool disk_offers_persistent(const struct disk_options *options, bool dear);
+bool disk_copies_kept(const struct disk_options *options, bool dear);
 
 /*
  * A limit in the form of rate_set(): `burst` (0: a tenth of a second's worth) in the time that it takes at

@@ -71,7 +71,7 @@ static int publish_pid(struct vbd *vbd, xs_transaction_t t)
 static int publish_life(struct vbd *vbd, xs_transaction_t t)
 {
 	int err = store_writef(vbd->dev.env->store, t, vbd->dev.be_path, "feature-persistent", "%d",
-			       disk_offers_persistent(&vbd->options, vbd_pinning_is_dear()));
+			       disk_offers_persistent(&vbd->options));
 
 	return err ? err : publish_pid(vbd, t);
 }

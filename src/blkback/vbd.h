@@ -60,12 +60,6 @@ struct vbd_front {
 };
 
 /*
- * Whether it costs much to pin granted pages. In a PV kernel it takes several walks of page tables that belong to Xen,
- * and costs several times as much as copying (bench/README.md). For any other kernel they are pages like its own.
- */
-bool vbd_pinning_is_dear(void);
-
-/*
  * vbd_front.c: read the frontend's keys, which are hostile. `plain`: expect one queue and a ring of one page, whatever
  * other keys say. 0, or -errno with `why` (at most `size` bytes) for the admin.
  */

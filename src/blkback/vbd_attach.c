@@ -46,7 +46,7 @@ static void attach_failed(struct vbd *vbd, int err, const char *why)
  */
 static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 {
-	bool offered = disk_offers_persistent(&vbd->options, vbd_pinning_is_dear());
+	bool offered = disk_offers_persistent(&vbd->options);
 
 	if (vbd->resume)
 		store_read_flag(vbd->dev.env->store, XBT_NULL, vbd->dev.be_path,
@@ -54,7 +54,11 @@ static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 	return front->persistent && offered ? vbd->options.max_persistent_grants : 0;
 }
 
-bool vbd_pinning_is_dear(void)
+/*
+ * Whether it costs much to pin granted pages. In a PV kernel it takes several walks of page tables that belong to Xen,
+ * and costs several times as much as copying (bench/README.md). For any other kernel they are pages like its own.
+ */
+static bool pinning_is_dear(void)
 {
 	int fd = open("/sys/hypervisor/guest_type", O_RDONLY | O_CLOEXEC);
 	char type[3] = "";
@@ -73,7 +77,7 @@ static void describe(struct vbd *vbd, const struct vbd_front *front,
 		.abi = (uint32_t)front->abi,
 		.nr_rings = front->nr_queues,
 		.max_kept = kept_pages(vbd, front),
-		.copy_kept = vbd_pinning_is_dear(),
+		.copy_kept = disk_copies_kept(&vbd->options, pinning_is_dear()),
 		.resume = vbd->resume,
 		.halted = vbd->dev.halted,
 		.discard = vbd->discard,

@@ -104,12 +104,12 @@ counter() {
 	grep "dump: vbd $dom/51712/0 count" "$log" | tail -n 1 | grep -o " $1=[0-9]*" | cut -d= -f2
 }
 
-# keep MAX OPTION...: run a load with persistent grants, of which the daemon may keep MAX; the load then stays connected
+# keep CHOICE MAX OPTION...: run a load with persistent grants, of which the daemon may keep MAX; the load then stays connected
 keep() {
 	guest_with_disk 16
-	set_key persistent-grants yes
-	set_key max-persistent-grants "$1"
-	shift
+	set_key persistent-grants "$1"
+	set_key max-persistent-grants "$2"
+	shift 2
 	begin "$XENSIM_DIR/load" simblk --persistent --requests=700 --verify-all --hold "$@" "$dom" 51712
 	load=$!
 	wait_line "$XENSIM_DIR/load" holding
@@ -123,7 +123,7 @@ let_go() {
 
 # Each page is mapped once, and unmapped before state 6 (simblk checks that).
 persistent() {
-	keep 4096 --segs=32 --odd --queues=2
+	keep yes 4096 --segs=32 --odd --queues=2
 	grep -q "persistent=1" "$XENSIM_DIR/load" || fail "not agreed: $(cat "$XENSIM_DIR/load")"
 	_maps=$(counter kept_maps) _kept=$(counter kept) _uses=$(counter kept_uses)
 	{ [ "$_maps" -gt 50 ] && [ "$_maps" -eq "$_kept" ]; } || fail "maps=$_maps kept=$_kept"
@@ -132,22 +132,27 @@ persistent() {
 	xensim-xl stat | grep -q "^mapped=$_maps " && fail "the second queue keeps nothing: $(xensim-xl stat)"
 	let_go
 }
+# So a medium that hangs keeps no page of the guest.
+persistent_and_copied() {
+	keep auto 4096 --segs=32 --odd
+	grep -q "persistent=1" "$XENSIM_DIR/load" || fail "not agreed: $(cat "$XENSIM_DIR/load")"
+	[ "$(counter kept_uses)" -gt 700 ] || fail "kept_uses=$(counter kept_uses)"
+	[ "$(counter in_place)" -eq 0 ] || fail "in_place=$(counter in_place)"
+	let_go
+}
 more_than_the_cap() {
-	keep 40 --segs=32
+	keep yes 40 --segs=32
 	[ "$(counter kept)" -eq 40 ] || fail "kept=$(counter kept)"
 	let_go
 }
 # The frontend takes back pages that are not mapped, and uses them for something else.
 purged() {
-	keep 40 --segs=32 --purge=10
+	keep yes 40 --segs=32 --purge=10
 	[ "$(counter kept)" -le 40 ] || fail "kept=$(counter kept)"
 	let_go
 }
 agreed_to_by_one_side_only() {
-	guest_with_disk 16
-	begin "$XENSIM_DIR/load" simblk --persistent --requests=700 --hold "$dom" 51712
-	load=$!
-	wait_line "$XENSIM_DIR/load" holding
+	keep no 4096
 	grep -q "persistent=0" "$XENSIM_DIR/load" || fail "$(cat "$XENSIM_DIR/load")"
 	[ "$(counter kept_uses)" -eq 0 ] || fail "kept without being asked"
 	let_go
@@ -191,6 +196,7 @@ test_case "several queues of several pages work" queues
 test_case "indirect requests with odd segments work" indirect
 test_case "requests of 256 segments work" most_indirect
 test_case "persistent grants are mapped once and let go before state 6" persistent
+test_case "persistent grants are offered by default, and then the medium gets copies" persistent_and_copied
 test_case "of more persistent grants than may be kept the rest is copied" more_than_the_cap
 test_case "a frontend may take back persistent grants that are not mapped" purged
 test_case "grants persist only when both sides say so" agreed_to_by_one_side_only

@@ -18,11 +18,13 @@ static void values_are_taken(void **state)
 
 	(void)state;
 	CHECK(o.persistent_grants == DISK_PERSISTENT_AUTO && o.max_persistent_grants == 1056);
-	CHECK(disk_offers_persistent(&o, true) && !disk_offers_persistent(&o, false));
-	CHECK(set(&o, "persistent-grants", "yes") == 0 && disk_offers_persistent(&o, false));
-	CHECK(set(&o, "persistent-grants", "0") == 0 && !disk_offers_persistent(&o, true));
-	CHECK(set(&o, "persistent-grants", "1") == 0 && disk_offers_persistent(&o, false));
-	CHECK(set(&o, "persistent-grants", "no") == 0 && !disk_offers_persistent(&o, true));
+	CHECK(disk_offers_persistent(&o) && disk_copies_kept(&o, true) &&
+	      disk_copies_kept(&o, false));
+	CHECK(set(&o, "persistent-grants", "yes") == 0 && disk_offers_persistent(&o));
+	CHECK(disk_copies_kept(&o, true) && !disk_copies_kept(&o, false));
+	CHECK(set(&o, "persistent-grants", "0") == 0 && !disk_offers_persistent(&o));
+	CHECK(set(&o, "persistent-grants", "1") == 0 && disk_offers_persistent(&o));
+	CHECK(set(&o, "persistent-grants", "no") == 0 && !disk_offers_persistent(&o));
 	CHECK(set(&o, "persistent-grants", "auto") == 0);
 	CHECK(o.persistent_grants == DISK_PERSISTENT_AUTO);
 	CHECK(set(&o, "max-persistent-grants", "65536") == 0 && o.max_persistent_grants == 65536);
