@@ -56,7 +56,8 @@ static uint32_t kept_pages(struct vbd *vbd, const struct vbd_front *front)
 
 /*
  * Whether it costs much to pin granted pages. In a PV kernel it takes several walks of page tables that belong to Xen,
- * and costs several times as much as copying (bench/README.md). For any other kernel they are pages like its own.
+ * and costs several times as much as copying. In other kernels it costs more than copying only for large requests
+ * (bench/README.md).
  */
 static bool pinning_is_dear(void)
 {
