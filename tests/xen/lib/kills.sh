@@ -115,8 +115,7 @@ isolated_kills() {
 # kills_go_unnoticed GUEST DEVID KILLS: the checks. Its root file system is on disk DEVID, its NIC is 0, and Dom0 is 10.77.0.1.
 kills_go_unnoticed() {
 	local guest=$1 devid=$2 kills=$3
-	iperf3 -s -1 >>"$LOG/iperf3-server.log" 2>&1 &
-	need "iperf3 serves in Dom0" wait_for 10 grep -q ':1451 ' /proc/net/tcp6 /proc/net/tcp
+	need "iperf3 serves in Dom0" iperf_server
 	guest_run "$guest" "dmesg -c >/dev/null"
 	verifies "$guest" /fio.dat --size=8M
 	guest_job "$guest" kills-net "iperf3 -c 10.77.0.1 --bidir -b 20M -t 36000 -i 0"

@@ -51,11 +51,11 @@ send_file() {
 	local sums
 	guest_run "$1" "head -c 2097152 /dev/urandom >/tmp/sent; [ -e /tmp/never ] || mkfifo /tmp/never" || return
 	busybox nc -l -p 9001 >/run/received <>/run/nap &
-	wait_for 10 grep -q ':2329 ' /proc/net/tcp /proc/net/tcp6
+	wait_for 10 listens 9001
 	guest_run "$1" "busybox nc $2 9001 </tmp/sent" 120 || return
 	wait $!
 	busybox nc -l -p 9002 </run/received &
-	wait_for 10 grep -q ':232A ' /proc/net/tcp /proc/net/tcp6
+	wait_for 10 listens 9002
 	guest_run "$1" "busybox nc $2 9002 <>/tmp/never >/tmp/back" 120 || return
 	wait $!
 	sums=$(guest_run "$1" "md5sum </tmp/sent; md5sum </tmp/back" && md5sum </run/received)

@@ -12,8 +12,17 @@ bridge_up() {
 # guest_net NAME INTERFACE ADDRESS: brings it up in the guest
 guest_net() { guest_run "$1" "ip addr add $3/24 dev $2 && ip link set $2 up"; }
 
-# iperf_server [OPTION...]: in Dom0, for one client
+# listens PORT: a program in Dom0 waits there for connections. (Connections that have ended keep the number of the port for a minute.)
+listens() {
+	local entry
+	printf -v entry ':%04X 0+:0000 0A ' "$1"
+	grep -Eq "$entry" /proc/net/tcp /proc/net/tcp6
+}
+
+# iperf_server [OPTION...]: in Dom0, for one client. The last one may still listen for a moment after its client has ended.
 iperf_server() {
+	[ -z "${IPERF_SERVER:-}" ] || wait_for 10 process_gone "$IPERF_SERVER" || { kill "$IPERF_SERVER"; wait "$IPERF_SERVER"; }
 	iperf3 -s -1 "$@" >>"$LOG/iperf3-server.log" 2>&1 &
-	wait_for 10 grep -q ':1451 ' /proc/net/tcp6 /proc/net/tcp
+	IPERF_SERVER=$!
+	wait_for 10 listens 5201
 }

@@ -69,7 +69,7 @@ check "fio reads back what it wrote" guest_run client "$(fio_line /dev/xvda)" 18
 check "eth0 comes up" guest_net client eth0 10.78.0.2
 check "the guest pings the driver domain" wait_for 20 guest_run client "ping -c 1 -W 2 10.78.0.1"
 tcp() { # [IPERF3-OPTION]...
-	guest_job driver iperf "iperf3 -s -1" && wait_for 10 guest_run driver "grep :1451 /proc/net/tcp6 /proc/net/tcp" >/dev/null &&
+	guest_job driver iperf "iperf3 -s -1" && wait_for 10 guest_run driver "grep -E ':1451 0+:0000 0A ' /proc/net/tcp6 /proc/net/tcp" >/dev/null &&
 		guest_run client "iperf3 -c 10.78.0.1 -n 8M -i 1 -f m $*" 120 && guest_job_end driver iperf 30 >/dev/null
 }
 check "iperf3 sends TCP to it" tcp
