@@ -301,7 +301,8 @@ static void begin_call(struct aio *aio, struct aio_client *client)
 	call->loop = (struct loop_call){
 		.prepare = prepare_call, .work = make_call, .late = call_is_late, .done = call_done
 	};
-	call->out = !is_wary(client) && loop_call(aio->worker->loop, &call->loop) == 0;
+	call->out = !is_wary(client) && !aio->nr_in_uring &&
+		    loop_call(aio->worker->loop, &call->loop) == 0;
 	while (!call->out && (req = STAILQ_FIRST(&client->to_try))) {
 		STAILQ_REMOVE_HEAD(&client->to_try, link);
 		let_wait(aio, req);
@@ -315,6 +316,48 @@ static void try_it(struct aio *aio, struct aio_request *req)
 	STAILQ_INSERT_TAIL(&client->to_try, req, link);
 	if (!client->call.out)
 		begin_call(aio, client);
+}
+
+/* --- the io_uring --- */
+
+static unsigned int piece_of(const struct aio *aio, const struct aio_request *req)
+{
+	const uint8_t *arena = bufpool_arena(aio->buffers);
+
+	return (unsigned int)((size_t)((uint8_t *)req->iocb.u.c.buf - arena) / URING_PIECE_BYTES);
+}
+
+static bool goes_by_uring(struct aio *aio, const struct aio_request *req)
+{
+	int op = req->iocb.aio_lio_opcode;
+
+	return req->client->file != URING_NO_FILE && !aio->nr_callers &&
+	       (op == IO_CMD_PREAD || op == IO_CMD_PWRITE) &&
+	       bufpool_has(aio->buffers, req->iocb.u.c.buf) &&
+	       uring_add_piece(aio->uring, bufpool_arena(aio->buffers), piece_of(aio, req));
+}
+
+static void submit_to_uring(struct aio *aio);
+
+static void submit_again(void *user)
+{
+	submit_to_uring(user);
+}
+
+/* What the io_uring has no room for stays queued. The next completion makes room. */
+static void submit_to_uring(struct aio *aio)
+{
+	struct aio_request *req;
+
+	while (aio->nr_in_uring < aio->nr_places && (req = STAILQ_FIRST(&aio->for_uring)) &&
+	       uring_queue(aio->uring, &req->iocb, req->client->file, piece_of(aio, req))) {
+		STAILQ_REMOVE_HEAD(&aio->for_uring, link);
+		req->client->nr_by_uring++;
+		aio->nr_in_uring++;
+	}
+	if (!uring_submit(aio->uring))
+		loop_timer_set(aio->worker->loop, &aio->uring_again, NO_ROOM_US * 1000u,
+			       submit_again, aio);
 }
 
 /* --- queueing --- */
@@ -335,6 +378,8 @@ static void queue_request(struct aio *aio, struct aio_request *req)
 		req->iocb.aio_rw_flags |= (unsigned int)RWF_NOWAIT;
 	if (req->may_wait)
 		try_it(aio, req);
+	else if (goes_by_uring(aio, req))
+		STAILQ_INSERT_TAIL(&aio->for_uring, req, link);
 	else
 		STAILQ_INSERT_TAIL(&aio->todo, req, link);
 }
@@ -392,8 +437,8 @@ bool aio_recall(struct aio *aio, struct aio_request *req)
 {
 	if (withdraw(&req->client->behind, req))
 		return true;
-	req->recalled = !withdraw(&aio->todo, req) && !withdraw(&req->client->to_try, req) &&
-			!withdraw_waiting(aio, req);
+	req->recalled = !withdraw(&aio->todo, req) && !withdraw(&aio->for_uring, req) &&
+			!withdraw(&req->client->to_try, req) && !withdraw_waiting(aio, req);
 	if (req->recalled)
 		return false;
 	slots_put(&aio->slots, &req->client->slots);
@@ -406,8 +451,9 @@ bool aio_recall(struct aio *aio, struct aio_request *req)
 int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 	     void (*idle)(struct aio_client *client))
 {
-	*client =
-		(struct aio_client){ .queue = queue, .idle = idle, .aio = aio, .slow = slow_new() };
+	*client = (struct aio_client){
+		.queue = queue, .idle = idle, .aio = aio, .slow = slow_new(), .file = URING_NO_FILE
+	};
 	if (!client->slow)
 		return -ENOMEM;
 	pthread_mutex_init(&client->lock, NULL);
@@ -428,12 +474,27 @@ void aio_leave(struct aio *aio, struct aio_client *client)
 {
 	if (!client->slow)
 		return;
+	aio->nr_callers -= client->calls;
+	if (aio->uring)
+		uring_remove_file(aio->uring, client->file);
 	slots_leave(&aio->slots, &client->slots);
 	bufshare_close(&client->buffers);
 	loop_timer_cancel(&client->retry);
 	loop_timer_cancel(&client->look);
 	pthread_mutex_destroy(&client->lock);
 	client->slow = slow_free(client->slow);
+}
+
+void aio_use_device(struct aio_client *client, int fd, int lock_fd)
+{
+	if (client->aio->uring)
+		client->file = uring_add_file(client->aio->uring, fd, lock_fd);
+}
+
+void aio_will_call(struct aio_client *client)
+{
+	client->calls = true;
+	client->aio->nr_callers++;
 }
 
 void *aio_get_buffer(struct aio_client *client, size_t bytes)
@@ -522,6 +583,8 @@ static void submit_all(struct aio *aio)
 	struct iocb *batch[SUBMIT_BATCH];
 	unsigned int nr;
 
+	if (aio->uring)
+		submit_to_uring(aio);
 	while ((nr = gather(aio, batch))) {
 		int ret = io_submit(aio->ctx, (long)nr, batch);
 
@@ -537,11 +600,23 @@ static void submit_all(struct aio *aio)
 static void reap(struct aio *aio)
 {
 	struct io_event event;
+	void *req;
+	long result;
 
+	while (aio->nr_in_uring && uring_take(aio->uring, &req, &result)) {
+		aio->nr_in_uring--;
+		came_back(aio, req, result);
+	}
 	while (aio->nr_in_kernel && aio_ring_take(aio->ctx, &event)) {
 		aio->nr_in_kernel--;
 		came_back(aio, event.data, (long)event.res);
 	}
+}
+
+static void submit_more(struct aio *aio)
+{
+	if (!STAILQ_EMPTY(&aio->todo) || !STAILQ_EMPTY(&aio->for_uring))
+		submit_all(aio);
 }
 
 /* Poll while requests may be complete for which the kernel sends no event. */
@@ -610,8 +685,7 @@ static void call_done(struct loop_call *loop)
 		not_taken(aio, request_of(call->batch[i]),
 			  i == call->nr_taken && call->err != -EAGAIN ? call->err : 0);
 	reap(aio);
-	if (!STAILQ_EMPTY(&aio->todo))
-		submit_all(aio);
+	submit_more(aio);
 	call->out = call->late = false;
 	if (!STAILQ_EMPTY(&client->to_try))
 		begin_call(aio, client);
@@ -629,8 +703,7 @@ static void completions_came(void *user, uint32_t events)
 
 	(void)events;
 	reap(aio);
-	if (!STAILQ_EMPTY(&aio->todo))
-		submit_all(aio);
+	submit_more(aio);
 }
 
 /* Called once a pass. A request that completes at once is answered in the pass that took it. */
@@ -641,8 +714,7 @@ static void aio_submit(void *ctx)
 	submit_all(aio);
 	worker_time_passes(aio->worker);
 	reap(aio);
-	if (!STAILQ_EMPTY(&aio->todo)) /* next steps of the reaped requests */
-		submit_all(aio);
+	submit_more(aio); /* next steps of the reaped requests */
 }
 
 /* --- life --- */
@@ -653,6 +725,9 @@ static void aio_close(void *ctx)
 
 	if (!aio)
 		return;
+	loop_timer_cancel(&aio->uring_again);
+	loop_remove(aio->worker->loop, aio->uring_watch);
+	uring_close(aio->uring);
 	loop_remove(aio->worker->loop, aio->watch);
 	if (aio->ctx)
 		io_destroy(aio->ctx);
@@ -690,20 +765,40 @@ static int aio_setup(struct aio *aio)
 			      aio);
 	if (!aio->watch)
 		return -errno;
+	if (aio->uring) {
+		aio->uring_watch = loop_add(aio->worker->loop, uring_fd(aio->uring),
+					    EPOLLIN | EPOLLET, completions_came, aio);
+		if (!aio->uring_watch)
+			return -errno;
+	}
 	aio->buffers = bufpool_new(ARENA_BYTES);
 	return aio->buffers ? 0 : -ENOMEM;
 }
 
-static int aio_open(struct worker *worker, void **ret_ctx)
+static void *aio_prepare(void)
+{
+	return uring_open(PLACES_FOR_GUEST);
+}
+
+static void aio_unprepare(void *prepared)
+{
+	uring_close(prepared);
+}
+
+static int aio_open(struct worker *worker, void *prepared, void **ret_ctx)
 {
 	struct aio *aio = calloc(1, sizeof(*aio));
 	int err;
 
-	if (!aio)
+	if (!aio) {
+		uring_close(prepared);
 		return -ENOMEM;
+	}
 	aio->worker = worker;
 	aio->event_fd = -1;
+	aio->uring = prepared;
 	STAILQ_INIT(&aio->todo);
+	STAILQ_INIT(&aio->for_uring);
 	err = aio_setup(aio);
 	if (err) {
 		aio_close(aio);
@@ -717,9 +812,14 @@ static void aio_rest(void *ctx)
 {
 	struct aio *aio = ctx;
 
+	if (aio->uring && !bufpool_used(aio->buffers))
+		uring_remove_pieces(aio->uring);
 	bufpool_rest(aio->buffers);
 }
 
-const struct plane blk_plane = {
-	.open = aio_open, .close = aio_close, .submit = aio_submit, .rest = aio_rest
-};
+const struct plane blk_plane = { .prepare = aio_prepare,
+				 .unprepare = aio_unprepare,
+				 .open = aio_open,
+				 .close = aio_close,
+				 .submit = aio_submit,
+				 .rest = aio_rest };

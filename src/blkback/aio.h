@@ -3,13 +3,16 @@
  * A worker's disk side: one libaio context and one arena of buffers for all its
  * rings, so that one io_submit per pass serves every disk. Worker thread only.
  *
+ * Where it can be, a transfer between a block device and a buffer goes by an io_uring (uring.h), all others by libaio.
+ *
  * No medium may block the worker, so it submits with RWF_NOWAIT. If the kernel refuses because it would have to wait (a
  * full queue, a suspended device, blocks to be allocated, a file system without RWF_NOWAIT), the ring's own thread submits
  * the request again without that flag. It completes on the worker like any other.
  *
  * There are calls for which RWF_NOWAIT does not help, and which seldom block: a write to a file whose file system may be
  * frozen, and everything that goes through the page cache. The worker makes these as a loop_call(): when one blocks, another
- * thread becomes the worker. For some time after that the ring's own thread makes them.
+ * thread becomes the worker. For some time after that the ring's own thread makes them. The io_uring completes requests only
+ * on the thread that submitted them, so it gets none while any ring of the worker makes such calls.
  */
 #ifndef PVB_AIO_H
 #define PVB_AIO_H
@@ -26,6 +29,7 @@
 #include "blkback/kept.h"
 #include "blkback/share.h"
 #include "blkback/slots.h"
+#include "blkback/uring.h"
 #include "core/slow.h"
 #include "guest/worker.h"
 
@@ -81,8 +85,11 @@ struct aio_client {
 	void (*idle)(struct aio_client *client); /* its thread has ended; see aio_is_idle() */
 	/* the rest is private to aio.c */
 	struct aio *aio; /* borrowed */
+	int file;        /* of the io_uring; or URING_NO_FILE */
+	bool calls;      /* it makes calls that may block */
 	struct aio_tries tries[2][AIO_SIZES];
 	uint64_t nr_waited;      /* requests that its thread or a held-up call submitted */
+	uint64_t nr_by_uring;    /* requests that the io_uring did */
 	struct slow *slow;       /* owned: its thread; NULL: it never joined */
 	struct slow_request run; /* of the thread, as long as there are requests to submit */
 	bool runs;
@@ -113,6 +120,12 @@ struct aio {
 	struct aio_requests todo;
 	unsigned int nr_places;    /* of ctx */
 	unsigned int nr_in_kernel; /* of these */
+	struct uring *uring;       /* owned; NULL: there is none */
+	struct loop_watch *uring_watch;
+	struct loop_timer uring_again; /* armed: the kernel did not take all */
+	struct aio_requests for_uring;
+	unsigned int nr_in_uring;
+	unsigned int nr_callers; /* clients that make calls */
 };
 
 /* What worker_open() takes for PLANE_BLK; its context is a struct aio. */
@@ -137,6 +150,14 @@ int aio_join(struct aio *aio, struct aio_client *client, struct queue *queue,
 bool aio_is_idle(const struct aio_client *client);
 /* The ring leaves the worker; it must be idle. Idempotent; a zeroed client is fine. */
 void aio_leave(struct aio *aio, struct aio_client *client);
+
+/*
+ * After aio_join(), what the ring's requests go to. For a block device that is open with O_DIRECT: they may go by the
+ * io_uring. `lock_fd`: as for uring_add_file().
+ */
+void aio_use_device(struct aio_client *client, int fd, int lock_fd);
+/* For anything for which aio_request.may_wait or `cached` may be true. */
+void aio_will_call(struct aio_client *client);
 
 /* Get a buffer. NULL: the queue must wait, and is marked when it should try again. */
 void *aio_get_buffer(struct aio_client *client, size_t bytes);

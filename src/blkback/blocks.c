@@ -90,12 +90,6 @@ struct blocks *blocks_put(struct blocks *blocks)
 	return NULL;
 }
 
-void blocks_leave(const struct blocks *blocks)
-{
-	if (blocks->lock_fd >= 0)
-		medium_lock_leave(blocks->lock_fd);
-}
-
 /*
  * Locks of one process do not exclude each other. If two claims locked the same bytes, the first unlock would unlock
  * both.

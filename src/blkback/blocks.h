@@ -45,9 +45,6 @@ struct blocks *blocks_get(const char *medium, int lock_fd);
 /* The last call frees them: no claim may be left. NULL is fine; returns NULL. Any thread. */
 struct blocks *blocks_put(struct blocks *blocks);
 
-/* The guest is gone, and the medium may still have requests of it: see medium_lock_leave(). Any thread. */
-void blocks_leave(const struct blocks *blocks);
-
 /*
  * True when the claim is granted at once, within this process; else granted() follows. The claim stays in use until
  * blocks_give_up().

@@ -239,6 +239,11 @@ size_t bufpool_left(const struct bufpool *pool)
 	return pool->bytes - pool->used;
 }
 
+void *bufpool_arena(const struct bufpool *pool)
+{
+	return pool->arena;
+}
+
 bool bufpool_has(const struct bufpool *pool, const void *buf)
 {
 	const uint8_t *at = buf;

@@ -29,6 +29,8 @@ void bufpool_rest(struct bufpool *pool);
 /* How much of the arena a run of `bytes` takes; and how much is left, perhaps in pieces. */
 size_t bufpool_run(size_t bytes);
 size_t bufpool_left(const struct bufpool *pool);
+/* Where the arena begins. */
+void *bufpool_arena(const struct bufpool *pool);
 /* Whether a run is of this arena. */
 bool bufpool_has(const struct bufpool *pool, const void *buf);
 

@@ -5,6 +5,7 @@
 
 #include "core/container_of.h"
 #include "blkback/disk.h"
+#include "blkback/medium_lock.h"
 #include "blkback/nbd_link.h"
 #include "core/log.h"
 #include "core/nbd_name.h"
@@ -673,8 +674,8 @@ static int disk_begin(struct guest_device *device, int *fds, unsigned int nr_fds
 /* Control does the same, unless it adopted this disk after a restart. */
 static void leave(struct disk *disk)
 {
-	if (disk->image.blocks)
-		blocks_leave(disk->image.blocks);
+	if (disk->image.lock_fd >= 0)
+		medium_lock_leave(disk->image.lock_fd);
 }
 
 static void disk_stop(struct guest_device *device, const struct message_stop *stop)

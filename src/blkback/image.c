@@ -10,6 +10,7 @@
 #include "core/container_of.h"
 #include "blkback/image.h"
 #include "blkback/medium_lock.h"
+#include "core/statefile.h"
 #include "ring/blkif.h"
 
 static int file_size(const struct image *image, uint64_t *ret_bytes)
@@ -161,6 +162,15 @@ static void file_recall(struct aio *aio, struct image_request *req)
 
 /* --- life --- */
 
+/* Without a lock file, nobody would wait for writes that outlive the process. */
+static void file_join(const struct image *image, struct aio_client *client)
+{
+	if (!image->direct || !image->block_device)
+		aio_will_call(client);
+	else if (image->read_only || image->lock_fd >= 0)
+		aio_use_device(client, image->fd, image->lock_fd);
+}
+
 static void file_close(struct image *image)
 {
 	if (image->fd >= 0)
@@ -170,6 +180,7 @@ static void file_close(struct image *image)
 static const struct image_ops file_ops = {
 	.submit = file_submit,
 	.recall = file_recall,
+	.join = file_join,
 	.takes_pieces = true,
 	.size = file_size,
 	.close = file_close,
@@ -188,6 +199,7 @@ int image_use(struct image *image, int fd, int lock_fd, const struct message_ima
 {
 	*image = (struct image){ .ops = &file_ops,
 				 .fd = fd,
+				 .lock_fd = lock_fd < 0 ? -1 : dup(lock_fd),
 				 .bytes = what->bytes,
 				 .block = what->block,
 				 .blocks = blocks_of(what, lock_fd),
@@ -226,6 +238,9 @@ void image_close(struct image *image)
 	if (image->ops)
 		image->ops->close(image);
 	blocks_put(image->blocks);
+	if (image->lock_fd >= 0)
+		medium_lock_served(image->lock_fd);
+	statefile_close(&image->lock_fd);
 	*image = (struct image)IMAGE_CLOSED;
 }
 

@@ -73,6 +73,8 @@ struct image_ops {
 	 * later.
 	 */
 	void (*submit)(struct aio *aio, struct image_request *req);
+	/* Worker thread: see image_join(). May be NULL. */
+	void (*join)(const struct image *image, struct aio_client *client);
 	/* Worker thread: see image_start(). May be NULL. */
 	void (*start)(const struct image *image);
 	/*
@@ -95,6 +97,7 @@ struct image_ops {
 struct image {
 	const struct image_ops *ops; /* borrowed; NULL when closed */
 	int fd;                      /* owned; -1 when there is none */
+	int lock_fd;                 /* owned; of the medium's lock file, -1 when there is none */
 	uint64_t bytes;
 	uint32_t block;          /* bytes: requests and the medium's size are multiples of it */
 	struct blocks *blocks;   /* owned: a share in the medium's blocks */
@@ -114,7 +117,7 @@ struct image {
 
 #define IMAGE_CLOSED                                                                               \
 	{                                                                                          \
-		.fd = -1                                                                           \
+		.fd = -1, .lock_fd = -1                                                            \
 	}
 
 /*
@@ -166,6 +169,13 @@ static inline void image_halt(const struct image *image, bool halted)
 {
 	if (image->ops->halt)
 		image->ops->halt(image, halted);
+}
+
+/* Worker thread: the image's requests of this ring will come by `client`, which has joined the worker. */
+static inline void image_join(const struct image *image, struct aio_client *client)
+{
+	if (image->ops->join)
+		image->ops->join(image, client);
 }
 
 /* Worker thread: a ring starts. An earlier one may have stopped. */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "blkback/image.h"
 #include "blkback/medium_lock.h"
@@ -69,21 +70,25 @@ static const struct image_ops nbd_ops = {
 int image_open_nbd(struct image *image, const struct nbd_link_setup *setup, int lock_fd)
 {
 	char medium[MEDIUM_NAME_MAX];
+	int copy = lock_fd < 0 ? -1 : dup(lock_fd);
 	struct blocks *blocks;
 	struct nbd_link *link;
 
 	if (nbd_name_format(&setup->name, medium, sizeof(medium))) {
 		statefile_close(&lock_fd);
+		statefile_close(&copy);
 		return -ENAMETOOLONG;
 	}
 	blocks = blocks_get(medium, lock_fd);
 	link = blocks ? nbd_link_new(setup) : NULL;
 	if (!link) {
 		blocks_put(blocks);
+		statefile_close(&copy);
 		return -ENOMEM;
 	}
 	*image = (struct image){ .ops = &nbd_ops,
 				 .fd = -1,
+				 .lock_fd = copy,
 				 .blocks = blocks,
 				 .direct = true,
 				 .read_only = setup->read_only,

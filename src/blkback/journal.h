@@ -22,7 +22,8 @@
  * Any other value was written by the guest, and nothing can be concluded.
  *
  * The old process's I/O is over before this one begins: the kernel ends a process's
- * aio before it closes its files, and with them the lock on the directory.
+ * aio before it closes its files, and with them the lock on the directory. It does not wait for the requests
+ * of an io_uring; for these there is medium_lock.h.
  *
  * The file is given as a descriptor; it has a name in vbd_file.c only. One of zeros was not begun: no request of its
  * ring was taken.

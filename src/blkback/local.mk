@@ -19,6 +19,7 @@ libpvb_a_SOURCES += \
 	src/blkback/nbd_keep.c src/blkback/nbd_keep.h \
 	src/blkback/share.c src/blkback/share.h \
 	src/blkback/slots.h \
+	src/blkback/uring.c src/blkback/uring.h \
 	src/blkback/vbd.c src/blkback/vbd.h \
 	src/blkback/vbd_attach.c \
 	src/blkback/vbd_blocks.c \

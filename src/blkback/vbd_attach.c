@@ -13,7 +13,9 @@
 #include "control/guests.h"
 #include "core/statefile.h"
 
-#define OTHERS_NS 500000000ull /* between two tries to lock a medium that is in use */
+/* Between two tries to lock a medium that is in use: the first interval, and the longest. */
+#define FIRST_WAIT_NS 5000000ull
+#define LONG_WAIT_NS  500000000ull
 
 static void start(struct vbd *vbd);
 
@@ -192,15 +194,27 @@ static void look_again(void *user)
 	start(user);
 }
 
-/* A late write for the guest that is gone could overwrite this guest's data. */
-static void await_others(struct vbd *vbd)
+/*
+ * A late write for a guest that is gone could overwrite this guest's data; and one that this disk's last process has sent
+ * could overwrite what the next process writes. The kernel needs some milliseconds until it has closed the files of a process
+ * that has ended.
+ */
+static void await_requests(struct vbd *vbd, int err)
 {
 	if (!vbd->waits_for_others)
+		vbd->wait_ns = FIRST_WAIT_NS;
+	else if (vbd->wait_ns < LONG_WAIT_NS)
+		vbd->wait_ns *= 2;
+	if (vbd->wait_ns >= LONG_WAIT_NS && !vbd->said_why) {
+		vbd->said_why = true;
 		device_reason(&vbd->dev, -EBUSY,
-			      "its image still has requests of a guest that is gone, and has not "
-			      "answered them; this disk waits until it has");
+			      "its image still has requests of %s, and has not answered them; this "
+			      "disk waits until it has",
+			      err == -EBUSY ? "a guest that is gone"
+					    : "an earlier process of this guest");
+	}
 	vbd->waits_for_others = true;
-	loop_timer_set(vbd->dev.env->loop, &vbd->patience, OTHERS_NS, look_again, vbd);
+	loop_timer_set(vbd->dev.env->loop, &vbd->patience, vbd->wait_ns, look_again, vbd);
 }
 
 static const char *lock_problem(int err)
@@ -222,11 +236,11 @@ static void start(struct vbd *vbd)
 		return;
 	}
 	err = vbd_lock_open(vbd);
-	if (err == -EBUSY) {
-		await_others(vbd);
+	if (err == -EBUSY || err == -EAGAIN) {
+		await_requests(vbd, err);
 		return;
 	}
-	vbd->waits_for_others = false;
+	vbd->waits_for_others = vbd->said_why = false;
 	if (err)
 		snprintf(why, sizeof(why), "the lock file of its image cannot be opened: %s",
 			 lock_problem(err));

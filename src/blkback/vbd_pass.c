@@ -331,6 +331,7 @@ static void show(struct vbd_queue *q)
 	if (q->kept.max)
 		vbd_stats_kept(q->stats, &q->kept);
 	stat_set(&q->stats->submit_waits, q->client.nr_waited);
+	stat_set(&q->stats->registered, q->client.nr_by_uring);
 }
 
 static bool answer(struct queue *queue)

@@ -151,6 +151,7 @@ static int attach(struct vbd_queue *q)
 	err = aio_join(q->aio, &q->client, &q->part.queue, came_to_rest);
 	if (err)
 		return err;
+	image_join(&q->disk->image, &q->client);
 	err = open_journal(q);
 	if (err)
 		return err;

@@ -18,6 +18,8 @@
 	COUNTER(bytes_read, "bytes", "Given to the guest.")                                        \
 	COUNTER(bytes_written, "bytes", "Taken from the guest, and on the medium.")                \
 	COUNTER(in_place, "requests", "Reads and writes whose data was not copied.")               \
+	COUNTER(registered, "requests",                                                            \
+		"Reads and writes by an io_uring, with buffers that stay registered.")             \
 	COUNTER(io_errors, "requests", "What the medium could not do.")                            \
 	COUNTER(no_space, "requests", "Of these, those for which it had no space left.")           \
 	COUNTER(copy_errors, "requests", "Memory that the guest has not granted.")                 \

@@ -215,6 +215,9 @@ static const int calls[] = {
 	SCMP_SYS(io_cancel),
 	SCMP_SYS(io_getevents),
 	SCMP_SYS(io_pgetevents),
+	/* the io_uring that is there, and restricts itself (blkback/uring.h) */
+	SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register),
 	/* memory */
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),

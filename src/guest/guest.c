@@ -540,6 +540,8 @@ static int open_workers(struct guest *guest)
 		worker->serves_one = guest->setup.serves_one;
 		if (!err)
 			worker_own_pages(worker, guest->setup.own_domid);
+		if (!err && worker->serves_one)
+			worker_prepare(worker);
 		if (!err)
 			continue;
 		log_error("cannot open worker %u: %s (are /dev/xen/gntdev and /dev/xen/evtchn "

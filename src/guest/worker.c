@@ -371,8 +371,12 @@ int worker_plane(struct worker *worker, enum plane_kind kind, void **ret_ctx)
 {
 	int err = 0;
 
-	if (!worker->plane_ctx[kind])
-		err = worker->planes[kind]->open(worker, &worker->plane_ctx[kind]);
+	if (!worker->plane_ctx[kind]) {
+		void *prepared = worker->prepared[kind];
+
+		worker->prepared[kind] = NULL;
+		err = worker->planes[kind]->open(worker, prepared, &worker->plane_ctx[kind]);
+	}
 	if (!err)
 		*ret_ctx = worker->plane_ctx[kind];
 	return err;
@@ -410,6 +414,13 @@ void worker_own_pages(struct worker *worker, uint32_t domid)
 	worker->copies.own = &worker->own;
 }
 
+void worker_prepare(struct worker *worker)
+{
+	for (unsigned int i = 0; i < PLANE_NR; i++)
+		if (worker->planes[i] && worker->planes[i]->prepare)
+			worker->prepared[i] = worker->planes[i]->prepare();
+}
+
 int worker_start(struct worker *worker)
 {
 	return loop_thread_start(&worker->thread, worker->loop);
@@ -422,6 +433,9 @@ void worker_close(struct worker *worker)
 	for (unsigned int i = 0; i < PLANE_NR; i++)
 		if (worker->plane_ctx[i])
 			worker->planes[i]->close(worker->plane_ctx[i]);
+	for (unsigned int i = 0; i < PLANE_NR; i++)
+		if (worker->prepared[i])
+			worker->planes[i]->unprepare(worker->prepared[i]);
 	grant_batch_done(&worker->copies);
 	own_pages_close(&worker->own);
 	if (worker->loop)

@@ -75,7 +75,14 @@ struct queue {
 
 /* The state that a kind of queue has for each worker (block: the aio context and buffers). */
 struct plane {
-	int (*open)(struct worker *worker, void **ret_ctx); /* 0 or -errno */
+	/*
+	 * What open() needs but the process may not make any more after it has given up its rights; NULL if it cannot be
+	 * had, or is not needed. unprepare() frees it if there was no open(). Both may be NULL.
+	 */
+	void *(*prepare)(void);
+	void (*unprepare)(void *prepared);
+	/* 0 or -errno. Takes over what was prepared, also after a failure. */
+	int (*open)(struct worker *worker, void *prepared, void **ret_ctx);
 	void (*close)(void *ctx);
 	void (*submit)(void *ctx); /* after every act(); may be NULL */
 	void (*rest)(void *ctx);   /* called after some seconds without a pass; may be NULL */
@@ -96,6 +103,7 @@ struct worker {
 	struct grant_batch copies;
 	uint32_t nr_dirty[PLANE_NR]; /* queues in this pass, which share what the plane has */
 	void *plane_ctx[PLANE_NR];   /* owned through plane->close; NULL before worker_plane() */
+	void *prepared[PLANE_NR];    /* owned through plane->unprepare; NULL after worker_plane() */
 	unsigned int index;
 	bool serves_one; /* guest: others have workers of their own. Set before worker_start() */
 	struct pass_clock clock;
@@ -121,6 +129,8 @@ int worker_open(struct worker *worker, unsigned int index, const struct plane *c
 int worker_restrict(struct worker *worker, uint32_t domid);
 /* It may have pages that are granted to our own domain, `domid`. Before the process gives up its rights. */
 void worker_own_pages(struct worker *worker, uint32_t domid);
+/* Make what its planes need rights for. Before the process gives them up. */
+void worker_prepare(struct worker *worker);
 /* Start the thread. 0 or -errno. */
 int worker_start(struct worker *worker);
 /* Stop the thread and release everything; every queue must have been detached. Idempotent. */

@@ -256,10 +256,11 @@ void vif_queue_stall(struct vif_queue *q, bool stalled)
 
 /* --- what all network queues of a worker share --- */
 
-static int plane_open(struct worker *worker, void **ret_ctx)
+static int plane_open(struct worker *worker, void *prepared, void **ret_ctx)
 {
 	struct vif_pool *pool = vif_pool_new(&worker->own);
 
+	(void)prepared;
 	if (!pool)
 		return -ENOMEM;
 	*ret_ctx = pool;

@@ -30,6 +30,25 @@ give_back() {
 	[ "$journals_left" -eq 0 ] || fail "$journals_left journals are left"
 }
 
+# begin_often OPTION...: a load that lasts until enough() is called
+begin_often() {
+	rm -f "$XENSIM_DIR/enough"
+	load_with --verify-all --requests=400000000 --until="$XENSIM_DIR/enough" "$@"
+}
+
+enough() {
+	: >"$XENSIM_DIR/enough"
+	load_is_clean
+}
+
+kill_in_turns() {
+	_times=$1
+	while [ "$_times" -gt 0 ]; do
+		pvb_kill_in_turn "$dom"
+		_times=$((_times - 1))
+	done
+}
+
 # kill_often TIMES OPTION...: kill the daemon so often under a load. The load lasts as long, because a guest without a disk has no process
 kill_often() {
 	_times=$1
@@ -37,15 +56,32 @@ kill_often() {
 	start_daemon
 	guest_with_disk 32
 	xenstore-write "$(backend vbd "$dom" 51712)/persistent-grants" yes
-	rm -f "$XENSIM_DIR/enough"
-	load_with --verify-all --requests=400000000 --until="$XENSIM_DIR/enough" "$@"
-	while [ "$_times" -gt 0 ]; do
-		pvb_kill_in_turn "$dom"
-		_times=$((_times - 1))
-	done
-	: >"$XENSIM_DIR/enough"
-	load_is_clean
+	begin_often "$@"
+	kill_in_turns "$_times"
+	enough
 	give_back
+}
+
+goes_by_uring() {
+	kill -USR1 "$daemon"
+	grep -q "dump: vbd $dom/51712/. .* registered=[1-9]" "$log"
+}
+
+# on_device TIMES OPTION...: the same on a block device. A guest's process uses an io_uring for it, whose requests may outlive the process
+on_device() {
+	_times=$1
+	shift
+	start_daemon
+	new_disk disk 32
+	device=$(losetup --find --show --direct-io=on "$XENSIM_DIR/disk")
+	dom=$(xensim-xl create guest)
+	xensim-xl block-attach "$dom" "$device" xvda
+	begin_often "$@"
+	kill_in_turns "$_times"
+	! is_isolated || until_true 20000 goes_by_uring || fail "no io_uring is used"
+	enough
+	give_back
+	losetup --detach "$device"
 }
 
 terms() {
@@ -69,8 +105,55 @@ persistent() {
 	kill_often 10 --persistent --segs=32
 	grep -q "persistent=1" "$XENSIM_DIR/load" || fail "not agreed"
 }
+device() { on_device 20; }
+device_queues() { on_device 15 --queues=2 --ring-order=2 --depth=128 --mix=30:40:20:10; }
+device_large() { on_device 15 --segs=64 --odd; }
 narrow() { kill_often 10 --abi=32 --odd; }
 mixed() { kill_often 15 --mix=30:40:20:10; }
+
+# keep_locks DOMID: have the locks of that domain's disk, as the kernel has them while requests of an io_uring are under way
+# (sim-storage has such requests)
+keep_locks() {
+	[ -p "$XENSIM_DIR/until" ] || mkfifo "$XENSIM_DIR/until"
+	"${top_builddir:-$PWD}/tests/integration/hold-lock" "$(find "$XENSIM_DIR/run" -name 'medium-*.lock')" \
+		$(((3 << 61) + ($1 << 32) + 51712)) $(((1 << 62) - 1 + (1 << 62))) \
+		0<>"$XENSIM_DIR/until" >"$XENSIM_DIR/lock" &
+	_lock=$!
+	wait_line "$XENSIM_DIR/lock" ready
+}
+drop_locks() {
+	kill "$_lock"
+	wait "$_lock" || :
+}
+
+last_requests() {
+	start_daemon
+	guest_with_disk 32
+	begin_often
+	pvb_kill_all
+	keep_locks "$dom"
+	start_daemon
+	wait_line "$log" "vbd $dom/51712: its image still has requests of an earlier process of this guest"
+	! grep -q "vbd $dom/51712: resumed" "$log" || fail "it does not wait"
+	drop_locks
+	wait_line "$log" "vbd $dom/51712: resumed"
+	enough
+	give_back
+}
+
+# The guest is gone, too, and its disk has no journal any more.
+last_requests_of_another() {
+	start_daemon
+	guest_with_disk 32
+	load_with --verify-all --requests=2000
+	pvb_kill_all
+	keep_locks 4000
+	start_daemon
+	wait_line "$log" "vbd $dom/51712: its image still has requests of a guest that is gone"
+	drop_locks
+	load_is_clean
+	give_back
+}
 
 # This holds while the disk is in use, and when the next frontend connects: it sees the features that were offered.
 fewer_workers() {
@@ -219,6 +302,11 @@ test_case "SIGKILL with one request at a time loses nothing" shallow
 test_case "SIGKILL of several queues of several pages loses nothing" queues
 test_case "SIGKILL amid indirect requests loses nothing" indirect
 test_case "SIGKILL with persistent grants loses nothing" persistent
+test_case "SIGKILL with a block device loses and doubles nothing" device
+test_case "SIGKILL with several queues on a block device, amid flushes and discards, loses nothing" device_queues
+test_case "SIGKILL amid large requests to a block device loses nothing" device_large
+test_case "requests of the process before are over before the next one begins" last_requests
+test_case "requests of a guest that is gone are over before another one's begin" last_requests_of_another
 test_case "SIGKILL under the 32-bit layout loses nothing" narrow
 test_case "SIGKILL amid flushes and discards loses nothing" mixed
 test_case "queues outlive a restart with fewer workers" fewer_workers

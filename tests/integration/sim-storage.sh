@@ -58,6 +58,7 @@ storage=$SIM_STORAGE
 . "${top_srcdir:-.}/tests/integration/stall-lib.sh"
 
 daemon=$$ # each case starts its own daemon; test_case only checks that this process lives
+hold_lock=$build/tests/integration/hold-lock
 
 hold() {
 	case $medium in
@@ -191,6 +192,44 @@ destroyed() {
 	all_go
 }
 
+# A block device whose requests go by an io_uring. They outlive the guest's process, which ends at once.
+a_device_stops_answering() {
+	PVB_ISOLATION=guest isolation=--isolation=guest
+	start_daemon --workers=1
+	dd if=/dev/zero of="$storage/frozen/slow" bs=1M count=16 conv=fsync 2>/dev/null
+	device=$(losetup --find --show --direct-io=on "$storage/frozen/slow")
+	guest_in_rounds slow "$device" 50:50:0:0
+	hold
+	kill -USR1 "$slow_load"
+	until_true 10000 waits_in_vain "$slow" || fail "nothing waits, or its worker does: $(tail -n 5 "$log")"
+	wait_line "$log" "dump: vbd $slow/51712/0 .* registered=[1-9]"
+	pvb_kill_processes "$slow"
+}
+the_device_goes() {
+	kill -9 "$slow_load" 2>/dev/null || :
+	wait "$slow_load" || :
+	xensim-xl destroy "$slow"
+	nothing_is_held
+	losetup --detach "$device"
+	stop_daemon
+}
+
+lock_is_free() { "$hold_lock" "$XENSIM_DIR"/run/medium-*.lock </dev/null >/dev/null 2>&1; }
+
+# Nobody is left but the kernel, with the requests and the lock of the medium.
+process_leaves_requests() {
+	a_device_stops_answering
+	kill_daemon
+	! lock_is_free || fail "the kernel does not keep the lock"
+	let_go
+	until_true 20000 lock_is_free || fail "the kernel keeps the lock"
+	start_daemon --workers=1
+	wait_line "$log" "vbd $slow/51712: resumed, replayed=[1-9]"
+	until_true 20000 another_round slow 1 || fail "$(cat "$XENSIM_DIR/slow.load")"
+	goes_on slow
+	the_device_goes
+}
+
 medium=served
 [ ! -e "$storage/has-served" ] || test_case "nobody waits for who closes an image" nobody_closes
 for medium in served frozen; do
@@ -201,4 +240,8 @@ for medium in served frozen; do
 	test_case "$medium: the guest is destroyed at once, and all is whole when it answers again" destroyed
 	let_go 2>/dev/null || : # a case that failed may not have done it
 done
+if [ -e "$storage/has-frozen" ]; then
+	test_case "a medium is locked until what a killed process has sent to it is over" process_leaves_requests
+	let_go 2>/dev/null || :
+fi
 exit "$failed"

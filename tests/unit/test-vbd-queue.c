@@ -172,8 +172,9 @@ static void end_of_pass(void *ctx)
 	asked_by[0] = asked_by[1] = 0;
 }
 
-static int plane_open(struct worker *worker, void **ret_ctx)
+static int plane_open(struct worker *worker, void *prepared, void **ret_ctx)
 {
+	(void)prepared;
 	the_aio = (struct aio){ .buffers = bufpool_new((size_t)64 << 20), .worker = worker };
 	*ret_ctx = &the_aio;
 	return the_aio.buffers ? 0 : -ENOMEM;
