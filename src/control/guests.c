@@ -65,6 +65,7 @@ struct guest_link {
 	bool asked;
 	bool told;      /* something was sent to it since the last PING */
 	bool abandoned; /* one of its devices may be abandoned */
+	bool holds_on;  /* it has not let go of an abandoned device, and control has forgotten it */
 };
 
 /* A guest whose process has died, and when the next one may start. Kept until one of its processes ends without a device. */
@@ -919,6 +920,7 @@ static void go_on_without(struct guest_link *g)
 			   (int)g->process.pid);
 		guests_forget(dev);
 		device_lost(dev);
+		g->holds_on = true;
 	}
 }
 
@@ -935,13 +937,15 @@ static void end_if_unused(struct guest_link *g)
 
 /*
  * A process that only has to end may wait for a medium. When it is killed the kernel waits in its place: it keeps its pages
- * and its image until the medium has completed all requests.
+ * and its image until the medium has completed all requests. But a process that lives unmaps the guest's pages soon, if it gets
+ * the processor, so that the domain goes. So one that holds on to them is killed no sooner than one that serves.
  */
 static bool is_hung(const struct guest_link *g)
 {
-	if (serves_nothing(g))
-		return g->unanswered_s >= SILENT_S || g->ending_s >= END_S;
-	return g->unanswered_s >= g->guests->setup.hung_s;
+	unsigned int silent_s =
+		serves_nothing(g) && !g->holds_on ? SILENT_S : g->guests->setup.hung_s;
+
+	return g->unanswered_s >= silent_s || (serves_nothing(g) && g->ending_s >= END_S);
 }
 
 /* Spread the questions over the seconds. */

@@ -585,6 +585,12 @@ static void an_abandoned_device_is_not_waited_for(void **state)
 	CHECK(toy.nr_lost == 0);
 	asked_in(BAD, 2, false);
 	CHECK(toy.nr_lost == 1 && !toy.dev.served_by);
+	asked_in(BAD, 20,
+		 false); /* it lives, to unmap the guest's pages when it gets the processor */
+	CHECK(!fake_processes[BAD].killed);
+	asked_in(BAD, 20, false);
+	CHECK(fake_processes[BAD].killed);
+	fake_process_die(BAD);
 }
 
 static void a_new_control_is_shown_them_too(void **state)
