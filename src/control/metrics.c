@@ -76,6 +76,7 @@ static const struct row rows[] = {
 	REQUESTS(read) REQUESTS(write) REQUESTS(barrier) REQUESTS(flush) REQUESTS(discard)
 	DISK("indirect_requests", METRICS_COUNTER, "Requests that listed their pages in another page.", AS_IT_IS, NULL, NULL, "indirect")
 	DISK("in_place_requests", METRICS_COUNTER, "Reads and writes whose data was not copied.", AS_IT_IS, NULL, NULL, "in_place")
+	DISK("registered_requests", METRICS_COUNTER, "Reads and writes by an io_uring, with buffers that stay registered.", AS_IT_IS, NULL, NULL, "registered")
 	DISK_BYTES("read", "bytes_read") DISK_BYTES("written", "bytes_written")
 	DISK_ERRORS("medium", "io_errors") DISK_ERRORS("grant", "copy_errors")
 	DISK_ERRORS("operation", "bad_operation") DISK_ERRORS("segment_count", "bad_segment_count")
