@@ -123,21 +123,29 @@ int medium_lock_open(const char *dir, const char *medium, const struct medium_di
 }
 
 /* Only control adds users, so none can come in between. */
+static void close_and_remove(const char *dir, const char *name, int *fd)
+{
+	if (lock_byte(*fd, MEDIUM_LOCK_USED, F_WRLCK))
+		statefile_remove(dir, name);
+	statefile_close(fd);
+}
+
 static void remove_unused(const char *dir, const char *name)
 {
 	int fd;
 
-	if (open_file(dir, name, &fd))
-		return;
-	if (lock_byte(fd, MEDIUM_LOCK_USED, F_WRLCK))
-		statefile_remove(dir, name);
-	statefile_close(&fd);
+	if (!open_file(dir, name, &fd))
+		close_and_remove(dir, name, &fd);
 }
 
 void medium_lock_close(const char *dir, const char *medium, int *fd)
 {
-	statefile_close(fd);
-	remove_unused(dir, name_of(medium).text);
+	const struct name name = name_of(medium);
+
+	if (*fd >= 0)
+		close_and_remove(dir, name.text, fd);
+	else
+		remove_unused(dir, name.text);
 }
 
 static int is_lock(const struct dirent *entry)

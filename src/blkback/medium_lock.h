@@ -58,7 +58,10 @@ bool medium_lock_others(int fd, uint64_t *at, struct medium_disk *ret);
  * medium has one.
  */
 void medium_lock_leave(int fd);
-/* Close a descriptor of the file, or none (-1). Then delete the file if nobody uses it. */
+/*
+ * Close a descriptor of the file, or none (-1). Then delete the file if nobody uses it: all requests of the disk must be over,
+ * or none was sent.
+ */
 void medium_lock_close(const char *dir, const char *medium, int *fd);
 /* Delete all files that nobody uses. */
 void medium_lock_sweep(const char *dir);
