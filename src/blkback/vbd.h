@@ -28,10 +28,9 @@ struct vbd {
 	struct loop_timer
 		patience; /* armed while the image is opened, or earlier requests are waited for */
 	bool waits_for_others; /* for requests of others, or of an earlier process: see medium_lock.h */
-	bool said_why;
-	uint64_t wait_ns; /* until the next look whether they are over */
-	bool waits;       /* for the image, as the log has said */
-	bool awaited;     /* its ring is live, but its image was missing */
+	uint64_t wait_ns;      /* until the next look whether they are over */
+	bool waits;            /* for the image, as the log has said */
+	bool awaited;          /* its ring is live, but its image was missing */
 	struct disk_options options;
 	struct message_image image; /* its facts, while the device is not idle */
 	int image_fd;               /* owned; until START. -1: none, or an NBD export */

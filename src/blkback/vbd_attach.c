@@ -201,18 +201,18 @@ static void look_again(void *user)
  */
 static void await_requests(struct vbd *vbd, int err)
 {
+	bool was_short = !vbd->waits_for_others || vbd->wait_ns < LONG_WAIT_NS;
+
 	if (!vbd->waits_for_others)
 		vbd->wait_ns = FIRST_WAIT_NS;
-	else if (vbd->wait_ns < LONG_WAIT_NS)
+	else if (was_short)
 		vbd->wait_ns *= 2;
-	if (vbd->wait_ns >= LONG_WAIT_NS && !vbd->said_why) {
-		vbd->said_why = true;
+	if (was_short && vbd->wait_ns >= LONG_WAIT_NS)
 		device_reason(&vbd->dev, -EBUSY,
 			      "its image still has requests of %s, and has not answered them; this "
 			      "disk waits until it has",
 			      err == -EBUSY ? "a guest that is gone"
 					    : "an earlier process of this guest");
-	}
 	vbd->waits_for_others = true;
 	loop_timer_set(vbd->dev.env->loop, &vbd->patience, vbd->wait_ns, look_again, vbd);
 }
@@ -240,7 +240,7 @@ static void start(struct vbd *vbd)
 		await_requests(vbd, err);
 		return;
 	}
-	vbd->waits_for_others = vbd->said_why = false;
+	vbd->waits_for_others = false;
 	if (err)
 		snprintf(why, sizeof(why), "the lock file of its image cannot be opened: %s",
 			 lock_problem(err));
